@@ -1,0 +1,78 @@
+//! The configuration: `mailchute.toml`, and the paths that the build fixed.
+//!
+//! In: one TOML file that the administrator wrote (0644, no secrets). Out: [`Config`], or one line with file, line and reason.
+//! An empty file is a working configuration. Both sides read it: the injector at each start, the daemon at start and SIGHUP.
+
+pub mod next_hop;
+pub mod params;
+pub mod paths;
+pub mod units;
+
+use std::path::Path;
+
+use crate::exit::{Exit, Failure};
+pub use next_hop::{NextHop, TlsPolicy};
+pub use params::{DkimPolicy, DomainParams, Dot, MailqUsers, OnUncertain, Params, SenderPolicy, TArguments, UnknownLocal};
+pub use paths::Paths;
+pub use units::{Size, Span};
+
+/// What one program runs with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where everything lies.
+    pub paths: Paths,
+    /// What the administrator chose.
+    pub params: Params,
+}
+
+impl Config {
+    /// Finds the paths of this process and reads the configuration file there. No file is the empty file.
+    ///
+    /// Errors: EX_CONFIG with `file:line:column: reason`.
+    pub fn load() -> Result<Config, Failure> {
+        let paths = Paths::of_this_process();
+        let params = match std::fs::read(&paths.config_file) {
+            Ok(bytes) => parse(&bytes, &paths.config_file)?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Params::default(),
+            Err(e) => return Err(failure(&paths.config_file, &format!("cannot be read: {e}"))),
+        };
+        Ok(Config { paths, params })
+    }
+}
+
+/// The parameters in `bytes`; `path` is for the error text.
+pub fn parse(bytes: &[u8], path: &Path) -> Result<Params, Failure> {
+    let text = std::str::from_utf8(bytes).map_err(|_| failure(path, "is not UTF-8"))?;
+    toml::from_str::<Params>(text).map_err(|e| {
+        let at = e.span().map_or(0, |span| span.start);
+        let line = text.get(..at).map_or(1, |before| before.matches('\n').count() + 1);
+        let reason = e.message().replace('\n', " ");
+        Failure::new(Exit::Config, format!("{}:{line}: {}", path.display(), crate::mail::printable::text(&reason)))
+    })
+}
+
+fn failure(path: &Path, reason: &str) -> Failure {
+    Failure::new(Exit::Config, format!("{} {reason}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Params, Failure> {
+        parse(text.as_bytes(), Path::new("/etc/mailchute/mailchute.toml"))
+    }
+
+    #[test]
+    fn an_empty_file_is_a_working_configuration() {
+        assert_eq!(read("").map(|p| p.message_size_limit.0).ok(), Some(50 << 20));
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_its_line() {
+        let error = read("mailname = \"h.example\"\nmyhostname = \"x\"\n").err().map(|e| (e.exit, e.text));
+        let (exit, text) = error.unwrap_or((Exit::Ok, String::new()));
+        assert_eq!(exit, Exit::Config);
+        assert!(text.starts_with("/etc/mailchute/mailchute.toml:2: unknown field `myhostname`"), "{text}");
+    }
+}

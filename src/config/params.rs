@@ -1,0 +1,191 @@
+//! The table of parameters: one row each, with name, type, default and prose. The loader, the sample file and
+//! mailchute.toml(5) are all made from it or tested against it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::next_hop::NextHop;
+use super::units::{Size, Span};
+
+/// One row of the table, for documents.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameter {
+    /// The key in mailchute.toml.
+    pub name: &'static str,
+    /// What its value is, in words.
+    pub kind: &'static str,
+    /// The default, as one would write it; empty where there is none.
+    pub default: &'static str,
+    /// What it does and when to change it.
+    pub prose: &'static str,
+}
+
+macro_rules! parameters {
+    ($(#[$meta:meta])* $table:ident for $name:ident { $($field:ident: $type:ty = $value:expr, $kind:literal, $default:literal, $prose:literal;)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct $name {
+            $(#[doc = $prose] pub $field: $type,)*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                $name { $($field: $value,)* }
+            }
+        }
+
+        #[doc = concat!("The rows of [`", stringify!($name), "`].")]
+        pub const $table: &[Parameter] =
+            &[$(Parameter { name: stringify!($field), kind: $kind, default: $default, prose: $prose },)*];
+    };
+}
+
+parameters! {
+    /// The top level of mailchute.toml.
+    PARAMETERS for Params {
+        mailname: Option<String> = None, "domain name", "",
+            "The name that qualifies bare addresses and stands in Message-ID and Received. Default: the first line of /etc/mailname, else the host name.";
+        hostname: Option<String> = None, "domain name", "",
+            "The name in EHLO. Should be the name that the address of this host resolves back to. Default: the host name if it has a dot, else mailname.";
+        next_hop: NextHop = NextHop::Mx, "URL or \"mx\"", "mx",
+            "Where all mail goes: smtp://[user@]host[:port], smtps://, lmtp://, lmtp+unix:///path, with ?tls=opportunistic|required|verified|none; or mx, to deliver to each domain's mail exchangers.";
+        password_file: Option<PathBuf> = None, "path", "",
+            "The file whose first line is the password of the user in next_hop. Nobody but its owner may read it. Default: the systemd credential next_hop, else credentials/next_hop below the configuration directory.";
+        ca_file: Option<PathBuf> = None, "path", "",
+            "PEM certificates that verify the next hop. Default: the system's certificate store.";
+        message_size_limit: Size = Size(50 << 20), "size", "50MiB",
+            "The largest message that is accepted; 0 means no limit. A larger one ends in exit code 65.";
+        recipient_limit: usize = 10_000, "number, 1 to 10000", "10000",
+            "The most recipients of one message. More end in exit code 65.";
+        dot: Dot = Dot::Smart, "smart, strict or data", "smart",
+            "What a line with a single dot means without -i. smart: it ends the message only as the last line or on a terminal; strict: it always ends it; data: never.";
+        t_arguments: TArguments = TArguments::Add, "add or remove", "add",
+            "What addresses on the command line mean together with -t. add: they are recipients too; remove: they are taken away from those in the header.";
+        undisclosed_recipients: bool = false, "boolean", "false",
+            "Add To: undisclosed-recipients:; to messages without To and Cc.";
+        sender_from_header: bool = false, "boolean", "false",
+            "Without -f, take the envelope sender from the From field instead of the user's name. For relays that insist on it.";
+        sender_policy: SenderPolicy = SenderPolicy::Any, "any, own or list", "any",
+            "Who may choose another envelope sender with -f. any: everybody; own: nobody but trusted_users and trusted_groups; list: only those may send at all.";
+        trusted_users: Vec<String> = Vec::new(), "list of user names or ids", "[]",
+            "Users to whom sender_policy does not apply. Root is always one.";
+        trusted_groups: Vec<String> = Vec::new(), "list of group names or ids", "[]",
+            "Groups to whose members sender_policy does not apply.";
+        local_domains: Vec<String> = Vec::new(), "list of domain names", "[]",
+            "More domains whose addresses are local names, beside mailname, the host name and localhost: aliases and admin_address apply to them.";
+        admin_address: Option<String> = None, "address", "",
+            "Where mail for local names without an alias goes. Without it they are qualified with mailname and relayed.";
+        unknown_local: UnknownLocal = UnknownLocal::Relay, "relay or reject", "relay",
+            "What happens to a bare name that no alias and no admin_address catches. reject: exit code 67.";
+        spool_error_exit: Option<u8> = None, "75", "",
+            "Set to 75 to end with EX_TEMPFAIL where the spool cannot take a message (69, 73, 74). PHP 8.5 and later count 75 as success, so leave it unset unless all callers retry on 75.";
+        received_uid: bool = true, "boolean", "true",
+            "Name the user id of the sender in the Received field.";
+        admin_group: String = "mailchute-admin".to_owned(), "group name", "mailchute-admin",
+            "The group whose members see and steer all mail, as root does.";
+        mailq_users: MailqUsers = MailqUsers::Own, "own, anyone or admin", "own",
+            "Whose mail ordinary users see in mailq. own: their own; anyone: all; admin: none.";
+        give_up_time: Span = Span::seconds(5 * 86_400), "time", "5d",
+            "How long a message is tried before it fails for good (RFC 5321 4.5.4.1).";
+        retry_min: Span = Span::seconds(300), "time", "5m",
+            "The wait after the first failed attempt. It doubles with each attempt, with a jitter of a fifth.";
+        retry_max: Span = Span::seconds(4 * 3600), "time", "4h",
+            "The longest wait between two attempts.";
+        route_connections: usize = 20, "number, 1 to 500", "20",
+            "The most connections to one next hop at a time.";
+        uncertain: OnUncertain = OnUncertain::Retry, "retry or hold", "retry",
+            "What happens to a message whose connection was lost between the final dot and the reply: it may or may not have been delivered.";
+        connect_timeout: Span = Span::seconds(30), "time", "30s",
+            "How long one address of a next hop may take to accept a connection.";
+        reply_timeout: Span = Span::seconds(300), "time", "5m",
+            "How long a reply may take. The reply to the final dot may take twice as long (RFC 5321 4.5.3.2).";
+        history_time: Span = Span::seconds(30 * 86_400), "time", "30d",
+            "How long the history of a finished message is kept.";
+        dns_servers: Vec<std::net::SocketAddr> = Vec::new(), "list of address:port", "[]",
+            "DNS servers to ask instead of those in /etc/resolv.conf.";
+        mx_port: u16 = 25, "port", "25",
+            "The port of mail exchangers. Another one than 25 is for tests.";
+        domain: BTreeMap<String, DomainParams> = BTreeMap::new(), "tables", "",
+            "One table [domain.\"example.org\"] for each domain in From that has DKIM keys.";
+    }
+}
+
+parameters! {
+    /// `[domain."example.org"]`
+    DOMAIN_PARAMETERS for DomainParams {
+        dkim: DkimPolicy = DkimPolicy::Required, "required or off", "required",
+            "required: mail from this domain is held, never sent unsigned, when a key cannot be used. off: not signed.";
+        selectors: Vec<String> = Vec::new(), "list of selectors", "[]",
+            "The selectors that sign; the private key of each is keys/DOMAIN/SELECTOR.pem below the configuration directory.";
+    }
+}
+
+macro_rules! choices {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident,)* })*) => {
+        $($(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        pub enum $name { $($(#[$doc])* $variant,)* })*
+    };
+}
+
+choices! {
+    /// SENDMAIL.md I2.
+    Dot {
+        /// Ends the message only where it is the last line, or on a terminal.
+        Smart,
+        /// Always ends it.
+        Strict,
+        /// Never ends it.
+        Data,
+    }
+    /// SENDMAIL.md R3.
+    TArguments {
+        /// The union.
+        Add,
+        /// Operands are taken away from the header's recipients.
+        Remove,
+    }
+    /// SENDMAIL.md S3.
+    SenderPolicy {
+        /// Everybody may use -f.
+        Any,
+        /// Only the trusted may name another sender.
+        Own,
+        /// Only the trusted may send.
+        List,
+    }
+    /// SENDMAIL.md R6.
+    UnknownLocal {
+        /// Qualify and relay.
+        Relay,
+        /// Exit code 67.
+        Reject,
+    }
+    /// SENDMAIL.md Q4.
+    MailqUsers {
+        /// Their own mail.
+        Own,
+        /// All mail.
+        Anyone,
+        /// Nothing.
+        Admin,
+    }
+    /// DESIGN.md, Finishing.
+    OnUncertain {
+        /// Try again after ten minutes.
+        Retry,
+        /// Hold until an operator decides.
+        Hold,
+    }
+    /// What a missing or unusable key means.
+    DkimPolicy {
+        /// Hold the message and say why.
+        Required,
+        /// Do not sign.
+        Off,
+    }
+}

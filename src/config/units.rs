@@ -1,0 +1,79 @@
+//! Values with units: `50MiB`, `5d`. A bare number is octets or seconds.
+
+use std::time::Duration;
+
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+/// A number of octets: `10KiB`, `50MiB`, `1GiB`, or a bare number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+/// A length of time: `30s`, `10m`, `4h`, `5d`, or a bare number of seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl Span {
+    /// A span of whole seconds.
+    pub const fn seconds(seconds: u64) -> Self {
+        Span(Duration::from_secs(seconds))
+    }
+}
+
+const SIZES: &[(&str, u64)] = &[("", 1), ("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+const SPANS: &[(&str, u64)] = &[("", 1), ("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
+
+/// The number that `text` spells in one of `units`.
+fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let factor = units.iter().find(|(name, _)| *name == unit.trim_start())?.1;
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+struct Scaled {
+    units: &'static [(&'static str, u64)],
+    expecting: &'static str,
+}
+
+impl Visitor<'_> for Scaled {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.expecting)
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<u64, E> {
+        u64::try_from(value).map_err(|_| E::custom(format!("{value} is negative; expected {}", self.expecting)))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<u64, E> {
+        scaled(text, self.units).ok_or_else(|| E::custom(format!("`{text}` is not {}", self.expecting)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Scaled { units: SIZES, expecting: "a size such as 50MiB" }).map(Size)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Scaled { units: SPANS, expecting: "a time such as 30m or 5d" }).map(Span::seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_scale_and_nonsense_is_refused() {
+        assert_eq!(scaled("50MiB", SIZES), Some(50 << 20));
+        assert_eq!(scaled("5d", SPANS), Some(432_000));
+        assert_eq!(scaled("7", SPANS), Some(7));
+        for text in ["", "MiB", "5 parsecs", "-1s", "99999999999999999999d", "18446744073709551615GiB"] {
+            assert_eq!(scaled(text, SPANS).or(scaled(text, SIZES)), None, "{text}");
+        }
+    }
+}

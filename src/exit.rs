@@ -1,0 +1,94 @@
+//! sysexits: the only place where an error becomes an exit code (SENDMAIL.md section 6).
+//!
+//! In: the errors of the three programs, as values. Out: a number that callers of `sendmail` have relied on since 1988.
+
+use std::process::ExitCode;
+
+/// An exit code of sysexits.h. 75 (EX_TEMPFAIL) is never used unless `spool_error_exit = 75` asks for it:
+/// PHP 8.5 takes 75 for success, so a message that was not kept would be lost in silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// EX_OK: the message is durably spooled, or the query was answered.
+    Ok = 0,
+    /// An operator's verb that did not find every message it was given (SENDMAIL.md section 11).
+    NotFound = 1,
+    /// EX_USAGE: bad option, mode, value; refused dangerous option; no recipients.
+    Usage = 64,
+    /// EX_DATAERR: malformed recipient, message too large, too many hops.
+    DataErr = 65,
+    /// EX_NOUSER: `-bv`, or a bare local name under `unknown_local = "reject"`.
+    NoUser = 67,
+    /// EX_UNAVAILABLE: the daemon is needed and stopped; the spool refuses new mail.
+    Unavailable = 69,
+    /// EX_SOFTWARE: an internal error.
+    Software = 70,
+    /// EX_OSERR: the kernel refused something that always works.
+    OsErr = 71,
+    /// EX_CANTCREAT: the spool file cannot be created.
+    CantCreate = 73,
+    /// EX_IOERR: reading stdin or writing the spool file failed.
+    IoErr = 74,
+    /// EX_TEMPFAIL: only where the administrator asked for it.
+    TempFail = 75,
+    /// EX_NOPERM: policy, or rights.
+    NoPerm = 77,
+    /// EX_CONFIG: unreadable or invalid configuration, wrong installation.
+    Config = 78,
+}
+
+impl Exit {
+    /// The number.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The code for a number that came over the control socket; an unknown one is [`Exit::Software`].
+    pub const fn from_code(code: u8) -> Self {
+        match code {
+            0 => Exit::Ok,
+            1 => Exit::NotFound,
+            64 => Exit::Usage,
+            65 => Exit::DataErr,
+            67 => Exit::NoUser,
+            69 => Exit::Unavailable,
+            71 => Exit::OsErr,
+            73 => Exit::CantCreate,
+            74 => Exit::IoErr,
+            75 => Exit::TempFail,
+            77 => Exit::NoPerm,
+            78 => Exit::Config,
+            _ => Exit::Software,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit.code())
+    }
+}
+
+/// An error on its way to a person: one line that says what failed, why, and what to do; and the code it ends in.
+#[derive(Debug)]
+pub struct Failure {
+    /// What the program ends with.
+    pub exit: Exit,
+    /// One line, no line feed, no program name.
+    pub text: String,
+}
+
+impl Failure {
+    /// A failure with its text.
+    pub fn new(exit: Exit, text: impl Into<String>) -> Self {
+        Failure { exit, text: text.into() }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Failure {}

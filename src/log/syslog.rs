@@ -1,0 +1,1 @@
+//! The one syslog line of the injector.

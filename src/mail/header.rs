@@ -1,0 +1,133 @@
+//! The header section, byte-exact: where fields begin and end, and nothing else is decided here.
+//!
+//! In: the message in wire form (every line ends in CRLF). Out: ranges into it. Never fails: the section ends at the first line
+//! that is neither a field nor a continuation (SENDMAIL.md R10), so body text can never be read as a header. mail-parser decodes
+//! the values for display; it is not asked where a field ends (it takes header-looking body lines for fields).
+
+use std::ops::Range;
+
+/// One field, as ranges of octets in the message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// The name, without blanks before the colon.
+    pub name: Range<usize>,
+    /// What follows the colon, folds and last CRLF included.
+    pub value: Range<usize>,
+}
+
+impl Field {
+    /// The whole field, from the name to the CRLF that ends it.
+    pub fn whole(&self) -> Range<usize> {
+        self.name.start..self.value.end
+    }
+
+    /// The octets of the name.
+    pub fn name_in<'a>(&self, message: &'a [u8]) -> &'a [u8] {
+        message.get(self.name.clone()).unwrap_or_default()
+    }
+
+    /// The octets of the value, folds and last CRLF included.
+    pub fn value_in<'a>(&self, message: &'a [u8]) -> &'a [u8] {
+        message.get(self.value.clone()).unwrap_or_default()
+    }
+
+    /// True if the field has this name, in any case.
+    pub fn is(&self, message: &[u8], name: &str) -> bool {
+        self.name_in(message).eq_ignore_ascii_case(name.as_bytes())
+    }
+}
+
+/// The header section of a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Section {
+    /// The fields from the top.
+    pub fields: Vec<Field>,
+    /// Where the section ends: the offset of the first octet that belongs to no field.
+    pub end: usize,
+    /// Where the body begins: after the blank line, or `end` where the blank line is missing.
+    pub body: usize,
+}
+
+impl Section {
+    /// Scans the header section at the start of `message`.
+    pub fn scan(message: &[u8]) -> Section {
+        let mut section = Section::default();
+        let mut at = 0;
+        while let Some(rest) = message.get(at..).filter(|rest| !rest.is_empty()) {
+            let line_end = at + line_length(rest);
+            if is_continuation(rest) {
+                match section.fields.last_mut() {
+                    Some(field) => field.value.end = line_end,
+                    None => break,
+                }
+            } else if let Some((name, value)) = name_of(rest) {
+                section.fields.push(Field { name: at..at + name, value: at + value..line_end });
+            } else {
+                break;
+            }
+            at = line_end;
+        }
+        section.end = at;
+        let blank = message.get(at..).is_some_and(|rest| rest.starts_with(b"\r\n"));
+        section.body = if blank { at + 2 } else { at };
+        section
+    }
+
+    /// The fields of this name, from the top.
+    pub fn named<'a>(&'a self, message: &'a [u8], name: &'a str) -> impl DoubleEndedIterator<Item = &'a Field> {
+        self.fields.iter().filter(move |field| field.is(message, name))
+    }
+}
+
+/// The octets of the first line, its CRLF included; all of them where the last line has none.
+fn line_length(rest: &[u8]) -> usize {
+    memchr::memmem::find(rest, b"\r\n").map_or(rest.len(), |at| at + 2)
+}
+
+/// True for a line that continues the field before it. A line of blanks only does (obs-FWS), so it never ends the section.
+fn is_continuation(rest: &[u8]) -> bool {
+    matches!(rest.first(), Some(b' ' | b'\t'))
+}
+
+/// For a line that starts a field: the length of the name, and the offset just after the colon. Names are printable ASCII
+/// without colon (RFC 5322 2.2); blanks before the colon are obsolete syntax (RFC 5322 4.5) and tolerated.
+fn name_of(rest: &[u8]) -> Option<(usize, usize)> {
+    let name = rest.iter().take_while(|&&b| (33..=126).contains(&b) && b != b':').count();
+    let blanks = rest.iter().skip(name).take_while(|&&b| b == b' ' || b == b'\t').count();
+    let colon = name + blanks;
+    (name > 0 && rest.get(colon) == Some(&b':')).then_some((name, colon + 1))
+}
+
+/// A field's value with its folds removed (RFC 5322 2.2.3) and the blanks around it: what a person reads.
+pub fn unfold(value: &[u8]) -> Vec<u8> {
+    let flat: Vec<u8> = value.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
+    flat.trim_ascii().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_folds_and_the_blank_line() {
+        let message = b"From: a@b\r\nSubject : one\r\n two\r\n\t \r\nX:\r\n\r\nTo: not@header\r\n";
+        let section = Section::scan(message);
+        let names: Vec<&[u8]> = section.fields.iter().map(|f| f.name_in(message)).collect();
+        assert_eq!(names, [b"From".as_slice(), b"Subject", b"X"]);
+        assert_eq!(unfold(section.fields[1].value_in(message)), b"one two");
+        assert_eq!(&message[section.body..], b"To: not@header\r\n");
+        assert_eq!(section.end + 2, section.body);
+    }
+
+    #[test]
+    fn r10_the_section_ends_at_the_first_line_that_is_no_field() {
+        for body in ["no colon here\r\nTo: x@y\r\n", ": empty name\r\n", "B cc: x\r\n", "N\u{fc}: 8-bit name\r\n"] {
+            let message = format!("A: 1\r\n{body}");
+            let section = Section::scan(message.as_bytes());
+            assert_eq!((section.fields.len(), section.end, section.body), (1, 6, 6), "{body}");
+        }
+        assert_eq!(Section::scan(b" folded first\r\nA: 1\r\n").fields.len(), 0);
+        assert_eq!(Section::scan(b"A: no line end").fields.len(), 1);
+        assert_eq!(Section::scan(b""), Section::default());
+    }
+}

@@ -1,0 +1,47 @@
+//! Makes hostile text safe to show (THREATS T-OUT-1): what leaves here holds no C0, DEL, C1, bidi control, or line separator,
+//! so it can neither steer a terminal nor forge a log line.
+
+/// `text` with every unsafe character written as `\x1b` or `\u{202e}`; the backslash itself is left alone, because nothing
+/// parses this form back.
+pub fn text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_safe(c) {
+            out.push(c);
+        } else if u32::from(c) < 0x100 {
+            out.push_str(&format!("\\x{:02x}", u32::from(c)));
+        } else {
+            out.push_str(&format!("\\u{{{:x}}}", u32::from(c)));
+        }
+    }
+    out
+}
+
+/// `bytes` as text (invalid UTF-8 becomes U+FFFD), made safe.
+pub fn bytes(bytes: &[u8]) -> String {
+    text(&String::from_utf8_lossy(bytes))
+}
+
+/// `text` with every unsafe character shown as `?`, for columns whose width matters (SENDMAIL.md Q2).
+pub fn column(text: &str) -> String {
+    text.chars().map(|c| if is_safe(c) { c } else { '?' }).collect()
+}
+
+/// True for a character that only ever shows itself.
+fn is_safe(c: char) -> bool {
+    !(c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' | '\u{feff}'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t_out_1_escape_sequences_bidi_and_line_breaks_are_shown_not_sent() {
+        assert_eq!(text("a\x1b[2Jb\r\nc\u{202e}d\u{9b}"), "a\\x1b[2Jb\\x0d\\x0ac\\u{202e}d\\x9b");
+        assert_eq!(bytes(b"\xff\x00ok"), "\u{fffd}\\x00ok");
+        assert_eq!(column("a\tb"), "a?b");
+        assert_eq!(text("Grüße"), "Grüße");
+    }
+}

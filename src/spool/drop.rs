@@ -1,0 +1,271 @@
+//! The injection sequence: how a message becomes durable. Runs as the caller, with no privilege.
+//!
+//! In: an envelope and a stream of octets in wire form. Out: a queue id, after which the message survives power loss.
+//!
+//! ```text
+//!   D1  open new/ with O_TMPFILE                (where missing: create tmp/t.ID, O_EXCL|O_NOFOLLOW)
+//!   D2  write the padded envelope line, the message
+//!   D3  pwrite the final envelope (size, checksum)
+//!   D4  fchmod 0640, fstat: group and mode must prove that it was born in the drop directory
+//!   D5  flock exclusive, kept until exit        the daemon may see the file, but not send it yet
+//!   D6  link to new/ID, never replacing         EEXIST = another id
+//!   D7  fsync(fd): content and name together    the only one; failed = unlink, and never again
+//! ```
+//! A crash before D6 leaves nothing (an unnamed file vanishes; a `t.ID` is swept up). Between D6 and D7 it may leave a file,
+//! whole or torn: it was never acknowledged; a whole one is delivered, a torn one goes to `corrupt/`. After D7 it is kept.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use fs2::FileExt as Lock;
+use nix::errno::Errno;
+
+use super::{file, layout};
+use crate::exit::Exit;
+use crate::mail::envelope::{Body, Envelope};
+use crate::mail::queue_id::QueueId;
+use crate::sys;
+
+/// Octets collected before a write call.
+const BUFFER: usize = 64 << 10;
+/// Ids tried before giving up; each collision has a chance of one in four billion.
+const ID_TRIES: u32 = 8;
+
+/// Why a message was not kept.
+#[derive(Debug)]
+pub struct DropError {
+    /// What was being done, with the path.
+    pub what: String,
+    /// The kernel's reason, or ours.
+    pub why: String,
+    /// EX_CANTCREAT or EX_IOERR.
+    pub exit: Exit,
+}
+
+impl std::fmt::Display for DropError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.what, self.why)
+    }
+}
+
+impl std::error::Error for DropError {}
+
+/// A message on its way into the spool. Dropped without [`Draft::commit`], it leaves nothing behind.
+pub struct Draft {
+    new: OwnedFd,
+    path: PathBuf,
+    file: File,
+    /// The name in `tmp/`, where O_TMPFILE is missing.
+    named: Option<(OwnedFd, String)>,
+    envelope: Envelope,
+    reserved: usize,
+    buffer: Vec<u8>,
+    written: u64,
+    crc: crc32fast::Hasher,
+    group: Option<u32>,
+}
+
+/// A kept message. The lock on its file ends with this value; the daemon starts only then.
+pub struct Kept {
+    /// The queue id, and the file's name.
+    pub id: QueueId,
+    _locked: Draft,
+}
+
+impl Draft {
+    /// D1: opens the drop directory of `spool` and an unnamed file in it. `rootless` spools have one owner and prove nothing by
+    /// group.
+    pub fn begin(spool: &Path, rootless: bool, mut envelope: Envelope) -> Result<Draft, DropError> {
+        let path = spool.join(layout::NEW);
+        let cannot_open = |e: Errno| create_error(format!("cannot open the drop directory {}", path.display()), &hint(e, rootless));
+        let new = sys::fs::open_directory(&path).map_err(cannot_open)?;
+        let group = match rootless {
+            true => None,
+            false => Some(sys::fs::stat(&new).map_err(cannot_open)?.st_gid),
+        };
+        envelope.id = fresh_id()?;
+        let (file, named) = match sys::fs::create_unnamed(&new) {
+            Ok(file) => (file, None),
+            Err(e) if sys::fs::has_no_tmpfile(e) => create_named(spool, envelope.id)?,
+            Err(e) => return Err(create_error(format!("cannot create a file in {}", path.display()), &hint(e, rootless))),
+        };
+        // Sizes and digits are filled in at the end; the longest forms decide what is reserved.
+        (envelope.size, envelope.body) = (u64::MAX, Body::EightBitMime);
+        envelope.crc32 = "00000000".to_owned();
+        let reserved = file::reserve(&envelope).map_err(|e| io_error("cannot write the envelope", &e.to_string()))?;
+        let mut draft = Draft {
+            new,
+            path,
+            file,
+            named,
+            envelope,
+            reserved,
+            buffer: Vec::with_capacity(BUFFER),
+            written: 0,
+            crc: crc32fast::Hasher::new(),
+            group,
+        };
+        draft.buffer.resize(reserved, b' ');
+        Ok(draft)
+    }
+
+    /// D2: takes the next octets of the message, which must be in wire form.
+    pub fn write(&mut self, octets: &[u8]) -> Result<(), DropError> {
+        self.crc.update(octets);
+        self.written += octets.len() as u64;
+        if self.buffer.len() + octets.len() > BUFFER {
+            self.flush()?;
+        }
+        if octets.len() >= BUFFER {
+            return self.file.write_all(octets).map_err(|e| self.write_error(&e));
+        }
+        self.buffer.extend_from_slice(octets);
+        Ok(())
+    }
+
+    /// Octets of the message so far.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    fn flush(&mut self) -> Result<(), DropError> {
+        let result = self.file.write_all(&self.buffer);
+        self.buffer.clear();
+        result.map_err(|e| self.write_error(&e))
+    }
+
+    fn write_error(&self, e: &std::io::Error) -> DropError {
+        io_error(&format!("cannot write to the spool {}", self.path.display()), &e.to_string())
+    }
+
+    /// D3 to D7. `settle` gets the envelope for what is known only now (the body type, notices).
+    pub fn commit(mut self, settle: impl FnOnce(&mut Envelope)) -> Result<Kept, DropError> {
+        self.flush()?;
+        self.envelope.size = self.written;
+        settle(&mut self.envelope);
+        self.write_envelope()?;
+        self.prove_birth()?;
+        // D5. Nobody else can have this file open yet, so this cannot block.
+        Lock::try_lock_exclusive(&self.file).map_err(|e| io_error("cannot lock the spool file", &e.to_string()))?;
+        self.publish()?;
+        self.make_durable()?;
+        let id = self.envelope.id;
+        Ok(Kept { id, _locked: self })
+    }
+
+    /// D3.
+    fn write_envelope(&mut self) -> Result<(), DropError> {
+        let line = file::encode_line(&mut self.envelope, self.reserved, &self.crc)
+            .map_err(|e| io_error("cannot write the envelope", &e.to_string()))?;
+        self.file.write_all_at(&line, 0).map_err(|e| self.write_error(&e))
+    }
+
+    /// D4.
+    fn prove_birth(&self) -> Result<(), DropError> {
+        let failed = |e: Errno| create_error("cannot set the mode of the spool file".to_owned(), e.desc());
+        sys::fs::set_mode(&self.file, layout::FILE_MODE).map_err(failed)?;
+        let stat = sys::fs::stat(&self.file).map_err(failed)?;
+        let wrong_group = self.group.is_some_and(|group| group != stat.st_gid);
+        if wrong_group || sys::fs::mode(&stat) != layout::FILE_MODE {
+            let why = format!(
+                "a new file got group {} and mode {:04o}, so the daemon could not read it; run `mailchute check`",
+                stat.st_gid,
+                sys::fs::mode(&stat)
+            );
+            return Err(create_error(format!("the drop directory {} is wrong", self.path.display()), &why));
+        }
+        Ok(())
+    }
+
+    /// D6.
+    fn publish(&mut self) -> Result<(), DropError> {
+        for _ in 0..ID_TRIES {
+            let name = self.envelope.id.to_string();
+            let result = match &self.named {
+                None => sys::fs::link_unnamed(&self.file, &self.new, &name),
+                Some((tmp, old)) => sys::fs::rename_new(tmp, old, &self.new, &name),
+            };
+            match result {
+                Ok(()) => {
+                    self.named = None;
+                    return Ok(());
+                }
+                Err(Errno::EEXIST) => {
+                    self.envelope.id = fresh_id()?;
+                    self.write_envelope()?;
+                }
+                Err(e) => return Err(create_error(format!("cannot name the message in {}", self.path.display()), e.desc())),
+            }
+        }
+        Err(create_error(format!("cannot name the message in {}", self.path.display()), "every queue id tried is taken"))
+    }
+
+    /// D7.
+    fn make_durable(&self) -> Result<(), DropError> {
+        let result = if sys::fs::fsync_commits_the_name(&self.file) {
+            self.file.sync_all()
+        } else {
+            self.file.sync_all().and_then(|()| sys::fs::sync_file_system(&self.file).map_err(std::io::Error::from))
+        };
+        result.map_err(|e| {
+            // A failed fsync says nothing about what is on the disk, and a second one would lie. Best effort: if the unlink fails
+            // too, the message may be delivered although it was refused, which is the lesser harm.
+            let _ = sys::fs::unlink(&self.new, &self.envelope.id.to_string());
+            io_error(&format!("cannot make the message durable in {}", self.path.display()), &e.to_string())
+        })
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if let Some((tmp, name)) = &self.named {
+            // The daemon sweeps what this leaves.
+            let _ = sys::fs::unlink(tmp, name);
+        }
+    }
+}
+
+/// D1 where O_TMPFILE is missing.
+fn create_named(spool: &Path, id: QueueId) -> Result<(File, Option<(OwnedFd, String)>), DropError> {
+    let path = spool.join(layout::TMP);
+    let failed = |e: Errno| create_error(format!("cannot create a file in {}", path.display()), e.desc());
+    let tmp = sys::fs::open_directory(&path).map_err(failed)?;
+    let name = format!("t.{id}");
+    let file = sys::fs::create_new(&tmp, &name).map_err(failed)?;
+    Ok((file, Some((tmp, name))))
+}
+
+fn fresh_id() -> Result<QueueId, DropError> {
+    let random = sys::clock::random().map_err(|e| DropError {
+        what: "cannot read /dev/urandom".to_owned(),
+        why: e.to_string(),
+        exit: Exit::OsErr,
+    })?;
+    // The low halves: 32 bits of time until 2106, 32 random bits.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    Ok(QueueId::new(sys::clock::now() as u32, random as u32))
+}
+
+fn create_error(what: String, why: &str) -> DropError {
+    DropError { what, why: why.to_owned(), exit: Exit::CantCreate }
+}
+
+fn io_error(what: &str, why: &str) -> DropError {
+    DropError { what: what.to_owned(), why: why.to_owned(), exit: Exit::IoErr }
+}
+
+/// The reason, and the next step.
+fn hint(e: Errno, rootless: bool) -> String {
+    let next = match (e, rootless) {
+        (Errno::ENOENT, true) => "; start `mailchuted` once, or run `mailchute setup`",
+        (Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP, false) => "; mailchute is not installed here, or the spool is not mounted",
+        (Errno::EACCES | Errno::EPERM, _) => "; run `mailchute check` as root to see which mode is wrong",
+        (Errno::EROFS, _) => "; the file system is read-only for this process",
+        (Errno::ENOSPC | Errno::EDQUOT, _) => "; free some space and send again",
+        _ => "",
+    };
+    format!("{}{next}", e.desc())
+}

@@ -1,0 +1,108 @@
+//! The layout table: every directory of the spool, its mode, and what it holds. Used by `sendmail` (its check), the daemon (its
+//! check at start, making a rootless spool), packaging/files.list (a test compares) and mailchute-spool(5).
+
+use std::path::Path;
+
+use nix::sys::stat::FileStat;
+
+use crate::sys;
+
+/// One directory of the spool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Directory {
+    /// Its name below the spool; "." is the spool itself.
+    pub name: &'static str,
+    /// Its exact mode in a system install; rootless, all are 0700.
+    pub mode: u32,
+    /// What it holds.
+    pub holds: &'static str,
+}
+
+/// Half-written messages, where O_TMPFILE is missing.
+pub const TMP: &str = "tmp";
+/// Accepted messages.
+pub const NEW: &str = "new";
+/// Claimed messages.
+pub const CUR: &str = "cur";
+/// Parked messages.
+pub const HOLD: &str = "hold";
+/// Finally failed messages.
+pub const FAILED: &str = "failed";
+/// What could not be read as a message.
+pub const CORRUPT: &str = "corrupt";
+/// Removed within the last 24 hours.
+pub const TRASH: &str = "trash";
+
+/// The table. 3733: anyone may create a file, nobody but the owner may list (no r), nobody may remove or rename another's file
+/// (sticky), and a file born there gets the group of the directory (setgid on a directory gives no one any right).
+pub const DIRECTORIES: &[Directory] = &[
+    Directory { name: ".", mode: 0o755, holds: "the spool" },
+    Directory { name: TMP, mode: 0o3733, holds: "half-written messages where O_TMPFILE is missing" },
+    Directory { name: NEW, mode: 0o3733, holds: "accepted messages, the file name is the queue id" },
+    Directory { name: CUR, mode: 0o700, holds: "messages that the daemon has claimed" },
+    Directory { name: HOLD, mode: 0o700, holds: "messages parked by an operator or a rule" },
+    Directory { name: FAILED, mode: 0o700, holds: "messages that failed for good" },
+    Directory { name: CORRUPT, mode: 0o700, holds: "what could not be read as a message, with the reason beside it" },
+    Directory { name: TRASH, mode: 0o700, holds: "messages removed within the last 24 hours" },
+];
+
+/// The mode of a spool file: the daemon reads it through its group.
+pub const FILE_MODE: u32 = 0o640;
+
+/// Makes what is missing of a one-user spool, all 0700. Used by the daemon and `mailchute setup`, never by `sendmail`.
+///
+/// Errors: the kernel's, with the path.
+pub fn make_rootless(spool: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    for directory in DIRECTORIES {
+        let path = spool.join(directory.name);
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)
+            .map_err(|e| std::io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
+    }
+    Ok(())
+}
+
+/// Whose spool it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The daemon's uid.
+    pub uid: u32,
+    /// The group that proves a file was born in the drop directory.
+    pub gid: u32,
+}
+
+/// Checks every directory of the spool against the table: that it is one, its mode, and its owner, who must be `uid`. Root owns
+/// no system spool, because the daemon does not run as root.
+///
+/// Errors: one line that names the path, what is wrong, and how to mend it.
+pub fn verify(spool: &Path, uid: u32, rootless: bool) -> Result<Owner, String> {
+    let mut owner = None;
+    for directory in DIRECTORIES {
+        let path = spool.join(directory.name);
+        let stat =
+            nix::sys::stat::lstat(&path).map_err(|e| format!("{}: {}; run `mailchute setup` or reinstall", path.display(), e.desc()))?;
+        let mode = if rootless { 0o700 } else { directory.mode };
+        check(&stat, mode, uid, owner).map_err(|why| format!("{}: {why}", path.display()))?;
+        owner = Some(Owner { uid, gid: stat.st_gid });
+    }
+    owner.ok_or_else(|| "the layout table is empty".to_owned())
+}
+
+fn check(stat: &FileStat, mode: u32, uid: u32, owner: Option<Owner>) -> Result<(), String> {
+    if !sys::fs::is_directory(stat) {
+        return Err("is not a directory".to_owned());
+    }
+    if stat.st_uid != uid {
+        return Err(format!("belongs to uid {}, not to uid {uid}, who runs this; run `chown`, or run as its owner", stat.st_uid));
+    }
+    if sys::fs::mode(stat) != mode {
+        return Err(format!("has mode {:04o}; run `chmod {mode:04o}` on it", sys::fs::mode(stat)));
+    }
+    if owner.is_some_and(|owner| owner.gid != stat.st_gid) {
+        return Err(format!("has group {}, another one than the spool", stat.st_gid));
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! This process: who runs it, what it inherited, and how it gives up rights.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use nix::sys::signal::Signal;
+use nix::unistd::{Gid, Group, Uid, User};
+
+/// The real user id.
+pub fn uid() -> u32 {
+    Uid::current().as_raw()
+}
+
+/// The effective user id.
+pub fn euid() -> u32 {
+    Uid::effective().as_raw()
+}
+
+/// The real group id.
+pub fn gid() -> u32 {
+    Gid::current().as_raw()
+}
+
+/// The passwd entry of `uid`; `None` where there is none or it cannot be read.
+pub fn user(uid: u32) -> Option<User> {
+    User::from_uid(Uid::from_raw(uid)).ok().flatten()
+}
+
+/// The name of `uid`; `uid1234` where it has none: containers run any uid (SENDMAIL.md S1).
+pub fn user_name(uid: u32) -> String {
+    user(uid).map_or_else(|| format!("uid{uid}"), |user| user.name)
+}
+
+/// The id of the group `name`.
+pub fn group_id(name: &str) -> Option<u32> {
+    Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw())
+}
+
+/// True if `uid` is a member of the group `gid`, by its passwd entry or the group's list.
+pub fn is_member(uid: u32, gid: u32) -> bool {
+    let Some(user) = user(uid) else { return false };
+    user.gid.as_raw() == gid || Group::from_gid(Gid::from_raw(gid)).ok().flatten().is_some_and(|group| group.mem.contains(&user.name))
+}
+
+/// The home directory: by passwd, else `$HOME`.
+pub fn home_directory() -> Option<PathBuf> {
+    user(uid()).map(|user| user.dir).or_else(|| std::env::var_os("HOME").map(PathBuf::from)).filter(|path| path.is_absolute())
+}
+
+/// The host name, as the kernel has it.
+pub fn host_name() -> String {
+    nix::unistd::gethostname().unwrap_or_else(|_| OsString::new()).to_string_lossy().into_owned()
+}
+
+/// Nothing that we make is open to others, and a file size limit is an error, not a death (SENDMAIL.md P8). Rust's runtime has
+/// already opened /dev/null on closed descriptors 0 to 2 (THREATS T-ENV-2) and ignored SIGPIPE. A blocked signal serves like an
+/// ignored one here: the call that caused it fails with EFBIG.
+pub fn settle() {
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    block(Signal::SIGXFSZ);
+}
+
+fn block(signal: Signal) {
+    let mut set = nix::sys::signal::SigSet::empty();
+    set.add(signal);
+    // Cannot fail for a valid set; and if it did, the signal would merely keep its default.
+    let _ = set.thread_block();
+}
+
+/// Blocks SIGHUP: from here on a vanishing terminal no longer ends us (SENDMAIL.md P8).
+pub fn block_hangup() {
+    block(Signal::SIGHUP);
+}
+
+/// Becomes `uid`:`gid` for good, without supplementary groups. Only root can.
+///
+/// Errors: the kernel's; then nothing may be touched.
+pub fn become_user(uid: u32, gid: u32) -> nix::Result<()> {
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    nix::unistd::setgroups(&[gid])?;
+    nix::unistd::setresgid(gid, gid, gid)?;
+    nix::unistd::setresuid(uid, uid, uid)
+}
