@@ -1,1 +1,317 @@
-//! store
+//! The daemon's side of the spool: claim a file from `new/`, move it between the directories, remove it.
+//!
+//! In: names in a directory where any local user may create anything. Out: messages whose every promise was checked, with the
+//! digest that every later read must match. Nothing else in `new/` can stop the daemon: it is removed, or moved to `corrupt/`
+//! with a reason beside it, or left and reported once.
+//!
+//! ```text
+//!   C1  open new/ID, no link followed, shared lock without waiting   busy = the injector has not finished: later
+//!   C2  rename to cur/ID, never replacing                            now only the daemon can reach the name
+//!   C3  open cur/ID and check what is open, not what had the name
+//!   C4  row in state.sqlite with uid and digest                      (the caller)
+//! ```
+//! A crash between C2 and C4 leaves a file in `cur/` without a row; the next start goes on with C3.
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest;
+use fs2::FileExt as Lock;
+use nix::errno::Errno;
+use nix::sys::stat::FileStat;
+
+use super::file::{self, FileError};
+use super::layout::{self, Owner};
+use crate::mail::envelope::Envelope;
+use crate::mail::header::{self, Section};
+use crate::mail::limits;
+use crate::mail::printable;
+use crate::mail::queue_id::QueueId;
+use crate::mail::wire::WireFacts;
+use crate::sys;
+
+/// The uid that the kernel shows for a user it cannot name (user namespaces): never an identity.
+pub const OVERFLOW_UID: u32 = 65_534;
+
+/// The open spool.
+pub struct Store {
+    root: PathBuf,
+    owner: Owner,
+    rootless: bool,
+    new: OwnedFd,
+    cur: File,
+    hold: File,
+    failed: File,
+    corrupt: File,
+    trash: File,
+}
+
+/// A checked message in `cur/`.
+#[derive(Debug)]
+pub struct Claimed {
+    /// Its envelope; `id` equals the file's name.
+    pub envelope: Envelope,
+    /// Who submitted it: st_uid, or SO_PEERCRED where the daemon itself wrote the file.
+    pub uid: u32,
+    /// SHA-256 of the whole file.
+    pub digest: Vec<u8>,
+    /// What the message holds.
+    pub facts: WireFacts,
+    /// The value of Message-ID, printable, or empty.
+    pub message_id: String,
+}
+
+/// What became of a name in `new/`.
+#[derive(Debug)]
+pub enum Claim {
+    /// A message, now in `cur/`.
+    Message(Box<Claimed>),
+    /// Not yet: its injector still holds the lock, or a lease.
+    Later,
+    /// Not a message: moved to `corrupt/`, for this reason.
+    Corrupt(String),
+    /// Nothing to do: gone meanwhile, or removed because it could never be a message.
+    Gone,
+    /// Something that the daemon can neither read nor move (a directory of another user).
+    Stuck(String),
+    /// Written by a newer version: left where it is.
+    Newer(u32),
+}
+
+impl Store {
+    /// Opens the directories of the spool at `root`, after `layout::verify`.
+    ///
+    /// Errors: the kernel's, with the directory.
+    pub fn open(root: &Path, owner: Owner, rootless: bool) -> std::io::Result<Store> {
+        let open = |name: &str| {
+            let path = root.join(name);
+            sys::fs::open_readable_directory(&path).map_err(|e| std::io::Error::other(format!("{}: {}", path.display(), e.desc())))
+        };
+        let (cur, hold, failed) = (open(layout::CUR)?, open(layout::HOLD)?, open(layout::FAILED)?);
+        let (corrupt, trash) = (open(layout::CORRUPT)?, open(layout::TRASH)?);
+        let new = open(layout::NEW)?.into();
+        Ok(Store { root: root.to_owned(), owner, rootless, new, cur, hold, failed, corrupt, trash })
+    }
+
+    /// The path of a directory of the spool.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    fn directory(&self, name: &str) -> &File {
+        match name {
+            layout::HOLD => &self.hold,
+            layout::FAILED => &self.failed,
+            layout::CORRUPT => &self.corrupt,
+            layout::TRASH => &self.trash,
+            _ => &self.cur,
+        }
+    }
+
+    /// C1 to C3 for one name in `new/`.
+    ///
+    /// Errors: only those of the disk (EIO and the like), which must stop delivery loudly.
+    pub fn claim(&self, name: &str) -> std::io::Result<Claim> {
+        let Some(id) = QueueId::parse(name.as_bytes()) else { return self.expel(name, "the name is not a queue id") };
+        match sys::fs::open_hostile(&self.new, name) {
+            Ok(file) => match Lock::try_lock_shared(&file) {
+                Ok(()) => {}
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return Ok(Claim::Later),
+                Err(_) => return self.expel(name, "cannot be locked"),
+            },
+            Err(Errno::ENOENT) => return Ok(Claim::Gone),
+            Err(Errno::EAGAIN) => return Ok(Claim::Later),
+            Err(e) => return self.expel(name, &format!("cannot be opened: {}", e.desc())),
+        }
+        match sys::fs::rename_new(&self.new, name, &self.cur, name) {
+            Ok(()) => self.check_claimed(id),
+            Err(Errno::ENOENT) => Ok(Claim::Gone),
+            Err(Errno::EEXIST) => self.claim_twin(id),
+            Err(e) => self.expel(name, &format!("cannot be claimed: {}", e.desc())),
+        }
+    }
+
+    /// C3, for a file in `cur/`: after the claim, and at start for files that have no row.
+    pub fn check_claimed(&self, id: QueueId) -> std::io::Result<Claim> {
+        match self.check(&self.cur, id) {
+            Ok(claimed) => Ok(Claim::Message(Box::new(claimed))),
+            Err(FileError::Io(e)) if is_disk_error(&e) => Err(e),
+            Err(FileError::Newer(v)) => Ok(Claim::Newer(v)),
+            Err(e) => {
+                let why = e.to_string();
+                self.bury(&self.cur, &id.to_string(), &why)?;
+                Ok(Claim::Corrupt(why))
+            }
+        }
+    }
+
+    /// A second file with an id that is in `cur/` already. The same file again (its rename was lost in a power cut and the claim
+    /// repeated) is dropped; anything else is somebody's invention.
+    fn claim_twin(&self, id: QueueId) -> std::io::Result<Claim> {
+        let (twin, claimed) = (self.check(&self.new, id), self.check(&self.cur, id));
+        if let (Ok(twin), Ok(claimed)) = (&twin, &claimed)
+            && twin.uid == claimed.uid
+            && twin.digest == claimed.digest
+        {
+            sys::fs::unlink(&self.new, &id.to_string())?;
+            return Ok(Claim::Gone);
+        }
+        self.bury(&self.new, &id.to_string(), "its queue id belongs to another message")?;
+        Ok(Claim::Corrupt("its queue id belongs to another message".to_owned()))
+    }
+
+    /// All checks on one open file: what it is, whose it is, what it says, and that its octets agree.
+    fn check(&self, directory: &impl AsFd, id: QueueId) -> Result<Claimed, FileError> {
+        let bad = |why: String| FileError::Envelope(why);
+        let file = sys::fs::open_hostile(directory, &id.to_string()).map_err(|e| FileError::Io(e.into()))?;
+        let stat = sys::fs::stat(&file).map_err(|e| FileError::Io(e.into()))?;
+        self.check_birth(&stat).map_err(bad)?;
+        let line = file::read_line(&file)?;
+        if line.envelope.id != id {
+            return Err(bad(format!("the envelope is that of {}", line.envelope.id)));
+        }
+        let is_ours = stat.st_uid == self.owner.uid;
+        if line.envelope.peer.is_some() && (!is_ours || self.rootless) {
+            return Err(bad("`peer` in a file that the daemon did not write".to_owned()));
+        }
+        let mut digest = digest::Context::new(&digest::SHA256);
+        let facts = file::verify(&file, &line, |piece| digest.update(piece))?;
+        let message_id = check_header(&file, line.length(), line.envelope.size)?;
+        let uid = line.envelope.peer.map_or(stat.st_uid, |peer| peer.uid);
+        Ok(Claimed { envelope: line.envelope, uid, digest: digest.finish().as_ref().to_vec(), facts, message_id })
+    }
+
+    /// Proves that the file was created in the drop directory by its owner (DESIGN.md, "Why 3733 and no set-id").
+    fn check_birth(&self, stat: &FileStat) -> Result<(), String> {
+        if !sys::fs::is_regular(stat) {
+            return Err("not a regular file".to_owned());
+        }
+        if stat.st_nlink != 1 {
+            return Err(format!("has {} links", stat.st_nlink));
+        }
+        if sys::fs::mode(stat) != layout::FILE_MODE {
+            return Err(format!("has mode {:04o}", sys::fs::mode(stat)));
+        }
+        if self.rootless && stat.st_uid != self.owner.uid {
+            return Err(format!("belongs to uid {}", stat.st_uid));
+        }
+        if !self.rootless && stat.st_gid != self.owner.gid {
+            return Err(format!("has group {}: it was not created here", stat.st_gid));
+        }
+        Ok(())
+    }
+
+    /// Opens a claimed message for reading, wherever it is. The reader compares with the pinned digest.
+    pub fn open_message(&self, place: &str, id: QueueId) -> nix::Result<File> {
+        sys::fs::open_hostile(self.directory(place), &id.to_string())
+    }
+
+    /// Moves a message to another directory and makes the move durable before returning.
+    pub fn park(&self, id: QueueId, from: &str, to: &str) -> std::io::Result<()> {
+        let name = id.to_string();
+        sys::fs::rename_new(self.directory(from), &name, self.directory(to), &name)?;
+        self.directory(from).sync_all()?;
+        self.directory(to).sync_all()
+    }
+
+    /// Removes a finished message. Its outcome is committed; if the removal is lost in a power cut, history recognises the file.
+    pub fn remove(&self, id: QueueId, place: &str) -> std::io::Result<()> {
+        match sys::fs::unlink(self.directory(place), &id.to_string()) {
+            Err(Errno::ENOENT) => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    /// Moves a file of `cur/` to `corrupt/`, with the reason beside it.
+    pub fn discard(&self, id: QueueId, why: &str) -> std::io::Result<()> {
+        self.bury(&self.cur, &id.to_string(), why)
+    }
+
+    /// Something in `new/` that can never be a message: removed if it holds nothing, moved away with a reason if it is a file, left
+    /// alone if the kernel does not let us.
+    fn expel(&self, name: &str, why: &str) -> std::io::Result<Claim> {
+        let stat = match sys::fs::stat_at(&self.new, name) {
+            Ok(stat) => stat,
+            Err(Errno::ENOENT) => return Ok(Claim::Gone),
+            Err(e) => return Err(e.into()),
+        };
+        let result = if sys::fs::is_regular(&stat) {
+            self.bury(&self.new, name, why).map(|()| Claim::Corrupt(why.to_owned()))
+        } else if sys::fs::is_directory(&stat) {
+            nix::unistd::unlinkat(&self.new, name, nix::unistd::UnlinkatFlags::RemoveDir).map(|()| Claim::Gone).map_err(Into::into)
+        } else {
+            sys::fs::unlink(&self.new, name).map(|()| Claim::Gone).map_err(Into::into)
+        };
+        result.or_else(|e| if is_disk_error(&e) { Err(e) } else { Ok(Claim::Stuck(format!("inode {} ({why}): {e}", stat.st_ino))) })
+    }
+
+    /// Moves `name` to `corrupt/` under a name that is free, and writes the reason to `NAME.why`.
+    fn bury(&self, from: &impl AsFd, name: &str, why: &str) -> std::io::Result<()> {
+        use std::io::Write;
+        let base = if QueueId::parse(name.as_bytes()).is_some() { name.to_owned() } else { format!("x{:016X}", sys::clock::random()?) };
+        let mut target = base.clone();
+        loop {
+            match sys::fs::rename_new(from, name, &self.corrupt, &target) {
+                Err(Errno::EEXIST) => target = format!("{base}.{:08x}", sys::clock::random()? >> 32),
+                result => break result?,
+            }
+        }
+        let text = format!("{}\nname: {}\n", printable::text(why), printable::text(name));
+        // The reason is a help, not a record: without it the file is still there, and the log has the line.
+        if let Ok(mut reason) = sys::fs::create_new(&self.corrupt, &format!("{target}.why")) {
+            let _ = reason.write_all(text.as_bytes());
+        }
+        self.corrupt.sync_all()
+    }
+
+    /// The names in `new/`, at most `limit`.
+    pub fn waiting(&self, limit: usize) -> std::io::Result<Vec<String>> {
+        self.names(layout::NEW, limit)
+    }
+
+    /// The names in a directory of the spool, at most `limit`. A name that is not UTF-8 is shown with replacements and so never
+    /// opened; the caller's look-up then finds nothing.
+    pub fn names(&self, directory: &str, limit: usize) -> std::io::Result<Vec<String>> {
+        let entries = std::fs::read_dir(self.root.join(directory))?;
+        entries.take(limit).map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    }
+
+    /// Removes what crashed injectors left in `tmp/` more than a day ago.
+    pub fn sweep(&self, now: i64) -> std::io::Result<usize> {
+        let tmp = sys::fs::open_directory(&self.root.join(layout::TMP))?;
+        let mut swept = 0;
+        for name in self.names(layout::TMP, 10_000)? {
+            let old = sys::fs::stat_at(&tmp, &name).is_ok_and(|stat| sys::fs::is_regular(&stat) && stat.st_mtime < now - 86_400);
+            if old && sys::fs::unlink(&tmp, &name).is_ok() {
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    }
+}
+
+/// True for the errors that say that the disk, not the file, is in trouble.
+fn is_disk_error(e: &std::io::Error) -> bool {
+    matches!(
+        e.raw_os_error().map(Errno::from_raw),
+        Some(Errno::EIO | Errno::ENOSPC | Errno::EROFS | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE | Errno::EUCLEAN)
+    )
+}
+
+/// Checks the header section (within its limit, exactly one From) and returns the Message-ID.
+fn check_header(file: &File, offset: u64, size: u64) -> Result<String, FileError> {
+    let mut head = vec![0; usize::try_from(size).unwrap_or(usize::MAX).min(limits::HEADER_SECTION + 2)];
+    let read = file::read_full(file, &mut head, offset)?;
+    head.truncate(read);
+    let section = Section::scan(&head);
+    if section.end > limits::HEADER_SECTION {
+        return Err(FileError::Envelope("the header section is larger than 1 MiB".to_owned()));
+    }
+    if section.named(&head, "From").count() != 1 {
+        return Err(FileError::Envelope("not exactly one From field".to_owned()));
+    }
+    let message_id = section.named(&head, "Message-ID").next().map(|field| header::unfold(field.value_in(&head)));
+    let text = printable::bytes(&message_id.unwrap_or_default());
+    Ok(text.chars().take(limits::LINE).collect())
+}
