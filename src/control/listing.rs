@@ -1,0 +1,217 @@
+//! The listing of the queue: one [`Entry`] per message, in Postfix's long text layout and as JSON Lines with Postfix's keys
+//! (SENDMAIL.md Q2, Q3). Scripts all over the world parse both; the last line of the text most of all.
+
+use std::io::{self, Write};
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::mail::{date, printable};
+
+/// One message. Postfix's keys first and as Postfix means them; readers must ignore keys that they do not know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// `incoming`, `active`, `deferred`, `hold` or `failed`.
+    pub queue_name: String,
+    /// Queue id.
+    pub queue_id: String,
+    /// Unix seconds.
+    pub arrival_time: i64,
+    /// Octets.
+    pub message_size: u64,
+    /// It ends with the attempt under way.
+    pub forced_expire: bool,
+    /// `""` is the null reverse-path.
+    pub sender: String,
+    /// Those that are still open or failed.
+    pub recipients: Vec<Recipient>,
+    /// Who submitted it.
+    pub uid: u32,
+    /// The Message-ID field's value.
+    #[serde(default)]
+    pub message_id: String,
+    /// Attempts so far.
+    #[serde(default)]
+    pub attempts: u32,
+    /// Unix seconds.
+    #[serde(default)]
+    pub last_attempt: Option<i64>,
+    /// Unix seconds.
+    #[serde(default)]
+    pub next_attempt: Option<i64>,
+    /// When it is given up, unix seconds.
+    #[serde(default)]
+    pub expires: Option<i64>,
+    /// Why the whole message is where it is; empty if there is nothing to say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// One recipient of an entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipient {
+    /// The forward-path.
+    pub address: String,
+    /// What the caller wrote, where it differs.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub orig_address: String,
+    /// Why it still waits.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub delay_reason: String,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub bounce_reason: String,
+    /// `waiting`, `relayed`, `failed`, `uncertain`.
+    pub status: String,
+    /// Enhanced status of the last attempt.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub dsn: String,
+    /// The host of the last attempt.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub relay: String,
+    /// The reply of the last attempt.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub remote_reply: String,
+}
+
+impl Recipient {
+    fn reason(&self) -> &str {
+        if self.bounce_reason.is_empty() { &self.delay_reason } else { &self.bounce_reason }
+    }
+}
+
+/// Prints entries in Postfix's long layout, one at a time.
+pub struct TextListing<W: Write> {
+    out: W,
+    zone: TimeZone,
+    entries: u64,
+    octets: u64,
+}
+
+impl<W: Write> TextListing<W> {
+    /// A listing in the local time of `zone`.
+    pub fn new(out: W, zone: TimeZone) -> Self {
+        TextListing { out, zone, entries: 0, octets: 0 }
+    }
+
+    /// One message: its row, then its recipients, each reason once before the recipients it applies to.
+    pub fn entry(&mut self, entry: &Entry) -> io::Result<()> {
+        let row = if self.entries == 0 { "----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------\n" } else { "\n" };
+        self.out.write_all(row.as_bytes())?;
+        self.entries += 1;
+        self.octets += entry.message_size;
+        let mark = match entry.queue_name.as_str() {
+            "active" => "*",
+            "hold" | "failed" => "!",
+            _ if entry.forced_expire => "#",
+            _ => "",
+        };
+        let sender = if entry.sender.is_empty() { "MAILER-DAEMON" } else { &entry.sender };
+        let id = format!("{}{mark}", entry.queue_id);
+        let time = date::mailq(entry.arrival_time, &self.zone);
+        writeln!(self.out, "{id:<17} {:>8} {time:>19} {}", entry.message_size, printable::column(sender))?;
+        let mut shown = "";
+        if !entry.reason.is_empty() {
+            self.reason(&entry.reason)?;
+        }
+        for recipient in entry.recipients.iter().filter(|r| r.status != "relayed") {
+            let reason = recipient.reason();
+            if reason != shown && !reason.is_empty() && reason != entry.reason {
+                self.reason(reason)?;
+            }
+            shown = reason;
+            writeln!(self.out, "{:46} {}", "", printable::column(&recipient.address))?;
+        }
+        Ok(())
+    }
+
+    /// `(reason)`, right-aligned to column 76; a longer one starts at the left margin.
+    fn reason(&mut self, reason: &str) -> io::Result<()> {
+        writeln!(self.out, "{:>76}", format!("({})", printable::column(reason)))
+    }
+
+    /// The last line, which monitoring reads.
+    pub fn finish(mut self) -> io::Result<()> {
+        if self.entries == 0 {
+            writeln!(self.out, "Mail queue is empty")?;
+        } else {
+            let plural = if self.entries == 1 { "" } else { "s" };
+            writeln!(self.out, "\n-- {} Kbytes in {} Request{plural}.", self.octets / 1024, self.entries)?;
+        }
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry() -> Entry {
+        let waiting = |address: &str, reason: &str| Recipient {
+            address: address.into(),
+            delay_reason: reason.into(),
+            status: "waiting".into(),
+            ..Recipient::default()
+        };
+        Entry {
+            queue_name: "deferred".into(),
+            queue_id: "6921CE05000000AB".into(),
+            arrival_time: 1_795_358_629,
+            message_size: 290,
+            forced_expire: false,
+            sender: "alice@host.example".into(),
+            recipients: vec![
+                waiting("a@example.com", "connect to relay: refused"),
+                waiting("b@example.org", "connect to relay: refused"),
+                waiting("c@example.net", "450 4.2.1 busy"),
+            ],
+            uid: 1001,
+            message_id: "<m@host.example>".into(),
+            attempts: 1,
+            last_attempt: Some(1),
+            next_attempt: Some(2),
+            expires: Some(3),
+            reason: String::new(),
+        }
+    }
+
+    fn text(entries: &[Entry]) -> String {
+        let mut out = Vec::new();
+        let mut listing = TextListing::new(&mut out, TimeZone::UTC);
+        entries.iter().for_each(|e| listing.entry(e).unwrap());
+        listing.finish().unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn q2_the_text_is_postfix_s_long_layout() {
+        let active = Entry { queue_name: "active".into(), sender: String::new(), message_size: 2048, recipients: vec![], ..entry() };
+        assert_eq!(
+            text(&[entry(), active]),
+            "----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------\n\
+             6921CE05000000AB       290 Sun Nov 22 14:43:49 alice@host.example\n\
+             \x20                                                (connect to relay: refused)\n\
+             \x20                                              a@example.com\n\
+             \x20                                              b@example.org\n\
+             \x20                                                           (450 4.2.1 busy)\n\
+             \x20                                              c@example.net\n\
+             \n\
+             6921CE05000000AB*     2048 Sun Nov 22 14:43:49 MAILER-DAEMON\n\
+             \n\
+             -- 2 Kbytes in 2 Requests.\n"
+        );
+        assert_eq!(text(&[]), "Mail queue is empty\n");
+    }
+
+    #[test]
+    fn q3_the_json_has_postfix_s_keys_first() {
+        let json = serde_json::to_string(&entry()).unwrap();
+        assert!(json.starts_with(r#"{"queue_name":"deferred","queue_id":"6921CE05000000AB","arrival_time":1795358629,"message_size":290,"forced_expire":false,"sender":"alice@host.example","recipients":[{"address":"a@example.com","delay_reason":"connect to relay: refused","status":"waiting"}"#), "{json}");
+    }
+
+    #[test]
+    fn t_out_1_nothing_in_an_entry_reaches_a_terminal() {
+        let hostile = Entry { sender: "a\x1b[2J\r\n@x".into(), reason: "\u{202e}evil\x07".into(), ..entry() };
+        assert!(text(&[hostile]).chars().all(|c| c == '\n' || !c.is_control() && c != '\u{202e}'));
+    }
+}

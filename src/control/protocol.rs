@@ -1,0 +1,225 @@
+//! The requests and replies of the control socket. A request is one JSON line of at most 64 KiB; the reply is any number of JSON
+//! lines whose last one has the key `end`.
+
+use serde::{Deserialize, Serialize};
+
+/// What a program asks of the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Request {
+    /// All messages that the asker may see, one [`super::listing::Entry`] per line.
+    List {
+        /// Only these.
+        #[serde(default)]
+        ids: Vec<String>,
+    },
+    /// How many messages there are that the asker may see: one [`Count`].
+    Count {},
+    /// One message with its history: one [`Detail`].
+    Show {
+        /// The queue id.
+        id: String,
+    },
+    /// The octets of one message: one [`Text`] per piece.
+    Cat {
+        /// The queue id.
+        id: String,
+        /// Which part.
+        part: Part,
+    },
+    /// Try messages now: one [`Count`] of those that are due now.
+    Flush {
+        /// Which.
+        select: Select,
+    },
+    /// How the daemon is: one [`Status`].
+    Status {},
+    /// Where mail for these domains would go: one [`Text`] for each.
+    Route {
+        /// Addresses.
+        addresses: Vec<String>,
+    },
+}
+
+/// Which messages a flush means (SENDMAIL.md section 7).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Select {
+    /// All.
+    All {},
+    /// By queue id, whole or its beginning.
+    Id {
+        /// The id, or its beginning.
+        text: String,
+        /// All but these.
+        #[serde(default)]
+        except: bool,
+    },
+    /// By a part of a recipient's address, in any case.
+    Recipient {
+        /// The part.
+        text: String,
+        /// All but these.
+        #[serde(default)]
+        except: bool,
+    },
+    /// By a part of the reverse-path, in any case.
+    Sender {
+        /// The part.
+        text: String,
+        /// All but these.
+        #[serde(default)]
+        except: bool,
+    },
+}
+
+/// Which part of a message `cat` shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// Header section and body.
+    Message,
+    /// The header section.
+    Headers,
+    /// The body.
+    Body,
+    /// The whole spool file, envelope line first.
+    Raw,
+}
+
+/// The last line of every reply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// The exit code for the asking program; 0 means all is well.
+    pub end: u8,
+    /// What went wrong, one line; empty if nothing.
+    #[serde(default)]
+    pub text: String,
+}
+
+/// A number of messages and their octets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// Messages.
+    pub messages: u64,
+    /// Octets of all of them.
+    pub octets: u64,
+}
+
+/// A piece of text. Octets that are not UTF-8 travel as base-16 in `hex`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Text {
+    /// UTF-8.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+    /// Other octets, two hex digits each.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hex: String,
+}
+
+impl Text {
+    /// Any octets.
+    pub fn new(octets: &[u8]) -> Text {
+        match std::str::from_utf8(octets) {
+            Ok(text) => Text { text: text.to_owned(), hex: String::new() },
+            Err(_) => Text { text: String::new(), hex: octets.iter().map(|b| format!("{b:02x}")).collect() },
+        }
+    }
+
+    /// The octets again; broken hex ends them.
+    pub fn octets(&self) -> Vec<u8> {
+        if self.hex.is_empty() {
+            return self.text.clone().into_bytes();
+        }
+        let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+        self.hex.as_bytes().chunks(2).map_while(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?)).collect()
+    }
+}
+
+/// One message, whole: what `mailchute show` prints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detail {
+    /// As in a listing.
+    #[serde(flatten)]
+    pub entry: super::listing::Entry,
+    /// What the caller's `sendmail` said of it: claims.
+    #[serde(default)]
+    pub claimed: crate::mail::envelope::Claimed,
+    /// What injection changed or noticed.
+    #[serde(default)]
+    pub notices: Vec<String>,
+    /// SHA-256 of the spool file, hex.
+    pub digest: String,
+    /// What happened, oldest first.
+    pub history: Vec<Happening>,
+}
+
+/// One line of a history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Happening {
+    /// Unix seconds.
+    pub at: i64,
+    /// `accepted`, `relayed`, `delayed` …
+    pub kind: String,
+    /// The details.
+    pub text: String,
+}
+
+/// How the daemon is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The daemon's version.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Seconds since it started.
+    pub uptime: u64,
+    /// Where mail goes.
+    pub next_hop: String,
+    /// Messages waiting or being sent.
+    pub queued: u64,
+    /// Messages held.
+    pub held: u64,
+    /// Messages failed for good, kept for a person.
+    pub failed: u64,
+    /// When the oldest waiting message was accepted, unix seconds.
+    pub oldest: Option<i64>,
+    /// When delivery last succeeded, unix seconds.
+    pub last_relayed: Option<i64>,
+    /// Next hops that are suspended, and why.
+    pub suspended: Vec<Suspended>,
+    /// What an administrator should look at, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// A next hop that is not tried for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspended {
+    /// The next hop.
+    pub route: String,
+    /// Until when, unix seconds.
+    pub until: i64,
+    /// The last failure.
+    pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_one_line_and_unknown_keys_are_refused() {
+        let flush = Request::Flush { select: Select::Id { text: "6921".into(), except: true } };
+        let line = serde_json::to_string(&flush).unwrap();
+        assert_eq!(line, r#"{"verb":"flush","select":{"by":"id","text":"6921","except":true}}"#);
+        assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), flush);
+        assert!(serde_json::from_str::<Request>(r#"{"verb":"list","uid":0}"#).is_err());
+    }
+
+    #[test]
+    fn any_octets_travel() {
+        for octets in [b"caf\xc3\xa9\r\n".as_slice(), b"\xff\x00", b""] {
+            assert_eq!(Text::new(octets).octets(), octets);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The event table of the daemon: one function per event, one line per call, fields in the fixed order
+//! `queue_id from to relay delay dsn status reply`.
+//!
+//! Levels: `info` for what happens all day, `warn` for what an administrator needs to see eventually, `error` for now. Every text
+//! is printable before it comes here ([`crate::mail::Reply`], `mail::printable`), so no line can be forged.
+
+use tracing::{error, info, warn};
+
+use crate::mail::queue_id::QueueId;
+
+/// The daemon is ready.
+pub fn started(version: &str, spool: &str, next_hop: &str) {
+    info!(event = "started", version, spool, next_hop, "mailchuted is ready");
+}
+
+/// The daemon ends in order.
+pub fn stopped() {
+    info!(event = "stopped", "mailchuted has stopped");
+}
+
+/// The configuration was read again.
+pub fn reloaded() {
+    info!(event = "reloaded", "configuration read again");
+}
+
+/// The new configuration is wrong; the old one stays.
+pub fn reload_refused(reason: &str) {
+    error!(event = "reload_refused", reason, "the configuration is wrong, the old one stays in force");
+}
+
+/// A message was claimed: it is ours from here.
+pub fn accepted(queue_id: QueueId, from: &str, uid: u32, size: u64, recipients: usize, message_id: &str) {
+    info!(event = "accepted", queue_id = %queue_id, from, uid, size, recipients, message_id);
+}
+
+/// What one attempt meant for one recipient.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome<'a> {
+    /// Queue id.
+    pub queue_id: QueueId,
+    /// Reverse-path.
+    pub from: &'a str,
+    /// Forward-path.
+    pub to: &'a str,
+    /// The host that answered, with its address.
+    pub relay: &'a str,
+    /// Seconds since the message was accepted.
+    pub delay: i64,
+    /// Enhanced status.
+    pub dsn: &'a str,
+    /// The reply, or the reason.
+    pub reply: &'a str,
+}
+
+/// The next hop has taken responsibility.
+pub fn relayed(o: Outcome<'_>) {
+    info!(event = "relayed", queue_id = %o.queue_id, from = o.from, to = o.to, relay = o.relay, delay = o.delay, dsn = o.dsn, status = "relayed", reply = o.reply);
+}
+
+/// It will be tried again.
+pub fn delayed(o: Outcome<'_>) {
+    info!(event = "delayed", queue_id = %o.queue_id, from = o.from, to = o.to, relay = o.relay, delay = o.delay, dsn = o.dsn, status = "delayed", reply = o.reply);
+}
+
+/// It failed for good.
+pub fn failed(o: Outcome<'_>) {
+    warn!(event = "failed", queue_id = %o.queue_id, from = o.from, to = o.to, relay = o.relay, delay = o.delay, dsn = o.dsn, status = "failed", reply = o.reply);
+}
+
+/// The connection was lost after the final dot: it may have been delivered, and may be delivered twice.
+pub fn uncertain(o: Outcome<'_>) {
+    warn!(event = "uncertain", queue_id = %o.queue_id, from = o.from, to = o.to, relay = o.relay, delay = o.delay, dsn = o.dsn, status = "uncertain", reply = o.reply, "a duplicate is possible");
+}
+
+/// The next attempt may deliver it a second time.
+pub fn possible_duplicate(queue_id: QueueId, reason: &str) {
+    warn!(event = "possible_duplicate", queue_id = %queue_id, reason);
+}
+
+/// A message was parked.
+pub fn held(queue_id: QueueId, reason: &str) {
+    warn!(event = "held", queue_id = %queue_id, reason);
+}
+
+/// A file in the spool is not a message.
+pub fn corrupt(name: &str, reason: &str) {
+    error!(event = "corrupt", name, reason, "moved to corrupt/");
+}
+
+/// Something in the drop directory that can neither be read nor moved.
+pub fn stuck(name: &str, reason: &str) {
+    warn!(event = "stuck", name, reason, "left where it is");
+}
+
+/// A file of a newer version of mailchute.
+pub fn newer(name: &str, version: u32) {
+    error!(event = "newer", name, version, "left where it is: written by a newer mailchute; upgrade this one");
+}
+
+/// A file and its row disagreed at start, and how that was settled.
+pub fn reconciled(queue_id: QueueId, what: &str) {
+    warn!(event = "reconciled", queue_id = %queue_id, what);
+}
+
+/// A next hop cannot be used; nothing fails, everything for it waits.
+pub fn route_suspended(route: &str, seconds: i64, reason: &str) {
+    warn!(event = "route_suspended", route, seconds, reason);
+}
+
+/// The next hop works again.
+pub fn route_resumed(route: &str) {
+    info!(event = "route_resumed", route);
+}
+
+/// A key or credential that mail needs cannot be used.
+pub fn unusable(what: &str, reason: &str) {
+    error!(event = "unusable", what, reason);
+}
+
+/// The disk or the database refused: delivery stops until it works.
+pub fn storage_failed(what: &str, reason: &str) {
+    error!(event = "storage_failed", what, reason);
+}
+
+/// An administrator's request that changes something, and who made it.
+pub fn requested(verb: &str, uid: u32, messages: u64) {
+    info!(event = "requested", verb, uid, messages);
+}
