@@ -20,18 +20,21 @@
 //! * [`relay`] — the daemon: claims, schedules, routes, signs, delivers, and records every outcome.
 //! * [`control`] — what the daemon and the administrator's programs say to each other over the unix socket.
 //! * [`ctl`] — the administrator's command.
+//! * [`dkim`] — names, keys and records of DKIM, which the signer and the administrator's command share.
 //! * [`config`] — one table of parameters, and the paths that the build fixed.
 //! * [`log`] — one function per event.
 //! * [`sys`] — the only doorway to the kernel.
 //! * [`exit`] — the only place where an error becomes an exit code.
 //!
-//! Imports go one way: `submit`, `relay`, `ctl` → `control`, `spool`, `config`, `log`, `sys` → `mail`.
+//! Imports go one way: `submit`, `relay`, `ctl` → `control`, `dkim`, `spool`, `config`, `log`, `sys` → `mail`.
 //! `submit` and `relay` never import each other. `tests/architecture.rs` keeps this true.
 
 pub mod config;
 pub mod control;
 #[cfg(feature = "ctl")]
 pub mod ctl;
+#[cfg(any(feature = "relay", feature = "ctl"))]
+pub mod dkim;
 pub mod exit;
 pub mod log;
 pub mod mail;

@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod fs;
 pub mod peer;
+pub mod private;
 pub mod process;

@@ -1,0 +1,37 @@
+//! Base64 as signatures, DNS records and PEM need it (RFC 4648 4): with padding, without line breaks. Decoding is the work of the
+//! PEM reader, so there is none here.
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// The base64 form of `octets`.
+pub fn encode(octets: &[u8]) -> String {
+    let mut text = String::with_capacity(octets.len().div_ceil(3) * 4);
+    for group in octets.chunks(3) {
+        let bits = group.iter().fold(0u32, |bits, &octet| bits << 8 | u32::from(octet)) << (8 * (3 - group.len()));
+        for place in 0..4 {
+            // n octets fill n + 1 digits; the rest is padding.
+            text.push(if place <= group.len() { digit(bits >> (18 - 6 * place)) } else { '=' });
+        }
+    }
+    text
+}
+
+/// The digit of the lowest six bits.
+fn digit(bits: u32) -> char {
+    ALPHABET.get(bits as usize & 63).map_or('=', |&digit| char::from(digit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::encode;
+
+    #[test]
+    fn the_vectors_of_rfc_4648_10() {
+        for (octets, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy")]
+        {
+            assert_eq!(encode(octets.as_bytes()), text);
+        }
+        assert_eq!(encode(&[0xfb, 0xff, 0xfe]), "+//+");
+    }
+}

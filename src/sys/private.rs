@@ -1,0 +1,36 @@
+//! Files and directories that hold secrets: made for their owner alone, reached through open directories, no link followed.
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::fcntl::{self, OFlag};
+use nix::sys::stat::Mode;
+use nix::unistd::{Gid, Uid};
+
+/// A new file `name`, mode 0600 from its first moment; EEXIST if anything has that name.
+pub fn create(directory: &impl AsFd, name: &str) -> nix::Result<File> {
+    let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    fcntl::openat(directory, name, flags, Mode::from_bits_truncate(0o600)).map(File::from)
+}
+
+/// A new directory `name`, mode 0700; EEXIST if anything has that name.
+pub fn make_directory(directory: &impl AsFd, name: &str) -> nix::Result<()> {
+    nix::sys::stat::mkdirat(directory, name, Mode::from_bits_truncate(0o700))
+}
+
+/// Opens the directory `name` for the use of the names in it; it need not be readable.
+pub fn enter_directory(directory: &impl AsFd, name: &str) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    fcntl::openat(directory, name, flags, Mode::empty())
+}
+
+/// Opens the directory `name` so that it can be synced and given away.
+pub fn open_directory(directory: &impl AsFd, name: &str) -> nix::Result<File> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    fcntl::openat(directory, name, flags, Mode::empty()).map(File::from)
+}
+
+/// Makes `uid`:`gid` the owner of an open file or directory. Only root can give things away.
+pub fn give_to(file: &impl AsFd, uid: u32, gid: u32) -> nix::Result<()> {
+    nix::unistd::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+}
