@@ -1,1 +1,3 @@
 //! ctl
+
+pub mod dkim;

@@ -103,11 +103,15 @@ pub fn read(keys: &Path, domain: &SigningDomain, selector: &Selector, signer: u3
     let top = sys::fs::open_directory(keys).map_err(|e| refusal(e, signer)).map_err(at(keys.to_owned()))?;
     check_directory(&top, signer).map_err(at(keys.to_owned()))?;
 
+    let path = path(keys, domain, selector);
     let below = keys.join(domain.as_str());
-    let directory = sys::private::enter_directory(&top, domain.as_str()).map_err(|e| refusal(e, signer)).map_err(at(below.clone()))?;
+    let directory = sys::private::enter_directory(&top, domain.as_str()).map_err(|e| match e {
+        // The key is what a person misses.
+        Errno::ENOENT => KeyFileError { path: path.clone(), why: Refusal::Missing },
+        e => KeyFileError { path: below.clone(), why: refusal(e, signer) },
+    })?;
     check_directory(&directory, signer).map_err(at(below))?;
 
-    let path = path(keys, domain, selector);
     let file = sys::fs::open_hostile(&directory, &file_name(selector)).map_err(|e| refusal(e, signer)).map_err(at(path.clone()))?;
     read_open(file, signer).map_err(at(path))
 }
