@@ -1,3 +1,4 @@
 //! The one integration-test binary: one module per folder of scenarios.
 
+mod dkim;
 mod support;
