@@ -1,0 +1,154 @@
+//! The content of a message on its way to the last stage: a prefix that others made (Received, DKIM-Signature) and the message
+//! itself, from memory or from an open file.
+//!
+//! The file is private to the daemon and holds exactly what was hashed and signed. If it cannot be read to its end, that is an
+//! error and never a shorter message.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+/// Octets that are read, encoded and written at a time.
+pub const PIECE: usize = 64 << 10;
+
+/// What is sent after DATA, in wire form but for the dots.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// Header fields in front of the message, each with its CRLF.
+    pub prefix: Vec<u8>,
+    /// The message.
+    pub octets: Octets,
+}
+
+/// Where a message lies.
+#[derive(Clone, Debug)]
+pub enum Octets {
+    /// In memory.
+    Memory {
+        /// A whole spool file, or a message alone.
+        octets: Arc<Vec<u8>>,
+        /// The message in it.
+        range: Range<usize>,
+    },
+    /// In a file that nobody else can change.
+    File {
+        /// Open for reading; its own position is not used.
+        file: Arc<File>,
+        /// Where the message starts.
+        offset: u64,
+        /// Octets of the message.
+        length: u64,
+    },
+}
+
+impl Content {
+    /// Octets of all of it, without dot-stuffing: the value of SIZE (RFC 1870 3).
+    pub fn size(&self) -> u64 {
+        let message = match &self.octets {
+            Octets::Memory { range, .. } => u64::try_from(range.len()).unwrap_or(u64::MAX),
+            Octets::File { length, .. } => *length,
+        };
+        message.saturating_add(u64::try_from(self.prefix.len()).unwrap_or(u64::MAX))
+    }
+
+    /// All of it, piece by piece.
+    pub(super) fn pieces(&self) -> Pieces<'_> {
+        Pieces { content: self, prefix_is_done: false, at: 0, buffer: Vec::new() }
+    }
+}
+
+/// A reading of one content.
+pub(super) struct Pieces<'a> {
+    content: &'a Content,
+    prefix_is_done: bool,
+    /// Octets of the message that were given out.
+    at: u64,
+    buffer: Vec<u8>,
+}
+
+impl Pieces<'_> {
+    /// The next piece, of at most [`PIECE`] octets (the prefix comes whole); None after the last.
+    ///
+    /// Errors: the file cannot be read, or ends before its length.
+    pub async fn next(&mut self) -> io::Result<Option<&[u8]>> {
+        if !self.prefix_is_done {
+            self.prefix_is_done = true;
+            if !self.content.prefix.is_empty() {
+                return Ok(Some(&self.content.prefix));
+            }
+        }
+        match &self.content.octets {
+            Octets::Memory { octets, range } => {
+                let message = octets.get(range.clone()).ok_or(io::ErrorKind::UnexpectedEof)?;
+                let rest = usize::try_from(self.at).ok().and_then(|at| message.get(at..)).unwrap_or_default();
+                let piece = rest.get(..PIECE).unwrap_or(rest);
+                self.at += piece.len() as u64;
+                Ok(Some(piece).filter(|piece| !piece.is_empty()))
+            }
+            Octets::File { file, offset, length } => {
+                let rest = length.saturating_sub(self.at);
+                let size = usize::try_from(rest).map_or(PIECE, |rest| rest.min(PIECE));
+                if size == 0 {
+                    return Ok(None);
+                }
+                self.buffer.resize(size, 0);
+                let from = offset.checked_add(self.at).ok_or(io::ErrorKind::InvalidInput)?;
+                let (buffer, file) = (std::mem::take(&mut self.buffer), Arc::clone(file));
+                self.buffer = read_piece(file, buffer, from).await?;
+                self.at += size as u64;
+                Ok(Some(&self.buffer))
+            }
+        }
+    }
+}
+
+/// Fills `buffer` from a thread that may wait for the disk.
+async fn read_piece(file: Arc<File>, mut buffer: Vec<u8>, from: u64) -> io::Result<Vec<u8>> {
+    let read = move || file.read_exact_at(&mut buffer, from).map(|()| buffer);
+    tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    async fn all(content: &Content) -> io::Result<Vec<u8>> {
+        let (mut pieces, mut all) = (content.pieces(), Vec::new());
+        while let Some(piece) = pieces.next().await? {
+            all.extend_from_slice(piece);
+        }
+        Ok(all)
+    }
+
+    #[tokio::test]
+    async fn memory_and_file_give_the_same_octets() {
+        let message: Vec<u8> = (0..200_000u32).map(|i| b'a' + (i % 26) as u8).collect();
+        let whole = [b"{envelope}\n", &message[..]].concat();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&whole).unwrap();
+        let prefix = b"Received: x\r\n".to_vec();
+        let expected = [&prefix[..], &message].concat();
+        for octets in [
+            Octets::File { file: Arc::new(file), offset: 11, length: 200_000 },
+            Octets::Memory { octets: Arc::new(whole), range: 11..200_011 },
+        ] {
+            let content = Content { prefix: prefix.clone(), octets };
+            assert_eq!(content.size(), expected.len() as u64);
+            assert!(all(&content).await.unwrap() == expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn pf26_6_a_file_that_ends_early_is_an_error() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&[b'x'; 100_000]).unwrap();
+        let octets = Octets::File { file: Arc::new(file), offset: 0, length: 100_001 };
+        assert!(all(&Content { prefix: Vec::new(), octets }).await.is_err());
+        let octets = Octets::Memory { octets: Arc::new(vec![b'x'; 9]), range: 0..10 };
+        assert!(all(&Content { prefix: Vec::new(), octets }).await.is_err());
+    }
+}
