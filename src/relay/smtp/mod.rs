@@ -21,11 +21,15 @@
 
 pub mod auth;
 pub mod capabilities;
+mod connection;
 pub mod content;
+mod dialogue;
 pub mod envelope;
 pub mod failure;
 pub mod reply;
+pub mod session;
 pub mod timeouts;
+mod transaction;
 pub mod wire;
 
 pub use auth::Credentials;
@@ -33,4 +37,6 @@ pub use capabilities::Capabilities;
 pub use content::{Content, Octets};
 pub use envelope::Envelope;
 pub use failure::{Failure, Stage};
+pub use session::{Place, Protocol, Session, Settings, Target};
 pub use timeouts::Timeouts;
+pub use transaction::EnvelopeReplies;
