@@ -6,8 +6,9 @@ use std::os::fd::AsRawFd;
 
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6};
 
-/// A non-blocking UDP socket that speaks with `peer` alone. The kernel picks a random local port while it connects: there is no
-/// moment at which the socket is bound and unconnected.
+/// A non-blocking UDP socket that speaks with `peer` alone. The kernel picks a random local port inside the connect call: nothing
+/// but that call ever sees the socket bound and unconnected. A datagram that slips in there keeps its true source address, so
+/// receivers still compare it.
 ///
 /// Errors: ENETUNREACH where there is no route, EAFNOSUPPORT where the address family is switched off, EMFILE.
 pub fn connect(peer: SocketAddr) -> std::io::Result<UdpSocket> {
@@ -25,4 +26,26 @@ pub fn connect(peer: SocketAddr) -> std::io::Result<UdpSocket> {
         }
     };
     Ok(UdpSocket::from(fd))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_socket_hears_its_peer_and_nobody_else() {
+        for here in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(peer) = UdpSocket::bind(here) else { continue };
+            let stranger = UdpSocket::bind(here).unwrap();
+            let socket = connect(peer.local_addr().unwrap()).unwrap();
+            let address = socket.local_addr().unwrap();
+            assert_eq!(socket.peer_addr().unwrap(), peer.local_addr().unwrap());
+            let _ = stranger.send_to(b"forged", address);
+            peer.send_to(b"answer", address).unwrap();
+            let mut buffer = [0; 16];
+            let (length, source) = socket.recv_from(&mut buffer).unwrap();
+            assert_eq!((&buffer[..length], source), (&b"answer"[..], peer.local_addr().unwrap()));
+            assert_eq!(socket.recv_from(&mut buffer).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        }
+    }
 }

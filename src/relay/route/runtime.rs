@@ -2,7 +2,7 @@
 //! hands out sockets that are connected to one DNS server and live for one query (DESIGN.md, promise 2). TCP, timers and tasks
 //! are hickory's.
 //!
-//! Trusted: nothing; an answer from another address never leaves the kernel.
+//! Trusted: nothing; what comes from another address never leaves the kernel.
 
 use std::future::{Future, ready};
 use std::io;
@@ -40,25 +40,23 @@ impl RuntimeProvider for Runtime {
     /// `_local` is not used: to bind first would open the port to every sender until the connect.
     fn bind_udp(&self, _local: SocketAddr, server: SocketAddr) -> Boxed<Self::Udp> {
         let socket = sys::udp::connect(server).and_then(UdpSocket::from_std);
-        Box::pin(ready(socket.map(|socket| ConnectedUdp { socket, server })))
+        Box::pin(ready(socket.map(ConnectedUdp)))
     }
 }
 
 /// A UDP socket that speaks with one DNS server.
-pub struct ConnectedUdp {
-    socket: UdpSocket,
-    server: SocketAddr,
-}
+pub struct ConnectedUdp(UdpSocket);
 
 impl DnsUdpSocket for ConnectedUdp {
     type Time = TokioTime;
 
+    /// With the true source address, which hickory compares once more.
     fn poll_recv_from(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<(usize, SocketAddr)>> {
         let mut buf = ReadBuf::new(buf);
-        self.socket.poll_recv(cx, &mut buf).map_ok(|()| (buf.filled().len(), self.server))
+        self.0.poll_recv_from(cx, &mut buf).map_ok(|source| (buf.filled().len(), source))
     }
 
     fn poll_send_to(&self, cx: &mut Context<'_>, buf: &[u8], _target: SocketAddr) -> Poll<io::Result<usize>> {
-        self.socket.poll_send(cx, buf)
+        self.0.poll_send(cx, buf)
     }
 }

@@ -1,0 +1,105 @@
+//! A real DNS server (Knot, unpacked below target/testparts/root) on a port of its own on 127.0.0.1, and servers that misbehave.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Local ports of UDP sockets that the tests themselves hold: they are bound and not connected, and not the product's.
+static TEST_SOCKETS: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
+/// True if `port` is that of a test's own socket.
+pub fn is_test_socket(port: u16) -> bool {
+    TEST_SOCKETS.lock().unwrap_or_else(PoisonError::into_inner).contains(&port)
+}
+
+/// A running Knot, stopped when dropped.
+pub struct Knot {
+    pub address: SocketAddr,
+    child: Child,
+    _directory: tempfile::TempDir,
+}
+
+impl Knot {
+    /// Serves the zone of `lab.zone`, and `broken.`, which has no zone file: SERVFAIL. Nothing (after a loud line) where Knot is
+    /// missing; in CI that is a failure.
+    pub fn start() -> Option<Knot> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/testparts/root");
+        let program = root.join("usr/sbin/knotd");
+        if !program.exists() {
+            let text = format!("SKIPPED: {} is missing; tests/run brings the package knot", program.display());
+            assert!(std::env::var_os("CI").is_none(), "{text}");
+            eprintln!("{text}");
+            return None;
+        }
+        (0..5).find_map(|_| Knot::try_start(&program, &root)).or_else(|| panic!("{} does not start", program.display()))
+    }
+
+    fn try_start(program: &Path, root: &Path) -> Option<Knot> {
+        let directory = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let configuration = write_configuration(directory.path(), port);
+        let child = Command::new(program)
+            .arg("-c")
+            .arg(configuration)
+            .env("LD_LIBRARY_PATH", root.join("usr/lib/x86_64-linux-gnu"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut knot = Knot { address, child, _directory: directory };
+        let patience = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < patience && knot.child.try_wait().unwrap().is_none() {
+            if TcpStream::connect(address).is_ok() {
+                return Some(knot);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        None
+    }
+}
+
+impl Drop for Knot {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn write_configuration(directory: &Path, port: u16) -> PathBuf {
+    let at = directory.display();
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/route/lab.zone"), directory.join("lab.zone")).unwrap();
+    let file = directory.join("knot.conf");
+    let text = format!(
+        "server:\n  rundir: \"{at}\"\n  pidfile: \"{at}/knot.pid\"\n  listen: 127.0.0.1@{port}\n  udp-workers: 1\n  tcp-workers: 1\n  \
+         background-workers: 1\ndatabase:\n  storage: \"{at}\"\nzone:\n  - domain: example.\n    storage: \"{at}\"\n    \
+         file: lab.zone\n  - domain: broken.\n    storage: \"{at}\"\n    file: missing.zone\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+/// A DNS server that takes questions and never answers.
+pub struct Silent {
+    pub address: SocketAddr,
+    _socket: UdpSocket,
+}
+
+impl Silent {
+    pub fn start() -> Silent {
+        let mut ports = TEST_SOCKETS.lock().unwrap_or_else(PoisonError::into_inner);
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = socket.local_addr().unwrap();
+        ports.insert(address.port());
+        Silent { address, _socket: socket }
+    }
+}
+
+/// An address where no DNS server is.
+pub fn refusing() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+}
