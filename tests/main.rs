@@ -1,5 +1,8 @@
 //! The one integration-test binary: one module per folder of scenarios.
 
+mod architecture;
+mod dependencies;
 mod dkim;
+mod rig;
 mod route;
 mod support;

@@ -1,0 +1,5 @@
+//! The test parts themselves: an opponent or a judge that does nothing would let everything pass.
+
+mod isolation;
+mod judges;
+mod receivers;

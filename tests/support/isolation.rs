@@ -1,0 +1,89 @@
+//! A test of its own world: `isolated!()` runs the test again in a process with its own network (loopback only), mounts and
+//! process ids. Fixed ports and the fixed build prefix then belong to that test alone, nothing reaches the real network, and
+//! every process that a test forgets ends with it.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use super::command;
+use super::parts::{Missing, tool};
+
+/// Names the test in the inner process.
+const INSIDE: &str = "MAILCHUTE_TEST_INSIDE";
+/// The inner process writes this file: a test name that matches nothing would pass in silence.
+const ENTERED: &str = "MAILCHUTE_TEST_ENTERED";
+
+/// True in the inner process. The outer one starts it, waits, and gets false, or why it cannot be.
+pub fn enter(test: &str) -> Result<bool, Missing> {
+    if std::env::var(INSIDE).is_ok_and(|name| name == test) {
+        settle();
+        std::fs::write(std::env::var_os(ENTERED).unwrap(), test).unwrap();
+        return Ok(true);
+    }
+    if !nix::unistd::geteuid().is_root() {
+        return Err(Missing("needs root for namespaces and other uids".to_owned()));
+    }
+    tool("ip")?;
+    tool("setpriv")?;
+    let unshare = tool("unshare")?;
+    let entered = tempfile::NamedTempFile::new().unwrap();
+    let inner = command::run(
+        Command::new(unshare)
+            .args(["--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc", "--"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture", "--test-threads=1"])
+            .env(INSIDE, test)
+            .env(ENTERED, entered.path()),
+        b"",
+    );
+    eprint!("{}", inner.stderr);
+    print!("{}", inner.stdout);
+    assert_eq!(inner.code, Some(0), "{test} failed inside its namespaces");
+    assert_eq!(std::fs::read_to_string(entered.path()).unwrap(), test, "no test of this name ran");
+    Ok(false)
+}
+
+/// The new world: loopback up, no mount of ours visible outside, our own programs reachable for other uids.
+fn settle() {
+    command::run(Command::new("mount").args(["--make-rprivate", "/"]), b"").succeeded();
+    command::run(Command::new(tool("ip").unwrap()).args(["link", "set", "lo", "up"]), b"").succeeded();
+    open_way_to(Path::new(env!("CARGO_MANIFEST_DIR")));
+}
+
+/// A clone below a closed directory (/root has 0700) hides our programs from other uids. In this world alone, the closed
+/// directory is covered with an open, empty one that holds nothing but the clone.
+fn open_way_to(clone: &Path) {
+    let closed = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o1 == 0;
+    let Some(cover) = clone.ancestors().filter(|path| closed(path)).last() else { return };
+    let keep = tempfile::tempdir().unwrap();
+    mount(&["--bind".as_ref(), clone, keep.path()]);
+    mount(&["-t".as_ref(), "tmpfs".as_ref(), "-o".as_ref(), "mode=755".as_ref(), "none".as_ref(), cover]);
+    std::fs::create_dir_all(clone).unwrap();
+    mount(&["--move".as_ref(), keep.path(), clone]);
+    std::env::set_current_dir(clone).unwrap();
+}
+
+/// mount(8).
+#[track_caller]
+pub fn mount(arguments: &[&Path]) {
+    command::run(Command::new("mount").args(arguments), b"").succeeded();
+}
+
+/// A fresh tmpfs over `path`, which is made if it is not there.
+#[track_caller]
+pub fn mount_fresh(path: &Path, options: &str) {
+    std::fs::create_dir_all(path).unwrap();
+    mount(&["-t".as_ref(), "tmpfs".as_ref(), "-o".as_ref(), options.as_ref(), "none".as_ref(), path]);
+}
+
+/// Goes on only in the inner process.
+macro_rules! isolated {
+    () => {
+        match $crate::support::isolation::enter(test_name!()) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(missing) => return $crate::support::parts::skip(test_name!(), &missing),
+        }
+    };
+}

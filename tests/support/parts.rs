@@ -1,0 +1,69 @@
+//! The parts that `tests/run` brings below target/testparts, and what happens to a test whose part is missing.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Why a test cannot run here. One line: what is missing, and how to get it.
+#[derive(Debug)]
+pub struct Missing(pub String);
+
+/// The unpacked Debian packages.
+pub fn packages() -> Result<PathBuf, Missing> {
+    part("root", "the unpacked mail and DNS servers")
+}
+
+/// The Python of the virtual environment.
+pub fn python() -> Result<PathBuf, Missing> {
+    part("venv", "the Python environment").map(|venv| venv.join("bin/python"))
+}
+
+/// A part counts only with its stamp, which is written last.
+fn part(name: &str, what: &str) -> Result<PathBuf, Missing> {
+    let parts = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/testparts"));
+    if parts.join(name).is_dir() && parts.join(format!("{name}.stamp")).is_file() {
+        return Ok(parts.join(name));
+    }
+    Err(Missing(format!("{what} is not in {}; run tests/run", parts.display())))
+}
+
+/// A tool of the host.
+pub fn tool(name: &str) -> Result<PathBuf, Missing> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .map(|directory| directory.join(name))
+        .find(|file| file.is_file())
+        .ok_or_else(|| Missing(format!("{name} is not installed")))
+}
+
+/// Says loudly that `test` does not run; in CI, where nothing may be missing, fails it.
+pub fn skip(test: &str, missing: &Missing) {
+    let line = format!("SKIPPED: {test}: {}", missing.0);
+    eprintln!("{line}");
+    // Test runners swallow what passing tests print; tests/run shows the lines of this file.
+    if let Some(path) = std::env::var_os("MAILCHUTE_SKIPS") {
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        let _ = file.and_then(|mut file| writeln!(file, "{line}"));
+    }
+    assert!(std::env::var_os("CI").is_none(), "{line} (CI has no part missing)");
+}
+
+/// The name of the test that this stands in, as the test runner knows it.
+macro_rules! test_name {
+    () => {{
+        fn here() {}
+        let name = std::any::type_name_of_val(&here);
+        let name = name.strip_suffix("::here").unwrap_or(name);
+        name.split_once("::").map_or(name, |(_crate, rest)| rest)
+    }};
+}
+
+/// The value of a `Result<T, Missing>`; where it is missing, the test ends here, skipped.
+macro_rules! require {
+    ($part:expr) => {
+        match $part {
+            Ok(part) => part,
+            Err(missing) => return $crate::support::parts::skip(test_name!(), &missing),
+        }
+    };
+}
