@@ -1,0 +1,153 @@
+//! What we link, and under which terms: licences, versions, and what the injector must never carry.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::command::run;
+
+/// Licences that an `MIT OR Apache-2.0` binary may carry. Permissive ones alone.
+const LICENCES: &[&str] = &[
+    "MIT",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "ISC",
+    "BSD-3-Clause",
+    "Unicode-3.0",
+    "Zlib",
+    "0BSD",
+    "CC0-1.0",
+    "MIT-0",
+    "Unlicense",
+];
+
+/// Crates that come in two versions, and why that is borne.
+const TWICE: &[(&str, &str)] = &[
+    ("mail-builder", "mail-auth, which only tests use, stays with 1.0"),
+    ("syn", "hashify, a macro of mail-parser, stays with 2; at build time only"),
+    ("untrusted", "aws-lc-rs and rustls-webpki differ; a hundred lines of code each"),
+];
+
+/// What the injector never links: runtimes, TLS, SQL, SMTP libraries (DESIGN.md, Layout of the source).
+const NOT_IN_THE_INJECTOR: &[&str] =
+    &["tokio", "rustls", "rusqlite", "libsqlite3-sys", "lettre", "aws-lc-rs", "aws-lc-sys", "hickory-resolver"];
+
+/// One crate of a graph.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Package {
+    name: String,
+    version: String,
+    licence: String,
+}
+
+/// The crates that cargo really builds with these arguments.
+fn tree(arguments: &[&str]) -> BTreeSet<Package> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["tree", "--offline", "--locked", "--prefix", "none", "--format", "{p}\t{l}"]);
+    let listed = run(cargo.args(arguments), b"").succeeded().stdout;
+    let package = |line: &str| {
+        let (package, licence) = line.split_once('\t')?;
+        let mut words = package.split(' ');
+        let licence = licence.trim_end_matches(" (*)").to_owned();
+        Some(Package { name: words.next()?.to_owned(), version: words.next()?.to_owned(), licence })
+    };
+    let found: BTreeSet<Package> = listed.lines().filter_map(package).collect();
+    assert!(found.len() > 10, "{listed}");
+    found
+}
+
+#[test]
+fn every_licence_is_permissive() {
+    for package in tree(&["--edges", "normal,build,dev"]) {
+        assert!(licence_allowed(&package.licence), "{package:?}: add the licence to the list only if it is permissive");
+    }
+}
+
+#[test]
+fn no_crate_comes_in_two_versions_without_a_reason() {
+    let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for package in tree(&["--edges", "normal,build,dev"]) {
+        versions.entry(package.name).or_default().insert(package.version);
+    }
+    let twice: BTreeSet<&str> = versions.iter().filter(|(_, all)| all.len() > 1).map(|(name, _)| name.as_str()).collect();
+    let explained: BTreeSet<&str> = TWICE.iter().map(|(name, _)| *name).collect();
+    assert_eq!(twice, explained, "left: what is there twice; right: what TWICE explains");
+}
+
+#[test]
+fn the_graph_of_the_injector_holds_no_runtime_no_tls_no_sql() {
+    let graph = tree(&["--no-default-features", "--features", "submit", "--edges", "normal"]);
+    for package in &graph {
+        assert!(!NOT_IN_THE_INJECTOR.contains(&package.name.as_str()), "{package:?}");
+    }
+    assert!(graph.len() <= 45, "the injector links {} crates", graph.len());
+    let all = tree(&["--edges", "normal"]);
+    for name in NOT_IN_THE_INJECTOR {
+        assert!(all.iter().any(|package| package.name == *name), "{name} is nowhere, so its absence proves nothing");
+    }
+}
+
+#[test]
+fn licence_expressions_are_read_right() {
+    for good in ["MIT", "MIT/Apache-2.0", "GPL-3.0 OR MIT", "(GPL-2.0 OR ISC) AND Zlib", "Apache-2.0 WITH LLVM-exception OR GPL-2.0"] {
+        assert!(licence_allowed(good), "{good}");
+    }
+    for bad in ["", "GPL-3.0", "MIT AND GPL-3.0", "(MIT OR ISC) AND MPL-2.0", "GPL-3.0 WITH LLVM-exception", "MIT OR", "(MIT"] {
+        assert!(!licence_allowed(bad), "{bad}");
+    }
+}
+
+/// True if the SPDX expression can be satisfied from [`LICENCES`]. The old form with a slash means OR.
+fn licence_allowed(expression: &str) -> bool {
+    let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
+    let mut words = spaced.split_whitespace().peekable();
+    any_of(&mut words) == Some(true) && words.next().is_none()
+}
+
+type Words<'a, 'b> = &'a mut std::iter::Peekable<std::str::SplitWhitespace<'b>>;
+
+fn any_of(words: Words) -> Option<bool> {
+    let mut allowed = all_of(words)?;
+    while words.next_if_eq(&"OR").is_some() {
+        allowed |= all_of(words)?;
+    }
+    Some(allowed)
+}
+
+fn all_of(words: Words) -> Option<bool> {
+    let mut allowed = one(words)?;
+    while words.next_if_eq(&"AND").is_some() {
+        allowed &= one(words)?;
+    }
+    Some(allowed)
+}
+
+fn one(words: Words) -> Option<bool> {
+    let word = words.next()?;
+    if word == "(" {
+        let inner = any_of(words)?;
+        return words.next_if_eq(&")").map(|_| inner);
+    }
+    match words.next_if_eq(&"WITH") {
+        None => Some(LICENCES.contains(&word)),
+        Some(_) => Some(LICENCES.contains(&format!("{word} WITH {}", words.next()?).as_str())),
+    }
+}
+
+/// Words that stand in a binary that links these things: names of symbols.
+const TRACES: &[&[u8]] = &[b"tokio", b"rustls", b"sqlite3_"];
+
+fn traces(binary: &Path) -> Vec<&'static [u8]> {
+    let octets = std::fs::read(binary).unwrap();
+    TRACES.iter().filter(|word| memchr::memmem::find(&octets, word).is_some()).copied().collect()
+}
+
+#[test]
+fn the_injector_alone_links_no_runtime_no_tls_no_sql() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut cargo = Command::new(env!("CARGO"));
+    // A directory of its own: one call of cargo unifies features, and the lock of the usual one is taken.
+    cargo.current_dir(root).args(["build", "--offline", "--locked", "--target-dir", "target/injector"]);
+    run(cargo.args(["--no-default-features", "--features", "submit", "--bin", "sendmail"]), b"").succeeded();
+    assert!(traces(&root.join("target/injector/debug/sendmail")).is_empty());
+}
