@@ -6,3 +6,4 @@ mod dkim;
 mod rig;
 mod route;
 mod support;
+mod documents;

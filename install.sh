@@ -1,0 +1,394 @@
+#!/bin/sh
+# Builds mailchute and installs it, or shows it at work. `./install.sh --help` says how.
+#
+# In:   this tree; packaging/files.list, the one list of what goes where.
+# Out:  the programs, links, man pages, unit, user, groups and spool of that list. Nothing is ever set-id.
+# Runs: as root, except for `demo`, `build` and --destdir. Run again, it mends what is missing and replaces what is older.
+# Ends: 0; 64 usage; 69 a tool is missing; 73 a file of somebody else is in the way; 77 root is needed; or what a command ended in.
+#
+# Two rules keep root safe here. A target is never followed: a new file is written beside it under a fresh name and renamed over
+# it, so that a symbolic link is replaced, not written through. And root never writes below a directory of another user: what is
+# missing in a spool that exists is made by the user who owns it.
+set -eu
+umask 022
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+list=$here/packaging/files.list
+
+say() { printf '%s\n' "$*"; }
+fail() {
+    code=$1
+    shift
+    printf 'install.sh: %s\n' "$*" >&2
+    exit "$code"
+}
+
+usage() {
+    cat <<'END'
+usage: ./install.sh demo          show it at work, in scratch directories, as any user; nothing stays
+       ./install.sh build         build only, below target/install (then, as root: ./install.sh --binaries target/install)
+       ./install.sh [options]     build and install (root)
+       ./install.sh --uninstall   remove what was installed; spool, configuration, user and groups stay
+
+options:
+  --prefix DIR     put everything below DIR. The paths are compiled in, so it is needed at build time too
+  --destdir DIR    stage the files below DIR, for a package; makes no user and no owners, works without root
+  --binaries DIR   take the programs from DIR instead of building them
+  --replace-mta    move the files of another mail system aside to NAME.before-mailchute; --uninstall puts them back
+END
+}
+
+# --- what was asked -----------------------------------------------------------------------------------------------------------
+
+verb=install prefix='' destdir='' binaries='' replace=no asked="$*"
+parse_arguments() {
+    while [ $# -gt 0 ]; do
+        case $1 in
+            demo | build) verb=$1 ;;
+            --uninstall) verb=uninstall ;;
+            --replace-mta) replace=yes ;;
+            --prefix | --destdir | --binaries)
+                [ $# -gt 1 ] || fail 64 "$1 needs a directory"
+                take_directory "$1" "$2"
+                shift
+                ;;
+            --help | -h)
+                usage
+                exit 0
+                ;;
+            *)
+                usage >&2
+                fail 64 "unknown argument $1"
+                ;;
+        esac
+        shift
+    done
+}
+
+# --prefix and --destdir: a name without surprises, because the first is compiled in and stands in a systemd unit.
+take_directory() {
+    if [ "$1" = --binaries ]; then
+        binaries=$(CDPATH='' cd -- "$2" && pwd) || fail 64 "$1 $2: no such directory"
+        return 0
+    fi
+    case $2 in
+        *[!A-Za-z0-9/._+-]* | */../* | */..) fail 64 "$1 $2: only letters, digits and / . _ + - may stand in it" ;;
+        /*) ;;
+        *) fail 64 "$1 $2: give it from the root, starting with /" ;;
+    esac
+    clean=$(printf '%s' "$2" | sed 's|//*|/|g; s|/$||')
+    if [ "$1" = --prefix ]; then prefix=$clean; else destdir=$clean; fi
+}
+
+# --- building -----------------------------------------------------------------------------------------------------------------
+
+# shellcheck source=packaging/build.sh
+. "$here/packaging/build.sh"
+
+# The programs know their paths from the build: one built for the tests must never be installed.
+check_binaries() {
+    [ -f "$binaries/prefix" ] || fail 64 "$binaries holds no build: run ./install.sh build"
+    built_for=$(cat "$binaries/prefix")
+    [ "$built_for" = "$prefix" ] || fail 64 "$binaries was built for the prefix ${built_for:-/}, not ${prefix:-/}: build again"
+}
+
+# --- the list -----------------------------------------------------------------------------------------------------------------
+
+# Calls `$1 path type owner group mode from` for each row whose type is one of $2. Ends at the first failure.
+for_each() {
+    rows=$(grep -v -e '^#' -e '^$' "$list")
+    while IFS=: read -r path type owner group mode from; do
+        case $2 in *"$type"*) "$1" "$path" "$type" "$owner" "$group" "$mode" "$from" </dev/null ;; esac
+    done <<END
+$rows
+END
+}
+
+# Where a path of the list lies on this disk, and where the file for it comes from.
+at() { printf '%s' "$destdir$prefix$1"; }
+source_of() {
+    case $1 in
+        bin/*) printf '%s' "$binaries/${1#bin/}" ;;
+        *) printf '%s' "$here/$1" ;;
+    esac
+}
+
+# Files that name system paths are written with the prefix; below a prefix systemd makes no directory in /run.
+with_prefix() {
+    case $1 in
+        packaging/systemd/* | packaging/tmpfiles.d/* | packaging/sysusers.d/*)
+            sed -e '/^RuntimeDirectory/d' -e "s#\([ :=]\)/\(usr/sbin/mailchuted\|var/spool\|run/mailchute\|etc/mailchute\)#\1$prefix/\2#g" "$here/$1"
+            ;;
+        *) cat "$(source_of "$1")" ;;
+    esac
+}
+content() { if [ -n "$prefix" ]; then with_prefix "$1"; else cat "$(source_of "$1")"; fi; }
+
+# --- whose file is it ---------------------------------------------------------------------------------------------------------
+
+record=/usr/share/mailchute/installed
+
+# One line that recognises the thing at path $1 as it is now: a link by its target, a file by its checksum.
+mark() {
+    if [ -L "$(at "$1")" ]; then
+        printf '%s -> %s\n' "$1" "$(readlink "$(at "$1")")"
+    else
+        printf '%s %s\n' "$1" "$(cksum <"$(at "$1")")"
+    fi
+}
+exists() { [ -e "$(at "$1")" ] || [ -L "$(at "$1")" ]; }
+is_ours() { [ -f "$(at "$record")" ] && mark "$1" | grep -qxFf - "$(at "$record")"; }
+
+# What the thing that the list wants at path $1 would be recognised by.
+future_mark() {
+    case $2 in
+        l) printf '%s -> %s\n' "$1" "$3" ;;
+        *) printf '%s %s\n' "$1" "$(content "$3" | cksum)" ;;
+    esac
+}
+
+# Who put it there, for people.
+owner_of() {
+    if command -v dpkg-query >/dev/null 2>&1 && name=$(dpkg-query -S "$1" 2>/dev/null); then
+        printf 'the package %s' "${name%%:*}"
+    elif command -v rpm >/dev/null 2>&1 && name=$(rpm -qf --qf '%{NAME}' "$1" 2>/dev/null); then
+        printf 'the package %s' "$name"
+    elif command -v apk >/dev/null 2>&1 && name=$(apk info -W "$1" 2>/dev/null); then
+        printf 'the package %s' "${name##* owned by }"
+    else
+        printf 'no package, but was not installed from here'
+    fi
+}
+
+foreign=''
+look_at() {
+    check_parents "$1"
+    if [ "$2" != l ] && [ ! -f "$(source_of "$6")" ]; then fail 69 "$(source_of "$6") is missing: this tree is not complete"; fi
+    exists "$1" || return 0
+    target=$(at "$1")
+    if [ -d "$target" ]; then fail 73 "$target is a directory where a file belongs: move it away"; fi
+    if [ "$2" = c ] || is_ours "$1" || [ "$(mark "$1")" = "$(future_mark "$1" "$2" "$6")" ]; then return 0; fi
+    foreign="$foreign
+    $target belongs to $(owner_of "$target")"
+}
+
+# Every directory on the way must be root's (or the caller's own, when staging) and not writable by everybody.
+check_parents() {
+    walked=$destdir
+    rest=${prefix#/}${1%/*}
+    rest=${rest#/}
+    while [ -n "$rest" ]; do
+        walked=$walked/${rest%%/*}
+        case $rest in */*) rest=${rest#*/} ;; *) rest='' ;; esac
+        [ -e "$walked" ] || [ -L "$walked" ] || continue
+        check_directory "$walked"
+    done
+}
+check_directory() {
+    [ -d "$1" ] || fail 73 "$1 is not a directory"
+    set -- "$1" "$(stat -L -c '%u %a' -- "$1")"
+    case ${2% *} in
+        0 | "$(id -u)") ;;
+        *) fail 73 "$1 belongs to uid ${2% *}: nothing is installed below a directory that another user can change" ;;
+    esac
+    case ${2#* } in
+        *[2367]) case ${2#* } in [1357]???) ;; *) fail 73 "everybody can write to $1: mend that first (chmod o-w $1)" ;; esac ;;
+    esac
+}
+
+check_foreign() {
+    for_each look_at flc
+    [ -z "$foreign" ] && return 0
+    [ "$replace" = yes ] && return 0
+    fail 73 "nothing was installed, because files of another mail system are in the way:$foreign
+To use mailchute in its place, stop that mail system and run
+    ./install.sh${asked:+ $asked} --replace-mta
+It moves these files aside to NAME.before-mailchute; ./install.sh --uninstall puts them back."
+}
+
+# --- installing ---------------------------------------------------------------------------------------------------------------
+
+make_accounts() {
+    [ -z "$destdir" ] || return 0
+    if command -v systemd-sysusers >/dev/null 2>&1; then
+        systemd-sysusers "$here/packaging/sysusers.d/mailchute.conf" >/dev/null 2>&1 || true
+    fi
+    # The groups and the user of sysusers.d, where systemd does not do it.
+    has_group mailchute || groupadd --system mailchute 2>/dev/null || addgroup -S mailchute
+    has_group mailchute-admin || groupadd --system mailchute-admin 2>/dev/null || addgroup -S mailchute-admin
+    id mailchute >/dev/null 2>&1 ||
+        useradd --system --gid mailchute --home-dir /var/spool/mailchute --no-create-home --shell /usr/sbin/nologin --comment 'Mail delivery' mailchute 2>/dev/null ||
+        adduser -S -D -H -h /var/spool/mailchute -s /sbin/nologin -G mailchute -g 'Mail delivery' mailchute
+}
+has_group() { grep -q "^$1:" /etc/group || getent group "$1" >/dev/null 2>&1; }
+
+# chown for everything but a stage, which a package will own.
+own() { [ -n "$destdir" ] || chown -h "$1:$2" "$3"; }
+
+# A directory; one that exists keeps its content. The spool itself is made by root in a directory of root, then given away; what
+# lies below it is made by its owner.
+make_directory() {
+    target=$(at "$1")
+    if [ -L "$target" ] || { [ -e "$target" ] && [ ! -d "$target" ]; }; then fail 73 "$target is not a directory: move it away"; fi
+    if [ -z "$destdir" ] && [ "$(stat -c %U -- "${target%/*}" 2>/dev/null)" = mailchute ]; then
+        # shellcheck disable=SC2016  # the inner shell expands them
+        as_mailchute 'umask 077; [ -d "$1" ] || mkdir "$1"; chmod "$2" "$1"' "$target" "$5"
+    else
+        check_parents "$1"
+        mkdir -p "${target%/*}"
+        [ -d "$target" ] || (umask 077 && mkdir "$target")
+        own "$3" "$4" "$target"
+        chmod "$5" "$target"
+    fi
+}
+
+# Runs the shell text $1 with the arguments that follow as the user mailchute.
+as_mailchute() {
+    text=$1
+    shift
+    if command -v setpriv >/dev/null 2>&1 && setpriv --reuid mailchute --regid mailchute --clear-groups true 2>/dev/null; then
+        setpriv --reuid mailchute --regid mailchute --clear-groups sh -c "$text" sh "$@"
+    else
+        su -s /bin/sh mailchute -c "$text" sh "$@"
+    fi
+}
+
+# Writes the file or link of one row beside its target and renames it there: a link in its place is replaced, never followed.
+put() {
+    check_parents "$1"
+    target=$(at "$1")
+    if [ "$2" = c ] && exists "$1"; then return 0; fi
+    mkdir -p "$(dirname "$target")"
+    fresh=$target.mailchute-new
+    rm -f "$fresh"
+    if [ "$2" = l ]; then
+        ln -s "$6" "$fresh"
+    else
+        (set -C && umask 077 && content "$6" >"$fresh")
+        chmod "$5" "$fresh"
+    fi
+    own "$3" "$4" "$fresh"
+    set_aside "$1" "$2" "$6"
+    mv -f "$fresh" "$target"
+}
+
+# Moves a foreign file away. On Debian by diversion, so that an upgrade of its package goes to the new name too.
+set_aside() {
+    exists "$1" || return 0
+    if is_ours "$1" || [ "$(mark "$1")" = "$(future_mark "$1" "$2" "$3")" ]; then return 0; fi
+    if diverts "$1"; then
+        dpkg-divert --quiet --local --rename --divert "$1.before-mailchute" --add "$1"
+    else
+        mv -f "$(at "$1")" "$(at "$1").before-mailchute"
+    fi
+    say "moved $(at "$1") aside to $(at "$1").before-mailchute"
+}
+diverts() { [ -z "$destdir$prefix" ] && command -v dpkg-divert >/dev/null 2>&1 && dpkg-query -S "$1" >/dev/null 2>&1; }
+
+# The record says what is ours. While files are replaced it holds the old marks and the new ones, so that a run that is cut off
+# leaves nothing that the next run would take for somebody else's.
+write_record() {
+    marks=$(for_each print_mark fl)
+    target=$(at "$record")
+    rm -f "$target.new"
+    (set -C && { [ "$1" = final ] || cat "$target" 2>/dev/null || true; } >"$target.new")
+    printf '%s\n' "$marks" >>"$target.new"
+    chmod 0644 "$target.new"
+    mv -f "$target.new" "$target"
+}
+print_mark() { future_mark "$1" "$2" "$6"; }
+
+install_all() {
+    if [ "$(id -u)" != 0 ] && [ -z "$destdir" ]; then
+        fail 77 "installing needs root. Without root: ./install.sh demo, ./install.sh build, or --destdir DIR"
+    fi
+    if [ -z "$binaries" ]; then build; fi
+    check_binaries
+    check_foreign
+    make_accounts
+    for_each make_directory dk
+    write_record interim
+    for_each put flc
+    write_record final
+    say "Installed below ${destdir:-}${prefix:-/}."
+    [ -n "$destdir" ] || say_next
+}
+
+say_next() {
+    config=$(at /etc/mailchute/mailchute.toml)
+    if [ ! -d /run/systemd/system ]; then
+        say "Configuration: $config. Start the daemon as the user mailchute: $(at /usr/sbin/mailchuted)"
+        return 0
+    fi
+    if [ -n "$prefix" ]; then
+        say "Next: systemctl link $(at /usr/lib/systemd/system/mailchuted.service)"
+    else
+        systemctl daemon-reload
+        if systemctl is-active --quiet mailchuted; then
+            systemctl restart mailchuted
+            say "mailchuted runs the new version."
+            return 0
+        fi
+    fi
+    say "Next: set next_hop in $config, then: systemctl enable --now mailchuted"
+}
+
+# --- uninstalling -------------------------------------------------------------------------------------------------------------
+
+uninstall_all() {
+    [ -f "$(at "$record")" ] || fail 69 "$(at "$record") is missing: nothing was installed here from this tree"
+    if [ "$(id -u)" != 0 ] && [ -z "$destdir" ]; then fail 77 "uninstalling needs root"; fi
+    if [ -z "$destdir" ] && [ -d /run/systemd/system ]; then systemctl disable --now mailchuted >/dev/null 2>&1 || true; fi
+    for_each take_away fl
+    rm -f "$(at "$record")"
+    for_each remove_directory d
+    if [ -z "$destdir" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+    say "Removed. These stay: $(at /etc/mailchute), $(at /var/spool/mailchute)$(waiting), the user mailchute and the groups
+mailchute and mailchute-admin. Without them the host forgets its keys and its mail; remove them by hand if that is meant."
+}
+
+# Removes what is ours and puts back what was there before. What somebody changed since is left.
+take_away() {
+    check_parents "$1"
+    if exists "$1"; then
+        if is_ours "$1"; then
+            rm -f "$(at "$1")"
+        else
+            say "left $(at "$1"): it is not what was installed"
+            return 0
+        fi
+    fi
+    if [ -z "$destdir$prefix" ] && command -v dpkg-divert >/dev/null 2>&1 && [ "$(dpkg-divert --truename "$1")" = "$1.before-mailchute" ]; then
+        dpkg-divert --quiet --local --rename --remove "$1"
+    elif exists "$1.before-mailchute"; then
+        mv "$(at "$1").before-mailchute" "$(at "$1")"
+    else
+        return 0
+    fi
+    say "put $(at "$1") back"
+}
+remove_directory() { rmdir "$(at "$1")" 2>/dev/null || true; }
+waiting() {
+    count=$(find "$(at /var/spool/mailchute)/new" "$(at /var/spool/mailchute)/cur" -type f 2>/dev/null | wc -l)
+    [ "$count" -eq 0 ] || printf ' (%s messages wait in it)' "$count"
+}
+
+# --- the demonstration --------------------------------------------------------------------------------------------------------
+
+# The scratch prefix is that of the tests: whatever runs here cannot touch an installed mail system.
+demo() {
+    require_toolchain
+    export CARGO_TARGET_DIR="$here/target"
+    unset MAILCHUTE_PREFIX
+    say "Building (some minutes the first time) ..."
+    (cd "$here" && cargo build --locked --quiet --bins --example receiver)
+    exec sh "$here/packaging/demo.sh" "$here/target/debug"
+}
+
+parse_arguments "$@"
+case $verb in
+    demo) demo ;;
+    build) build && say "Built below $binaries. As root: ./install.sh${prefix:+ --prefix $prefix} --binaries $binaries" ;;
+    install) install_all ;;
+    uninstall) uninstall_all ;;
+esac

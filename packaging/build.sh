@@ -1,0 +1,61 @@
+#!/bin/sh
+# The part of install.sh that builds: the tools it needs, and the three programs. Read by install.sh, which sets `here` (this
+# tree), `prefix` and `fail`; sets `binaries`, the directory of the programs as built. Ends with 69 where a tool is missing.
+# shellcheck shell=sh disable=SC2154  # `here` and `prefix` come from install.sh
+
+rust_minimum=1.95
+
+PATH=$PATH:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin
+
+has_compiler() { command -v cc >/dev/null 2>&1; }
+has_cargo() {
+    version=$(cargo --version 2>/dev/null | cut -d ' ' -f 2) && [ -n "$version" ] || return 1
+    [ "$(printf '%s\n%s\n' "$rust_minimum" "$version" | sort -t . -k 1,1n -k 2,2n | head -n 1)" = "$rust_minimum" ]
+}
+
+# The command of this distribution that installs the packages named; nothing where none is known.
+package_command() {
+    if command -v apt-get >/dev/null 2>&1; then
+        echo "apt-get install -y --no-install-recommends"
+    elif command -v dnf >/dev/null 2>&1; then
+        echo "dnf install -y"
+    elif command -v apk >/dev/null 2>&1; then
+        echo "apk add"
+    fi
+}
+compiler_packages() { if command -v apk >/dev/null 2>&1; then echo "gcc musl-dev"; elif command -v dnf >/dev/null 2>&1; then echo gcc; else echo "gcc libc6-dev"; fi; }
+
+# Makes sure of $1 (has_…), named $2, by installing the packages $3 as root; else says what to run: $4, or the packages.
+require_tool() {
+    if "$1"; then return 0; fi
+    install=$(package_command)
+    if [ "$(id -u)" = 0 ] && [ -n "$install" ]; then
+        say "Installing $2: $install $3"
+        case $install in apt-get*) apt-get update -q >/dev/null 2>&1 || true ;; esac
+        # shellcheck disable=SC2086  # both are lists of words
+        $install $3 >/dev/null || true
+        if "$1"; then return 0; fi
+    fi
+    line=${4:-${install:-your package manager:} $3}
+    fail 69 "$2 is missing. Run this, then start again:
+    $line"
+}
+
+require_toolchain() {
+    require_tool has_compiler "a C compiler" "$(compiler_packages)"
+    require_tool has_cargo "cargo $rust_minimum or newer" cargo \
+        "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal"
+}
+
+# Two calls, because one call unites the features of all its programs, and the injector is to be small.
+build() {
+    require_toolchain
+    export CARGO_TARGET_DIR="$here/target" MAILCHUTE_PREFIX="${prefix:-/}"
+    say "Building for the prefix $MAILCHUTE_PREFIX (some minutes the first time) ..."
+    (cd "$here" && cargo build --locked --quiet --release --bin mailchuted --bin mailchute)
+    (cd "$here" && cargo build --locked --quiet --profile injector --no-default-features --features submit --bin sendmail)
+    binaries=$here/target/install
+    mkdir -p "$binaries"
+    cp "$here/target/release/mailchuted" "$here/target/release/mailchute" "$here/target/injector/sendmail" "$binaries/"
+    printf '%s\n' "$prefix" >"$binaries/prefix"
+}
