@@ -3,7 +3,7 @@
 mod architecture;
 mod dependencies;
 mod dkim;
+mod documents;
 mod rig;
 mod route;
 mod support;
-mod documents;
