@@ -1,1 +1,4 @@
 //! submit
+
+pub mod body;
+pub mod cli;

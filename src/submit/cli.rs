@@ -1,0 +1,343 @@
+//! The command line of `sendmail`: the option table, and what a caller asked for.
+//!
+//! In: argv of an untrusted caller. Out: a [`Call`], or one line and exit code 64. Nothing is opened, read or sent here, so every
+//! dangerous option is refused before the first octet of standard input (SENDMAIL.md sections 1 and 2).
+//!
+//! The table feeds the parser, sendmail(8) and the test that every option is honoured, ignored or refused as documented.
+
+mod long;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+
+use crate::exit::{Exit, Failure};
+use crate::mail::envelope::{Notify, Ret};
+
+pub use parse::parse;
+
+/// Where an option takes its value from (P2, P3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// It has none.
+    None,
+    /// What is attached, or the next argument.
+    Required,
+    /// Only what is attached; nothing is a value too.
+    Attached,
+}
+
+/// What becomes of an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// It does something.
+    Honour,
+    /// Accepted, without effect.
+    Ignore,
+    /// Refused with EX_USAGE and a line in the auth log: it would choose a file or an identity.
+    Refuse,
+    /// Refused with EX_USAGE: it belongs to another program or means something else there.
+    Unsupported,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Opt {
+    /// The letter after the hyphen.
+    pub letter: &'static str,
+    /// Its value.
+    pub value: Value,
+    /// Its class.
+    pub class: Class,
+    /// The name of the value in the man page; empty where there is none.
+    pub metavar: &'static str,
+    /// What it does, for the man page.
+    pub prose: &'static str,
+    /// Which implementation the rule follows (letters of SENDMAIL.md).
+    pub follows: &'static str,
+}
+
+const fn row(letter: &'static str, value: Value, class: Class, metavar: &'static str, prose: &'static str, follows: &'static str) -> Opt {
+    Opt { letter, value, class, metavar, prose, follows }
+}
+
+/// The option table (SENDMAIL.md section 2).
+pub const OPTIONS: &[Opt] = {
+    use Class::{Honour, Ignore, Refuse, Unsupported};
+    use Value::{Attached, None, Required};
+    &[
+        row("A", Required, Ignore, "c|m", "Configuration of Sendmail to use.", "PF"),
+        row("B", Required, Honour, "type", "7BIT or 8BITMIME. A hint: the content is looked at.", "SM"),
+        row(
+            "b",
+            Required,
+            Honour,
+            "mode",
+            "The mode: m (the default) injects a message; p lists the queue; P counts it; s speaks SMTP on standard input and output; v verifies addresses; i checks the alias file. d, D and l end with 69, since nothing listens here.",
+            "PF",
+        ),
+        row(
+            "C",
+            Required,
+            Refuse,
+            "file",
+            "Configuration file. Root only: an absolute path to a file of root that nobody else can write.",
+            "own",
+        ),
+        row("c", None, Ignore, "", "Hold expensive mail.", "PF"),
+        row("D", Required, Refuse, "file", "Debug log file.", "PF"),
+        row("d", Attached, Honour, "level", "-d0 prints name and version; any other level is ignored.", "MS"),
+        row("E", None, Unsupported, "", "Not an option of this program.", "SM"),
+        row(
+            "e",
+            Required,
+            Honour,
+            "disposition",
+            "How errors are shown: q prints nothing; e, m, p and w print one line. The exit code is always set, nothing is mailed.",
+            "own",
+        ),
+        row("F", Required, Honour, "name", "The display name in an added From field.", "SM"),
+        row("f", Required, Honour, "address", "The envelope sender; '' and <> are the null sender.", "PF"),
+        row("G", None, Ignore, "", "Relay submission.", "PF"),
+        row("h", Required, Ignore, "hops", "Hop count, a number.", "EX"),
+        row("I", None, Honour, "", "The same as -bi.", "PF"),
+        row("i", None, Honour, "", "A line with a single dot is data.", "SM"),
+        row("J", None, Unsupported, "", "Not an option of this program.", "SM"),
+        row("j", None, Honour, "", "With -bp: JSON, one object for each line.", "PF"),
+        row("L", Required, Ignore, "tag", "Log tag. Ignored, because it would help to forge log lines.", "PF"),
+        row("M", Required, Unsupported, "", "Not an option of this program; see mailchute(8).", "PF"),
+        row("m", None, Ignore, "", "Me too.", "SM"),
+        row(
+            "N",
+            Required,
+            Honour,
+            "when",
+            "When to notify the sender: never, or a comma list of success, failure and delay (RFC 3461).",
+            "SM",
+        ),
+        row("n", None, Ignore, "", "No aliases. Ignored, so that root's mail still reaches its reader.", "EX"),
+        row(
+            "O",
+            Required,
+            Honour,
+            "name=value",
+            "Long options: ErrorMode, IgnoreDots, DeliveryMode and Verbose as in Sendmail; DeliverBy, HoldUntil (a time such as 2h, or RFC 3339) and Priority (-9 to 9). Names that choose a file or an identity are refused, others ignored.",
+            "PF",
+        ),
+        row(
+            "o",
+            Required,
+            Honour,
+            "letter",
+            "Short options: i, e, d and v are the ones above. A, E, H, J, M, O, P, Q, S, U, u, g, V and X are refused, others ignored.",
+            "PF",
+        ),
+        row("p", Required, Ignore, "protocol", "Received protocol.", "PF"),
+        row("Q", Attached, Unsupported, "", "Not implemented; see mailchute(8).", "PF"),
+        row(
+            "q",
+            Attached,
+            Honour,
+            "what",
+            "-q, -q0, -qf: try all queued mail now. -q<time>, -qp<time>: nothing, since the daemon does that. -qI, -qR, -qS with text: try messages whose id, recipient or sender matches; a ! before the letter negates.",
+            "SM",
+        ),
+        row("R", Required, Honour, "full|hdrs", "How much of the message comes back with a failure notice (RFC 3461).", "SM"),
+        row("r", Required, Honour, "address", "The same as -f.", "PF"),
+        row("S", Required, Unsupported, "", "Not an option of this program; see mailchute(8).", "SM"),
+        row("s", None, Ignore, "", "Keep From lines.", "PF"),
+        row("T", Required, Unsupported, "", "Not an option of this program.", "PF"),
+        row("t", None, Honour, "", "Take recipients from To, Cc and Bcc too.", "SM"),
+        row("U", None, Ignore, "", "Initial submission.", "PF"),
+        row("V", Required, Honour, "id", "The envelope id for notices: up to 100 printable ASCII characters (RFC 3461).", "PF"),
+        row("v", None, Honour, "", "Print `queued as ID` after success.", "own"),
+        row("X", Required, Refuse, "file", "Traffic log file. Refused, for root too.", "PF"),
+        row("x", None, Ignore, "", "Flag of AIX and OSF/1.", "PF"),
+        row("z", Required, Unsupported, "", "Not an option of this program.", "PF"),
+    ]
+};
+
+/// What the caller wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Take a message from standard input.
+    Inject,
+    /// List the queue.
+    List,
+    /// Count the queue.
+    Count,
+    /// Speak SMTP on standard input and output.
+    Smtp,
+    /// Say what would become of addresses.
+    Verify,
+    /// Validate the alias file.
+    Aliases,
+    /// Ask the daemon to try mail now.
+    Flush(Flush),
+    /// Succeed without doing anything: `-q30m`, `-bh`.
+    Nothing,
+    /// `-bd`, `-bD`, `-bl`: there is no listener to start.
+    Daemon,
+    /// Print name and version.
+    Version,
+    /// Print a summary of the options.
+    Help,
+}
+
+/// What `-q` wants tried (SENDMAIL.md section 7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Flush {
+    /// Everything.
+    All,
+    /// The messages that match.
+    Matching {
+        /// What is looked at.
+        field: FlushField,
+        /// True: those that do not match.
+        negated: bool,
+        /// The id or its beginning; or any part of an address, in any case.
+        text: String,
+    },
+}
+
+/// What a selective `-q` looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlushField {
+    /// The queue id, whole or its beginning.
+    Id,
+    /// The recipients.
+    Recipient,
+    /// The envelope sender.
+    Sender,
+}
+
+/// A time given by a caller: later than now by so many seconds, or a moment in RFC 3339.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Seconds from now.
+    In(i64),
+    /// Unix seconds.
+    At(i64),
+}
+
+impl When {
+    /// The unix second that is meant, `now` being unix seconds.
+    pub fn from(self, now: i64) -> i64 {
+        match self {
+            When::In(seconds) => now.saturating_add(seconds),
+            When::At(second) => second,
+        }
+    }
+}
+
+/// A parsed command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// What is wanted.
+    pub mode: Mode,
+    /// `-t`
+    pub from_header: bool,
+    /// `-i`
+    pub ignore_dots: bool,
+    /// `-f`, `-r`: not yet parsed, no control characters.
+    pub sender: Option<OsString>,
+    /// Two different `-f` were given.
+    pub sender_repeated: bool,
+    /// `-F`: control characters are blanks; perhaps not UTF-8.
+    pub full_name: Option<Vec<u8>>,
+    /// `-N`
+    pub notify: Option<Notify>,
+    /// `-R`
+    pub ret: Option<Ret>,
+    /// `-V`
+    pub envid: Option<String>,
+    /// `-v`
+    pub verbose: bool,
+    /// `-j`
+    pub json: bool,
+    /// `-e`: errors print nothing.
+    pub quiet_errors: bool,
+    /// `-C`, from root.
+    pub config_file: Option<OsString>,
+    /// `-oA`, from root with `-bi`.
+    pub alias_file: Option<OsString>,
+    /// `-O DeliverBy=`
+    pub deliver_by: Option<When>,
+    /// `-O HoldUntil=`
+    pub hold_until: Option<When>,
+    /// `-O Priority=`
+    pub priority: Option<i8>,
+    /// What follows the options.
+    pub operands: Vec<OsString>,
+}
+
+impl Mode {
+    /// True if the mode takes a message or a dialogue from standard input.
+    pub fn reads_stdin(&self) -> bool {
+        matches!(self, Mode::Inject | Mode::Smtp)
+    }
+}
+
+impl Call {
+    /// `mode`, with nothing asked for.
+    fn new(mode: Mode) -> Call {
+        Call {
+            mode,
+            from_header: false,
+            ignore_dots: false,
+            sender: None,
+            sender_repeated: false,
+            full_name: None,
+            notify: None,
+            ret: None,
+            envid: None,
+            verbose: false,
+            json: false,
+            quiet_errors: false,
+            config_file: None,
+            alias_file: None,
+            deliver_by: None,
+            hold_until: None,
+            priority: None,
+            operands: Vec::new(),
+        }
+    }
+}
+
+/// Why a command line was refused.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The line and the code.
+    pub failure: Failure,
+    /// The option that looks like an injection, for the auth log.
+    pub injection: Option<String>,
+    /// The line is about the form of the command line: shown as `sendmail: usage: …` (P4).
+    pub usage: bool,
+    /// `-oeq` was seen before.
+    pub quiet: bool,
+    /// The mode so far reads standard input, so a writer may be waiting at the other end (I1).
+    pub reads_stdin: bool,
+}
+
+impl Refusal {
+    fn new(exit: Exit, text: impl Into<String>) -> Refusal {
+        Refusal { failure: Failure::new(exit, text), injection: None, usage: false, quiet: false, reads_stdin: true }
+    }
+
+    /// A mistake in the form.
+    fn usage(text: impl Into<String>) -> Refusal {
+        Refusal { usage: true, ..Refusal::new(Exit::Usage, text) }
+    }
+
+    /// A value that its option does not take.
+    fn value(text: impl Into<String>) -> Refusal {
+        Refusal::new(Exit::Usage, text)
+    }
+
+    /// Class X.
+    fn injection(option: &str) -> Refusal {
+        let text = format!("option {option} is refused: it could choose a file or an identity");
+        Refusal { injection: Some(option.to_owned()), ..Refusal::new(Exit::Usage, text) }
+    }
+}

@@ -1,0 +1,380 @@
+//! From argv to a [`Call`]: clap fed from the option table, and the meaning of each option in the order given.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use clap::builder::OsStringValueParser;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use serde::Deserialize;
+use serde::de::value::StrDeserializer;
+
+use super::long::{self, Meaning};
+use super::{Call, Class, Flush, FlushField, Mode, OPTIONS, Opt, Refusal, Value, When};
+use crate::config::Span;
+use crate::mail::envelope::{Notify, Ret};
+use crate::mail::{date, limits, printable};
+
+const OPERANDS: &str = "operands";
+
+/// What `argv` asks for; `argv[0]` decides the personality (P1). `root` is true for real uid 0.
+///
+/// Errors: [`Refusal`], with EX_USAGE in every case.
+pub fn parse(argv: &[OsString], root: bool) -> Result<Call, Refusal> {
+    let (name, words) = argv.split_first().map_or((OsStr::new(""), argv), |(name, words)| (name.as_os_str(), words));
+    let mut call = Call::new(personality(name));
+    match words {
+        [word] if word == "--help" => return Ok(Call::new(Mode::Help)),
+        [word] if word == "--version" => return Ok(Call::new(Mode::Version)),
+        _ => {}
+    }
+    let result = given(words).and_then(|given| fill(&mut call, given, root));
+    match result {
+        Ok(()) => Ok(call),
+        Err(refusal) => Err(Refusal { quiet: call.quiet_errors, reads_stdin: call.mode.reads_stdin(), ..refusal }),
+    }
+}
+
+/// P1. An empty or missing argv[0] is `sendmail`.
+fn personality(name: &OsStr) -> Mode {
+    match name.as_bytes().rsplit(|&b| b == b'/').next() {
+        Some(b"mailq") => Mode::List,
+        Some(b"newaliases") => Mode::Aliases,
+        Some(b"runq") => Mode::Flush(Flush::All),
+        _ => Mode::Inject,
+    }
+}
+
+/// What clap found: options in the order given, then the operands.
+struct Given {
+    options: Vec<(&'static Opt, OsString)>,
+    operands: Vec<OsString>,
+}
+
+fn given(words: &[OsString]) -> Result<Given, Refusal> {
+    let matches = command().try_get_matches_from(normalised(words)).map_err(|e| Refusal::usage(usage_text(words, &e)))?;
+    let mut found: Vec<(usize, &'static Opt, OsString)> = Vec::new();
+    for option in OPTIONS.iter().filter(|option| matches.value_source(option.letter) == Some(ValueSource::CommandLine)) {
+        let indices = matches.indices_of(option.letter).into_iter().flatten();
+        match option.value {
+            Value::None => found.extend(indices.last().map(|index| (index, option, OsString::new()))),
+            _ => found.extend(indices.zip(values(&matches, option.letter)).map(|(index, value)| (index, option, value))),
+        }
+    }
+    found.sort_by_key(|(index, ..)| *index);
+    let options = found.into_iter().map(|(_, option, value)| (option, value)).collect();
+    Ok(Given { options, operands: values(&matches, OPERANDS).collect() })
+}
+
+fn values<'a>(matches: &'a ArgMatches, id: &str) -> impl Iterator<Item = OsString> + 'a {
+    matches.get_many::<OsString>(id).into_iter().flatten().cloned()
+}
+
+/// P9: clap in its builder form. Nothing after the first operand is an option.
+fn command() -> Command {
+    let option = |option: &Opt| {
+        let arg = Arg::new(option.letter).short(option.letter.chars().next());
+        match option.value {
+            Value::None => arg.action(ArgAction::Count),
+            _ => arg.num_args(1).allow_hyphen_values(true).value_parser(OsStringValueParser::new()).action(ArgAction::Append),
+        }
+    };
+    let operands = Arg::new(OPERANDS).num_args(0..).trailing_var_arg(true).value_parser(OsStringValueParser::new());
+    Command::new("sendmail")
+        .no_binary_name(true)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .args_override_self(true)
+        .args(OPTIONS.iter().map(option))
+        .arg(operands.action(ArgAction::Append))
+}
+
+/// Two things that getopt does and clap does not: an option whose value must be attached takes no next word (`-q` becomes `-q=`),
+/// and a `=` after the letter belongs to the value (`-f=x` becomes `-f==x`).
+fn normalised(words: &[OsString]) -> Vec<OsString> {
+    let mut out = Vec::with_capacity(words.len());
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        let Some(bundle) = word.as_bytes().strip_prefix(b"-").filter(|bundle| !bundle.is_empty() && !bundle.starts_with(b"-")) else {
+            out.push(word.clone());
+            break;
+        };
+        match bundle.iter().position(|&letter| option(letter).is_none_or(|option| option.value != Value::None)) {
+            Some(at) => {
+                let (head, value) = word.as_bytes().split_at(at + 2);
+                let kind = bundle.get(at).and_then(|&letter| option(letter)).map(|option| option.value);
+                let equals: &[u8] = match kind {
+                    Some(Value::Attached) if value.is_empty() => b"=",
+                    Some(_) if value.starts_with(b"=") => b"=",
+                    _ => b"",
+                };
+                out.push(OsString::from_vec([head, equals, value].concat()));
+                if kind == Some(Value::Required) && value.is_empty() {
+                    out.extend(rest.next().cloned());
+                }
+            }
+            None => out.push(word.clone()),
+        }
+    }
+    out.extend(rest.cloned());
+    out
+}
+
+fn option(letter: u8) -> Option<&'static Opt> {
+    OPTIONS.iter().find(|option| option.letter.as_bytes() == [letter])
+}
+
+/// The line for a command line that clap refused. clap's own words speak of options that this program does not have.
+fn usage_text(words: &[OsString], error: &clap::Error) -> String {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    let what = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(text)) => printable::text(text.split(' ').next().unwrap_or_default()),
+        _ => String::new(),
+    };
+    let names_help = words.iter().any(|word| word == "--help" || word == "--version");
+    match error.kind() {
+        ErrorKind::UnknownArgument if names_help => "--help and --version stand alone".to_owned(),
+        ErrorKind::UnknownArgument => format!("unknown option {what}; see sendmail(8)"),
+        ErrorKind::InvalidValue | ErrorKind::WrongNumberOfValues | ErrorKind::TooFewValues => {
+            format!("option {what} requires a value; see sendmail(8)")
+        }
+        _ => "the command line cannot be parsed; see sendmail(8)".to_owned(),
+    }
+}
+
+/// Fills `call` from the options, the last of each kind winning (P5), then the operands; then P7.
+fn fill(call: &mut Call, given: Given, root: bool) -> Result<(), Refusal> {
+    for (option, value) in given.options {
+        apply(call, option, &value, root)?;
+    }
+    if call.alias_file.is_some() && !(root && call.mode == Mode::Aliases) {
+        return Err(Refusal::injection("-oA"));
+    }
+    if let Some(operand) = given.operands.iter().find(|operand| has_controls(operand)) {
+        return Err(Refusal::value(format!("a control character in operand {}", shown(operand))));
+    }
+    call.operands = given.operands;
+    check_conflicts(call)
+}
+
+/// P7.
+fn check_conflicts(call: &Call) -> Result<(), Refusal> {
+    let name = match call.mode {
+        Mode::Inject | Mode::Help | Mode::Version | Mode::Daemon => return json_only_lists(call),
+        Mode::List => "-bp",
+        Mode::Count => "-bP",
+        Mode::Aliases => "-bi",
+        Mode::Flush(_) | Mode::Nothing => "-q",
+        Mode::Smtp => "-bs",
+        Mode::Verify => "-bv",
+    };
+    if call.from_header {
+        return Err(Refusal::value(format!("-t and {name} exclude each other")));
+    }
+    if let Some(operand) = call.operands.first().filter(|_| call.mode != Mode::Verify) {
+        return Err(Refusal::value(format!("{name} takes no operands, and there is {}", shown(operand))));
+    }
+    json_only_lists(call)
+}
+
+fn json_only_lists(call: &Call) -> Result<(), Refusal> {
+    if call.json && call.mode != Mode::List { Err(Refusal::value("-j stands only with -bp")) } else { Ok(()) }
+}
+
+fn apply(call: &mut Call, option: &'static Opt, value: &OsStr, root: bool) -> Result<(), Refusal> {
+    match option.class {
+        // The one exception of class X; the file itself is checked when it is opened.
+        Class::Refuse if option.letter == "C" && root => {}
+        Class::Refuse => return Err(Refusal::injection(&format!("-{}", option.letter))),
+        Class::Unsupported => {
+            return Err(Refusal::usage(format!("option -{} is not one of sendmail's; see sendmail(8) and mailchute(8)", option.letter)));
+        }
+        _ => {}
+    }
+    if option.letter == "F" {
+        call.full_name = Some(value.as_bytes().iter().map(|&b| if b.is_ascii_control() { b' ' } else { b }).collect());
+        return Ok(());
+    }
+    if has_controls(value) {
+        return Err(Refusal::value(format!("a control character in the value of -{}", option.letter)));
+    }
+    match option.letter {
+        "t" => call.from_header = true,
+        "i" => call.ignore_dots = true,
+        "v" => call.verbose = true,
+        "j" => call.json = true,
+        "I" => call.mode = Mode::Aliases,
+        "f" | "r" => {
+            call.sender_repeated |= call.sender.as_deref().is_some_and(|sender| sender != value);
+            call.sender = Some(value.to_owned());
+        }
+        "C" => call.config_file = Some(value.to_owned()),
+        "o" => return apply_short(call, value),
+        "O" => return apply_long(call, value),
+        letter => return apply_text(call, letter, text_of(letter, value)?),
+    }
+    Ok(())
+}
+
+/// The options whose values are words.
+fn apply_text(call: &mut Call, letter: &str, value: &str) -> Result<(), Refusal> {
+    match letter {
+        "B" if value.eq_ignore_ascii_case("7BIT") || value.eq_ignore_ascii_case("8BITMIME") => {}
+        "B" => return Err(Refusal::value(format!("-B takes 7BIT or 8BITMIME, not {}", shown(value)))),
+        "b" => call.mode = mode(value)?,
+        "d" if value == "0" || value.starts_with("0.") => call.mode = Mode::Version,
+        "e" => return set_error_mode(call, value),
+        "h" if value.is_empty() || !value.bytes().all(|b| b.is_ascii_digit()) => {
+            return Err(Refusal::value(format!("-h takes a number, not {}", shown(value))));
+        }
+        "N" => {
+            let notify = Notify::parse(value);
+            let problem = || Refusal::value(format!("-N takes never, or a comma list of success, failure and delay, not {}", shown(value)));
+            call.notify = Some(notify.ok_or_else(problem)?);
+        }
+        "q" => call.mode = flush(value)?,
+        "R" if value.eq_ignore_ascii_case("full") => call.ret = Some(Ret::Full),
+        "R" if value.eq_ignore_ascii_case("hdrs") => call.ret = Some(Ret::Hdrs),
+        "R" => {
+            return Err(Refusal::value(format!(
+                "-R takes full or hdrs, not {}; to try mail for one recipient, use mailchute(8)",
+                shown(value)
+            )));
+        }
+        "V" if value.is_empty() || value.len() > limits::ENVID || !value.is_ascii() => {
+            return Err(Refusal::value("-V takes up to 100 printable ASCII characters"));
+        }
+        "V" => call.envid = Some(value.to_owned()),
+        // Class I.
+        _ => {}
+    }
+    Ok(())
+}
+
+fn mode(value: &str) -> Result<Mode, Refusal> {
+    match value {
+        "m" => Ok(Mode::Inject),
+        "p" => Ok(Mode::List),
+        "P" => Ok(Mode::Count),
+        "s" => Ok(Mode::Smtp),
+        "v" => Ok(Mode::Verify),
+        "i" => Ok(Mode::Aliases),
+        "h" | "H" => Ok(Mode::Nothing),
+        "d" | "D" | "l" => Ok(Mode::Daemon),
+        other => Err(Refusal::value(format!("unsupported: -b{}", printable::text(other)))),
+    }
+}
+
+/// Section 7.
+fn flush(value: &str) -> Result<Mode, Refusal> {
+    if matches!(value, "" | "0" | "f") {
+        return Ok(Mode::Flush(Flush::All));
+    }
+    if value == "p" || is_interval(value.strip_prefix('p').unwrap_or(value)) {
+        return Ok(Mode::Nothing);
+    }
+    let (negated, selector) = value.strip_prefix('!').map_or((false, value), |selector| (true, selector));
+    let matching = |field, text: &str| Flush::Matching { field, negated, text: text.to_owned() };
+    let flush = match selector.split_at_checked(1) {
+        Some(("I", text)) if !text.is_empty() => matching(FlushField::Id, text),
+        Some(("R", text)) if !text.is_empty() => matching(FlushField::Recipient, text),
+        Some(("S", text)) if !text.is_empty() => matching(FlushField::Sender, text),
+        _ => return Err(Refusal::value(format!("-q{} is not implemented; see sendmail(8) and mailchute(8)", printable::text(value)))),
+    };
+    Ok(Mode::Flush(flush))
+}
+
+/// `30m`, `1h30m`, `90`: what Sendmail takes for the time between two queue runs.
+fn is_interval(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let mut parts = text.split_inclusive(|c: char| !c.is_ascii_digit()).peekable();
+    parts.peek().is_some() && parts.all(|part| digits(part.strip_suffix(['s', 'm', 'h', 'd', 'w']).unwrap_or(part)))
+}
+
+/// `-o`: one letter and its value. A hint of a path or an identity is refused.
+fn apply_short(call: &mut Call, value: &OsStr) -> Result<(), Refusal> {
+    let Some((&letter, rest)) = value.as_bytes().split_first() else {
+        return Err(Refusal::value("-o takes a letter"));
+    };
+    let shown = format!("-o{}", char::from(letter).escape_default());
+    apply_meaning(call, long::of_letter(letter), &shown, OsStr::from_bytes(rest))
+}
+
+/// `-O name=value`.
+fn apply_long(call: &mut Call, value: &OsStr) -> Result<(), Refusal> {
+    let bytes = value.as_bytes();
+    let equals = bytes.iter().position(|&b| b == b'=').unwrap_or(bytes.len());
+    let name = String::from_utf8_lossy(bytes.get(..equals).unwrap_or_default());
+    let shown = format!("-O {}", printable::text(name.trim()));
+    apply_meaning(call, long::of_name(name.trim()), &shown, OsStr::from_bytes(bytes.get(equals + 1..).unwrap_or_default()))
+}
+
+fn apply_meaning(call: &mut Call, meaning: Meaning, name: &str, value: &OsStr) -> Result<(), Refusal> {
+    if meaning == Meaning::AliasFile {
+        call.alias_file = Some(value.to_owned());
+        return Ok(());
+    }
+    if meaning == Meaning::Refused {
+        return Err(Refusal::injection(name));
+    }
+    if meaning == Meaning::Ignored {
+        return Ok(());
+    }
+    let value = text_of(name, value)?;
+    let problem = |takes: &str| Refusal::value(format!("{name} takes {takes}, not {}", shown(value)));
+    match meaning {
+        Meaning::ErrorMode => return set_error_mode(call, value),
+        Meaning::IgnoreDots => call.ignore_dots = is_true(value),
+        Meaning::Verbose => call.verbose = is_true(value),
+        // All modes queue; the daemon watches the directory, so there is nobody to wake or to leave asleep.
+        Meaning::DeliveryMode if value.is_empty() || value.starts_with(['b', 'i', 'q', 'd']) => {}
+        Meaning::DeliveryMode => return Err(problem("b, i, q or d")),
+        Meaning::DeliverBy => call.deliver_by = Some(when(value).ok_or_else(|| problem("a time such as 2h, or RFC 3339"))?),
+        Meaning::HoldUntil => call.hold_until = Some(when(value).ok_or_else(|| problem("a time such as 2h, or RFC 3339"))?),
+        Meaning::Priority => {
+            let number = value.parse::<i8>().ok().filter(|number| (-9..=9).contains(number));
+            call.priority = Some(number.ok_or_else(|| problem("a number from -9 to 9"))?);
+        }
+        _ => return Err(Refusal::value(format!("{name} is short for more than one option"))),
+    }
+    Ok(())
+}
+
+/// Section 6: only `q` makes a difference here.
+fn set_error_mode(call: &mut Call, value: &str) -> Result<(), Refusal> {
+    match value.as_bytes().first() {
+        Some(b'q') => call.quiet_errors = true,
+        Some(b'e' | b'm' | b'p' | b'w') => call.quiet_errors = false,
+        _ => return Err(Refusal::value(format!("-e takes e, m, p, q or w, not {}", shown(value)))),
+    }
+    Ok(())
+}
+
+/// Sendmail's booleans: nothing, `t…`, `T…`, `y…`, `Y…` are true.
+fn is_true(value: &str) -> bool {
+    value.is_empty() || value.starts_with(['t', 'T', 'y', 'Y'])
+}
+
+fn when(value: &str) -> Option<When> {
+    let span = Span::deserialize(StrDeserializer::<serde::de::value::Error>::new(value)).ok();
+    match span {
+        Some(span) => i64::try_from(span.0.as_secs()).ok().map(When::In),
+        None => date::parse_rfc3339(value).map(When::At),
+    }
+}
+
+fn text_of<'a>(name: &str, value: &'a OsStr) -> Result<&'a str, Refusal> {
+    value.to_str().ok_or_else(|| Refusal::value(format!("the value of {} is not UTF-8", name.trim_start_matches('-'))))
+}
+
+/// P6.
+fn has_controls(value: &OsStr) -> bool {
+    value.as_bytes().iter().any(u8::is_ascii_control)
+}
+
+/// A hostile value in an error line: printable and short.
+fn shown(value: impl AsRef<OsStr>) -> String {
+    let text = printable::bytes(value.as_ref().as_bytes());
+    let short: String = text.chars().take(60).collect();
+    if short.len() < text.len() { format!("`{short}…`") } else { format!("`{short}`") }
+}
