@@ -1,2 +1,7 @@
-//! stub
-fn main() {}
+//! `mailchuted`: the flusher daemon.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mailchute::relay::run::program()
+}

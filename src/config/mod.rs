@@ -3,6 +3,7 @@
 //! In: one TOML file that the administrator wrote (0644, no secrets). Out: [`Config`], or one line with file, line and reason.
 //! An empty file is a working configuration. Both sides read it: the injector at each start, the daemon at start and SIGHUP.
 
+pub mod names;
 pub mod next_hop;
 pub mod params;
 pub mod paths;

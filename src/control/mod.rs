@@ -4,5 +4,7 @@
 //! the peer's uid as the kernel has it, never anything in the request.
 
 pub mod client;
+#[cfg(any(feature = "relay", feature = "ctl"))]
+pub mod entries;
 pub mod listing;
 pub mod protocol;

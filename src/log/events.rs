@@ -102,6 +102,11 @@ pub fn reconciled(queue_id: QueueId, what: &str) {
     warn!(event = "reconciled", queue_id = %queue_id, what);
 }
 
+/// What the start found, in messages.
+pub fn recovered(admitted: usize, uncertain: usize, vanished: usize, settled: usize, corrupt: usize) {
+    info!(event = "recovered", admitted, uncertain, vanished, settled, corrupt);
+}
+
 /// A next hop cannot be used; nothing fails, everything for it waits.
 pub fn route_suspended(route: &str, seconds: i64, reason: &str) {
     warn!(event = "route_suspended", route, seconds, reason);

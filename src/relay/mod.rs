@@ -1,7 +1,47 @@
-//! The daemon's side of a message's way: intake, queue, route, smtp, encode, dkim, outcome.
+//! The daemon's side of a message's way.
+//!
+//! ```text
+//!   new/ ─▶ intake ─▶ ledger (row) ─▶ schedule ─▶ dispatch/queue ─▶ delivery ─▶ prepare ─▶ smtp ─▶ the next hop
+//!                        ▲                                            │           (digest, dkim, encode)
+//!                        │                                            ▼
+//!                        └── settle ◀── outcome ◀── replies, failures, route answers
+//! ```
+//!
+//! | module | work |
+//! |---|---|
+//! | [`run`] | start and end of the program, in order |
+//! | [`daemon`], [`setup`], [`dispatch`], [`tasks`] | what the tasks share |
+//! | [`intake`] | the claim |
+//! | [`recover`] | files and rows agree again at start |
+//! | [`ledger`] | the one writer of state.sqlite and mover of files |
+//! | [`schedule`], [`queue`], [`backoff`] | what is tried when, and over how many connections |
+//! | [`route`], [`tls`], [`smtp`] | where to, how safely, and the dialogue |
+//! | [`prepare`], [`encode`], [`dkim`] | what goes on the wire |
+//! | [`delivery`], [`outcome`], [`settle`] | one connection, what replies mean, and their record |
+//! | [`answer`] | the control socket |
+//!
+//! Pure, with the clock and chance passed in: [`queue`], [`backoff`], [`outcome`], [`encode`], most of [`dkim`].
 
+pub mod answer;
+pub mod backoff;
+pub mod daemon;
+pub mod delivery;
+pub mod dispatch;
 pub mod dkim;
 pub mod encode;
+pub mod intake;
+pub mod ledger;
+mod logging;
+pub mod notify;
+pub mod outcome;
+pub mod prepare;
+pub mod queue;
+pub mod recover;
 pub mod route;
+pub mod run;
+pub mod schedule;
+pub mod settle;
+pub mod setup;
 pub mod smtp;
+pub mod tasks;
 pub mod tls;

@@ -277,6 +277,18 @@ impl Store {
         entries.take(limit).map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
     }
 
+    /// The queue ids of the files in a directory; other names are passed over.
+    pub fn ids(&self, directory: &str) -> std::io::Result<std::collections::HashSet<QueueId>> {
+        use std::os::unix::ffi::OsStrExt;
+        let entries = std::fs::read_dir(self.root.join(directory))?;
+        entries.filter_map(|entry| entry.map(|e| QueueId::parse(e.file_name().as_bytes())).transpose()).collect()
+    }
+
+    /// Checks a message that lies in `directory`, as the claim does, and leaves it there.
+    pub fn inspect(&self, directory: &str, id: QueueId) -> Result<Claimed, FileError> {
+        self.check(self.directory(directory), id)
+    }
+
     /// Removes what crashed injectors left in `tmp/` more than a day ago.
     pub fn sweep(&self, now: i64) -> std::io::Result<usize> {
         let tmp = sys::fs::open_directory(&self.root.join(layout::TMP))?;

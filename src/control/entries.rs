@@ -1,0 +1,63 @@
+//! Rows of state.sqlite as entries of a listing: the same for the running daemon and for root when it is stopped.
+
+use super::listing::{Entry, Recipient};
+use super::protocol::{Detail, Happening};
+use crate::mail::envelope::Envelope;
+use crate::spool::state::{Event, Message, Place, Progress, RecipientRow};
+
+/// The entry of a message. `is_active`: an attempt is under way.
+pub fn entry(message: &Message, recipients: &[RecipientRow], is_active: bool) -> Entry {
+    Entry {
+        queue_name: queue_name(message, is_active).to_owned(),
+        queue_id: message.id.to_string(),
+        arrival_time: message.accepted,
+        message_size: message.size,
+        forced_expire: false,
+        sender: message.reverse_path.clone(),
+        recipients: recipients.iter().map(recipient).collect(),
+        uid: message.uid,
+        message_id: message.message_id.clone(),
+        attempts: message.attempts,
+        last_attempt: message.last_attempt,
+        next_attempt: message.next_attempt,
+        expires: Some(message.expires),
+        reason: message.reason.clone(),
+    }
+}
+
+fn queue_name(message: &Message, is_active: bool) -> &'static str {
+    match message.place {
+        Place::Hold => "hold",
+        Place::Failed => "failed",
+        Place::Gone => "gone",
+        Place::Cur if is_active => "active",
+        Place::Cur if message.attempts == 0 && message.last_attempt.is_none() => "incoming",
+        Place::Cur => "deferred",
+    }
+}
+
+fn recipient(row: &RecipientRow) -> Recipient {
+    let reason = |when: bool| if when { row.reply.clone() } else { String::new() };
+    Recipient {
+        address: row.address.clone(),
+        orig_address: row.original.clone(),
+        delay_reason: reason(row.progress.is_open()),
+        bounce_reason: reason(row.progress == Progress::Failed),
+        status: row.progress.word().to_owned(),
+        dsn: row.status.clone(),
+        relay: row.relay.clone(),
+        remote_reply: row.reply.clone(),
+    }
+}
+
+/// One message, whole. `envelope` is missing where its file is gone.
+pub fn detail(message: &Message, recipients: &[RecipientRow], events: &[Event], envelope: Option<Envelope>, is_active: bool) -> Detail {
+    let (claimed, notices) = envelope.map(|envelope| (envelope.claimed, envelope.notices)).unwrap_or_default();
+    Detail {
+        entry: entry(message, recipients, is_active),
+        claimed,
+        notices,
+        digest: message.digest.iter().map(|b| format!("{b:02x}")).collect(),
+        history: events.iter().map(|e| Happening { at: e.at, kind: e.kind.clone(), text: e.text.clone() }).collect(),
+    }
+}

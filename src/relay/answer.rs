@@ -1,0 +1,250 @@
+//! The control socket: answers what users and administrators ask.
+//!
+//! In: one JSON line per connection, from anybody on the host; hostile. Out: JSON lines. What somebody may see and do is decided by
+//! the uid of the peer alone ([`Rights`]). A client that is slow or sends nonsense costs one of a few places for a bounded time and
+//! never holds up delivery.
+
+mod show;
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+use super::daemon::Daemon;
+use super::recover::STATE_FILE;
+use super::setup::Setup;
+use crate::config::MailqUsers;
+use crate::control::protocol::{Count, End, Request, Select, Status, Suspended, Text};
+use crate::exit::{Exit, Failure};
+use crate::log::events;
+use crate::mail::limits;
+use crate::spool::state::{Message, Place, State};
+use crate::sys;
+
+/// Connections answered at a time.
+const PLACES: usize = 64;
+/// How long one connection may take to ask.
+const ASKING: Duration = Duration::from_secs(5);
+/// How long one connection may take to be answered: a listing of a million messages through a slow pipe.
+const ANSWERING: Duration = Duration::from_secs(600);
+/// Seconds between two flushes by ordinary users (SENDMAIL.md section 7).
+const FLUSH_INTERVAL: i64 = 30;
+
+/// What a peer may see and do.
+#[derive(Clone, Copy, Debug)]
+struct Rights {
+    uid: u32,
+    /// Root, the daemon's own user, or a member of `admin_group`.
+    is_admin: bool,
+    /// May see everybody's mail.
+    sees_all: bool,
+    /// May see their own.
+    sees_own: bool,
+}
+
+impl Rights {
+    fn of(uid: u32, setup: &Setup) -> Rights {
+        let in_group = || sys::process::group_id(&setup.params.admin_group).is_some_and(|gid| sys::process::is_member(uid, gid));
+        let is_admin = uid == 0 || uid == sys::process::euid() || in_group();
+        let mailq_users = setup.params.mailq_users;
+        Rights {
+            uid,
+            is_admin,
+            sees_all: is_admin || mailq_users == MailqUsers::Anyone,
+            sees_own: is_admin || mailq_users != MailqUsers::Admin,
+        }
+    }
+
+    fn sees(&self, message: &Message) -> bool {
+        self.sees_all || (self.sees_own && message.uid == self.uid)
+    }
+}
+
+/// Opens the socket and answers from now on. A socket that a crashed daemon left is replaced: the spool's lock proves that nobody
+/// else is using it.
+///
+/// Errors: EX_CANTCREAT with the path.
+pub fn start(daemon: &Arc<Daemon>) -> Result<JoinHandle<()>, Failure> {
+    let path = daemon.paths.control_socket();
+    let failed = |e: std::io::Error| Failure::new(Exit::CantCreate, format!("cannot open the control socket {}: {e}", path.display()));
+    match std::fs::remove_file(&path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path).map_err(failed)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).map_err(failed)?;
+    let daemon = Arc::clone(daemon);
+    Ok(tokio::spawn(accept(daemon, listener)))
+}
+
+async fn accept(daemon: Arc<Daemon>, listener: UnixListener) {
+    let places = Arc::new(Semaphore::new(PLACES));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let daemon = Arc::clone(&daemon);
+                tokio::spawn(async move {
+                    // Whatever the client does, its place is free again after this time.
+                    let _ = tokio::time::timeout(ANSWERING, answer(daemon, stream)).await;
+                    drop(place);
+                });
+            }
+            Err(e) => {
+                // Out of descriptors: pause instead of spinning.
+                tracing::debug!(error = %e, "control socket");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// One connection.
+async fn answer(daemon: Arc<Daemon>, stream: UnixStream) -> std::io::Result<()> {
+    let peer = sys::peer::credentials(&stream)?;
+    let (reader, writer) = stream.into_split();
+    let mut out = Answer { writer: tokio::io::BufWriter::new(writer) };
+    let mut line = Vec::new();
+    let mut reader = BufReader::new(reader.take(limits::CONTROL_REQUEST as u64));
+    if tokio::time::timeout(ASKING, reader.read_until(b'\n', &mut line)).await.is_err() {
+        return Ok(());
+    }
+    let rights = Rights::of(peer.uid, &daemon.setup());
+    let end = match serde_json::from_slice::<Request>(&line) {
+        Ok(request) => handle(&daemon, rights, request, &mut out).await,
+        Err(e) => Err(Failure::new(Exit::Usage, format!("not a request that this daemon knows: {e}"))),
+    };
+    let end = end.map_or_else(|failure| End { end: failure.exit.code(), text: failure.text }, |()| End { end: 0, text: String::new() });
+    out.line(&end).await?;
+    out.writer.flush().await
+}
+
+struct Answer {
+    writer: tokio::io::BufWriter<tokio::net::unix::OwnedWriteHalf>,
+}
+
+impl Answer {
+    async fn line(&mut self, value: &impl Serialize) -> std::io::Result<()> {
+        let mut line = serde_json::to_vec(value)?;
+        line.push(b'\n');
+        self.writer.write_all(&line).await
+    }
+
+    /// A line, or the failure that the client has gone.
+    async fn say(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        self.line(value).await.map_err(|e| Failure::new(Exit::IoErr, e.to_string()))
+    }
+}
+
+async fn handle(daemon: &Arc<Daemon>, rights: Rights, request: Request, out: &mut Answer) -> Result<(), Failure> {
+    match request {
+        Request::List { ids } => show::list(daemon, rights, ids, out).await,
+        Request::Count {} => show::count(daemon, rights, out).await,
+        Request::Show { id } => show::detail(daemon, rights, &id, out).await,
+        Request::Cat { id, part } => show::cat(daemon, rights, &id, part, out).await,
+        Request::Flush { select } => flush(daemon, rights, select, out).await,
+        Request::Status {} => out.say(&status(daemon).await?).await,
+        Request::Route { addresses } => routes(daemon, &addresses, out).await,
+    }
+}
+
+fn stopped() -> Failure {
+    Failure::new(Exit::Unavailable, "the daemon is stopping; ask again in a moment")
+}
+
+fn database(e: impl std::fmt::Display) -> Failure {
+    Failure::new(Exit::IoErr, format!("state.sqlite: {e}"))
+}
+
+/// Runs `read` on a connection of its own, on a thread that may wait for the disk: a long listing must not hold up the ledger.
+async fn read<T: Send + 'static>(daemon: &Daemon, read: impl FnOnce(&State) -> rusqlite::Result<T> + Send + 'static) -> Result<T, Failure> {
+    let path = daemon.store.path(STATE_FILE);
+    let work = move || State::open_to_read(&path).and_then(|state| read(&state));
+    tokio::task::spawn_blocking(work).await.map_err(database)?.map_err(database)
+}
+
+/// Everybody may ask for a flush of what they may see; ordinary users not too often, which is no error (SENDMAIL.md section 14).
+async fn flush(daemon: &Arc<Daemon>, rights: Rights, select: Select, out: &mut Answer) -> Result<(), Failure> {
+    let now = sys::clock::now();
+    let is_all = matches!(select, Select::All {});
+    if !rights.is_admin && is_all {
+        let last = daemon.last_flush.swap(now, Ordering::Relaxed);
+        if now - last < FLUSH_INTERVAL {
+            daemon.last_flush.store(last, Ordering::Relaxed);
+            return out.say(&Count::default()).await;
+        }
+    }
+    let work = daemon.ledger.work(move |state, _| if is_all { state.make_all_due(now) } else { make_due(state, rights, &select, now) });
+    let messages = work.map_err(|_| stopped())?.await.map_err(|_| stopped())?;
+    daemon.dispatch.queue(|queue| queue.end_suspensions());
+    daemon.dispatch.wake.notify_one();
+    events::requested("flush", rights.uid, messages as u64);
+    out.say(&Count { messages: messages as u64, octets: 0 }).await
+}
+
+fn make_due(state: &State, rights: Rights, select: &Select, now: i64) -> rusqlite::Result<usize> {
+    let mut waiting = Vec::new();
+    state.queued(None, usize::MAX >> 1, |message| {
+        let is_waiting = message.place == Place::Cur && message.next_attempt.is_some();
+        if is_waiting && (rights.is_admin || message.uid == rights.uid) {
+            waiting.push((message.id, message.reverse_path));
+        }
+    })?;
+    let mut due = 0;
+    for (id, reverse_path) in waiting {
+        let has = |text: &str, part: &str| text.to_lowercase().contains(&part.to_lowercase());
+        let matches = match select {
+            Select::All {} => true,
+            Select::Id { text, except } => id.to_string().starts_with(text.as_str()) != *except,
+            Select::Sender { text, except } => has(&reverse_path, text) != *except,
+            Select::Recipient { text, except } => state.recipients(id)?.iter().any(|r| has(&r.address, text)) != *except,
+        };
+        if matches {
+            state.schedule(id, Some(now))?;
+            due += 1;
+        }
+    }
+    Ok(due)
+}
+
+async fn status(daemon: &Arc<Daemon>) -> Result<Status, Failure> {
+    let (counts, oldest) = read(daemon, |state| Ok((state.counts()?, state.oldest()?))).await?;
+    let now = sys::clock::now();
+    let setup = daemon.setup();
+    let suspended = daemon.dispatch.queue(|queue| {
+        let shown = queue.suspensions(now).take(100);
+        shown.map(|(route, s)| Suspended { route: route.to_string(), until: s.until, reason: s.reason.clone() }).collect()
+    });
+    let [queued, held, failed, _] = counts;
+    Ok(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        uptime: daemon.started.elapsed().as_secs(),
+        next_hop: setup.params.next_hop.to_string(),
+        queued,
+        held,
+        failed,
+        oldest,
+        last_relayed: daemon.last_relayed(),
+        suspended,
+        warnings: setup.keys.problems().to_vec(),
+    })
+}
+
+async fn routes(daemon: &Arc<Daemon>, addresses: &[String], out: &mut Answer) -> Result<(), Failure> {
+    for address in addresses {
+        let text = match crate::mail::Address::parse(address) {
+            Ok(address) => daemon.setup().router.route_of(&address).to_string(),
+            Err(why) => format!("{why}"),
+        };
+        out.say(&Text { text, hex: String::new() }).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! What the control socket shows: listings, counts, one message with its history, its octets.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::{Answer, Rights, database, read};
+use crate::control::entries;
+use crate::control::listing::Entry;
+use crate::control::protocol::{Count, Part, Text};
+use crate::exit::{Exit, Failure};
+use crate::mail::header::Section;
+use crate::mail::limits;
+use crate::mail::queue_id::QueueId;
+use crate::relay::daemon::Daemon;
+use crate::relay::recover::STATE_FILE;
+use crate::spool::file::{self, Line};
+use crate::spool::state::{Message, State};
+
+/// Rows read at a time: between two pages the database is free.
+const PAGE: usize = 500;
+/// Octets of one piece of `cat`.
+const PIECE: usize = 48 << 10;
+
+/// One entry per message that the peer may see, by queue id; or of `ids` only, with EX 1 if one is unknown.
+pub(super) async fn list(daemon: &Arc<Daemon>, rights: Rights, ids: Vec<String>, out: &mut Answer) -> Result<(), Failure> {
+    if !rights.sees_own {
+        return Err(Failure::new(Exit::NoPerm, "only root and the admin group may list the queue here (mailq_users)"));
+    }
+    if !ids.is_empty() {
+        return list_some(daemon, rights, &ids, out).await;
+    }
+    let (sender, mut receiver) = mpsc::channel(PAGE);
+    let reading = Arc::clone(daemon);
+    let pages = tokio::task::spawn_blocking(move || read_pages(&reading, rights, &sender));
+    while let Some(entry) = receiver.recv().await {
+        out.say(&entry).await?;
+    }
+    pages.await.map_err(database)?.map_err(database)
+}
+
+/// Reads the queue page by page. A client that has gone ends it.
+fn read_pages(daemon: &Daemon, rights: Rights, sender: &mpsc::Sender<Entry>) -> rusqlite::Result<()> {
+    let state = State::open_to_read(&daemon.store.path(STATE_FILE))?;
+    let mut after = None;
+    loop {
+        let mut page = Vec::with_capacity(PAGE);
+        state.queued(after, PAGE, |message| page.push(message))?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.id);
+        for message in page.into_iter().filter(|message| rights.sees(message)) {
+            let entry = entry_of(daemon, &state, &message)?;
+            if sender.blocking_send(entry).is_err() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn entry_of(daemon: &Daemon, state: &State, message: &Message) -> rusqlite::Result<Entry> {
+    Ok(entries::entry(message, &state.recipients(message.id)?, daemon.dispatch.is_active(message.id)))
+}
+
+async fn list_some(daemon: &Arc<Daemon>, rights: Rights, ids: &[String], out: &mut Answer) -> Result<(), Failure> {
+    let mut unknown = Vec::new();
+    for text in ids {
+        match find(daemon, rights, text).await {
+            Ok(message) => {
+                let reading = Arc::clone(daemon);
+                out.say(&read(daemon, move |state| entry_of(&reading, state, &message)).await?).await?;
+            }
+            Err(_) => unknown.push(text.as_str()),
+        }
+    }
+    if unknown.is_empty() { Ok(()) } else { Err(no_such(&unknown.join(", "))) }
+}
+
+fn no_such(id: &str) -> Failure {
+    Failure::new(Exit::NotFound, format!("{}: no such message", crate::mail::printable::text(id)))
+}
+
+/// The message of this id, if there is one and the peer may see it; the two are not told apart.
+async fn find(daemon: &Arc<Daemon>, rights: Rights, id: &str) -> Result<Message, Failure> {
+    let parsed = QueueId::parse(id.as_bytes()).ok_or_else(|| no_such(id))?;
+    let message = read(daemon, move |state| state.message(parsed)).await?;
+    message.filter(|message| rights.sees(message)).ok_or_else(|| no_such(id))
+}
+
+/// How many messages the peer may see, and their octets.
+pub(super) async fn count(daemon: &Arc<Daemon>, rights: Rights, out: &mut Answer) -> Result<(), Failure> {
+    let count = read(daemon, move |state| {
+        let mut count = Count::default();
+        state.queued(None, usize::MAX >> 1, |message| {
+            if rights.sees(&message) {
+                count.messages += 1;
+                count.octets += message.size;
+            }
+        })?;
+        Ok(count)
+    });
+    out.say(&count.await?).await
+}
+
+/// One message with its envelope's claims and its history.
+pub(super) async fn detail(daemon: &Arc<Daemon>, rights: Rights, id: &str, out: &mut Answer) -> Result<(), Failure> {
+    let message = find(daemon, rights, id).await?;
+    let reading = Arc::clone(daemon);
+    let detail = read(daemon, move |state| {
+        let envelope = open(&reading, &message).ok().map(|(_, line)| line.envelope);
+        let (recipients, events) = (state.recipients(message.id)?, state.events(message.id)?);
+        Ok(entries::detail(&message, &recipients, &events, envelope, reading.dispatch.is_active(message.id)))
+    });
+    out.say(&detail.await?).await
+}
+
+fn open(daemon: &Daemon, message: &Message) -> Result<(std::fs::File, Line), String> {
+    let place = message.place.directory().ok_or("its file is gone: it was delivered or removed")?;
+    let file = daemon.store.open_message(place, message.id).map_err(|e| e.desc().to_owned())?;
+    let line = file::read_line(&file).map_err(|e| e.to_string())?;
+    Ok((file, line))
+}
+
+/// The octets of a message: those of the file as it is now, which may not be those that were claimed; `Raw` is for that look.
+pub(super) async fn cat(daemon: &Arc<Daemon>, rights: Rights, id: &str, part: Part, out: &mut Answer) -> Result<(), Failure> {
+    let message = find(daemon, rights, id).await?;
+    let reading = Arc::clone(daemon);
+    let opened = tokio::task::spawn_blocking(move || {
+        let (file, line) = open(&reading, &message)?;
+        let range = range_of(&file, &line, part)?;
+        Ok::<_, String>((file, range))
+    });
+    let unreadable = |why: String| Failure::new(Exit::NotFound, format!("{id}: {why}"));
+    let (file, (mut at, end)) = opened.await.map_err(database)?.map_err(unreadable)?;
+    let file = Arc::new(file);
+    while at < end {
+        let (file, wanted) = (Arc::clone(&file), usize::try_from(end - at).unwrap_or(PIECE).min(PIECE));
+        let read = tokio::task::spawn_blocking(move || {
+            let mut piece = vec![0; wanted];
+            let read = file::read_full(&file, &mut piece, at)?;
+            piece.truncate(read);
+            Ok::<_, std::io::Error>(piece)
+        });
+        let piece = read.await.map_err(database)?.map_err(|e| unreadable(e.to_string()))?;
+        if piece.is_empty() {
+            break;
+        }
+        at += piece.len() as u64;
+        out.say(&Text::new(&piece)).await?;
+    }
+    Ok(())
+}
+
+/// Where the wanted part lies in the file.
+fn range_of(file: &std::fs::File, line: &Line, part: Part) -> Result<(u64, u64), String> {
+    let (start, end) = (line.length(), line.length() + line.envelope.size);
+    if matches!(part, Part::Raw | Part::Message) {
+        return Ok((if part == Part::Raw { 0 } else { start }, end));
+    }
+    let mut head = vec![0; limits::HEADER_SECTION + 2];
+    let read = file::read_full(file, &mut head, start).map_err(|e| e.to_string())?;
+    head.truncate(read);
+    let section = Section::scan(&head);
+    Ok(match part {
+        Part::Headers => (start, start + section.end as u64),
+        _ => (start + section.body as u64, end),
+    })
+}

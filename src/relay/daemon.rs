@@ -1,0 +1,187 @@
+//! What all tasks of the daemon share: the spool, the ledger, the queue, and the configuration in force.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use super::dispatch::Dispatch;
+use super::ledger::Ledger;
+use super::notify;
+use super::setup::{DKIM_HOLD, Setup};
+use super::tasks::Tasks;
+use crate::config::{Config, Paths};
+use crate::exit::Failure;
+use crate::log::events;
+use crate::spool::layout;
+use crate::spool::state::{Event, Message, Place, State};
+use crate::spool::store::Store;
+use crate::sys;
+
+/// Octets of message bodies in flight (DESIGN.md, "Claim"), in KiB: a larger message goes alone.
+const BUDGET_KIB: u32 = 64 << 10;
+
+/// What the tasks of the daemon share.
+pub struct Daemon {
+    /// Where everything lies.
+    pub paths: Paths,
+    /// The spool.
+    pub store: Arc<Store>,
+    /// The one writer.
+    pub ledger: Ledger,
+    /// The queue in memory.
+    pub dispatch: Dispatch,
+    /// Deliveries and settlements under way.
+    pub tasks: Tasks,
+    /// When this process started.
+    pub started: Instant,
+    /// The time of the last flush by an ordinary user, unix seconds.
+    pub last_flush: AtomicI64,
+    setup: RwLock<Arc<Setup>>,
+    budget: Arc<Semaphore>,
+    stop: Arc<Stop>,
+    last_relayed: AtomicI64,
+    progress: AtomicI64,
+}
+
+/// How the daemon is told to end.
+#[derive(Default)]
+pub struct Stop {
+    is_set: AtomicBool,
+    failure: Mutex<Option<Failure>>,
+    told: Notify,
+}
+
+impl Stop {
+    /// Ends the daemon. `failure` says why, unless somebody asked for it; the first one counts.
+    pub fn now(&self, failure: Option<Failure>) {
+        if let Some(failure) = failure {
+            self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+        }
+        self.is_set.store(true, Ordering::SeqCst);
+        self.told.notify_one();
+    }
+
+    /// True once the daemon is ending.
+    pub fn is_set(&self) -> bool {
+        self.is_set.load(Ordering::SeqCst)
+    }
+
+    /// Waits for [`Stop::now`].
+    pub async fn told(&self) {
+        self.told.notified().await;
+    }
+
+    /// Why, unless somebody asked for it.
+    pub fn failure(&self) -> Option<Failure> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Daemon {
+    /// The shared part of a daemon that begins now.
+    pub fn new(paths: Paths, store: Arc<Store>, ledger: Ledger, setup: Setup, stop: Arc<Stop>) -> Daemon {
+        Daemon {
+            paths,
+            store,
+            ledger,
+            dispatch: Dispatch::new(setup.params.route_connections),
+            tasks: Tasks::default(),
+            started: Instant::now(),
+            last_flush: AtomicI64::new(0),
+            setup: RwLock::new(Arc::new(setup)),
+            budget: Arc::new(Semaphore::new(BUDGET_KIB as usize)),
+            stop,
+            last_relayed: AtomicI64::new(0),
+            progress: AtomicI64::new(sys::clock::now()),
+        }
+    }
+
+    /// The configuration in force.
+    pub fn setup(&self) -> Arc<Setup> {
+        Arc::clone(&self.setup.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// True once the daemon is ending: begin nothing new.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.is_set()
+    }
+
+    /// A share of the memory for bodies; `None` if there is none now and `wait` is false.
+    pub async fn budget(&self, octets: u64, wait: bool) -> Option<OwnedSemaphorePermit> {
+        let kib = u32::try_from(octets / 1024).unwrap_or(u32::MAX).clamp(1, BUDGET_KIB);
+        let budget = Arc::clone(&self.budget);
+        if wait { budget.acquire_many_owned(kib).await.ok() } else { budget.try_acquire_many_owned(kib).ok() }
+    }
+
+    /// Remembers when delivery last succeeded.
+    pub fn note_relayed(&self, now: i64) {
+        self.last_relayed.store(now, Ordering::Relaxed);
+    }
+
+    /// When delivery last succeeded since the start, unix seconds.
+    pub fn last_relayed(&self) -> Option<i64> {
+        Some(self.last_relayed.load(Ordering::Relaxed)).filter(|at| *at > 0)
+    }
+
+    /// The scheduler went round, the ledger answered: what the watchdog wants to know.
+    pub fn made_progress(&self) {
+        self.progress.store(sys::clock::now(), Ordering::Relaxed);
+    }
+
+    /// Seconds since the scheduler last went round.
+    pub fn stalled_for(&self) -> i64 {
+        sys::clock::now().saturating_sub(self.progress.load(Ordering::Relaxed))
+    }
+
+    /// Reads the configuration again; a wrong one changes nothing.
+    pub fn reload(&self) {
+        notify::tell(&format!("RELOADING=1\nMONOTONIC_USEC={}", notify::monotonic_microseconds()));
+        match Config::load().and_then(|config| Setup::new(&config)) {
+            Ok(setup) => {
+                self.dispatch.queue(|queue| {
+                    queue.set_limit(setup.params.route_connections);
+                    queue.end_suspensions();
+                });
+                *self.setup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(setup);
+                events::reloaded();
+                self.release_dkim_holds();
+                self.dispatch.wake.notify_one();
+            }
+            Err(failure) => events::reload_refused(&failure.text),
+        }
+        notify::tell("READY=1");
+    }
+
+    /// Messages that were held because they could not be signed are tried with the keys of today; if those are no better, they are
+    /// held again.
+    pub fn release_dkim_holds(&self) {
+        let release = |state: &State, store: &Store| {
+            let mut held = Vec::new();
+            state.queued(None, usize::MAX >> 1, |row| {
+                if row.place == Place::Hold && row.reason.starts_with(DKIM_HOLD) {
+                    held.push(row);
+                }
+            })?;
+            for row in held {
+                release(state, store, row)?;
+            }
+            Ok(())
+        };
+        // A stopped ledger ends the daemon by itself.
+        let _ = self.ledger.work(release);
+    }
+}
+
+/// From `hold/` back to `cur/`: the file first, because the directory is the state.
+fn release(state: &State, store: &Store, row: Message) -> rusqlite::Result<()> {
+    if let Err(e) = store.park(row.id, layout::HOLD, layout::CUR) {
+        events::storage_failed(&format!("hold/{}", row.id), &e.to_string());
+        return Ok(());
+    }
+    let now = sys::clock::now();
+    let id = row.id;
+    state.update(&Message { place: Place::Cur, reason: String::new(), next_attempt: Some(now), ..row })?;
+    state.record(id, &Event { at: now, kind: "released".to_owned(), text: "the keys were read again".to_owned() })
+}

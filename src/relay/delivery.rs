@@ -1,0 +1,313 @@
+//! One connection and the messages that go over it.
+//!
+//! In: a route with waiting jobs. Out: outcomes, by [`super::settle`]. On a warm connection each message costs one round trip: the
+//! next one is prepared while the present one is still here, and its envelope leaves behind the present end of data.
+//!
+//! The order that keeps the promise: outcomes of a message are settled only from replies that answer it; the final dot leaves only
+//! after "in data" was committed; a message whose envelope was pipelined behind another and got no answer was not tried.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::daemon::Daemon;
+use super::dispatch::{JobEnd, Work};
+use super::ledger::Stopped;
+use super::outcome::{self, Scope, Stop};
+use super::prepare::{self, Obstacle, Prepared};
+use super::queue::Suspension;
+use super::route::{self, Endpoint, RouteKey};
+use super::settle::{self, JobOutcome};
+use super::setup::Setup;
+use super::smtp::{self, EnvelopeReplies, Failure, Session};
+use crate::log::events;
+use crate::mail::status::{EnhancedStatus, Reply};
+use crate::spool::state::{Progress, RecipientUpdate};
+use crate::sys;
+
+/// How long a connection without work stays open for more.
+const IDLE: Duration = Duration::from_secs(2);
+/// Addresses of a route that one attempt tries.
+const TARGETS: usize = 20;
+/// Seconds before a message is tried again that the disk refused.
+const DISK_WAIT: i64 = 60;
+
+/// A message that can be sent, and its share of memory.
+struct Ready {
+    work: Work,
+    prepared: Prepared,
+    _budget: OwnedSemaphorePermit,
+}
+
+/// Opens one connection for `route` and delivers over it until there is no more work. The caller has counted the connection.
+pub async fn run(daemon: Arc<Daemon>, route: RouteKey) {
+    let setup = daemon.setup();
+    let result = match connect(&setup, &route).await {
+        Ok(session) => {
+            if daemon.dispatch.queue(|queue| queue.works(&route)) {
+                events::route_resumed(&route.to_string());
+            }
+            Connection { daemon: &daemon, setup: &setup, route: &route }.serve(session).await
+        }
+        Err(Unreachable::ForNow { status, reason }) => suspend(&daemon, &setup, &route, Vec::new(), status, &reason).await,
+        Err(Unreachable::ForGood { status, reason }) => refuse_all(&daemon, &route, status, &reason).await,
+    };
+    // The ledger's own thread has said why it stopped and ends the daemon.
+    let (Ok(()) | Err(Stopped)) = result;
+}
+
+/// Why no connection came about.
+enum Unreachable {
+    ForNow { status: EnhancedStatus, reason: String },
+    ForGood { status: EnhancedStatus, reason: String },
+}
+
+/// Tries the route's hosts in their order.
+async fn connect(setup: &Setup, route: &RouteKey) -> Result<Session, Unreachable> {
+    let targets = setup.router.targets(route).await.map_err(|failure| match failure.class {
+        route::Class::Transient => Unreachable::ForNow { status: failure.status, reason: failure.text },
+        route::Class::Permanent => Unreachable::ForGood { status: failure.status, reason: failure.text },
+    })?;
+    let mut last = None;
+    for target in targets.into_iter().take(TARGETS) {
+        match Session::open(&setup.session, &session_target(setup, target)).await {
+            Ok(session) => return Ok(session),
+            Err(failure) => last = Some(failure),
+        }
+    }
+    let (status, reason) = last.map_or_else(|| (EnhancedStatus::new(4, 4, 4), "no host to try".to_owned()), |f| (f.status, f.to_string()));
+    Err(Unreachable::ForNow { status, reason })
+}
+
+fn session_target(setup: &Setup, target: route::Target) -> smtp::Target {
+    smtp::Target {
+        place: match target.endpoint {
+            Endpoint::Tcp(address) => smtp::Place::Tcp(address),
+            Endpoint::Unix(path) => smtp::Place::Unix(path),
+        },
+        host: target.name,
+        protocol: if target.lmtp { smtp::Protocol::Lmtp } else { smtp::Protocol::Smtp },
+        implicit_tls: target.implicit_tls,
+        tls: target.tls,
+        credentials: target.user.and_then(|_| setup.credentials.clone()),
+    }
+}
+
+/// The route does not work: everything for it waits, nothing fails of it (D07).
+async fn suspend(
+    daemon: &Arc<Daemon>,
+    setup: &Setup,
+    route: &RouteKey,
+    in_hand: Vec<Work>,
+    status: EnhancedStatus,
+    reason: &str,
+) -> Result<(), Stopped> {
+    let now = sys::clock::now();
+    let failures = daemon.dispatch.queue(|queue| queue.failures(route)) + 1;
+    let wait = setup.route_backoff.wait(failures, sys::clock::random().unwrap_or_default());
+    events::route_suspended(&route.to_string(), wait, reason);
+    let suspension = Suspension { until: now + wait, status, reason: reason.to_owned() };
+    let waiting = daemon.dispatch.suspend(route, suspension.clone());
+    postpone(daemon, route, &suspension, in_hand.into_iter().chain(waiting)).await
+}
+
+/// Records for each job that its route is suspended.
+pub async fn postpone(
+    daemon: &Arc<Daemon>,
+    route: &RouteKey,
+    suspension: &Suspension,
+    jobs: impl IntoIterator<Item = Work>,
+) -> Result<(), Stopped> {
+    let end = JobEnd { route_until: Some(suspension.until), ..JobEnd::default() };
+    for work in jobs {
+        let updates = settle::waiting(&work, &route.to_string(), suspension.status, &suspension.reason);
+        settle::settle(daemon, work, JobOutcome { updates, end: end.clone(), ..JobOutcome::default() }).await?;
+    }
+    Ok(())
+}
+
+/// The DNS says that this domain takes no mail: its recipients fail, each with that reason.
+async fn refuse_all(daemon: &Arc<Daemon>, route: &RouteKey, status: EnhancedStatus, reason: &str) -> Result<(), Stopped> {
+    while let Some(work) = daemon.dispatch.take(route) {
+        let update = |n| RecipientUpdate {
+            n,
+            progress: Progress::Failed,
+            status: status.to_string(),
+            reply: reason.to_owned(),
+            relay: route.to_string(),
+        };
+        let updates = work.job.recipients.iter().map(|r| update(r.n)).collect();
+        let end = JobEnd { attempted: true, ..JobEnd::default() };
+        settle::settle(daemon, work, JobOutcome { updates, end, ..JobOutcome::default() }).await?;
+    }
+    Ok(())
+}
+
+/// What a worker has at hand.
+struct Connection<'a> {
+    daemon: &'a Arc<Daemon>,
+    setup: &'a Arc<Setup>,
+    route: &'a RouteKey,
+}
+
+impl Connection<'_> {
+    async fn serve(&self, mut session: Session) -> Result<(), Stopped> {
+        let mut current = self.next(Wait::ForMemory).await?;
+        loop {
+            let Some(ready) = current.take() else {
+                match self.wait_for_work().await? {
+                    Some(ready) => current = Some(ready),
+                    None => break,
+                }
+                continue;
+            };
+            current = self.deliver(&mut session, ready).await?;
+            if !session.is_usable() && !session.has_envelope() {
+                break;
+            }
+        }
+        if let Some(ready) = current {
+            self.daemon.dispatch.put_back(self.route, ready.work);
+        }
+        session.quit().await;
+        Ok(())
+    }
+
+    /// One message over the session. Returns the next one, whose envelope may be on its way already.
+    async fn deliver(&self, session: &mut Session, ready: Ready) -> Result<Option<Ready>, Stopped> {
+        if !session.has_envelope()
+            && let Err(failure) = session.send_envelope(&ready.prepared.envelope).await
+        {
+            self.fail(ready, &failure).await?;
+            return Ok(None);
+        }
+        let replies = session.read_envelope_replies().await;
+        if !replies.any_accepted() {
+            let (peer, notes) = (session.peer().to_owned(), notes(session, &ready.prepared.envelope));
+            self.refused(&peer, ready, &replies, notes).await?;
+            return self.next(Wait::ForMemory).await;
+        }
+        let next = self.next(Wait::Never).await?;
+        self.daemon.ledger.mark_in_data(ready.work.message.id).await?;
+        let notes = notes(session, &ready.prepared.envelope);
+        let finals = match session.send_content(&ready.prepared.content, next.as_ref().map(|next| &next.prepared.envelope)).await {
+            Ok(()) => session.read_final().await,
+            Err(failure) => vec![Err(failure); replies.recipients.iter().filter(|r| r.is_ok()).count()],
+        };
+        self.finish(session.peer(), ready, &replies, &finals, notes);
+        Ok(next)
+    }
+
+    /// Settles a transaction in a task of its own: the connection goes on while the disk works.
+    fn finish(&self, peer: &str, ready: Ready, replies: &EnvelopeReplies, finals: &[Result<Reply, Failure>], session: String) {
+        let updates = settle::of_transaction(&ready.work, replies, finals, peer);
+        let outcome = JobOutcome { updates, session, end: JobEnd { attempted: true, ..JobEnd::default() } };
+        let daemon = Arc::clone(self.daemon);
+        self.daemon.tasks.spawn(async move {
+            let (Ok(()) | Err(Stopped)) = settle::settle(&daemon, ready.work, outcome).await;
+        });
+    }
+
+    /// No recipient was accepted: their own fault, or ours with this server.
+    async fn refused(&self, peer: &str, ready: Ready, replies: &EnvelopeReplies, notes: String) -> Result<(), Stopped> {
+        let about_us = replies.recipients.iter().filter_map(|r| r.as_ref().err()).find(|f| outcome::scope(f) == Scope::Route);
+        match about_us {
+            Some(failure) => self.fail(ready, failure).await,
+            None => {
+                self.finish(peer, ready, replies, &[], notes);
+                Ok(())
+            }
+        }
+    }
+
+    /// A failure before any recipient was asked, or one that is about us.
+    async fn fail(&self, ready: Ready, failure: &Failure) -> Result<(), Stopped> {
+        match outcome::scope(failure) {
+            Scope::Route => suspend(self.daemon, self.setup, self.route, vec![ready.work], failure.status, &failure.to_string()).await,
+            Scope::Message => {
+                let updates = settle::of_failure(&ready.work, failure);
+                let end = JobEnd { attempted: true, ..JobEnd::default() };
+                settle::settle(self.daemon, ready.work, JobOutcome { updates, end, ..JobOutcome::default() }).await
+            }
+        }
+    }
+
+    /// The next message of the route, prepared. `None` if there is none now (or, with [`Wait::Never`], no memory for it now).
+    async fn next(&self, wait: Wait) -> Result<Option<Ready>, Stopped> {
+        while let Some(work) = self.take() {
+            let Some(budget) = self.daemon.budget(work.message.size, wait == Wait::ForMemory).await else {
+                self.daemon.dispatch.put_back(self.route, work);
+                return Ok(None);
+            };
+            match self.prepare(&work).await {
+                Ok(prepared) => return Ok(Some(Ready { work, prepared, _budget: budget })),
+                Err(obstacle) => self.stop(work, obstacle).await?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next job, unless the daemon ends, or this connection is one too many.
+    fn take(&self) -> Option<Work> {
+        if self.daemon.is_stopping() || self.daemon.dispatch.queue(|queue| queue.is_over_limit(self.route)) {
+            return None;
+        }
+        self.daemon.dispatch.take(self.route)
+    }
+
+    async fn prepare(&self, work: &Work) -> Result<Prepared, Obstacle> {
+        let (daemon, setup, work) = (Arc::clone(self.daemon), Arc::clone(self.setup), work.clone());
+        let prepared = tokio::task::spawn_blocking(move || prepare::prepare(&daemon.store, &setup, &work, sys::clock::now()));
+        prepared.await.unwrap_or_else(|e| Err(Obstacle::Hold(format!("internal error while preparing it: {e}; please report it"))))
+    }
+
+    /// The message cannot be sent: parked with its reason, or tried again when the disk may work.
+    async fn stop(&self, work: Work, obstacle: Obstacle) -> Result<(), Stopped> {
+        let (stop, route_until, reason) = match obstacle {
+            Obstacle::Hold(reason) => (Some(Stop::Hold(reason.clone())), None, reason),
+            Obstacle::Changed(reason) => (Some(Stop::Corrupt(reason.clone())), None, reason),
+            Obstacle::Disk(reason) => (None, Some(sys::clock::now() + DISK_WAIT), format!("cannot read its file: {reason}")),
+        };
+        let updates = settle::waiting(&work, "", EnhancedStatus::new(4, 3, 0), &reason);
+        settle::settle(
+            self.daemon,
+            work,
+            JobOutcome { updates, session: String::new(), end: JobEnd { stop, attempted: false, route_until } },
+        )
+        .await
+    }
+
+    /// Waits a little for more work on this route.
+    async fn wait_for_work(&self) -> Result<Option<Ready>, Stopped> {
+        let deadline = tokio::time::Instant::now() + IDLE;
+        while !self.daemon.is_stopping() {
+            let news = self.daemon.dispatch.work.notified();
+            if let Some(ready) = self.next(Wait::ForMemory).await? {
+                return Ok(Some(ready));
+            }
+            if tokio::time::timeout_at(deadline, news).await.is_err() {
+                break;
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether to wait for memory. A connection that has a message in hand must not: twenty of them could wait for each other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    ForMemory,
+    Never,
+}
+
+/// What the history says of the session.
+fn notes(session: &Session, envelope: &smtp::Envelope) -> String {
+    let tls = session.tls().map_or_else(|| "in clear".to_owned(), ToString::to_string);
+    let mut notes = vec![tls];
+    notes.extend(session.downgrade().map(|why| format!("TLS given up: {why}")));
+    if session.sends_unlabelled_8bit(envelope) {
+        notes.push("8-bit content to a server without 8BITMIME, sent as it is".to_owned());
+    }
+    notes.join("; ")
+}

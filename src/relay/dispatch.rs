@@ -1,0 +1,166 @@
+//! What the tasks of the daemon share: the queue, and how far each message in it has come in this round.
+//!
+//! A round is one attempt at all open recipients of a message: a job per route and hundred recipients. When the last job of a
+//! round ends, the message is concluded.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::outcome::Stop;
+use super::queue::{Job, JobRecipient, Queue, RECIPIENTS_PER_JOB, Suspension};
+use super::route::RouteKey;
+use crate::mail::queue_id::QueueId;
+use crate::spool::state::Message;
+
+/// Messages in memory at most; all others wait in state.sqlite.
+const ACTIVE_LIMIT: usize = 20_000;
+
+/// A job with its message.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// Which recipients.
+    pub job: Job,
+    /// The message's row when it was loaded.
+    pub message: Arc<Message>,
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, Default)]
+pub struct JobEnd {
+    /// What stopped it before any server was asked.
+    pub stop: Option<Stop>,
+    /// A server answered about the message.
+    pub attempted: bool,
+    /// Otherwise: when its route is tried again, unix seconds.
+    pub route_until: Option<i64>,
+}
+
+struct Active {
+    message: Arc<Message>,
+    jobs: usize,
+    left: usize,
+    end: JobEnd,
+}
+
+struct Inner {
+    queue: Queue<RouteKey>,
+    active: HashMap<QueueId, Active>,
+}
+
+/// The shared part.
+pub struct Dispatch {
+    inner: Mutex<Inner>,
+    /// The scheduler has something to do.
+    pub wake: Notify,
+    /// New work for connections that idle.
+    pub work: Notify,
+}
+
+impl Dispatch {
+    /// Nothing queued yet.
+    pub fn new(connections: usize) -> Self {
+        let inner = Inner { queue: Queue::new(connections), active: HashMap::new() };
+        Dispatch { inner: Mutex::new(inner), wake: Notify::new(), work: Notify::new() }
+    }
+
+    /// Whatever a panicking task left is consistent: every change is one call.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many more messages memory takes.
+    pub fn room(&self) -> usize {
+        ACTIVE_LIMIT.saturating_sub(self.lock().active.len())
+    }
+
+    /// Starts a round: `routes` has the open recipients by route.
+    pub fn start_round(&self, message: Message, routes: Vec<(RouteKey, Vec<JobRecipient>)>) {
+        let message = Arc::new(message);
+        let jobs: Vec<(RouteKey, Vec<JobRecipient>)> = routes
+            .into_iter()
+            .flat_map(|(route, recipients)| {
+                recipients.chunks(RECIPIENTS_PER_JOB).map(|chunk| (route.clone(), chunk.to_vec())).collect::<Vec<_>>()
+            })
+            .collect();
+        let mut inner = self.lock();
+        let active = Active { message: Arc::clone(&message), jobs: jobs.len(), left: jobs.len(), end: JobEnd::default() };
+        inner.active.insert(message.id, active);
+        for (route, recipients) in jobs {
+            inner.queue.add(&route, Job { id: message.id, uid: message.uid, recipients });
+        }
+        drop(inner);
+        self.wake.notify_one();
+        self.work.notify_waiters();
+    }
+
+    /// The next job of a route.
+    pub fn take(&self, route: &RouteKey) -> Option<Work> {
+        let mut inner = self.lock();
+        let job = inner.queue.take(route)?;
+        let message = Arc::clone(&inner.active.get(&job.id)?.message);
+        Some(Work { job, message })
+    }
+
+    /// Puts a job back that was not begun.
+    pub fn put_back(&self, route: &RouteKey, work: Work) {
+        let mut inner = self.lock();
+        inner.queue.settled();
+        inner.queue.add(route, work.job);
+        drop(inner);
+        self.wake.notify_one();
+    }
+
+    /// True if the message's round has this one job only.
+    pub fn is_only_job(&self, id: QueueId) -> bool {
+        self.lock().active.get(&id).is_some_and(|active| active.jobs == 1)
+    }
+
+    /// A job has ended. With the last one of the round, returns how the round was, and forgets the message.
+    pub fn end_job(&self, id: QueueId, end: JobEnd) -> Option<JobEnd> {
+        let mut inner = self.lock();
+        inner.queue.settled();
+        let active = inner.active.get_mut(&id)?;
+        active.left = active.left.saturating_sub(1);
+        active.end.attempted |= end.attempted;
+        active.end.route_until = active.end.route_until.max(end.route_until);
+        active.end.stop = active.end.stop.take().or(end.stop);
+        if active.left > 0 {
+            return None;
+        }
+        inner.active.remove(&id).map(|active| active.end)
+    }
+
+    /// Suspends a route and takes the jobs that waited for it.
+    pub fn suspend(&self, route: &RouteKey, suspension: Suspension) -> Vec<Work> {
+        let mut inner = self.lock();
+        let jobs = inner.queue.suspend(route, suspension);
+        let messages: Vec<Option<Arc<Message>>> =
+            jobs.iter().map(|job| inner.active.get(&job.id).map(|a| Arc::clone(&a.message))).collect();
+        jobs.into_iter().zip(messages).filter_map(|(job, message)| Some(Work { job, message: message? })).collect()
+    }
+
+    /// Runs `read` on the queue.
+    pub fn queue<T>(&self, read: impl FnOnce(&mut Queue<RouteKey>) -> T) -> T {
+        read(&mut self.lock().queue)
+    }
+
+    /// Takes all jobs that wait for a route that is suspended at `now`, with the suspension.
+    pub fn take_suspended(&self, now: i64) -> Vec<(RouteKey, Suspension, Vec<Work>)> {
+        let suspended: Vec<(RouteKey, Suspension)> =
+            self.queue(|queue| queue.suspensions(now).map(|(r, s)| (r.clone(), s.clone())).collect());
+        let drain = |route: &RouteKey| std::iter::from_fn(|| self.take(route)).collect::<Vec<Work>>();
+        suspended
+            .into_iter()
+            .map(|(route, suspension)| (drain(&route), route, suspension))
+            .filter(|(work, ..)| !work.is_empty())
+            .map(|(work, r, s)| (r, s, work))
+            .collect()
+    }
+
+    /// True if the message is in a round now.
+    pub fn is_active(&self, id: QueueId) -> bool {
+        self.lock().active.contains_key(&id)
+    }
+}

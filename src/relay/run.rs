@@ -1,0 +1,273 @@
+//! The program `mailchuted`: starts its parts in the right order, and ends them in order.
+//!
+//! In: a configuration and a spool. Out: an exit code. Runs as the spool's owner, never as root, with no capability; opens no
+//! network port.
+//!
+//! ```text
+//!   verify the spool → lock → state.sqlite → reconcile → control socket → intake, scheduler → READY
+//!   SIGTERM: stop claiming → finish what is on the wire, 8 s at most → clean_stop → end
+//!   SIGHUP: read the configuration; only if it is good, it replaces the old one
+//! ```
+
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use fs2::FileExt as Lock;
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::daemon::{Daemon, Stop};
+use super::intake::{Admitted, Intake, Plan};
+use super::ledger::Ledger;
+use super::queue::JobRecipient;
+use super::recover::{self, Recovered, Recovery};
+use super::setup::Setup;
+use super::{answer, notify, schedule};
+use crate::config::paths::Mode;
+use crate::config::{Config, Params, Paths};
+use crate::exit::{Exit, Failure};
+use crate::log::events;
+use crate::mail::date;
+use crate::spool::layout;
+use crate::spool::state::State;
+use crate::spool::store::{Claimed, Store};
+use crate::sys;
+
+const USAGE: &str = "\
+mailchuted delivers what sendmail(8) has put into the spool. It runs in the foreground, as the owner of the spool,
+and takes no arguments; see mailchuted(8) and mailchute.toml(5).
+Signals: TERM ends it in order, HUP reads the configuration again.
+";
+/// How long deliveries may go on after SIGTERM. The promise is ten seconds for everything.
+const GRACE: Duration = Duration::from_secs(8);
+/// Seconds without a round of the scheduler after which systemd is no longer told that all is well.
+const STALLED: i64 = 180;
+
+/// The program `mailchuted`: no arguments but `--help` and `--version`.
+pub fn program() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.as_slice() {
+        [] => daemon(),
+        [flag] if flag == "--version" => say(concat!("mailchuted ", env!("CARGO_PKG_VERSION"), "\n")),
+        [flag] if flag == "--help" => say(USAGE),
+        _ => Err(Failure::new(Exit::Usage, "takes no arguments but --help and --version; everything else stands in mailchute.toml")),
+    };
+    match result {
+        Ok(()) => Exit::Ok.into(),
+        Err(failure) => {
+            // Where stderr is closed there is nobody to tell; the exit code remains.
+            let _ = writeln!(std::io::stderr(), "mailchuted: fatal: {failure}");
+            failure.exit.into()
+        }
+    }
+}
+
+fn say(text: &str) -> Result<(), Failure> {
+    std::io::stdout().write_all(text.as_bytes()).map_err(|e| Failure::new(Exit::IoErr, format!("cannot write: {e}")))
+}
+
+/// Runs until it is told to stop.
+fn daemon() -> Result<(), Failure> {
+    sys::process::settle();
+    let config = Config::load()?;
+    super::logging::start();
+    let store = Arc::new(open_store(&config.paths)?);
+    let _locked = lock(&store)?;
+    let setup = Setup::new(&config)?;
+    let (state, recovered) = open_state(&store, &setup.params)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(16)
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(Exit::OsErr, format!("cannot start threads: {e}")))?;
+    runtime.block_on(serve(config.paths, store, state, setup, recovered))
+}
+
+/// The spool, after every directory was checked against the layout table. A rootless one is made if it is missing.
+fn open_store(paths: &Paths) -> Result<Store, Failure> {
+    let rootless = paths.mode == Mode::Rootless;
+    let uid = sys::process::euid();
+    if rootless {
+        layout::make_rootless(&paths.spool).map_err(|e| Failure::new(Exit::CantCreate, format!("cannot make the spool: {e}")))?;
+    } else if uid == 0 {
+        let owner = std::fs::metadata(&paths.spool).map_or_else(|_| "mailchute".to_owned(), |meta| sys::process::user_name(meta.uid()));
+        return Err(Failure::new(
+            Exit::Config,
+            format!(
+                "does not run as root; start it as the owner of the spool: `systemctl start mailchuted`, or `setpriv --reuid {owner} …`"
+            ),
+        ));
+    }
+    let owner = layout::verify(&paths.spool, uid, rootless).map_err(|why| Failure::new(Exit::Config, why))?;
+    Store::open(&paths.spool, owner, rootless).map_err(|e| Failure::new(Exit::Config, e.to_string()))
+}
+
+/// The lock for life: one daemon per spool.
+fn lock(store: &Store) -> Result<std::fs::File, Failure> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = store.path("lock");
+    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+    let file = file.map_err(|e| Failure::new(Exit::CantCreate, format!("{}: {e}", path.display())))?;
+    Lock::try_lock_exclusive(&file)
+        .map_err(|_| Failure::new(Exit::Unavailable, format!("another mailchuted has locked {}", path.display())))?;
+    Ok(file)
+}
+
+/// Opens the database and makes files and rows agree.
+fn open_state(store: &Store, params: &Params) -> Result<(State, Recovered), Failure> {
+    let now = sys::clock::now();
+    let (mut state, is_new) = recover::open_state(store, now)?;
+    let failed = |e: &dyn std::fmt::Display| Failure::new(Exit::IoErr, format!("state.sqlite: {e}"));
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let last_boot = state.get("boot_id").map_err(|e| failed(&e))?;
+    let clean = state.get("clean_stop").map_err(|e| failed(&e))?.is_some_and(|value| value == "1");
+    let recovery = Recovery {
+        now,
+        state_was_lost: is_new,
+        give_up: give_up_seconds(params),
+        on_uncertain: params.uncertain,
+        after_crash: !clean && last_boot.is_some_and(|last| last != boot),
+    };
+    let recovered = recover::reconcile(&mut state, store, recovery).map_err(|why| failed(&why))?;
+    state.set("boot_id", &boot).and_then(|()| state.set("clean_stop", "0")).map_err(|e| failed(&e))?;
+    Ok((state, recovered))
+}
+
+fn give_up_seconds(params: &Params) -> i64 {
+    i64::try_from(params.give_up_time.0.as_secs()).unwrap_or(i64::MAX / 4)
+}
+
+async fn serve(paths: Paths, store: Arc<Store>, state: State, setup: Setup, recovered: Recovered) -> Result<(), Failure> {
+    let thread_failed = |e: std::io::Error| Failure::new(Exit::OsErr, format!("cannot start a thread: {e}"));
+    let stop = Arc::new(Stop::default());
+    let (ledger, ledger_thread) = Ledger::start(state, Arc::clone(&store), end_on_failure(Arc::clone(&stop))).map_err(thread_failed)?;
+    let next_hop = setup.params.next_hop.to_string();
+    let daemon = Arc::new(Daemon::new(paths, store, ledger, setup, Arc::clone(&stop)));
+    tell_recovered(&recovered);
+    daemon.release_dkim_holds();
+    let answering = answer::start(&daemon)?;
+    let claims = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
+    let claims = Arc::new(claims.map_err(|e| Failure::new(Exit::OsErr, format!("eventfd: {}", e.desc())))?);
+    let intake = start_intake(&daemon, &stop, &claims).map_err(thread_failed)?;
+    let scheduling = tokio::spawn(schedule::run(Arc::clone(&daemon)));
+    events::started(env!("CARGO_PKG_VERSION"), &daemon.paths.spool.display().to_string(), &next_hop);
+    notify::tell("READY=1");
+    wait_for_end(&daemon, &stop).await;
+    notify::tell("STOPPING=1");
+    // A write to our own eventfd cannot fail; if it did, the thread would end with the process.
+    let _ = claims.write(1);
+    daemon.dispatch.wake.notify_one();
+    daemon.dispatch.work.notify_waiters();
+    let all_ended = tokio::time::timeout(GRACE, daemon.tasks.ended()).await.is_ok();
+    answering.abort();
+    scheduling.abort();
+    let _ = scheduling.await;
+    finish(daemon, intake, ledger_thread, all_ended).await;
+    events::stopped();
+    stop.failure().map_or(Ok(()), Err)
+}
+
+/// The ledger cannot write: nothing may be sent any more, so everything ends.
+fn end_on_failure(stop: Arc<Stop>) -> impl FnOnce(String) + Send {
+    move |reason| {
+        let text = format!("the spool or its database failed: {reason}; no mail was lost; start mailchuted again when the disk works");
+        stop.now(Some(Failure::new(Exit::IoErr, text)));
+    }
+}
+
+fn tell_recovered(recovered: &Recovered) {
+    if *recovered != Recovered::default() {
+        events::recovered(recovered.admitted, recovered.uncertain, recovered.vanished, recovered.settled, recovered.corrupt);
+    }
+}
+
+/// Signals and signs of life, until the end is told.
+async fn wait_for_end(daemon: &Daemon, stop: &Stop) {
+    let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+    let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = signals else {
+        stop.now(Some(Failure::new(Exit::OsErr, "cannot listen for signals")));
+        return;
+    };
+    let mut life = tokio::time::interval(notify::watchdog_interval().unwrap_or(Duration::from_secs(3600)));
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            () = stop.told() => break,
+            _ = hangup.recv() => daemon.reload(),
+            _ = life.tick() => {
+                daemon.dispatch.wake.notify_one();
+                if daemon.stalled_for() < STALLED {
+                    notify::tell("WATCHDOG=1");
+                }
+            }
+        }
+    }
+    stop.now(None);
+}
+
+/// The thread that claims. What it admits goes to the queue at once, if memory has room.
+fn start_intake(daemon: &Arc<Daemon>, stop: &Arc<Stop>, claims: &Arc<EventFd>) -> std::io::Result<JoinHandle<()>> {
+    let (plan_daemon, admit_daemon) = (Arc::clone(daemon), Arc::clone(daemon));
+    let runtime = tokio::runtime::Handle::current();
+    let admitted = move |admitted: Admitted| {
+        if admitted.plan.next_attempt.is_none() {
+            let started = runtime.block_on(start_round(&admit_daemon, &admitted));
+            // Then the ledger has stopped, which ends the daemon.
+            let _ = started;
+        } else {
+            admit_daemon.dispatch.wake.notify_one();
+        }
+    };
+    let intake = Intake {
+        store: Arc::clone(&daemon.store),
+        ledger: daemon.ledger.clone(),
+        stop: Arc::clone(claims),
+        plan: Box::new(move |claimed| plan(&plan_daemon, claimed)),
+        admitted: Box::new(admitted),
+    };
+    let stop = Arc::clone(stop);
+    std::thread::Builder::new().name("intake".to_owned()).spawn(move || {
+        if let Err(reason) = intake.run() {
+            stop.now(Some(Failure::new(Exit::IoErr, format!("cannot watch the drop directory: {reason}"))));
+        }
+    })
+}
+
+async fn start_round(daemon: &Arc<Daemon>, admitted: &Admitted) -> Result<(), super::ledger::Stopped> {
+    let claimed = &admitted.claimed;
+    let (message, rows, _) = super::ledger::rows_of(claimed, admitted.plan.expires, None);
+    let recipients = rows.into_iter().map(|row| JobRecipient { n: row.n, address: row.address }).collect();
+    schedule::start_round(daemon, message, recipients).await
+}
+
+/// When a message is tried first and given up: its own wishes (RFC 2852, RFC 4865) within the configuration's.
+fn plan(daemon: &Daemon, claimed: &Claimed) -> Plan {
+    let envelope = &claimed.envelope;
+    let now = sys::clock::now();
+    let time = |text: &Option<String>| text.as_deref().and_then(date::parse_rfc3339);
+    // A clock that was wrong when the message came must not keep it for ever or fail it at once.
+    let accepted = date::parse_rfc3339(&envelope.time).unwrap_or(now).min(now);
+    let give_up = accepted.max(now - 60).saturating_add(give_up_seconds(&daemon.setup().params));
+    let expires = time(&envelope.deliver_by).map_or(give_up, |by| by.min(give_up));
+    let held_until = time(&envelope.hold_until).filter(|at| *at > now);
+    let later = held_until.or_else(|| (daemon.dispatch.room() == 0).then_some(now));
+    Plan { expires, next_attempt: later }
+}
+
+/// Ends the threads. If everything was settled, the next start knows that no outcome was lost.
+async fn finish(daemon: Arc<Daemon>, intake: JoinHandle<()>, ledger: JoinHandle<()>, all_ended: bool) {
+    let ended = tokio::task::spawn_blocking(move || intake.join());
+    let _ = tokio::time::timeout(Duration::from_secs(1), ended).await;
+    if all_ended && let Ok(done) = daemon.ledger.work(|state, _| state.set("clean_stop", "1")) {
+        let _ = tokio::time::timeout(Duration::from_secs(1), done).await;
+    }
+    drop(daemon);
+    // Tasks that did not end keep the ledger open; the process ends all the same.
+    let _ = tokio::time::timeout(Duration::from_secs(1), tokio::task::spawn_blocking(move || ledger.join())).await;
+}

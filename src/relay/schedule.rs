@@ -1,0 +1,132 @@
+//! The scheduler: brings due messages into memory, and opens connections for them.
+//!
+//! One task. It sleeps until the next message is due or somebody wakes it; nothing is polled.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::daemon::Daemon;
+use super::delivery;
+use super::dispatch::JobEnd;
+use super::ledger::{Settlement, Stopped};
+use super::outcome::Round;
+use super::queue::JobRecipient;
+use super::route::RouteKey;
+use crate::mail::Address;
+use crate::mail::queue_id::QueueId;
+use crate::spool::state::{Message, State};
+use crate::sys;
+
+/// Messages loaded at a time.
+const LOAD: usize = 1000;
+/// The longest sleep, so that a changed clock is noticed.
+const LONGEST_SLEEP: i64 = 60;
+/// Messages forgotten at a time when their history is too old.
+const FORGET: usize = 500;
+
+/// Runs until the daemon stops.
+pub async fn run(daemon: Arc<Daemon>) -> Result<(), Stopped> {
+    while !daemon.is_stopping() {
+        let now = sys::clock::now();
+        let next = load_due(&daemon, now).await?;
+        for (route, suspension, jobs) in daemon.dispatch.take_suspended(now) {
+            delivery::postpone(&daemon, &route, &suspension, jobs).await?;
+        }
+        open_connections(&daemon, now);
+        daemon.made_progress();
+        let sleep = next.map_or(LONGEST_SLEEP, |at| (at - now).clamp(0, LONGEST_SLEEP));
+        let sleep = Duration::from_secs(sleep.unsigned_abs()).max(Duration::from_millis(5));
+        // Waking and waiting out are the same: look again.
+        let _ = tokio::time::timeout(sleep, daemon.dispatch.wake.notified()).await;
+    }
+    Ok(())
+}
+
+/// Starts a connection's task for each route that wants one more.
+fn open_connections(daemon: &Arc<Daemon>, now: i64) {
+    for route in daemon.dispatch.queue(|queue| queue.waiting_routes()) {
+        while daemon.dispatch.queue(|queue| queue.open_connection(&route, now)) {
+            let (task_daemon, task_route) = (Arc::clone(daemon), route.clone());
+            daemon.tasks.spawn(async move {
+                // Also where the task panics, the connection must not stay counted.
+                let _closed = CloseOnDrop { daemon: &task_daemon, route: &task_route };
+                delivery::run(Arc::clone(&task_daemon), task_route.clone()).await;
+            });
+        }
+    }
+}
+
+struct CloseOnDrop<'a> {
+    daemon: &'a Daemon,
+    route: &'a RouteKey,
+}
+
+impl Drop for CloseOnDrop<'_> {
+    fn drop(&mut self) {
+        self.daemon.dispatch.queue(|queue| queue.close_connection(self.route));
+        self.daemon.dispatch.wake.notify_one();
+    }
+}
+
+/// A message with its open recipients, on its way into memory.
+type Loaded = (Message, Vec<JobRecipient>);
+
+/// Loads what is due and fits. Returns when the next one is due.
+async fn load_due(daemon: &Arc<Daemon>, now: i64) -> Result<Option<i64>, Stopped> {
+    let room = daemon.dispatch.room().min(LOAD);
+    let keep = i64::try_from(daemon.setup().params.history_time.0.as_secs()).unwrap_or(i64::MAX);
+    let work = daemon.ledger.work(move |state, _| {
+        let loaded = load(state, now, room)?;
+        if loaded.is_empty() {
+            state.forget(now.saturating_sub(keep), FORGET)?;
+        }
+        Ok((loaded, state.next_due()?))
+    })?;
+    let (loaded, next) = work.await.map_err(|_| Stopped)?;
+    for (message, recipients) in loaded {
+        start_round(daemon, message, recipients).await?;
+    }
+    Ok(next)
+}
+
+fn load(state: &State, now: i64, room: usize) -> rusqlite::Result<Vec<Loaded>> {
+    let due = if room == 0 { Vec::new() } else { state.due(now, room)? };
+    let mut loaded = Vec::with_capacity(due.len());
+    for message in due {
+        state.schedule(message.id, None)?;
+        let recipients = open_recipients(state, message.id)?;
+        loaded.push((message, recipients));
+    }
+    Ok(loaded)
+}
+
+fn open_recipients(state: &State, id: QueueId) -> rusqlite::Result<Vec<JobRecipient>> {
+    let open = state.recipients(id)?.into_iter().filter(|r| r.progress.is_open());
+    Ok(open.map(|r| JobRecipient { n: r.n, address: r.address }).collect())
+}
+
+/// Puts a message into the queue, by route. One without open recipients (the daemon died before its conclusion) is concluded.
+pub async fn start_round(daemon: &Arc<Daemon>, message: Message, recipients: Vec<JobRecipient>) -> Result<(), Stopped> {
+    let setup = daemon.setup();
+    let mut routes: HashMap<RouteKey, Vec<JobRecipient>> = HashMap::new();
+    for recipient in recipients {
+        // Every address in a row came from a checked envelope; what cannot be parsed here has been damaged since, and waits.
+        let Ok(address) = Address::parse(&recipient.address) else { continue };
+        routes.entry(setup.router.route_of(&address)).or_default().push(recipient);
+    }
+    if !routes.is_empty() {
+        daemon.dispatch.start_round(message, routes.into_iter().collect());
+        return Ok(());
+    }
+    let round = Round {
+        stop: None,
+        now: sys::clock::now(),
+        attempted: JobEnd::default().attempted,
+        route_until: None,
+        random: 0,
+        backoff: setup.backoff,
+        on_uncertain: setup.params.uncertain,
+    };
+    daemon.ledger.settle(Settlement { id: message.id, updates: Vec::new(), session: String::new(), round: Some(round) }).await.map(|_| ())
+}

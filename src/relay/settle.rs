@@ -1,0 +1,129 @@
+//! From the replies of a server to committed outcomes and log lines.
+//!
+//! In: a job and what came of it. Out: its recipients' outcomes in the ledger; with the last job of a round, the message's
+//! conclusion. Nothing is logged as done before it is committed.
+
+use std::sync::Arc;
+
+use super::daemon::Daemon;
+use super::dispatch::{JobEnd, Work};
+use super::ledger::{Settlement, Stopped};
+use super::outcome::{self, Conclusion, Round};
+use super::queue::JobRecipient;
+use super::smtp::{EnvelopeReplies, Failure};
+use crate::log::events::{self, Outcome};
+use crate::mail::status::{EnhancedStatus, Reply};
+use crate::spool::state::{Progress, RecipientUpdate};
+use crate::sys;
+
+/// What one job came to.
+#[derive(Debug, Default)]
+pub struct JobOutcome {
+    /// News of its recipients.
+    pub updates: Vec<RecipientUpdate>,
+    /// Details of the session, printable.
+    pub session: String,
+    /// For the round.
+    pub end: JobEnd,
+}
+
+/// The recipients' outcomes of one transaction: what was refused before the content, and the final results of the rest, which are
+/// one for each accepted recipient, in their order.
+pub fn of_transaction(work: &Work, replies: &EnvelopeReplies, finals: &[Result<Reply, Failure>], peer: &str) -> Vec<RecipientUpdate> {
+    let mut finals = finals.iter();
+    let update = |(at, recipient): (usize, &JobRecipient)| match replies.recipients.get(at) {
+        Some(Err(failure)) => outcome::of_failure(recipient.n, failure),
+        Some(Ok(_)) => match finals.next() {
+            Some(Ok(reply)) => outcome::of_reply(recipient.n, reply, peer),
+            Some(Err(failure)) => outcome::of_failure(recipient.n, failure),
+            None => unanswered(recipient.n, peer),
+        },
+        None => unanswered(recipient.n, peer),
+    };
+    work.job.recipients.iter().enumerate().map(update).collect()
+}
+
+fn unanswered(n: u32, peer: &str) -> RecipientUpdate {
+    outcome::route_waits(n, peer, EnhancedStatus::new(4, 5, 0), "no reply for this recipient")
+}
+
+/// The same failure for every recipient of a job.
+pub fn of_failure(work: &Work, failure: &Failure) -> Vec<RecipientUpdate> {
+    work.job.recipients.iter().map(|r| outcome::of_failure(r.n, failure)).collect()
+}
+
+/// Every recipient waits, for a reason that is not theirs.
+pub fn waiting(work: &Work, relay: &str, status: EnhancedStatus, reason: &str) -> Vec<RecipientUpdate> {
+    work.job.recipients.iter().map(|r| outcome::route_waits(r.n, relay, status, reason)).collect()
+}
+
+/// Commits what a job came to.
+///
+/// Errors: [`Stopped`] where nothing can be committed any more; then nothing may be sent either.
+pub async fn settle(daemon: &Arc<Daemon>, work: Work, job: JobOutcome) -> Result<(), Stopped> {
+    let id = work.message.id;
+    let JobOutcome { updates, session, end } = job;
+    // The usual message has one job, and one commit says all. Otherwise the last job's end comes after the commits of all.
+    let single = daemon.dispatch.is_only_job(id);
+    if !single {
+        daemon.ledger.settle(Settlement { id, updates: updates.clone(), session: session.clone(), round: None }).await?;
+        log_job(daemon, &work, &updates);
+    }
+    let Some(end) = daemon.dispatch.end_job(id, end) else { return Ok(()) };
+    let round = round_of(daemon, end);
+    let news = if single { updates.clone() } else { Vec::new() };
+    let settled = daemon.ledger.settle(Settlement { id, updates: news, session, round: Some(round) }).await?;
+    if single {
+        log_job(daemon, &work, &updates);
+    }
+    settled.given_up.iter().for_each(|given_up| log_outcome(daemon, &work, &given_up.address, &given_up.update));
+    match settled.conclusion {
+        Some(Conclusion::Hold { reason }) => events::held(id, &reason),
+        Some(Conclusion::Corrupt { reason }) => events::corrupt(&id.to_string(), &reason),
+        // The scheduler may have to wake earlier than it meant to.
+        Some(Conclusion::Retry { .. }) => daemon.dispatch.wake.notify_one(),
+        Some(Conclusion::Relayed | Conclusion::Failed) | None => {}
+    }
+    Ok(())
+}
+
+fn round_of(daemon: &Daemon, end: JobEnd) -> Round {
+    let setup = daemon.setup();
+    Round {
+        stop: end.stop,
+        now: sys::clock::now(),
+        attempted: end.attempted,
+        route_until: end.route_until,
+        random: sys::clock::random().unwrap_or_default(),
+        backoff: setup.backoff,
+        on_uncertain: setup.params.uncertain,
+    }
+}
+
+fn log_job(daemon: &Daemon, work: &Work, updates: &[RecipientUpdate]) {
+    for (recipient, update) in work.job.recipients.iter().zip(updates) {
+        log_outcome(daemon, work, &recipient.address, update);
+    }
+}
+
+fn log_outcome(daemon: &Daemon, work: &Work, to: &str, update: &RecipientUpdate) {
+    let now = sys::clock::now();
+    let outcome = Outcome {
+        queue_id: work.message.id,
+        from: &work.message.reverse_path,
+        to,
+        relay: &update.relay,
+        delay: now - work.message.accepted,
+        dsn: &update.status,
+        reply: &update.reply,
+    };
+    match update.progress {
+        Progress::Relayed => {
+            daemon.note_relayed(now);
+            events::relayed(outcome);
+        }
+        Progress::Waiting => events::delayed(outcome),
+        Progress::Failed => events::failed(outcome),
+        Progress::Uncertain => events::uncertain(outcome),
+    }
+}

@@ -1,0 +1,112 @@
+//! What one configuration means for the daemon, made at start and at each reload; replaced as a whole or not at all.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use zeroize::Zeroizing;
+
+use super::backoff::Backoff;
+use super::dkim::KeyRing;
+use super::route::Router;
+use super::smtp::{Credentials, Settings, Timeouts};
+use super::tls::TlsClient;
+use crate::config::names::Names;
+use crate::config::{Config, NextHop, Params, Paths};
+use crate::exit::{Exit, Failure};
+use crate::log::events;
+use crate::sys;
+
+/// How the reason of messages begins that are held because they cannot be signed; a reload releases them.
+pub const DKIM_HOLD: &str = "dkim: ";
+
+/// One configuration in force.
+pub struct Setup {
+    /// What the administrator chose.
+    pub params: Params,
+    /// The name in Received.
+    pub mailname: String,
+    /// The host's zone.
+    pub zone: TimeZone,
+    /// The way to other hosts.
+    pub router: Router,
+    /// DKIM keys.
+    pub keys: KeyRing,
+    /// What every session needs.
+    pub session: Settings,
+    /// For a configured next hop that names a user.
+    pub credentials: Option<Credentials>,
+    /// Waits between attempts of a message.
+    pub backoff: Backoff,
+    /// Waits before a suspended route is tried again.
+    pub route_backoff: Backoff,
+}
+
+impl Setup {
+    /// Makes ready what `config` asks for. A key or password that cannot be used is told loudly but is no error: other mail goes on.
+    ///
+    /// Errors: EX_CONFIG where certificates cannot be read at all.
+    pub fn new(config: &Config) -> Result<Setup, Failure> {
+        let params = config.params.clone();
+        let mailname = Names::load(config)?.mailname;
+        let ehlo_name = ehlo_name(&params, &mailname, &sys::process::host_name());
+        let keys = KeyRing::load(&params, &config.paths.keys);
+        keys.problems().iter().for_each(|problem| events::unusable("dkim key", problem));
+        let tls = TlsClient::new(params.ca_file.as_deref()).map_err(|e| Failure::new(Exit::Config, e))?;
+        let credentials = credentials(&params, &config.paths);
+        let timeouts = Timeouts::new(params.connect_timeout.0, params.reply_timeout.0);
+        let session = Settings { ehlo_name: ehlo_name.clone(), timeouts, tls: Arc::new(tls) };
+        Ok(Setup {
+            mailname,
+            zone: sys::clock::local_zone(),
+            router: Router::new(&params, vec![ehlo_name]),
+            keys,
+            session,
+            credentials,
+            backoff: Backoff::of_messages(&params),
+            route_backoff: Backoff::of_routes(&params),
+            params,
+        })
+    }
+
+    /// False where no message can need a signature.
+    pub fn signs_anything(&self) -> bool {
+        !self.params.domain.is_empty()
+    }
+}
+
+/// The name in EHLO (RFC 5321 4.1.1.1 wants a full one, D27): configured, else the host name if it has a dot, else the mailname.
+fn ehlo_name(params: &Params, mailname: &str, host_name: &str) -> String {
+    let full = (host_name.contains('.')).then(|| host_name.to_owned());
+    params.hostname.clone().or(full).unwrap_or_else(|| mailname.to_owned())
+}
+
+/// The credentials for the next hop, where it names a user. An unreadable password is told; the session then fails at AUTH, which
+/// suspends the route and loses nothing.
+fn credentials(params: &Params, paths: &Paths) -> Option<Credentials> {
+    let NextHop::Host(host) = &params.next_hop else { return None };
+    let user = host.user.clone()?;
+    let path = params.password_file.clone().unwrap_or_else(|| default_password_file(paths));
+    let made = read_password(&path).and_then(|password| Credentials::new(user, password).map_err(str::to_owned));
+    made.map_err(|why| events::unusable(&format!("password file {}", path.display()), &why)).ok()
+}
+
+/// The systemd credential `next_hop`, else `credentials/next_hop` in the configuration directory.
+fn default_password_file(paths: &Paths) -> std::path::PathBuf {
+    let systemd = std::env::var_os("CREDENTIALS_DIRECTORY").map(|directory| std::path::Path::new(&directory).join("next_hop"));
+    systemd.filter(|path| path.exists()).unwrap_or_else(|| paths.credentials.join("next_hop"))
+}
+
+/// The first line of a file that only its owner can read.
+fn read_password(path: &std::path::Path) -> Result<Zeroizing<String>, String> {
+    use std::io::Read;
+    let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
+    let stat = sys::fs::stat(&file).map_err(|e| e.desc().to_owned())?;
+    // systemd gives credentials as 0440 to its own group; everybody else's must be private.
+    if sys::fs::mode(&stat) & 0o037 != 0 {
+        return Err(format!("others can read it (mode {:04o}); run `chmod 600 {}`", sys::fs::mode(&stat), path.display()));
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.take(64 << 10).read_to_string(&mut text).map_err(|e| e.to_string())?;
+    let line = text.lines().next().unwrap_or_default();
+    if line.is_empty() { Err("its first line is empty".to_owned()) } else { Ok(Zeroizing::new(line.to_owned())) }
+}
