@@ -1,2 +1,7 @@
-//! stub
-fn main() {}
+//! `mailchute`: the administrator's command; also `mailq`, by its name.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mailchute::ctl::program()
+}

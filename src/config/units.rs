@@ -17,6 +17,11 @@ impl Span {
     pub const fn seconds(seconds: u64) -> Self {
         Span(Duration::from_secs(seconds))
     }
+
+    /// The span that `text` spells, as in the configuration.
+    pub fn parse(text: &str) -> Option<Self> {
+        scaled(text, SPANS).map(Span::seconds)
+    }
 }
 
 const SIZES: &[(&str, u64)] = &[("", 1), ("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];

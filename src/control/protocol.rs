@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::spool::file::Part;
+
 /// What a program asks of the daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "lowercase", deny_unknown_fields)]
@@ -19,6 +21,11 @@ pub enum Request {
     Show {
         /// The queue id.
         id: String,
+    },
+    /// The message with this Message-ID, history included: one [`Detail`] for each.
+    Find {
+        /// The value of the field, with its angle brackets.
+        message_id: String,
     },
     /// The octets of one message: one [`Text`] per piece.
     Cat {
@@ -71,20 +78,6 @@ pub enum Select {
         #[serde(default)]
         except: bool,
     },
-}
-
-/// Which part of a message `cat` shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Part {
-    /// Header section and body.
-    Message,
-    /// The header section.
-    Headers,
-    /// The body.
-    Body,
-    /// The whole spool file, envelope line first.
-    Raw,
 }
 
 /// The last line of every reply.

@@ -148,6 +148,7 @@ async fn handle(daemon: &Arc<Daemon>, rights: Rights, request: Request, out: &mu
         Request::List { ids } => show::list(daemon, rights, ids, out).await,
         Request::Count {} => show::count(daemon, rights, out).await,
         Request::Show { id } => show::detail(daemon, rights, &id, out).await,
+        Request::Find { message_id } => show::find_by_message_id(daemon, rights, message_id, out).await,
         Request::Cat { id, part } => show::cat(daemon, rights, &id, part, out).await,
         Request::Flush { select } => flush(daemon, rights, select, out).await,
         Request::Status {} => out.say(&status(daemon).await?).await,

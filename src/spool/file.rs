@@ -7,6 +7,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use crate::mail::envelope::{self, Envelope};
+use crate::mail::header::Section;
 use crate::mail::limits;
 use crate::mail::wire::{WireCheck, WireError, WireFacts};
 
@@ -179,6 +180,36 @@ pub fn verify(file: &File, line: &Line, mut also: impl FnMut(&[u8])) -> Result<W
         return Err(FileError::Checksum);
     }
     form.and_then(|()| wire.finish()).map_err(FileError::Form)
+}
+
+/// Where a part of the message lies in its file: from, and up to.
+pub fn range_of(file: &File, line: &Line, part: Part) -> std::io::Result<(u64, u64)> {
+    let (start, end) = (line.length(), line.length().saturating_add(line.envelope.size));
+    if matches!(part, Part::Raw | Part::Message) {
+        return Ok((if part == Part::Raw { 0 } else { start }, end));
+    }
+    let mut head = vec![0; limits::HEADER_SECTION + 2];
+    let read = read_full(file, &mut head, start)?;
+    head.truncate(read);
+    let section = Section::scan(&head);
+    Ok(match part {
+        Part::Headers => (start, start + section.end as u64),
+        _ => (start + section.body as u64, end),
+    })
+}
+
+/// A part of a message that people ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// Header section and body.
+    Message,
+    /// The header section.
+    Headers,
+    /// The body.
+    Body,
+    /// The whole spool file, envelope line first.
+    Raw,
 }
 
 /// Fills `buffer` from `offset` as far as the file goes; interruptions are not the caller's business.

@@ -39,6 +39,7 @@ CREATE TABLE message (
     finished INTEGER
 );
 CREATE INDEX message_due ON message (next_attempt) WHERE place = 0;
+CREATE INDEX message_message_id ON message (message_id);
 CREATE INDEX message_finished ON message (finished) WHERE finished IS NOT NULL;
 CREATE TABLE recipient (
     message INTEGER NOT NULL,
@@ -374,6 +375,14 @@ impl State {
             .prepare_cached(&format!("SELECT {COLUMNS} FROM message WHERE id = ?1"))?
             .query_row([id.to_i64()], message_of)
             .optional()
+    }
+
+    /// The messages with this Message-ID, the latest first, at most `limit`: waiting, or history.
+    pub fn with_message_id(&self, message_id: &str, limit: usize) -> Result<Vec<Message>> {
+        self.connection
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM message WHERE message_id = ?1 ORDER BY id DESC LIMIT ?2"))?
+            .query_map(params![message_id, limit as i64], message_of)?
+            .collect()
     }
 
     /// Its recipients, in the order of the envelope.

@@ -7,10 +7,8 @@ use tokio::sync::mpsc;
 use super::{Answer, Rights, database, read};
 use crate::control::entries;
 use crate::control::listing::Entry;
-use crate::control::protocol::{Count, Part, Text};
+use crate::control::protocol::{Count, Detail, Part, Text};
 use crate::exit::{Exit, Failure};
-use crate::mail::header::Section;
-use crate::mail::limits;
 use crate::mail::queue_id::QueueId;
 use crate::relay::daemon::Daemon;
 use crate::relay::recover::STATE_FILE;
@@ -104,13 +102,26 @@ pub(super) async fn count(daemon: &Arc<Daemon>, rights: Rights, out: &mut Answer
 /// One message with its envelope's claims and its history.
 pub(super) async fn detail(daemon: &Arc<Daemon>, rights: Rights, id: &str, out: &mut Answer) -> Result<(), Failure> {
     let message = find(daemon, rights, id).await?;
+    out.say(&detail_of(daemon, message).await?).await
+}
+
+async fn detail_of(daemon: &Arc<Daemon>, message: Message) -> Result<Detail, Failure> {
     let reading = Arc::clone(daemon);
     let detail = read(daemon, move |state| {
         let envelope = open(&reading, &message).ok().map(|(_, line)| line.envelope);
         let (recipients, events) = (state.recipients(message.id)?, state.events(message.id)?);
         Ok(entries::detail(&message, &recipients, &events, envelope, reading.dispatch.is_active(message.id)))
     });
-    out.say(&detail.await?).await
+    detail.await
+}
+
+/// All messages with a Message-ID that the peer may see, the latest first.
+pub(super) async fn find_by_message_id(daemon: &Arc<Daemon>, rights: Rights, message_id: String, out: &mut Answer) -> Result<(), Failure> {
+    let found = read(daemon, move |state| state.with_message_id(&message_id, PAGE)).await?;
+    for message in found.into_iter().filter(|message| rights.sees(message)) {
+        out.say(&detail_of(daemon, message).await?).await?;
+    }
+    Ok(())
 }
 
 fn open(daemon: &Daemon, message: &Message) -> Result<(std::fs::File, Line), String> {
@@ -126,7 +137,7 @@ pub(super) async fn cat(daemon: &Arc<Daemon>, rights: Rights, id: &str, part: Pa
     let reading = Arc::clone(daemon);
     let opened = tokio::task::spawn_blocking(move || {
         let (file, line) = open(&reading, &message)?;
-        let range = range_of(&file, &line, part)?;
+        let range = file::range_of(&file, &line, part).map_err(|e| e.to_string())?;
         Ok::<_, String>((file, range))
     });
     let unreadable = |why: String| Failure::new(Exit::NotFound, format!("{id}: {why}"));
@@ -148,20 +159,4 @@ pub(super) async fn cat(daemon: &Arc<Daemon>, rights: Rights, id: &str, part: Pa
         out.say(&Text::new(&piece)).await?;
     }
     Ok(())
-}
-
-/// Where the wanted part lies in the file.
-fn range_of(file: &std::fs::File, line: &Line, part: Part) -> Result<(u64, u64), String> {
-    let (start, end) = (line.length(), line.length() + line.envelope.size);
-    if matches!(part, Part::Raw | Part::Message) {
-        return Ok((if part == Part::Raw { 0 } else { start }, end));
-    }
-    let mut head = vec![0; limits::HEADER_SECTION + 2];
-    let read = file::read_full(file, &mut head, start).map_err(|e| e.to_string())?;
-    head.truncate(read);
-    let section = Section::scan(&head);
-    Ok(match part {
-        Part::Headers => (start, start + section.end as u64),
-        _ => (start + section.body as u64, end),
-    })
 }

@@ -1,0 +1,106 @@
+//! `mailchute check`: is this installation right? One line per finding, each with what to do.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::print;
+use crate::config::names::Names;
+use crate::config::paths::Mode;
+use crate::config::{Config, NextHop};
+use crate::control::client;
+use crate::exit::{Exit, Failure};
+use crate::spool::layout;
+use crate::sys;
+
+/// Prints the findings; EX_CONFIG if there is one.
+pub(super) fn check(config: &Config) -> Result<(), Failure> {
+    let mut findings = Vec::new();
+    spool(config, &mut findings);
+    kernel(config, &mut findings);
+    private_directories(config, &mut findings);
+    names(config, &mut findings);
+    password(config, &mut findings);
+    if !client::daemon_is_running(&config.paths) {
+        findings.push("mailchuted is not running: mail is accepted, but waits; run `systemctl start mailchuted`".to_owned());
+    }
+    if findings.is_empty() {
+        return print("all is well\n");
+    }
+    print(&findings.iter().map(|finding| format!("{}\n", crate::mail::printable::text(finding))).collect::<String>())?;
+    Err(Failure::new(Exit::Config, format!("{} finding{}", findings.len(), if findings.len() == 1 { "" } else { "s" })))
+}
+
+fn spool(config: &Config, findings: &mut Vec<String>) {
+    let spool = &config.paths.spool;
+    let rootless = config.paths.mode == Mode::Rootless;
+    let owner = match std::fs::symlink_metadata(spool) {
+        Ok(meta) => meta.uid(),
+        Err(e) => {
+            return findings.push(format!("the spool {}: {e}; run `install.sh`, or `mailchute setup` for a rootless one", spool.display()));
+        }
+    };
+    if owner == 0 && !rootless {
+        findings.push(format!("the spool {} belongs to root; the daemon has a user of its own: run install.sh again", spool.display()));
+    }
+    if let Err(why) = layout::verify(spool, owner, rootless) {
+        findings.push(why);
+    }
+}
+
+/// What the design relies on in the kernel (DESIGN.md, "Why 3733 and no set-id").
+fn kernel(config: &Config, findings: &mut Vec<String>) {
+    let protected = std::fs::read_to_string("/proc/sys/fs/protected_hardlinks").is_ok_and(|text| text.trim() == "1");
+    if config.paths.mode == Mode::System && !protected {
+        findings.push("fs.protected_hardlinks is off: run `sysctl -w fs.protected_hardlinks=1` and set it in /etc/sysctl.d".to_owned());
+    }
+}
+
+fn private_directories(config: &Config, findings: &mut Vec<String>) {
+    for path in [&config.paths.keys, &config.paths.credentials] {
+        if let Ok(meta) = std::fs::symlink_metadata(path)
+            && meta.mode() & 0o077 != 0
+        {
+            findings.push(format!("{} can be read by others: run `chmod 700 {}`", path.display(), path.display()));
+        }
+    }
+}
+
+fn names(config: &Config, findings: &mut Vec<String>) {
+    match Names::load(config) {
+        Ok(names) if names.is_guess => {
+            findings.push(format!(
+                "the mailname is only guessed ({}): set mailname in {} or write it to {}",
+                names.mailname,
+                config.paths.config_file.display(),
+                config.paths.mailname.display()
+            ));
+        }
+        Ok(_) => {}
+        Err(failure) => findings.push(failure.text),
+    }
+    let host = config.params.hostname.clone().unwrap_or_else(sys::process::host_name);
+    if !host.contains('.') && config.params.next_hop == NextHop::Mx {
+        findings.push(format!("the host name `{host}` has no dot; mail exchangers want a full name in EHLO: set hostname"));
+    }
+}
+
+fn password(config: &Config, findings: &mut Vec<String>) {
+    let NextHop::Host(host) = &config.params.next_hop else { return };
+    if host.user.is_none() {
+        return;
+    }
+    let path = config.params.password_file.clone().unwrap_or_else(|| config.paths.credentials.join("next_hop"));
+    readable_by_others(&path, findings);
+}
+
+fn readable_by_others(path: &Path, findings: &mut Vec<String>) {
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.mode() & 0o037 != 0 => {
+            findings.push(format!("others can read {}: run `chmod 600 {}`", path.display(), path.display()))
+        }
+        Ok(_) => {}
+        // Not everybody may look into the directory; only root can know.
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {}
+        Err(e) => findings.push(format!("the password file {}: {e}", path.display())),
+    }
+}

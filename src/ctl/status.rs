@@ -1,0 +1,68 @@
+//! `mailchute status`: how the daemon is, in a few lines.
+
+use super::offline::Offline;
+use super::print;
+use crate::config::Config;
+use crate::control::client;
+use crate::control::protocol::{Request, Status};
+use crate::exit::{Exit, Failure};
+use crate::mail::printable;
+use crate::sys;
+
+/// Prints the daemon's answer. A stopped daemon is told with what the spool holds, and ends in EX_UNAVAILABLE.
+pub(super) fn status(config: &Config, json: bool) -> Result<(), Failure> {
+    match client::ask::<Status>(&config.paths, &Request::Status {}) {
+        Ok(statuses) => {
+            let status = statuses.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon gave no status"))?;
+            if json {
+                let text = serde_json::to_string(&status).map_err(|e| Failure::new(Exit::Software, e.to_string()))?;
+                return print(&format!("{text}\n"));
+            }
+            print(&text_of(&status, sys::clock::now()))
+        }
+        Err(down) if down.exit == Exit::Unavailable => {
+            let again = Failure::new(down.exit, down.text.clone());
+            let [queued, held, failed, _] = Offline::open(config, again)?.counts()?;
+            print(&format!("mailchuted is stopped; in the spool: {queued} queued, {held} held, {failed} failed\n"))?;
+            Err(down)
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+fn text_of(status: &Status, now: i64) -> String {
+    let ago = |at: Option<i64>| at.map_or_else(|| "never since the start".to_owned(), |at| format!("{} ago", span(now - at)));
+    let uptime = i64::try_from(status.uptime).unwrap_or(i64::MAX);
+    let mut text = format!(
+        "mailchuted {} is running (pid {}, for {})\nnext hop: {}\n{} queued, {} held, {} failed\nlast delivery: {}\n",
+        printable::text(&status.version),
+        status.pid,
+        span(uptime),
+        printable::text(&status.next_hop),
+        status.queued,
+        status.held,
+        status.failed,
+        ago(status.last_relayed),
+    );
+    let mut add = |line: String| text.push_str(&format!("{}\n", printable::text(&line)));
+    if let Some(oldest) = status.oldest {
+        add(format!("oldest queued message: {} old", span(now - oldest)));
+    }
+    for route in &status.suspended {
+        add(format!("suspended for {}: {}: {}", span(route.until - now), route.route, route.reason));
+    }
+    for warning in &status.warnings {
+        add(format!("warning: {warning}"));
+    }
+    text
+}
+
+/// Seconds as a person says them.
+fn span(seconds: i64) -> String {
+    match seconds.max(0) {
+        s if s < 120 => format!("{s} s"),
+        s if s < 7200 => format!("{} min", s / 60),
+        s if s < 172_800 => format!("{} h", s / 3600),
+        s => format!("{} d", s / 86_400),
+    }
+}
