@@ -23,7 +23,12 @@ pub struct Missing(String);
 
 /// Ends the test that lacks something.
 pub fn skip(missing: &Missing) {
-    eprintln!("SKIPPED: {}; run tests/run", missing.0);
+    let line = format!("SKIPPED: {}; run tests/run\n", missing.0);
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    // Test runners swallow what passing tests print; tests/run shows the lines of this file.
+    if let Some(path) = std::env::var_os("MAILCHUTE_SKIPS") {
+        std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(line.as_bytes()).unwrap();
+    }
     assert!(std::env::var_os("CI").is_none(), "{}: in CI nothing may be missing", missing.0);
 }
 

@@ -10,6 +10,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use hickory_resolver::proto::rr::Name;
+
 use super::from::{self, FromError};
 use super::sign::Signer;
 use crate::config::params::{DkimPolicy, DomainParams, Params};
@@ -48,7 +50,7 @@ impl KeyRing {
     pub fn load(params: &Params, keys: &Path) -> KeyRing {
         let mut ring = KeyRing::default();
         for (name, domain) in &params.domain {
-            let key = name.strip_suffix('.').unwrap_or(name).to_lowercase();
+            let key = lookup_name(name);
             let loaded = match ring.domains.contains_key(&key) {
                 true => Domain::Unusable(format!("the domain {key} has two tables in the configuration, which differ in case; keep one")),
                 false => ring.load_domain(name, domain, keys),
@@ -87,10 +89,9 @@ impl KeyRing {
         &self.problems
     }
 
-    /// The keys for a domain in From, in any case.
+    /// The keys for a domain in From, in any case, as U-labels or A-labels.
     pub fn for_from(&self, domain: &str) -> Signing<'_> {
-        let name = domain.strip_suffix('.').unwrap_or(domain).to_lowercase();
-        match self.domains.get(&name) {
+        match self.domains.get(&lookup_name(domain)) {
             None => Signing::NotConfigured,
             Some(Domain::Off) => Signing::Off,
             Some(Domain::Signers(signers)) => Signing::Signers(signers),
@@ -109,6 +110,14 @@ impl KeyRing {
             Err(_) => Signing::NotConfigured,
         }
     }
+}
+
+/// The form in which domains are compared: lower case, A-labels, no trailing dot. Receivers compare so too (RFC 7489 3.1.1), so mail
+/// from `bücher.example` needs the keys of `xn--bcher-kva.example`. What is no domain name stays as it is, and matches nothing.
+fn lookup_name(domain: &str) -> String {
+    let domain = domain.strip_suffix('.').unwrap_or(domain);
+    let ascii = if domain.is_ascii() { None } else { Name::from_utf8(domain).ok() };
+    ascii.map_or_else(|| domain.to_lowercase(), |name| name.to_ascii().to_lowercase())
 }
 
 /// The usable keys, and the reasons against the others.

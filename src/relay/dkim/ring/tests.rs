@@ -73,6 +73,20 @@ fn two_tables_for_one_domain_are_no_choice_of_ours() {
 }
 
 #[test]
+fn an_international_domain_is_configured_in_its_ascii_form_and_found_in_both() {
+    let keys = tempfile::tempdir().expect("a directory");
+    write_key(keys.path(), "xn--bcher-kva.example", "s1");
+    let ring = ring(keys.path(), "[domain.\"xn--bcher-kva.example\"]\nselectors = [\"s1\"]\n");
+    for domain in ["bücher.example", "BÜCHER.example.", "XN--bcher-kva.example"] {
+        assert_eq!(selectors(ring.for_from(domain)), ["s1"], "{domain}");
+    }
+    assert_eq!(selectors(ring.for_header("From: a@Bücher.example\r\n".as_bytes())), ["s1"]);
+    for domain in ["bucher.example", "ü".repeat(300).as_str(), "ü..example", "\u{202e}.example"] {
+        assert!(matches!(ring.for_from(domain), Signing::NotConfigured), "{domain}");
+    }
+}
+
+#[test]
 fn a_message_without_one_author_domain() {
     let keys = tempfile::tempdir().expect("a directory");
     let some = ring(keys.path(), "[domain.\"example.org\"]\ndkim = \"off\"\n");
