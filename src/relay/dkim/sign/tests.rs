@@ -1,5 +1,7 @@
 //! The vectors of RFC 8463 and the form of the field. That others accept our signatures is tested in tests/dkim.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::dkim::Kind;
 use crate::mail::wire::WireCheck;
@@ -89,4 +91,17 @@ fn a_long_domain_and_many_fields_keep_every_line_under_998_octets() {
     let mut check = WireCheck::default();
     check.feed(&sign(&signers, &header, &[0; 32], i64::MIN).expect("a signature")).expect("wire form");
     assert!(check.finish().expect("wire form").longest_line < 998);
+}
+
+proptest! {
+    #[test]
+    fn any_octets_are_signed_or_refused(octets in "[ab:<>@,;()\\[\\]\"\\\\ \t\r\n\u{0}\u{fc}]{0,40}", from in any::<bool>()) {
+        let header = [if from { b"From:".as_slice() } else { b"" }, octets.as_bytes(), b"\r\n"].concat();
+        if let Ok(fields) = sign(&[ed25519()], &header, &[0; 32], 1) {
+            prop_assert_eq!(Section::scan(&fields).end, fields.len());
+        }
+        if let Ok(domain) = super::super::from::domain(&header) {
+            prop_assert!(!domain.is_empty() && !domain.contains([' ', '\r', '\n', '\t', '@']));
+        }
+    }
 }
