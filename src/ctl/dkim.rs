@@ -53,7 +53,7 @@ pub fn keygen(config: &Config, domain: &str, selector: &str, kind: Kind) -> Resu
 /// Errors: EX_USAGE for a name, EX_CONFIG where the domain has no selectors or none of its keys can be used.
 pub fn dns(config: &Config, domain: &str) -> Result<String, Failure> {
     let domain = parse_domain(domain)?;
-    let selectors = selectors(&config.params, &domain);
+    let selectors: Vec<&String> = selectors(&config.params, &domain).collect();
     if selectors.is_empty() {
         let file = config.paths.config_file.display();
         let text = format!("{file} names no selectors for {domain}; make a key with `mailchute dkim keygen {domain} SELECTOR`");
@@ -115,7 +115,8 @@ fn record_text(name: &str, text: &str) -> String {
 /// The lines for mailchute.toml. TOML wants one table per domain, so an existing one is to be changed, not repeated.
 fn configuration_step(config: &Config, domain: &SigningDomain, selector: &Selector) -> String {
     let file = config.paths.config_file.display();
-    let mut names: Vec<String> = selectors(&config.params, domain).iter().map(Selector::to_string).collect();
+    let valid = selectors(&config.params, domain).filter_map(|text| Selector::parse(text).ok());
+    let mut names: Vec<String> = valid.map(|selector| selector.to_string()).collect();
     let verb = if is_configured(&config.params, domain) { "change this table in" } else { "add this table to" };
     if !names.iter().any(|name| name == selector.as_str()) {
         names.push(selector.to_string());
@@ -135,10 +136,10 @@ fn is_configured(params: &Params, domain: &SigningDomain) -> bool {
     params.domain.keys().any(|name| SigningDomain::parse(name).as_ref() == Ok(domain))
 }
 
-/// The valid selectors of the domain, whatever the case of its table's name; an invalid one never signs, so it has no record.
-fn selectors(params: &Params, domain: &SigningDomain) -> Vec<Selector> {
-    let tables = params.domain.iter().filter(|(name, _)| SigningDomain::parse(name).as_ref() == Ok(domain));
-    tables.flat_map(|(_, table)| table.selectors.iter().filter_map(|text| Selector::parse(text).ok())).collect()
+/// The selectors of the domain as they stand in the configuration, whatever the case of its table's name.
+fn selectors<'a>(params: &'a Params, domain: &SigningDomain) -> impl Iterator<Item = &'a String> {
+    let tables = params.domain.iter().filter(move |(name, _)| SigningDomain::parse(name).as_ref() == Ok(domain));
+    tables.flat_map(|(_, table)| &table.selectors)
 }
 
 /// Who signs with the keys: root asks on behalf of the owner of the keys directory, others for themselves.
@@ -150,10 +151,11 @@ fn signing_user(keys: &Path) -> u32 {
     }
 }
 
-fn published(keys: &Path, domain: &SigningDomain, selector: &Selector, signer: u32) -> Result<String, String> {
-    let name = record_name(domain, selector).map_err(|e| e.text)?;
-    let key = file::read(keys, domain, selector, signer).map_err(|e| e.to_string())?;
-    let text = record::text(&key).map_err(|why| format!("{} {why}", file::path(keys, domain, selector).display()))?;
+fn published(keys: &Path, domain: &SigningDomain, selector: &str, signer: u32) -> Result<String, String> {
+    let selector = Selector::parse(selector).map_err(|why| format!("the selector {selector:?}: {why}"))?;
+    let name = record_name(domain, &selector).map_err(|e| e.text)?;
+    let key = file::read(keys, domain, &selector, signer).map_err(|e| e.to_string())?;
+    let text = record::text(&key).map_err(|why| format!("{} {why}", file::path(keys, domain, &selector).display()))?;
     Ok(record_text(&name, &text))
 }
 

@@ -90,6 +90,9 @@ fn dns_says_why_there_is_nothing_to_print() {
     let failure = dns(&config, "example.org").expect_err("no key");
     assert_eq!(failure.exit, Exit::Config);
     assert!(failure.text.contains("s1.pem does not exist"), "{failure}");
+    let (_root, config) = scratch("[domain.\"example.org\"]\nselectors = [\"../s1\"]\n");
+    let failure = dns(&config, "example.org").expect_err("no selector");
+    assert!(failure.text.starts_with("the selector \"../s1\": "), "{failure}");
 }
 
 #[test]
