@@ -1,2 +1,4 @@
-//! stub
-fn main() {}
+//! `sendmail`, and by name `newaliases` and `runq`.
+fn main() -> std::process::ExitCode {
+    mailchute::submit::main()
+}

@@ -12,6 +12,7 @@ pub mod units;
 use std::path::Path;
 
 use crate::exit::{Exit, Failure};
+pub use names::Names;
 pub use next_hop::{NextHop, TlsPolicy};
 pub use params::{DkimPolicy, DomainParams, Dot, MailqUsers, OnUncertain, Params, SenderPolicy, TArguments, UnknownLocal};
 pub use paths::Paths;

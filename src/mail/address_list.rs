@@ -11,6 +11,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::address::{Address, AddressError};
+use super::encoded_word::Word;
 
 /// What stands where an address may stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,21 +184,23 @@ fn addr_spec(text: &[u8], tokens: &[Token]) -> Result<Spec, ListError> {
 
 /// The text of words with dots between them. Dots may stand anywhere (`a..b.@docomo.example` exists), words not side by side.
 fn joined(text: &[u8], tokens: &[Token], is_word: impl Fn(Kind) -> bool) -> Result<String, ListError> {
+    if tokens.is_empty() {
+        return Err(AddressError::Empty.into());
+    }
     let mut out = String::new();
-    let (mut after_word, mut words) = (false, 0);
+    let mut after_word = false;
     for token in tokens {
-        let dot = token.kind == Kind::Special(b'.');
-        if !dot && !is_word(token.kind) {
+        let is_dot = token.kind == Kind::Special(b'.');
+        if !is_dot && !is_word(token.kind) {
             return Err(AddressError::Syntax.into());
         }
-        if !dot && after_word {
+        if !is_dot && after_word {
             return Err(ListError::Words);
         }
         out.push_str(&token.cooked(text)?);
-        after_word = !dot;
-        words += usize::from(!dot);
+        after_word = !is_dot;
     }
-    if words == 0 { Err(AddressError::Empty.into()) } else { Ok(out) }
+    Ok(out)
 }
 
 /// What a token is.
@@ -225,7 +228,7 @@ struct Token {
 
 impl Token {
     /// The token's text as it reads without quotes, quoting backslashes and folds.
-    fn cooked(&self, text: &[u8]) -> Result<String, ListError> {
+    fn octets(&self, text: &[u8]) -> Vec<u8> {
         let raw = text.get(self.span.clone()).unwrap_or_default();
         let inner = match self.kind {
             Kind::Quoted => raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default(),
@@ -241,8 +244,34 @@ impl Token {
                 octet => out.push(octet),
             }
         }
-        String::from_utf8(out).map_err(|_| ListError::Utf8)
+        out
     }
+
+    fn cooked(&self, text: &[u8]) -> Result<String, ListError> {
+        String::from_utf8(self.octets(text)).map_err(|_| ListError::Utf8)
+    }
+}
+
+/// The words of a display name, for encoding: what stands without blanks between is one word.
+pub fn phrase_words(text: &[u8]) -> Vec<Word<'_>> {
+    let mut words: Vec<Word> = Vec::new();
+    let (mut begin, mut end) = (0, 0);
+    for token in (Lexer { text, at: 0 }) {
+        let Range { start, end: token_end } = token.span;
+        match words.last_mut().filter(|_| start == end) {
+            Some(word) => {
+                word.raw = text.get(begin..token_end).unwrap_or_default();
+                word.text.extend(token.octets(text));
+            }
+            None => {
+                let (blanks, raw) = (text.get(end..start).unwrap_or_default(), text.get(start..token_end).unwrap_or_default());
+                words.push(Word { blanks, raw, text: token.octets(text) });
+                begin = start;
+            }
+        }
+        end = token_end;
+    }
+    words
 }
 
 struct Lexer<'a> {

@@ -85,13 +85,13 @@ fn line_length(rest: &[u8]) -> usize {
 }
 
 /// True for a line that continues the field before it. A line of blanks only does (obs-FWS), so it never ends the section.
-fn is_continuation(rest: &[u8]) -> bool {
+pub fn is_continuation(rest: &[u8]) -> bool {
     matches!(rest.first(), Some(b' ' | b'\t'))
 }
 
 /// For a line that starts a field: the length of the name, and the offset just after the colon. Names are printable ASCII
 /// without colon (RFC 5322 2.2); blanks before the colon are obsolete syntax (RFC 5322 4.5) and tolerated.
-fn name_of(rest: &[u8]) -> Option<(usize, usize)> {
+pub fn name_of(rest: &[u8]) -> Option<(usize, usize)> {
     let name = rest.iter().take_while(|&&b| (33..=126).contains(&b) && b != b':').count();
     let blanks = rest.iter().skip(name).take_while(|&&b| b == b' ' || b == b'\t').count();
     let colon = name + blanks;

@@ -5,6 +5,7 @@
 pub mod address;
 pub mod address_list;
 pub mod date;
+pub mod encoded_word;
 pub mod envelope;
 pub mod header;
 pub mod limits;

@@ -77,7 +77,7 @@ impl Lines {
         self.ended
     }
 
-    /// Takes the next octets; `out` gets the wire form in pieces.
+    /// Takes the next octets; `out` gets the wire form in pieces, of which every CRLF is one by itself.
     ///
     /// Errors: those of `out`.
     pub fn feed<E>(&mut self, input: &[u8], mut out: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
@@ -149,7 +149,8 @@ impl Lines {
         if self.line == Line::HeldDot {
             self.changes.dots_kept += 1;
             self.line = Line::Empty;
-            out(b".\r\n")?;
+            out(b".")?;
+            out(b"\r\n")?;
         }
         Ok(())
     }

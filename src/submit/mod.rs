@@ -1,4 +1,189 @@
-//! submit
+//! `sendmail`: argv and standard input of an untrusted caller become one durable file.
+//!
+//! ```text
+//!   argv ──▶ cli ─────────────┐ (an Order)
+//!   stdin ─▶ body::Lines ─▶ message::Intake ─▶ head ─▶ recipients, sender ─▶ fixup ─▶ door ─▶ spool/new
+//! ```
+//!
+//! Runs as the caller, with no privilege at all, and executes nothing. The only files it opens are named by its own configuration
+//! and build: the configuration, /etc/mailname, the alias file, /etc/localtime, the spool. Exit 0 means kept; everything else is
+//! one line on standard error and a code of sysexits.h (SENDMAIL.md section 6).
 
 pub mod body;
+pub mod caller;
 pub mod cli;
+pub mod door;
+pub mod fixup;
+pub mod head;
+pub mod local;
+pub mod message;
+pub mod query;
+pub mod recipients;
+pub mod report;
+pub mod sender;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use body::{DotRule, Lines};
+use caller::Caller;
+use cli::{Call, Class, Mode, Value};
+use message::{Asked, Intake, Order, Site};
+
+use crate::config::{self, Config, Names};
+use crate::exit::{Exit, Failure};
+use crate::log::syslog::{self, Facility, Severity};
+use crate::sys;
+
+/// Octets of one read from standard input.
+const PIECE: usize = 64 << 10;
+
+/// The program `sendmail`.
+pub fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|info| {
+        // Never 101, and never half a success: a panic before the commit left nothing, one after it cannot happen.
+        let _ = writeln!(std::io::stderr(), "sendmail: fatal: internal error: {info}");
+        std::process::exit(i32::from(Exit::Software.code()));
+    }));
+    run(&std::env::args_os().collect::<Vec<_>>()).into()
+}
+
+fn run(argv: &[OsString]) -> Exit {
+    sys::process::settle();
+    let caller = Caller::of_this_process();
+    if sys::process::euid() != caller.uid {
+        // The file would carry an identity that is not the caller's.
+        let text = "installed set-user-id, which it must never be; run `chmod u-s` on it";
+        report::fatal(&caller, &Failure::new(Exit::NoPerm, text), false);
+        return Exit::NoPerm;
+    }
+    let call = match cli::parse(argv, caller.uid == 0) {
+        Ok(call) => call,
+        Err(refusal) => {
+            report::refused(&caller, &refusal);
+            if refusal.reads_stdin {
+                report::drain_stdin();
+            }
+            return refusal.failure.exit;
+        }
+    };
+    match perform(&call, &caller) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            report::fatal(&caller, &failure, call.quiet_errors);
+            if call.mode.reads_stdin() {
+                report::drain_stdin();
+            }
+            failure.exit
+        }
+    }
+}
+
+fn perform(call: &Call, caller: &Caller) -> Result<Exit, Failure> {
+    let unsupported = |mode: &str| Err(Failure::new(Exit::Usage, format!("unsupported: {mode}")));
+    match &call.mode {
+        Mode::Inject => inject(call, caller),
+        Mode::Nothing => Ok(Exit::Ok),
+        Mode::Version => answer(&version()),
+        Mode::Help => answer(&help()),
+        Mode::Daemon => Err(Failure::new(Exit::Unavailable, "no network listener; delivery is done by mailchuted.service")),
+        Mode::List => answer(&query::list(&load(call)?.paths, call.verbose, call.json)?),
+        Mode::Count => answer(&query::count(&load(call)?.paths)?),
+        Mode::Flush(what) => answer(&query::flush(&load(call)?.paths, what)?),
+        Mode::Smtp => unsupported("-bs"),
+        Mode::Verify => unsupported("-bv"),
+        Mode::Aliases => unsupported("-bi"),
+    }
+}
+
+fn answer(text: &str) -> Result<Exit, Failure> {
+    report::print(text);
+    Ok(Exit::Ok)
+}
+
+fn version() -> String {
+    format!("mailchute sendmail {}\n", env!("CARGO_PKG_VERSION"))
+}
+
+/// `--help`: the option table in short.
+fn help() -> String {
+    let mut out = String::from("Usage: sendmail [option...] [--] [recipient...] <message\n\n");
+    for option in cli::OPTIONS.iter().filter(|option| option.class == Class::Honour) {
+        let value = match option.value {
+            Value::None => String::new(),
+            Value::Attached => format!("[{}]", option.metavar),
+            Value::Required => format!(" {}", option.metavar),
+        };
+        out.push_str(&format!("  {:<18} {}\n", format!("-{}{value}", option.letter), option.prose));
+    }
+    out.push_str("\nAll options: sendmail(8). The queue: mailq(1), mailchute(8).\n");
+    out
+}
+
+/// The configuration: that of the installation, or for root the file of `-C`.
+fn load(call: &Call) -> Result<Config, Failure> {
+    let Some(file) = &call.config_file else { return Config::load() };
+    let path = Path::new(file);
+    let refused = |why: &str| Failure::new(Exit::Usage, format!("-C {}: {why}", path.display()));
+    if !path.is_absolute() {
+        return Err(refused("the path must be absolute"));
+    }
+    let metadata = std::fs::symlink_metadata(path).map_err(|e| refused(&e.to_string()))?;
+    if !metadata.is_file() || metadata.uid() != 0 || metadata.mode() & 0o022 != 0 {
+        return Err(refused("must be a file of root that nobody else can write"));
+    }
+    let bytes = std::fs::read(path).map_err(|e| refused(&e.to_string()))?;
+    let mut paths = config::Paths::of_this_process();
+    path.clone_into(&mut paths.config_file);
+    Ok(Config { params: config::parse(&bytes, path)?, paths })
+}
+
+/// `-bm`: the message on standard input.
+fn inject(call: &Call, caller: &Caller) -> Result<Exit, Failure> {
+    let config = load(call)?;
+    let names = Names::load(&config)?;
+    let site = Site { config: &config, names: &names, caller };
+    let mut intake = Intake::new(&site, order(call, &names)?);
+    let rule = DotRule::of(call.ignore_dots, config.params.dot, sys::stdin::is_terminal);
+    let mut lines = Lines::new(rule);
+    let mut buffer = vec![0; PIECE];
+    while !lines.ended() {
+        let read = sys::stdin::read(&mut buffer);
+        let read = read.map_err(|e| Failure::new(Exit::IoErr, format!("cannot read standard input: {}", e.desc())))?;
+        if read == 0 {
+            break;
+        }
+        lines.feed(buffer.get(..read).unwrap_or_default(), |piece| intake.take(piece))?;
+    }
+    let changes = lines.finish(|piece| intake.take(piece))?;
+    sys::process::block_hangup();
+    let accepted = intake.finish(changes)?;
+    syslog::send(Facility::Mail, Severity::Info, &accepted.line);
+    if let Some(kept) = accepted.kept.as_ref().filter(|_| call.verbose) {
+        report::print(&format!("queued as {}\n", kept.id));
+    }
+    // `accepted` holds the lock on the file until here: the daemon sends nothing that was not acknowledged.
+    Ok(Exit::Ok)
+}
+
+fn order<'a>(call: &'a Call, names: &Names) -> Result<Order<'a>, Failure> {
+    let now = sys::clock::now();
+    let mut notices = Vec::new();
+    if call.sender_repeated {
+        notices.push("more than one -f; the last one counts".to_owned());
+    }
+    Ok(Order {
+        asked: Asked::Words { operands: &call.operands, from_header: call.from_header, notify: call.notify },
+        sender: call.sender.as_deref().map(|value| sender::parse(value, names)).transpose()?,
+        full_name: call.full_name.as_deref(),
+        ret: call.ret,
+        envid: call.envid.clone(),
+        deliver_by: call.deliver_by.map(|when| when.from(now)),
+        hold_until: call.hold_until.map(|when| when.from(now)),
+        priority: call.priority,
+        notices,
+    })
+}

@@ -6,3 +6,4 @@ pub mod peer;
 pub mod private;
 pub mod process;
 pub mod udp;
+pub mod stdin;

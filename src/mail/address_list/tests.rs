@@ -93,7 +93,7 @@ fn r5_each_malformed_address_is_reported_and_the_others_are_read() {
         "-f@x.example",
         "<-x@y.example>",
         "a@-x",
-        ".@x.example",
+        "a@.",
         "a@x.example(b)c@y.example",
     ] {
         let members = shown(text);

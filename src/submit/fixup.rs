@@ -1,0 +1,139 @@
+//! The header fix-ups (SENDMAIL.md I9, R9, H2 to H6, H9): what is dropped, mended and added before a message is kept.
+//!
+//! In: the header section as submitted. Out: the section as it will be sent, without its blank line. Fields that need nothing are
+//! copied octet for octet. Pure: the clock, the zone and the names are passed in.
+
+mod fold;
+mod repair;
+
+use super::head::Head;
+use crate::mail::Address;
+use crate::mail::encoded_word::{self, Word};
+
+/// Fields that never leave: Bcc and Resent-Bcc whether `-t` is given or not (R9), the others because they are not the
+/// submitter's to write (I9).
+const DROPPED: &[&str] = &["Bcc", "Resent-Bcc", "Return-Path", "Content-Length"];
+
+/// What a section lacks (H2, H4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Resent-Date, of a resent message.
+    pub resent_date: bool,
+    /// Resent-Message-ID, of a resent message.
+    pub resent_message_id: bool,
+    /// Resent-From, of a resent message.
+    pub resent_from: bool,
+    /// Date
+    pub date: bool,
+    /// Message-ID; a resent message keeps the one it had, or had not.
+    pub message_id: bool,
+    /// From
+    pub from: bool,
+    /// To and Cc: there is no visible recipient.
+    pub to: bool,
+}
+
+impl Missing {
+    /// What `head` lacks.
+    pub fn of(head: &Head) -> Missing {
+        let resent = head.is_resent();
+        Missing {
+            resent_date: resent && !head.has("Resent-Date"),
+            resent_message_id: resent && !head.has("Resent-Message-ID"),
+            resent_from: resent && !head.has("Resent-From"),
+            date: !head.has("Date"),
+            message_id: !resent && !head.has("Message-ID"),
+            from: !head.has("From"),
+            to: !head.has("To") && !head.has("Cc"),
+        }
+    }
+}
+
+/// What is known about an added field.
+#[derive(Clone, Debug)]
+pub struct Additions<'a> {
+    /// RFC 5322 3.3; needed only where a date is missing.
+    pub date: String,
+    /// `<…@…>`; needed only where an id is missing.
+    pub message_id: String,
+    /// The display name of the author, not yet quoted; control characters are blanks.
+    pub display_name: Option<&'a [u8]>,
+    /// The address of the author.
+    pub author: &'a Address,
+    /// Add `To: undisclosed-recipients:;` where no recipient is visible.
+    pub undisclosed: bool,
+}
+
+/// The mended section. `mailname` qualifies bare addresses.
+pub fn mend(head: &Head, mailname: &str, missing: Missing, additions: &Additions) -> Vec<u8> {
+    let mut out = Vec::with_capacity(head.bytes.len() + 512);
+    for field in &head.fields {
+        if DROPPED.iter().any(|name| field.at.is(head.bytes, name)) {
+            continue;
+        }
+        let begin = out.len();
+        // R10: `To :` becomes `To:`.
+        out.extend_from_slice(field.at.name_in(head.bytes));
+        out.push(b':');
+        repair::value(head, field, mailname, &mut out);
+        fold::fold(&mut out, begin);
+    }
+    add(missing, additions, &mut out);
+    out
+}
+
+fn add(missing: Missing, additions: &Additions, out: &mut Vec<u8>) {
+    let id = |name: &str| format!("{name}: {}\r\n", additions.message_id);
+    let date = |name: &str| format!("{name}: {}\r\n", additions.date);
+    let author = |name: &str| from_field(name, additions.display_name, additions.author);
+    let fields: [(bool, &dyn Fn() -> Vec<u8>); 7] = [
+        (missing.resent_date, &|| date("Resent-Date").into_bytes()),
+        (missing.resent_message_id, &|| id("Resent-Message-ID").into_bytes()),
+        (missing.resent_from, &|| author("Resent-From")),
+        (missing.date, &|| date("Date").into_bytes()),
+        (missing.message_id, &|| id("Message-ID").into_bytes()),
+        (missing.from, &|| author("From")),
+        (missing.to && additions.undisclosed, &|| b"To: undisclosed-recipients:;\r\n".to_vec()),
+    ];
+    for (_, field) in fields.iter().filter(|(wanted, _)| *wanted) {
+        let begin = out.len();
+        out.extend_from_slice(&field());
+        fold::fold(out, begin);
+    }
+}
+
+/// H3: `From: Name <address>`, the name as atoms, as a quoted string, or encoded.
+fn from_field(name: &str, display_name: Option<&[u8]>, address: &Address) -> Vec<u8> {
+    let mut out = format!("{name}:").into_bytes();
+    let display: Vec<u8> = display_name.unwrap_or_default().iter().map(|&b| if b.is_ascii_control() { b' ' } else { b }).collect();
+    let display = display.trim_ascii();
+    if display.is_empty() {
+        out.extend_from_slice(format!(" {address}\r\n").as_bytes());
+        return out;
+    }
+    if !display.is_ascii() {
+        encoded_word::write(&[Word { blanks: b" ", raw: display, text: display.to_vec() }], &mut out);
+    } else if display.iter().all(|&b| b == b' ' || is_atext(b)) {
+        out.push(b' ');
+        out.extend_from_slice(display);
+    } else {
+        out.extend_from_slice(b" \"");
+        for &octet in display {
+            if matches!(octet, b'"' | b'\\') {
+                out.push(b'\\');
+            }
+            out.push(octet);
+        }
+        out.push(b'"');
+    }
+    out.extend_from_slice(format!(" <{address}>\r\n").as_bytes());
+    out
+}
+
+/// RFC 5322 3.2.3
+fn is_atext(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet)
+}
+
+#[cfg(test)]
+mod tests;

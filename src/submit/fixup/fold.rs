@@ -1,0 +1,95 @@
+//! H9: no line of a header field is longer than 998 octets (RFC 5322 2.1.1).
+
+use crate::mail::limits;
+
+/// Folds the field that begins at `begin` and ends `out`: at white space; where there is none, after 998 octets.
+pub fn fold(out: &mut Vec<u8>, begin: usize) {
+    let field = out.get(begin..).unwrap_or_default();
+    if field.len() <= limits::LINE || !has_long_line(field) {
+        return;
+    }
+    let field = out.split_off(begin);
+    for line in field.split_inclusive(|&b| b == b'\n') {
+        fold_line(line, out);
+    }
+}
+
+fn has_long_line(field: &[u8]) -> bool {
+    field.split(|&b| b == b'\n').any(|line| line.len() > limits::LINE + 1)
+}
+
+/// `line` ends in CRLF.
+fn fold_line(line: &[u8], out: &mut Vec<u8>) {
+    let mut rest = line;
+    let mut room = limits::LINE;
+    while rest.len() > room + 2 {
+        let at = fold_point(rest, room);
+        let (head, tail) = rest.split_at(at);
+        out.extend_from_slice(head);
+        out.extend_from_slice(b"\r\n");
+        room = limits::LINE;
+        if !matches!(tail.first(), Some(b' ' | b'\t')) {
+            out.push(b' ');
+            room -= 1;
+        }
+        rest = tail;
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Where to break: before the last white space that has text on both sides, else after `room` octets, but not within a UTF-8
+/// character.
+fn fold_point(rest: &[u8], room: usize) -> usize {
+    let is_blank = |&b: &u8| matches!(b, b' ' | b'\t');
+    let start = rest.iter().take_while(|b| is_blank(b)).count();
+    let window = rest.get(..=room).unwrap_or(rest);
+    let blank = window.iter().enumerate().rev().find(|(at, b)| *at > start && is_blank(b)).map(|(at, _)| at);
+    let has_text_after = |at: usize| rest.get(at..).is_some_and(|tail| !tail.trim_ascii().is_empty());
+    match blank.filter(|&at| has_text_after(at)) {
+        Some(at) => at,
+        None => (room.saturating_sub(3)..=room).rev().find(|&at| rest.get(at).is_none_or(|b| b & 0xc0 != 0x80)).unwrap_or(room),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folded(field: &str) -> String {
+        let mut out = b"before\r\n".to_vec();
+        let begin = out.len();
+        out.extend_from_slice(field.as_bytes());
+        fold(&mut out, begin);
+        String::from_utf8(out.split_off(begin)).unwrap()
+    }
+
+    #[test]
+    fn h9_lines_of_up_to_998_octets_are_untouched() {
+        for field in ["A: b\r\n".to_owned(), format!("A:{}\r\n", "x".repeat(996)), format!("A: b\r\n {}\r\n", "x ".repeat(498))] {
+            assert_eq!(folded(&field), field);
+        }
+    }
+
+    #[test]
+    fn h9_longer_ones_are_folded_at_white_space_else_hard() {
+        for field in [
+            format!("A: {}\r\n", "word ".repeat(1000)),
+            format!("A: {}\r\n", "x".repeat(5000)),
+            format!("A: {}\r\n b\r\n", "ü".repeat(3000)),
+            format!("A: {} x\r\n", " ".repeat(3000)),
+            format!("A: x{}\r\n", " ".repeat(3000)),
+            format!("A:{}\r\n", "x".repeat(997)),
+        ] {
+            let out = folded(&field);
+            for (number, line) in out.split_terminator("\r\n").enumerate() {
+                assert!(line.len() <= limits::LINE, "{} octets", line.len());
+                assert!(number == 0 || line.starts_with([' ', '\t']), "{line:?}");
+            }
+            assert!(out.ends_with("\r\n"));
+            let text = |field: &str| field.replace("\r\n", "").replace(' ', "");
+            assert_eq!(text(&out), text(&field));
+        }
+        let words = folded(&format!("A: {}\r\n", "word ".repeat(1000)));
+        assert_eq!(words.replace("\r\n", ""), format!("A: {}", "word ".repeat(1000)), "nothing but line ends was added");
+    }
+}

@@ -1,0 +1,292 @@
+//! One message on its way from the caller to the spool.
+//!
+//! In: who asks and for what ([`Order`]), and the message in wire form, in pieces. Out: a durable file, or one line and nothing
+//! left behind. The header section is held until it is complete; the body goes straight through, so memory does not grow with it.
+
+use std::ffi::OsString;
+
+use super::body::Changes;
+use super::caller::{self, Caller};
+use super::door::Door;
+use super::fixup::{self, Additions, Missing};
+use super::head::{Collected, Collector, Head};
+use super::local::Resolver;
+use super::{recipients, sender};
+use crate::config::{Config, Names};
+use crate::exit::{Exit, Failure};
+use crate::mail::address_list::Spec;
+use crate::mail::envelope::{Body, Envelope, Notify, Recipient, Ret, VERSION};
+use crate::mail::{Address, QueueId, ReversePath, date, limits};
+use crate::spool::drop::Kept;
+use crate::sys;
+
+/// What every message of this process has in common.
+#[derive(Debug)]
+pub struct Site<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// The names of this host.
+    pub names: &'a Names,
+    /// Who calls.
+    pub caller: &'a Caller,
+}
+
+/// Where the recipients come from.
+#[derive(Clone, Debug)]
+pub enum Asked<'a> {
+    /// From the command line and, with `-t`, from the header.
+    Words {
+        /// The operands.
+        operands: &'a [OsString],
+        /// `-t`
+        from_header: bool,
+        /// `-N`, for each of them.
+        notify: Option<Notify>,
+    },
+    /// From an SMTP dialogue: resolved already.
+    Given(Vec<Recipient>),
+}
+
+/// What was asked for with one message.
+#[derive(Clone, Debug)]
+pub struct Order<'a> {
+    /// Who gets it.
+    pub asked: Asked<'a>,
+    /// `-f`; `None` is the caller's own address.
+    pub sender: Option<ReversePath>,
+    /// `-F`
+    pub full_name: Option<&'a [u8]>,
+    /// `-R`
+    pub ret: Option<Ret>,
+    /// `-V`
+    pub envid: Option<String>,
+    /// Unix seconds.
+    pub deliver_by: Option<i64>,
+    /// Unix seconds.
+    pub hold_until: Option<i64>,
+    /// -9 to 9
+    pub priority: Option<i8>,
+    /// What the command line has to tell to the history.
+    pub notices: Vec<String>,
+}
+
+/// A message that was taken.
+pub struct Accepted {
+    /// The file, locked until this value is dropped; `None` if aliases discard every recipient.
+    pub kept: Option<Kept>,
+    /// The line for the log.
+    pub line: String,
+}
+
+/// A message on its way.
+pub struct Intake<'a> {
+    site: &'a Site<'a>,
+    order: Order<'a>,
+    stage: Stage,
+    eight_bit: bool,
+    empty: bool,
+    line: String,
+}
+
+enum Stage {
+    Header(Collector),
+    Body(Door),
+    /// There is nobody to send it to.
+    Discarded,
+}
+
+impl<'a> Intake<'a> {
+    /// The start of a message.
+    pub fn new(site: &'a Site<'a>, order: Order<'a>) -> Intake<'a> {
+        Intake { site, order, stage: Stage::Header(Collector::default()), eight_bit: false, empty: true, line: String::new() }
+    }
+
+    /// Takes the next piece of the wire form, of which every CRLF is one by itself.
+    ///
+    /// Errors: see [`Intake::finish`]; then nothing is kept.
+    pub fn take(&mut self, piece: &[u8]) -> Result<(), Failure> {
+        self.empty = false;
+        match &mut self.stage {
+            Stage::Header(collector) => {
+                if collector.feed(piece)? {
+                    let collected = std::mem::take(collector).finish();
+                    self.begin(&collected)?;
+                }
+                Ok(())
+            }
+            Stage::Body(_) => self.write(piece),
+            Stage::Discarded => Ok(()),
+        }
+    }
+
+    /// The end of the message: makes it durable.
+    ///
+    /// Errors: EX_USAGE for no recipients, EX_DATAERR for what the message is, EX_NOPERM, and those of [`Door`].
+    pub fn finish(mut self, changes: Changes) -> Result<Accepted, Failure> {
+        if let Stage::Header(collector) = &mut self.stage {
+            let collected = std::mem::take(collector).finish();
+            self.begin(&collected)?;
+        }
+        let mut notices = notices_of(&changes);
+        if self.empty {
+            notices.push("nothing was read from standard input".to_owned());
+        }
+        let Stage::Body(door) = self.stage else {
+            return Ok(Accepted { kept: None, line: format!("discarded by aliases: {}", self.line) });
+        };
+        let size = door.written();
+        let eight_bit = self.eight_bit;
+        let mut told = Vec::new();
+        let settle = |envelope: &mut Envelope| {
+            envelope.body = if eight_bit { Body::EightBitMime } else { Body::SevenBit };
+            envelope.notices.extend(notices);
+            told.clone_from(&envelope.notices);
+        };
+        let kept = door.commit(settle, &self.site.config.params)?;
+        let mut line = format!("{}: {} size={size}", kept.id, self.line);
+        if !told.is_empty() {
+            line.push_str(&format!(" notices=\"{}\"", told.join("; ")));
+        }
+        Ok(Accepted { kept: Some(kept), line })
+    }
+
+    /// The header section is complete: everything about the message is decided here, and the door opened.
+    fn begin(&mut self, collected: &Collected) -> Result<(), Failure> {
+        let head = collected.head();
+        head.check()?;
+        let recipients = self.recipients(&head)?;
+        let own = sender::own_address(self.site.caller, self.site.names)?;
+        let sender = self.sender(&head, &own)?;
+        self.line = format!("uid={} user={} from=<{sender}> nrcpt={}", self.site.caller.uid, self.site.caller.name, recipients.len());
+        if recipients.is_empty() {
+            self.stage = Stage::Discarded;
+            return Ok(());
+        }
+        let now = sys::clock::now();
+        let header = self.header(&head, &sender, &own, now)?;
+        let mut envelope = self.envelope(sender, recipients, now);
+        envelope.notices.extend(head.duplicates());
+        envelope.smtputf8 |= !header.is_ascii() && std::str::from_utf8(&header).is_ok();
+        self.stage = Stage::Body(Door::open(self.site.config, envelope)?);
+        self.write(&header)?;
+        self.write(b"\r\n")?;
+        self.write(collected.body())
+    }
+
+    fn recipients(&mut self, head: &Head) -> Result<Vec<Recipient>, Failure> {
+        let params = &self.site.config.params;
+        let (operands, from_header, notify) = match &mut self.order.asked {
+            Asked::Given(recipients) => return Ok(std::mem::take(recipients)),
+            Asked::Words { operands, from_header, notify } => (*operands, *from_header, *notify),
+        };
+        let wanted = recipients::wanted(operands, from_header.then_some(head), params.t_arguments)?;
+        let mut resolver = Resolver::new(params, self.site.names);
+        let limit = params.recipient_limit.clamp(1, limits::RECIPIENTS);
+        recipients::recipients(&wanted, notify, limit, |wanted| resolver.resolve(wanted))
+    }
+
+    /// S2, S3, S5.
+    fn sender(&mut self, head: &Head, own: &Address) -> Result<ReversePath, Failure> {
+        let params = &self.site.config.params;
+        let sender = match self.order.sender.take() {
+            Some(sender) => sender,
+            None => {
+                let author = params.sender_from_header.then(|| first_author(head, self.site.names)).flatten();
+                ReversePath::Address(author.unwrap_or_else(|| own.clone()))
+            }
+        };
+        sender::check_policy(&sender, own, self.site.caller, params)?;
+        Ok(sender)
+    }
+
+    /// The mended header section.
+    fn header(&self, head: &Head, sender: &ReversePath, own: &Address, now: i64) -> Result<Vec<u8>, Failure> {
+        let missing = Missing::of(head);
+        // The zone costs a file, the id a read of random octets: only where they are needed.
+        let date = match missing.date || missing.resent_date {
+            true => date::rfc5322(now, &sys::clock::local_zone()),
+            false => String::new(),
+        };
+        let message_id = match missing.message_id || missing.resent_message_id {
+            true => format!("<{}.{:016x}@{}>", date::compact(now), random()?, self.site.names.mailname),
+            false => String::new(),
+        };
+        // H3: never `<>`.
+        let author = sender.address().unwrap_or(own);
+        let display_name = match missing.from || missing.resent_from {
+            true => self.display_name(author == own),
+            false => None,
+        };
+        let undisclosed = self.site.config.params.undisclosed_recipients;
+        let additions = Additions { date, message_id, display_name: display_name.as_deref(), author, undisclosed };
+        Ok(fixup::mend(head, &self.site.names.mailname, missing, &additions))
+    }
+
+    /// H3: `-F`; else, for the caller's own address, `NAME` or the GECOS name.
+    fn display_name(&self, is_own: bool) -> Option<Vec<u8>> {
+        match self.order.full_name {
+            Some(name) => Some(name.to_vec()),
+            None if is_own => Some(self.site.caller.full_name()),
+            None => None,
+        }
+    }
+
+    fn envelope(&mut self, reverse_path: ReversePath, recipients: Vec<Recipient>, now: i64) -> Envelope {
+        let smtputf8 = !reverse_path.address().is_none_or(Address::is_ascii) || !recipients.iter().all(|r| r.address.is_ascii());
+        Envelope {
+            v: VERSION,
+            id: QueueId::new(0, 0),
+            size: 0,
+            crc32: String::new(),
+            time: date::rfc3339(now),
+            reverse_path,
+            recipients,
+            ret: self.order.ret,
+            envid: self.order.envid.take(),
+            body: Body::SevenBit,
+            smtputf8,
+            deliver_by: self.order.deliver_by.map(date::rfc3339),
+            hold_until: self.order.hold_until.map(date::rfc3339),
+            priority: self.order.priority,
+            notices: std::mem::take(&mut self.order.notices),
+            claimed: caller::claims(),
+            peer: None,
+        }
+    }
+
+    fn write(&mut self, piece: &[u8]) -> Result<(), Failure> {
+        let Stage::Body(door) = &mut self.stage else { return Ok(()) };
+        let params = &self.site.config.params;
+        let limit = params.message_size_limit.0;
+        if limit > 0 && door.written() + piece.len() as u64 > limit {
+            let text = format!("message too large: more than {limit} octets (message_size_limit)");
+            return Err(Failure::new(Exit::DataErr, text));
+        }
+        self.eight_bit = self.eight_bit || !piece.is_ascii();
+        door.write(piece, params)
+    }
+}
+
+fn random() -> Result<u64, Failure> {
+    sys::clock::random().map_err(|e| Failure::new(Exit::OsErr, format!("cannot read random octets: {e}")))
+}
+
+/// `sender_from_header`: the first address in From.
+fn first_author(head: &Head, names: &Names) -> Option<Address> {
+    let field = head.named(&["From"]).next()?;
+    match &field.list.as_ref()?.mailboxes.first()?.spec {
+        Ok(Spec::Full(address)) => Some(address.clone()),
+        Ok(Spec::Bare { local, .. }) => Address::new(local, &names.mailname).ok(),
+        _ => None,
+    }
+}
+
+/// What the history is told of changed lines.
+fn notices_of(changes: &Changes) -> Vec<String> {
+    let told = [
+        (changes.nuls, "NUL octets removed"),
+        (changes.bare_crs, "CRs without LF became blanks"),
+        (changes.dots_kept, "lines with a lone dot kept as data"),
+    ];
+    told.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
+}
