@@ -33,7 +33,7 @@ impl Config {
     /// Errors: EX_CONFIG with `file:line:column: reason`.
     pub fn load() -> Result<Config, Failure> {
         let paths = Paths::of_this_process();
-        let params = match std::fs::read(&paths.config_file) {
+        let params = match crate::sys::fs::read_whole(&paths.config_file) {
             Ok(bytes) => parse(&bytes, &paths.config_file)?,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Params::default(),
             Err(e) => return Err(failure(&paths.config_file, &format!("cannot be read: {e}"))),

@@ -24,7 +24,7 @@ impl Names {
     pub fn load(config: &Config) -> Result<Names, Failure> {
         let file = match config.params.mailname {
             Some(_) => None,
-            None => std::fs::read(&config.paths.mailname).ok(),
+            None => sys::fs::read_whole(&config.paths.mailname).ok(),
         };
         let first_line = file.as_deref().and_then(|bytes| bytes.split(|&b| b == b'\n').next());
         let line = first_line.and_then(|line| std::str::from_utf8(line.trim_ascii()).ok());

@@ -5,9 +5,10 @@
 //! and ours would cost reading the time zone. The daemon stamps the sender's uid itself; the process name is the caller's choice
 //! and is not logged.
 
-use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 
 use crate::mail::printable;
+use crate::sys;
 
 /// Where local log lines go.
 const SOCKET: &str = "/dev/log";
@@ -40,11 +41,8 @@ pub enum Severity {
 
 /// Sends one line; what cannot be sent at once is lost.
 pub fn send(facility: Facility, severity: Severity, text: &str) {
-    let Ok(socket) = UnixDatagram::unbound() else { return };
-    if socket.set_nonblocking(true).is_ok() {
-        // Nobody to tell: the line was the telling.
-        let _ = socket.send_to(line(facility, severity, std::process::id(), text).as_bytes(), SOCKET);
-    }
+    // Nobody to tell of a failure: the line was the telling.
+    let _ = sys::datagram::send(line(facility, severity, std::process::id(), text).as_bytes(), Path::new(SOCKET));
 }
 
 /// The datagram.

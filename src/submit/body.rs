@@ -17,13 +17,12 @@ pub enum DotRule {
 }
 
 impl DotRule {
-    /// I2: the rule for this call. On a terminal nothing "follows" a dot: the person who typed it waits.
-    pub fn of(ignore_dots: bool, configured: Dot, on_terminal: impl FnOnce() -> bool) -> DotRule {
+    /// I2: the rule for this call.
+    pub fn of(ignore_dots: bool, configured: Dot) -> DotRule {
         match configured {
             _ if ignore_dots => DotRule::Data,
             Dot::Data => DotRule::Data,
             Dot::Strict => DotRule::End,
-            Dot::Smart if on_terminal() => DotRule::End,
             Dot::Smart => DotRule::EndIfLast,
         }
     }
@@ -75,6 +74,11 @@ impl Lines {
     /// True once a dot has ended the message: nothing more need be read.
     pub fn ended(&self) -> bool {
         self.ended
+    }
+
+    /// True if the last line so far is a lone dot that may be the end. On a terminal it is: the person who typed it waits.
+    pub fn holds_dot(&self) -> bool {
+        self.line == Line::HeldDot
     }
 
     /// Takes the next octets; `out` gets the wire form in pieces, of which every CRLF is one by itself.
@@ -265,11 +269,13 @@ mod tests {
 
     #[test]
     fn i2_the_rule_of_a_call() {
-        assert_eq!(DotRule::of(true, Dot::Strict, || true), DotRule::Data);
-        assert_eq!(DotRule::of(false, Dot::Smart, || true), DotRule::End);
-        assert_eq!(DotRule::of(false, Dot::Smart, || false), DotRule::EndIfLast);
-        assert_eq!(DotRule::of(false, Dot::Strict, || false), DotRule::End);
-        assert_eq!(DotRule::of(false, Dot::Data, || true), DotRule::Data);
+        assert_eq!(DotRule::of(true, Dot::Strict), DotRule::Data);
+        assert_eq!(DotRule::of(false, Dot::Smart), DotRule::EndIfLast);
+        assert_eq!(DotRule::of(false, Dot::Strict), DotRule::End);
+        assert_eq!(DotRule::of(false, Dot::Data), DotRule::Data);
+        let mut lines = Lines::new(DotRule::EndIfLast);
+        lines.feed(b"a\n.\n", |_| Ok::<(), ()>(())).unwrap();
+        assert!(lines.holds_dot());
     }
 
     #[test]

@@ -28,9 +28,9 @@ impl Caller {
     /// Looks the real uid up, once.
     pub fn of_this_process() -> Caller {
         let uid = sys::process::uid();
-        match sys::process::user(uid) {
-            Some(user) if !user.name.is_empty() && !user.name.chars().any(char::is_control) => {
-                Caller { uid, name: user.name, gecos: user.gecos.into_bytes() }
+        match sys::passwd::entry(uid) {
+            Some(entry) if !entry.name.is_empty() && !entry.name.chars().any(char::is_control) => {
+                Caller { uid, name: entry.name, gecos: entry.gecos }
             }
             _ => Caller { uid, name: format!("uid{uid}"), gecos: Vec::new() },
         }

@@ -147,10 +147,9 @@ fn inject(call: &Call, caller: &Caller) -> Result<Exit, Failure> {
     let names = Names::load(&config)?;
     let site = Site { config: &config, names: &names, caller };
     let mut intake = Intake::new(&site, order(call, &names)?);
-    let rule = DotRule::of(call.ignore_dots, config.params.dot, sys::stdin::is_terminal);
-    let mut lines = Lines::new(rule);
-    let mut buffer = vec![0; PIECE];
-    while !lines.ended() {
+    let mut lines = Lines::new(DotRule::of(call.ignore_dots, config.params.dot));
+    let mut buffer = [0; PIECE];
+    while !(lines.ended() || lines.holds_dot() && sys::stdin::is_terminal()) {
         let read = sys::stdin::read(&mut buffer);
         let read = read.map_err(|e| Failure::new(Exit::IoErr, format!("cannot read standard input: {}", e.desc())))?;
         if read == 0 {
@@ -165,7 +164,8 @@ fn inject(call: &Call, caller: &Caller) -> Result<Exit, Failure> {
     if let Some(kept) = accepted.kept.as_ref().filter(|_| call.verbose) {
         report::print(&format!("queued as {}\n", kept.id));
     }
-    // `accepted` holds the lock on the file until here: the daemon sends nothing that was not acknowledged.
+    // The lock on the file lasts as long as the process: the daemon sends nothing that was not acknowledged.
+    std::mem::forget(accepted);
     Ok(Exit::Ok)
 }
 

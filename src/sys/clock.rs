@@ -1,5 +1,7 @@
 //! The clock and the local zone.
 
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::tz::TimeZone;
@@ -11,15 +13,25 @@ pub fn now() -> i64 {
 
 /// The zone of /etc/localtime. The TZ variable is the caller's and is not read (SENDMAIL.md H2); unreadable means UTC.
 pub fn local_zone() -> TimeZone {
-    std::fs::read("/etc/localtime").ok().and_then(|bytes| TimeZone::tzif("localtime", &bytes).ok()).unwrap_or(TimeZone::UTC)
+    super::fs::read_whole(Path::new("/etc/localtime"))
+        .ok()
+        .and_then(|bytes| TimeZone::tzif("localtime", &bytes).ok())
+        .unwrap_or(TimeZone::UTC)
 }
+
+/// Random numbers that were read and not yet given away; each is given once.
+static POOL: Mutex<Vec<u64>> = Mutex::new(Vec::new());
 
 /// 64 random bits from the kernel.
 ///
 /// Errors: `std::io::Error` where /dev/urandom cannot be read.
 pub fn random() -> std::io::Result<u64> {
     use std::io::Read;
-    let mut bytes = [0; 8];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(u64::from_ne_bytes(bytes))
+    let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+    if pool.is_empty() {
+        let mut bytes = [0; 64];
+        std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+        pool.extend(bytes.as_chunks::<8>().0.iter().map(|chunk| u64::from_ne_bytes(*chunk)));
+    }
+    pool.pop().ok_or_else(|| std::io::Error::other("no random octets"))
 }

@@ -9,6 +9,27 @@ use nix::fcntl::{self, AtFlags, OFlag, RenameFlags};
 use nix::sys::stat::{FileStat, Mode, SFlag};
 use nix::unistd::UnlinkatFlags;
 
+/// Reads a regular file in as few calls as there can be: a read that returns less than was asked for has reached its end.
+///
+/// Errors: the kernel's.
+pub fn read_whole(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read;
+    let mut file = File::open(path)?;
+    let mut bytes = vec![0; 8 << 10];
+    let mut filled = 0;
+    while let Some(room) = bytes.get_mut(filled..).filter(|room| !room.is_empty()) {
+        let asked = room.len();
+        let read = file.read(room)?;
+        filled += read;
+        if read < asked {
+            break;
+        }
+        bytes.resize(bytes.len() * 2, 0);
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
 /// Opens a directory for the use of the names in it. A symbolic link in the last place is refused.
 pub fn open_directory(path: &Path) -> nix::Result<OwnedFd> {
     fcntl::open(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())

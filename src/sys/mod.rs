@@ -1,7 +1,9 @@
 //! The only doorway to the kernel. Everything here is a thin, safe name for a call; decisions stay with the callers.
 
 pub mod clock;
+pub mod datagram;
 pub mod fs;
+pub mod passwd;
 pub mod peer;
 pub mod private;
 pub mod process;

@@ -44,7 +44,10 @@ pub fn is_member(uid: u32, gid: u32) -> bool {
 
 /// The home directory: by passwd, else `$HOME`.
 pub fn home_directory() -> Option<PathBuf> {
-    user(uid()).map(|user| user.dir).or_else(|| std::env::var_os("HOME").map(PathBuf::from)).filter(|path| path.is_absolute())
+    super::passwd::entry(uid())
+        .map(|entry| entry.home)
+        .or_else(|| std::env::var_os("HOME").map(PathBuf::from))
+        .filter(|path| path.is_absolute())
 }
 
 /// The host name, as the kernel has it.
