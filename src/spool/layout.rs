@@ -18,6 +18,13 @@ pub struct Directory {
     pub holds: &'static str,
 }
 
+impl Directory {
+    /// Its path in the spool at `spool`.
+    pub fn path(&self, spool: &Path) -> std::path::PathBuf {
+        if self.name == "." { spool.to_owned() } else { spool.join(self.name) }
+    }
+}
+
 /// Half-written messages, where O_TMPFILE is missing.
 pub const TMP: &str = "tmp";
 /// Accepted messages.
@@ -55,7 +62,7 @@ pub const FILE_MODE: u32 = 0o640;
 pub fn make_rootless(spool: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     for directory in DIRECTORIES {
-        let path = spool.join(directory.name);
+        let path = directory.path(spool);
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -81,7 +88,7 @@ pub struct Owner {
 pub fn verify(spool: &Path, uid: u32, rootless: bool) -> Result<Owner, String> {
     let mut owner = None;
     for directory in DIRECTORIES {
-        let path = spool.join(directory.name);
+        let path = directory.path(spool);
         let stat =
             nix::sys::stat::lstat(&path).map_err(|e| format!("{}: {}; run `mailchute setup` or reinstall", path.display(), e.desc()))?;
         let mode = if rootless { 0o700 } else { directory.mode };

@@ -7,5 +7,5 @@ pub mod passwd;
 pub mod peer;
 pub mod private;
 pub mod process;
-pub mod udp;
 pub mod stdin;
+pub mod udp;
