@@ -13,6 +13,5 @@ mod architecture;
 mod dependencies;
 mod dkim;
 mod documents;
-mod install;
 mod rig;
 mod route;

@@ -46,6 +46,8 @@ Signals: TERM ends it in order, HUP reads the configuration again.
 const GRACE: Duration = Duration::from_secs(8);
 /// Seconds without a round of the scheduler after which systemd is no longer told that all is well.
 const STALLED: i64 = 180;
+/// Tenths of a second that a start waits for the daemon before it.
+const LOCK_TRIES: u32 = 20;
 
 /// The program `mailchuted`: no arguments but `--help` and `--version`.
 pub fn program() -> ExitCode {
@@ -107,15 +109,19 @@ fn open_store(paths: &Paths) -> Result<Store, Failure> {
     Store::open(&paths.spool, owner, rootless).map_err(|e| Failure::new(Exit::Config, e.to_string()))
 }
 
-/// The lock for life: one daemon per spool.
+/// The lock for life: one daemon per spool. One that is just ending is waited for.
 fn lock(store: &Store) -> Result<std::fs::File, Failure> {
     use std::os::unix::fs::OpenOptionsExt;
     let path = store.path("lock");
     let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
     let file = file.map_err(|e| Failure::new(Exit::CantCreate, format!("{}: {e}", path.display())))?;
-    Lock::try_lock_exclusive(&file)
-        .map_err(|_| Failure::new(Exit::Unavailable, format!("another mailchuted has locked {}", path.display())))?;
-    Ok(file)
+    for _ in 0..LOCK_TRIES {
+        if Lock::try_lock_exclusive(&file).is_ok() {
+            return Ok(file);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Err(Failure::new(Exit::Unavailable, format!("another mailchuted has locked {}", path.display())))
 }
 
 /// Opens the database and makes files and rows agree.
