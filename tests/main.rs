@@ -10,8 +10,11 @@
 mod support;
 
 mod architecture;
+mod delivery;
 mod dependencies;
 mod dkim;
 mod documents;
+mod interop;
+mod privileged;
 mod rig;
 mod route;

@@ -12,6 +12,7 @@ use mailchute::config::Paths;
 use mailchute::config::paths::PREFIX;
 use mailchute::spool::layout;
 use nix::sys::signal::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::command::{self, Ended, wait_for};
@@ -83,6 +84,15 @@ impl Installation {
         std::fs::write(&self.paths.config_file, toml).unwrap();
     }
 
+    /// Writes a mailchute.toml that names this host and sends all mail to `next_hop`; `more` is more TOML. Attempts follow each
+    /// other quickly.
+    pub fn relay_to(&self, next_hop: &str, more: &str) {
+        self.configure(&format!(
+            "mailname = \"sender.example\"\nhostname = \"host.sender.example\"\nnext_hop = \"{next_hop}\"\n\
+             retry_min = \"1s\"\nretry_max = \"2s\"\n{more}\n"
+        ));
+    }
+
     /// Writes a file that only the daemon may read, below the configuration directory.
     pub fn write_secret(&self, path: &Path, content: &str) {
         let directory = path.parent().unwrap();
@@ -99,6 +109,24 @@ impl Installation {
         let path = self.paths.config_file.with_file_name(name);
         std::fs::write(&path, content).unwrap();
         path
+    }
+
+    /// The queue, as root and the owner see it: one JSON object per message (SENDMAIL.md Q3).
+    #[track_caller]
+    pub fn queue(&self) -> Vec<Value> {
+        let listing = self.mailchute(&["list", "--json"]).succeeded().stdout;
+        listing.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Waits until the only message in the queue makes `condition` true, and returns it.
+    #[track_caller]
+    pub fn wait_for_entry(&self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
+        let mut found = None;
+        wait_for(what, || {
+            found = self.queue().into_iter().find(|entry| condition(entry));
+            found.is_some()
+        });
+        found.unwrap()
     }
 
     /// Where the daemon's stderr is collected.

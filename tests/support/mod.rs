@@ -12,6 +12,7 @@ pub mod command;
 pub mod dns;
 pub mod foreign_root;
 pub mod installation;
+pub mod keys;
 pub mod message;
 pub mod oracles;
 pub mod postfix;

@@ -10,9 +10,7 @@ use super::foreign_root::ForeignRoot;
 
 /// The names that its certificate must have.
 pub const HOST: &str = "mx.receiver.example";
-/// Its domain; every local part is taken, except those in [`REFUSED`] and [`DEFERRED`].
-pub const DOMAIN: &str = "receiver.example";
-/// 550 5.1.1.
+/// 550 5.1.1. Every other local part of receiver.example is taken, except the next one.
 pub const REFUSED: &str = "gone@receiver.example";
 /// 450 4.2.1.
 pub const DEFERRED: &str = "later@receiver.example";

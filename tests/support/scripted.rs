@@ -47,6 +47,7 @@ pub struct Script {
     login: Option<(String, String)>,
     cut_input: Option<usize>,
     cut_output: Option<usize>,
+    growing: bool,
 }
 
 impl Script {
@@ -111,6 +112,12 @@ impl Script {
     /// Resets each connection when this many octets have been sent.
     pub fn reset_after_sending(mut self, octets: usize) -> Script {
         self.cut_output = Some(octets);
+        self
+    }
+
+    /// Makes each cut grow: the second connection lives twice as long as the first, the third three times.
+    pub fn growing_cut(mut self) -> Script {
+        self.growing = true;
         self
     }
 
@@ -251,6 +258,11 @@ impl Shared {
         let mut log = self.log.lock().unwrap();
         log.streams[index] = None;
         log.connections[index].ended = true;
+    }
+
+    /// Where connection `index` is cut.
+    fn cut(&self, cut: Option<usize>, index: usize) -> Option<usize> {
+        cut.map(|octets| if self.script.growing { octets * (index + 1) } else { octets })
     }
 
     /// The reply that a rule gives to `command`.

@@ -1,6 +1,9 @@
 //! The sockets of a process, as the kernel lists them: the judge of "nothing listens on a network port".
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 
 /// A TCP or UDP socket of a process that the promise forbids.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +35,55 @@ pub fn forbidden(pid: u32) -> Vec<Forbidden> {
         }
     }
     found
+}
+
+/// Watches every process of ours, all the time, until [`Watch::end`].
+pub struct Watch {
+    stop: Arc<AtomicBool>,
+    watcher: JoinHandle<Seen>,
+}
+
+/// What a watch saw.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// How often a process of ours was looked at.
+    pub looks: usize,
+    pub forbidden: Vec<Forbidden>,
+}
+
+impl Watch {
+    /// Begins to watch the processes that run one of our three programs, in this process-id namespace.
+    pub fn begin() -> Watch {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let watcher = std::thread::spawn(move || {
+            let mut seen = Seen::default();
+            while !stopped.load(Ordering::Relaxed) {
+                for pid in ours() {
+                    seen.looks += 1;
+                    seen.forbidden.extend(forbidden(pid));
+                }
+            }
+            seen
+        });
+        Watch { stop, watcher }
+    }
+
+    /// Ends the watch.
+    pub fn end(self) -> Seen {
+        self.stop.store(true, Ordering::Relaxed);
+        self.watcher.join().unwrap()
+    }
+}
+
+/// The processes that run one of our programs.
+fn ours() -> Vec<u32> {
+    let programs = [env!("CARGO_BIN_EXE_sendmail"), env!("CARGO_BIN_EXE_mailchuted"), env!("CARGO_BIN_EXE_mailchute")];
+    let entries = Path::new("/proc").read_dir().into_iter().flatten().flatten();
+    let is_ours = |entry: &std::fs::DirEntry| {
+        std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| programs.iter().any(|program| exe == Path::new(program)))
+    };
+    entries.filter(is_ours).filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 fn socket_inodes(pid: u32) -> Vec<String> {

@@ -221,7 +221,10 @@ impl Session<'_> {
 
     fn fill(&mut self) -> Result<()> {
         let mut octets = [0; 16 << 10];
-        let room = self.shared.script.cut_input.map_or(octets.len(), |cut| cut.saturating_sub(self.received).min(octets.len()));
+        let room = self
+            .shared
+            .cut(self.shared.script.cut_input, self.index)
+            .map_or(octets.len(), |cut| cut.saturating_sub(self.received).min(octets.len()));
         if room == 0 {
             return self.close(true);
         }
@@ -239,7 +242,10 @@ impl Session<'_> {
     }
 
     fn send(&mut self, octets: &[u8]) -> Result<()> {
-        let room = self.shared.script.cut_output.map_or(octets.len(), |cut| cut.saturating_sub(self.sent).min(octets.len()));
+        let room = self
+            .shared
+            .cut(self.shared.script.cut_output, self.index)
+            .map_or(octets.len(), |cut| cut.saturating_sub(self.sent).min(octets.len()));
         let (now, never) = octets.split_at(room);
         match &mut self.stream {
             Stream::Plain(stream) => stream.write_all(now)?,
