@@ -14,7 +14,9 @@ pub fn packages() -> Result<PathBuf, Missing> {
 
 /// The Python of the virtual environment.
 pub fn python() -> Result<PathBuf, Missing> {
-    part("venv", "the Python environment").map(|venv| venv.join("bin/python"))
+    let python = part("venv", "the Python environment")?.join("bin/python");
+    // It is a link, into a directory that may be closed to this user.
+    if python.is_file() { Ok(python) } else { Err(Missing(format!("{} cannot be run by this user", python.display()))) }
 }
 
 /// A part counts only with its stamp, which is written last.
