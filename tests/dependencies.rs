@@ -150,4 +150,29 @@ fn the_injector_alone_links_no_runtime_no_tls_no_sql() {
     cargo.current_dir(root).args(["build", "--offline", "--locked", "--target-dir", "target/injector"]);
     run(cargo.args(["--no-default-features", "--features", "submit", "--bin", "sendmail"]), b"").succeeded();
     assert!(traces(&root.join("target/injector/debug/sendmail")).is_empty());
+    assert_eq!(traces(Path::new(env!("CARGO_BIN_EXE_mailchuted"))), TRACES, "the check sees what is there");
+}
+
+/// The packages that DESIGN.md gives a work.
+const NAMED: &[&str] = &["clap", "mail_parser", "mail_builder", "lettre", "fs2", "serde_json", "nix", "tracing"];
+
+#[test]
+fn every_named_package_has_work_in_the_product() {
+    let mut pending = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut code = String::new();
+    while let Some(path) = pending.pop() {
+        if path.is_dir() {
+            pending.extend(path.read_dir().unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            // Unit tests at the foot of a file are no work of the product.
+            let text = std::fs::read_to_string(path).unwrap();
+            let product = text.split("#[cfg(test)]").next().unwrap_or_default();
+            code.extend(product.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(|line| [line, "\n"]));
+        }
+    }
+    for package in NAMED {
+        let path = format!("{package}::");
+        let used = code.match_indices(&path).any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
+        assert!(used, "nothing in src/ uses {package}");
+    }
 }

@@ -1,5 +1,6 @@
 //! The product among programs that other people wrote: their mail servers, DNS servers, callers and judges.
 
+mod aiosmtpd;
 mod callers;
 mod mx;
 mod smarthost;
