@@ -160,14 +160,16 @@ owner_of() {
     fi
 }
 
-foreign=''
+# Foreign things: for people, and their paths between blanks.
+foreign='' foreign_paths=' '
 look_at() {
     check_parents "$1"
     if [ "$2" != l ] && [ ! -f "$(source_of "$6")" ]; then fail 69 "$(source_of "$6") is missing: this tree is not complete"; fi
     exists "$1" || return 0
     target=$(at "$1")
     if [ -d "$target" ]; then fail 73 "$target is a directory where a file belongs: move it away"; fi
-    if [ "$2" = c ] || is_ours "$1" || [ "$(mark "$1")" = "$(future_mark "$1" "$2" "$6")" ]; then return 0; fi
+    if [ "$2" = c ] || is_ours "$1"; then return 0; fi
+    foreign_paths="$foreign_paths$1 "
     foreign="$foreign
     $target belongs to $(owner_of "$target")"
 }
@@ -268,14 +270,13 @@ put() {
         chmod "$5" "$fresh"
     fi
     own "$3" "$4" "$fresh"
-    set_aside "$1" "$2" "$6"
+    set_aside "$1"
     mv -f "$fresh" "$target"
 }
 
 # Moves a foreign file away. On Debian by diversion, so that an upgrade of its package goes to the new name too.
 set_aside() {
-    exists "$1" || return 0
-    if is_ours "$1" || [ "$(mark "$1")" = "$(future_mark "$1" "$2" "$3")" ]; then return 0; fi
+    case $foreign_paths in *" $1 "*) ;; *) return 0 ;; esac
     if diverts "$1"; then
         dpkg-divert --quiet --local --rename --divert "$1.before-mailchute" --add "$1"
     else

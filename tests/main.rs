@@ -14,6 +14,7 @@ mod delivery;
 mod dependencies;
 mod dkim;
 mod documents;
+mod install;
 mod interop;
 mod privileged;
 mod rig;

@@ -1,0 +1,73 @@
+//! What install.sh says when a tool or a right is missing. The tools are hidden by a PATH that has only what a scenario names.
+
+use super::in_a_directory;
+
+/// Makes `$STAGE/bin` with the basic tools and an `id` that is not root's; more are added by name.
+const POOR: &str = r#"
+    mkdir "$STAGE/bin"
+    with() { for tool; do ln -s "$(command -v "$tool")" "$STAGE/bin/$tool"; done; }
+    with sh dirname cut sort head cat
+    printf '#!/bin/sh\necho 1000\n' >"$STAGE/bin/id"; chmod +x "$STAGE/bin/id"
+    poor() { env -i HOME=/nonexistent PATH="$STAGE/bin" sh "$TREE/install.sh" "$@"; }
+"#;
+
+fn poor(name: &str, scenario: &str) {
+    let stage = in_a_directory(name, "", &format!("{POOR}{scenario}"));
+    std::fs::remove_dir_all(stage).unwrap();
+}
+
+#[test]
+fn a_missing_c_compiler_ends_in_69_with_the_line_to_run() {
+    poor(
+        "a_missing_c_compiler_ends_in_69_with_the_line_to_run",
+        r#"
+        printf '#!/bin/sh\n' >"$STAGE/bin/apt-get"; chmod +x "$STAGE/bin/apt-get"
+        expect 69 poor demo
+        says "a C compiler is missing"; says "apt-get install -y --no-install-recommends gcc libc6-dev"
+        "#,
+    );
+}
+
+#[test]
+fn a_missing_or_old_cargo_ends_in_69_with_the_line_to_run() {
+    poor(
+        "a_missing_or_old_cargo_ends_in_69_with_the_line_to_run",
+        r#"
+        printf '#!/bin/sh\n' >"$STAGE/bin/cc"; chmod +x "$STAGE/bin/cc"
+        expect 69 poor demo
+        says "cargo 1.95 or newer is missing"; says "https://sh.rustup.rs"
+        for old in 1.9.0 1.94.1 0.99.0; do
+            printf '#!/bin/sh\necho "cargo %s (x)"\n' "$old" >"$STAGE/bin/cargo"; chmod +x "$STAGE/bin/cargo"
+            expect 69 poor demo
+        done
+        for good in 1.95.0 1.100.0 2.0.0; do
+            printf '#!/bin/sh\n[ "$1" = --version ] && echo "cargo %s (x)" && exit\nexit 33\n' "$good" >"$STAGE/bin/cargo"
+            expect 33 poor demo
+        done
+        "#,
+    );
+}
+
+#[test]
+fn installing_without_root_ends_in_77_and_says_what_works() {
+    poor(
+        "installing_without_root_ends_in_77_and_says_what_works",
+        r#"
+        expect 77 poor --binaries "$PROGRAMS"
+        says "./install.sh demo"; says "--destdir"
+        "#,
+    );
+}
+
+#[test]
+fn the_shell_texts_are_clean() {
+    let texts = ["install.sh", "packaging/build.sh", "packaging/demo.sh"].map(|text| super::tree().join(text));
+    for text in &texts {
+        let out = std::process::Command::new("sh").arg("-n").arg(text).output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    }
+    match std::process::Command::new("shellcheck").arg("-x").args(&texts).current_dir(super::tree()).output() {
+        Ok(out) => assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout)),
+        Err(_) => eprintln!("SKIPPED: the_shell_texts_are_clean: shellcheck is not installed"),
+    }
+}
