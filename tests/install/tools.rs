@@ -1,6 +1,7 @@
 //! What install.sh says when a tool or a right is missing. The tools are hidden by a PATH that has only what a scenario names.
 
 use super::in_a_directory;
+use crate::support::parts;
 
 /// Makes `$STAGE/bin` with the basic tools and an `id` that is not root's; more are added by name.
 const POOR: &str = r#"
@@ -66,8 +67,7 @@ fn the_shell_texts_are_clean() {
         let out = std::process::Command::new("sh").arg("-n").arg(text).output().unwrap();
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     }
-    match std::process::Command::new("shellcheck").arg("-x").args(&texts).current_dir(super::tree()).output() {
-        Ok(out) => assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout)),
-        Err(_) => eprintln!("SKIPPED: the_shell_texts_are_clean: shellcheck is not installed"),
-    }
+    let shellcheck = require!(parts::tool("shellcheck"));
+    let out = std::process::Command::new(shellcheck).arg("-x").args(&texts).current_dir(super::tree()).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
 }
