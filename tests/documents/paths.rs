@@ -1,4 +1,4 @@
-//! A document never names a file that is not there.
+//! A document never names a file that is not there, and what it says to write into the configuration is valid.
 
 /// The words of `text` that stand between back quotes and look like a path of this tree.
 fn named_paths(text: &str) -> Vec<&str> {
@@ -37,5 +37,18 @@ fn every_link_in_a_document_leads_to_a_file() {
             let path = base.parent().unwrap().join(target.split('#').next().unwrap());
             assert!(path.exists(), "{document} links to {target}");
         }
+    }
+}
+
+#[test]
+fn every_configuration_in_the_documents_is_valid() {
+    let readme = super::read("README.md");
+    let blocks: Vec<_> = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let page = super::read("man/mailchute.toml.5");
+    let examples = page.split(".Bd -literal -offset indent\n").skip(1).filter_map(|rest| rest.split(".Ed").next());
+    assert!(blocks.len() >= 2);
+    for block in blocks.into_iter().chain(examples) {
+        let parsed = mailchute::config::parse(block.as_bytes(), std::path::Path::new("a document"));
+        assert!(parsed.is_ok(), "{}\n{block}", parsed.unwrap_err());
     }
 }

@@ -7,6 +7,7 @@ mod accounts;
 mod foreign;
 mod hostile;
 mod list;
+mod service;
 mod staging;
 mod tools;
 

@@ -61,6 +61,35 @@ fn installing_without_root_ends_in_77_and_says_what_works() {
 }
 
 #[test]
+fn the_injector_is_built_alone_and_all_programs_for_the_prefix() {
+    poor(
+        "the_injector_is_built_alone_and_all_programs_for_the_prefix",
+        r#"
+        with mkdir cp sed
+        mkdir "$STAGE/tree"; cp -r "$TREE/install.sh" "$TREE/packaging" "$STAGE/tree/"; TREE=$STAGE/tree
+        printf '#!/bin/sh\n' >"$STAGE/bin/cc"
+        cat >"$STAGE/bin/cargo" <<'END'
+#!/bin/sh
+[ "$1" = --version ] && echo 'cargo 1.95.0 (x)' && exit
+echo "$MAILCHUTE_PREFIX $*" >>calls
+mkdir -p target/release target/injector
+touch target/release/mailchuted target/release/mailchute target/injector/sendmail
+END
+        chmod +x "$STAGE/bin/cc" "$STAGE/bin/cargo"
+        expect 0 poor build
+        same "$(cat "$TREE/calls")" "/ build --locked --quiet --release --bin mailchuted --bin mailchute
+/ build --locked --quiet --profile injector --no-default-features --features submit --bin sendmail"
+        same "$(ls "$TREE/target/install" | sort | tr '\n' ' ')" "mailchute mailchuted prefix sendmail "
+        same "$(cat "$TREE/target/install/prefix")" ""
+        expect 0 poor build --prefix /opt/chute
+        says "--prefix /opt/chute --binaries"
+        same "$(tail -n 1 "$TREE/calls" | cut -d ' ' -f 1)" /opt/chute
+        same "$(cat "$TREE/target/install/prefix")" /opt/chute
+        "#,
+    );
+}
+
+#[test]
 fn the_shell_texts_are_clean() {
     let texts = ["install.sh", "packaging/build.sh", "packaging/demo.sh"].map(|text| super::tree().join(text));
     for text in &texts {
