@@ -389,7 +389,11 @@ demo() {
 parse_arguments "$@"
 case $verb in
     demo) demo ;;
-    build) build && say "Built below $binaries. As root: ./install.sh${prefix:+ --prefix $prefix} --binaries $binaries" ;;
+    build)
+        # Not `build && …`: that would let build go on after a failed command.
+        build
+        say "Built below $binaries. As root: ./install.sh${prefix:+ --prefix $prefix} --binaries $binaries"
+        ;;
     install) install_all ;;
     uninstall) uninstall_all ;;
 esac

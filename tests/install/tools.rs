@@ -65,7 +65,7 @@ fn the_injector_is_built_alone_and_all_programs_for_the_prefix() {
     poor(
         "the_injector_is_built_alone_and_all_programs_for_the_prefix",
         r#"
-        with mkdir cp sed
+        with mkdir cp sed touch
         mkdir "$STAGE/tree"; cp -r "$TREE/install.sh" "$TREE/packaging" "$STAGE/tree/"; TREE=$STAGE/tree
         printf '#!/bin/sh\n' >"$STAGE/bin/cc"
         cat >"$STAGE/bin/cargo" <<'END'
@@ -85,6 +85,8 @@ END
         says "--prefix /opt/chute --binaries"
         same "$(tail -n 1 "$TREE/calls" | cut -d ' ' -f 1)" /opt/chute
         same "$(cat "$TREE/target/install/prefix")" /opt/chute
+        echo 'exit 101' >>"$STAGE/bin/cargo"
+        expect 101 poor build
         "#,
     );
 }
