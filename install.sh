@@ -379,6 +379,8 @@ waiting() {
 # The scratch prefix is that of the tests: whatever runs here cannot touch an installed mail system.
 demo() {
     require_toolchain
+    configured=$here/target/scratch/etc/mailchute
+    [ ! -e "$configured" ] || fail 73 "$configured makes the scratch prefix a system installation: remove it"
     export CARGO_TARGET_DIR="$here/target"
     unset MAILCHUTE_PREFIX
     say "Building (some minutes the first time) ..."

@@ -67,7 +67,7 @@ fn an_upgrade_of_the_foreign_package_does_not_come_back_over_ours() {
         says "the package other-mta"
         expect 0 install --replace-mta
         package 2
-        same "$(head -n 1 /usr/sbin/sendmail)" '#!/bin/sh'
+        same "$(head -n 1 /usr/sbin/sendmail)" '#!/bin/bash'
         same "$(cat /usr/sbin/sendmail.before-mailchute)" 'other 2'
         expect 0 install --uninstall
         same "$(cat /usr/sbin/sendmail)" 'other 2'

@@ -32,7 +32,7 @@ same() { [ "$1" = "$2" ] || die "'$1' is not '$2'"; }
 install() { sh "$TREE/install.sh" --binaries "$PROGRAMS" "$@"; }
 "#;
 
-/// Makes the image at `$IMAGE`, without a mail system, and goes into it.
+/// Makes the image at `$IMAGE`: the root of this machine, copy-on-write.
 const ENTER: &str = r#"
 set -e
 mount -t tmpfs none "$IMAGE"
@@ -55,25 +55,29 @@ fn programs(prefix: &str) -> TempDir {
         ("mailchuted", env!("CARGO_BIN_EXE_mailchuted")),
         ("mailchute", env!("CARGO_BIN_EXE_mailchute")),
     ] {
-        // A few octets that tell the programs apart are enough, and copying debug builds is slow.
-        std::fs::write(directory.path().join(name), format!("#!/bin/sh\n# stands for {path}\nexec {path} \"$@\"\n")).unwrap();
+        // Small texts that run the programs under the name they were called by: copying debug builds is slow.
+        std::fs::write(directory.path().join(name), format!("#!/bin/bash\nexec -a \"$0\" '{path}' \"$@\"\n")).unwrap();
     }
     std::fs::write(directory.path().join("prefix"), format!("{prefix}\n")).unwrap();
     directory
 }
 
-/// Runs `scenario` as root in an image of its own. Skips loudly where that cannot be; in CI that is a failure.
+/// Runs `scenario` as root in an image of its own, with programs for the system paths. Skips loudly where that cannot be; in CI
+/// that is a failure.
 fn in_an_image(name: &str, scenario: &str) {
+    in_an_image_with(&programs(""), name, scenario);
+}
+
+fn in_an_image_with(programs: &TempDir, name: &str, scenario: &str) {
     let image = TempDir::new().unwrap();
     let enter = |what: &str| {
         let mut command = Command::new("unshare");
-        command.args(["--mount", "--propagation", "private", "sh", "-c", &format!("{ENTER}{what}")]).env("IMAGE", image.path());
+        command.args(["--mount", "--net", "--propagation", "private", "sh", "-c", &format!("{ENTER}{what}")]).env("IMAGE", image.path());
         command
     };
     if !enter("true").output().is_ok_and(|out| out.status.success()) {
         return parts::skip(name, &Missing("needs root and overlay mounts".to_owned()));
     }
-    let programs = programs("");
     let clean = "rm -f usr/sbin/sendmail usr/lib/sendmail usr/bin/mailq usr/bin/newaliases usr/sbin/runq";
     let out = enter(&format!("cd \"$IMAGE/root\"; {clean}; exec chroot . sh -c \"$SCENARIO\""))
         .env("SCENARIO", format!("{PRELUDE}{scenario}"))
