@@ -115,7 +115,7 @@ fn the_names_that_scripts_call_lead_to_the_programs() {
 }
 
 #[test]
-fn the_unit_gives_the_daemon_no_power_and_keeps_user_ids_what_they_are() {
+fn the_unit_gives_the_daemon_no_power_and_hides_nothing_that_it_needs() {
     let unit = super::read("packaging/systemd/mailchuted.service");
     let settings: BTreeSet<_> = unit.lines().filter(|line| !line.starts_with('#')).collect();
     for needed in [
@@ -135,5 +135,7 @@ fn the_unit_gives_the_daemon_no_power_and_keeps_user_ids_what_they_are() {
     ] {
         assert!(settings.contains(needed), "{needed}");
     }
-    assert!(!settings.iter().any(|line| line.starts_with("PrivateUsers=") || line.starts_with("DynamicUser=")));
+    for harmful in ["PrivateUsers=", "DynamicUser=", "ProcSubset="] {
+        assert!(!settings.iter().any(|line| line.starts_with(harmful)), "{harmful}");
+    }
 }
