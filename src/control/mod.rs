@@ -7,4 +7,5 @@ pub mod client;
 #[cfg(any(feature = "relay", feature = "ctl"))]
 pub mod entries;
 pub mod listing;
+pub mod printer;
 pub mod protocol;

@@ -21,6 +21,7 @@ use clap::Parser;
 use crate::config::Config;
 use crate::config::paths::Mode;
 use crate::control::client;
+use crate::control::printer::written;
 use crate::control::protocol::{Count, Request, Select};
 use crate::exit::{Exit, Failure};
 use crate::spool::layout;
@@ -57,16 +58,9 @@ fn finish(result: Result<(), Failure>) -> ExitCode {
     }
 }
 
-/// Writes to stdout. A reader that has gone (`mailq | head`) is no failure of ours.
+/// Writes to stdout.
 fn print(text: &str) -> Result<(), Failure> {
     written(std::io::stdout().write_all(text.as_bytes()))
-}
-
-fn written(result: std::io::Result<()>) -> Result<(), Failure> {
-    match result {
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.map_err(|e| Failure::new(Exit::IoErr, format!("cannot write: {e}"))),
-    }
 }
 
 fn run(verb: Verb) -> Result<(), Failure> {

@@ -6,10 +6,11 @@ use jiff::tz::TimeZone;
 use mail_parser::{HeaderValue, MessageParser};
 
 use super::offline::Offline;
-use super::{print, written};
+use super::print;
 use crate::config::Config;
 use crate::control::client;
 use crate::control::listing::Recipient;
+use crate::control::printer::written;
 use crate::control::protocol::{Detail, Part, Request, Text};
 use crate::exit::{Exit, Failure};
 use crate::mail::{date, printable};
