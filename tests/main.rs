@@ -7,6 +7,7 @@
 
 // First, because its macros are used by the others.
 #[macro_use]
+mod submit;
 mod support;
 
 mod architecture;

@@ -1,0 +1,8 @@
+//! The real `sendmail` against SENDMAIL.md, row by row: argv and standard input in, a spool file or a refusal out.
+
+mod command_line;
+mod environment;
+mod input;
+mod recipients;
+mod sandbox;
+mod sender;
