@@ -7,7 +7,6 @@
 
 // First, because its macros are used by the others.
 #[macro_use]
-mod submit;
 mod support;
 
 mod architecture;
@@ -20,3 +19,4 @@ mod interop;
 mod privileged;
 mod rig;
 mod route;
+mod submit;

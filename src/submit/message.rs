@@ -90,7 +90,7 @@ pub struct Intake<'a> {
 
 enum Stage {
     Header(Collector),
-    Body(Door),
+    Body(Box<Door>),
     /// There is nobody to send it to.
     Discarded,
 }
@@ -167,7 +167,7 @@ impl<'a> Intake<'a> {
         let mut envelope = self.envelope(sender, recipients, now);
         envelope.notices.extend(head.duplicates());
         envelope.smtputf8 |= !header.is_ascii() && std::str::from_utf8(&header).is_ok();
-        self.stage = Stage::Body(Door::open(self.site.config, envelope)?);
+        self.stage = Stage::Body(Box::new(Door::open(self.site.config, envelope)?));
         self.write(&header)?;
         self.write(b"\r\n")?;
         self.write(collected.body())
