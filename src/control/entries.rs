@@ -8,7 +8,7 @@ use crate::spool::state::{Event, Message, Place, Progress, RecipientRow};
 /// The entry of a message. `is_active`: an attempt is under way.
 pub fn entry(message: &Message, recipients: &[RecipientRow], is_active: bool) -> Entry {
     Entry {
-        queue_name: queue_name(message, is_active).to_owned(),
+        queue_name: queue_name(message, recipients, is_active).to_owned(),
         queue_id: message.id.to_string(),
         arrival_time: message.accepted,
         message_size: message.size,
@@ -25,13 +25,15 @@ pub fn entry(message: &Message, recipients: &[RecipientRow], is_active: bool) ->
     }
 }
 
-fn queue_name(message: &Message, is_active: bool) -> &'static str {
+/// Postfix's names: what nobody has tried to deliver yet is incoming, what has a reason to wait is deferred.
+fn queue_name(message: &Message, recipients: &[RecipientRow], is_active: bool) -> &'static str {
+    let is_untouched = || recipients.iter().all(|recipient| recipient.at.is_none());
     match message.place {
         Place::Hold => "hold",
         Place::Failed => "failed",
         Place::Gone => "gone",
         Place::Cur if is_active => "active",
-        Place::Cur if message.attempts == 0 && message.last_attempt.is_none() => "incoming",
+        Place::Cur if is_untouched() => "incoming",
         Place::Cur => "deferred",
     }
 }

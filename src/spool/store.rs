@@ -236,6 +236,9 @@ impl Store {
             Err(Errno::ENOENT) => return Ok(Claim::Gone),
             Err(e) => return Err(e.into()),
         };
+        // What cannot be opened is mostly what was not created here: then that is the reason to tell.
+        let birth = self.check_birth(&stat).err();
+        let why = birth.as_deref().unwrap_or(why);
         let result = if sys::fs::is_regular(&stat) {
             self.bury(&self.new, name, why).map(|()| Claim::Corrupt(why.to_owned()))
         } else if sys::fs::is_directory(&stat) {
