@@ -1,6 +1,6 @@
 //! One command, one answer: what both the opening of a session and its transactions are made of.
 //!
-//! A reply counts for the command it answers, and only if its class is the one that the step expects (RFC 5321 4.2.1, 4.3.2):
+//! A reply counts for the command it answers, and only if it is what the step expects (RFC 5321 4.2.1, 4.3.2):
 //! 4yz and 5yz are refusals; anything else unexpected means that the two sides are out of step, and ends the connection, since
 //! from there on a 250 could belong to any message (THREATS T-SMTP-4).
 
@@ -18,10 +18,13 @@ const BAD_CONNECTION: EnhancedStatus = EnhancedStatus::new(4, 4, 2);
 /// 4.5.0: the server broke the protocol.
 pub(super) const PROTOCOL: EnhancedStatus = EnhancedStatus::new(4, 5, 0);
 
-/// The class of reply that a step expects: its first digit.
+/// What a step expects: any reply of the class 2yz, whatever its other digits (RFC 5321 4.2.1).
 pub(super) const COMPLETED: u16 = 2;
-/// See [`COMPLETED`].
-pub(super) const INTERMEDIATE: u16 = 3;
+/// What DATA expects: 354 and nothing else. A server that answers 334 is not reading mail data, and would run the lines of a
+/// message as commands.
+pub(super) const START_MAIL_INPUT: u16 = 354;
+/// What a step of AUTH expects before the last (RFC 4954 4).
+pub(super) const CHALLENGE: u16 = 334;
 
 pub(super) struct Dialogue {
     pub connection: Connection,
@@ -86,7 +89,7 @@ impl Dialogue {
     }
 
     fn judge(&self, stage: Stage, expected: u16, reply: Reply) -> Result<Reply, Failure> {
-        if reply.code() / 100 == expected {
+        if reply.code() == expected || reply.code() / 100 == expected {
             return Ok(reply);
         }
         if reply.is_transient() || reply.is_permanent() {

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use super::auth::{Credentials, Mechanism};
 use super::capabilities::Capabilities;
 use super::connection::{Broken, Connection, Stream};
-use super::dialogue::{COMPLETED, Dialogue, INTERMEDIATE, NO_ANSWER, OURS, PROTOCOL};
+use super::dialogue::{CHALLENGE, COMPLETED, Dialogue, NO_ANSWER, OURS, PROTOCOL};
 use super::failure::{Failure, Stage};
 use super::timeouts::Timeouts;
 use super::transaction::Phase;
@@ -322,7 +322,7 @@ impl Opening<'_> {
         };
         let lines = mechanism.lines(credentials);
         for (at, line) in lines.iter().enumerate() {
-            let expected = if at + 1 == lines.len() { COMPLETED } else { INTERMEDIATE };
+            let expected = if at + 1 == lines.len() { COMPLETED } else { CHALLENGE };
             if let Err(failure) = dialogue.command(Stage::Auth, line, expected).await {
                 return Err(credentials.censor_failure(failure));
             }

@@ -12,7 +12,7 @@
 
 use super::connection::Broken;
 use super::content::Content;
-use super::dialogue::{COMPLETED, INTERMEDIATE, OURS, PROTOCOL};
+use super::dialogue::{COMPLETED, OURS, PROTOCOL, START_MAIL_INPUT};
 use super::envelope::{Envelope, Group, Step};
 use super::failure::{Failure, Stage};
 use super::session::{Protocol, Session};
@@ -291,7 +291,7 @@ impl Session {
 
 /// RFC 5321 4.3.2: what each command is answered with when all is well.
 fn expected(step: &Step) -> u16 {
-    if step.stage == Stage::Data { INTERMEDIATE } else { COMPLETED }
+    if step.stage == Stage::Data { START_MAIL_INPUT } else { COMPLETED }
 }
 
 /// Without PIPELINING, what is pointless is not sent: the failure that stands in place of its reply.
