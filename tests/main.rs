@@ -19,4 +19,5 @@ mod interop;
 mod privileged;
 mod rig;
 mod route;
+mod smtp;
 mod submit;

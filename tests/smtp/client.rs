@@ -1,0 +1,86 @@
+//! What the scenarios say to the client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mailchute::config::TlsPolicy;
+use mailchute::mail::envelope::{Body, Recipient};
+use mailchute::mail::{Address, Reply, ReversePath};
+use mailchute::relay::smtp::{Content, Envelope, Failure, Octets, Place, Protocol, Session, Settings, Target, Timeouts};
+use mailchute::relay::tls::TlsClient;
+
+use super::sink::Running;
+
+/// Long enough for a busy machine, short enough to wait for.
+pub const PATIENCE: Duration = Duration::from_millis(400);
+
+pub fn settings() -> Settings {
+    let timeouts = Timeouts { data_termination: PATIENCE, ..Timeouts::new(PATIENCE, PATIENCE) };
+    Settings { ehlo_name: "h.example".to_owned(), timeouts, tls: Arc::new(TlsClient::new(None).unwrap()) }
+}
+
+/// For servers that answer: no test ends by waiting.
+pub fn patient() -> Settings {
+    let timeouts = Timeouts::new(Duration::from_secs(20), Duration::from_secs(20));
+    Settings { timeouts, ..settings() }
+}
+
+pub fn target(server: &Running) -> Target {
+    Target {
+        place: Place::Tcp(server.address),
+        host: "localhost".to_owned(),
+        protocol: Protocol::Smtp,
+        implicit_tls: false,
+        tls: TlsPolicy::None,
+        credentials: None,
+    }
+}
+
+pub fn lmtp_target(server: &Running) -> Target {
+    Target { place: Place::Unix(server.path.clone()), protocol: Protocol::Lmtp, ..target(server) }
+}
+
+pub fn envelope(recipients: &[&str]) -> Envelope {
+    Envelope {
+        reverse_path: ReversePath::Address(Address::parse("me@h.example").unwrap()),
+        recipients: recipients.iter().map(|address| Recipient::new(Address::parse(address).unwrap())).collect(),
+        size: 100,
+        body: Body::SevenBit,
+        smtputf8: false,
+        ret: None,
+        envid: None,
+    }
+}
+
+pub fn content(text: impl AsRef<[u8]>) -> Content {
+    let octets = text.as_ref().to_vec();
+    let range = 0..octets.len();
+    Content { prefix: b"Received: by h.example\r\n".to_vec(), octets: Octets::Memory { octets: Arc::new(octets), range } }
+}
+
+pub type Results = Vec<Result<Reply, Failure>>;
+
+/// One message to its end: one result for each recipient, whatever happens.
+pub async fn deliver(session: &mut Session, envelope: &Envelope, content: &Content, next: Option<&Envelope>) -> Results {
+    if !session.has_envelope()
+        && let Err(failure) = session.send_envelope(envelope).await
+    {
+        return vec![Err(failure); envelope.recipients.len()];
+    }
+    let mut results = session.read_envelope_replies().await.recipients;
+    assert_eq!(results.len(), envelope.recipients.len());
+    if !results.iter().any(Result::is_ok) {
+        return results;
+    }
+    let accepted = results.iter_mut().filter(|result| result.is_ok());
+    match session.send_content(content, next).await {
+        Err(failure) => accepted.for_each(|result| *result = Err(failure.clone())),
+        Ok(()) => {
+            let finals = session.read_final().await;
+            let accepted: Vec<_> = accepted.collect();
+            assert_eq!(accepted.len(), finals.len());
+            accepted.into_iter().zip(finals).for_each(|(result, last)| *result = last);
+        }
+    }
+    results
+}
