@@ -6,3 +6,4 @@ mod lmtp;
 mod pipelining;
 mod sink;
 mod speed;
+mod tls;
