@@ -31,13 +31,23 @@ pub enum At {
     Rset,
 }
 
+/// One wrong answer.
+#[derive(Clone)]
+pub struct Wrong {
+    at: At,
+    /// The how-manieth time, from 0; None: each time.
+    nth: Option<usize>,
+    octets: Vec<u8>,
+    then: Option<End>,
+}
+
 /// The wrong answers and the limits of one server.
 #[derive(Clone, Default)]
 pub struct Sink {
     /// Keywords of EHLO.
     pub offers: Vec<String>,
-    /// Instead of the good answer: where, the how-manieth time (from 0; None: each time), octets, what then.
-    pub wrong: Vec<(At, Option<usize>, Vec<u8>, Option<End>)>,
+    /// Instead of the good answers.
+    pub wrong: Vec<Wrong>,
     /// Ends when this many octets were sent.
     pub out_limit: Option<(usize, End)>,
     /// Ends when this many octets were received.
@@ -61,8 +71,6 @@ pub struct Seen {
     pub final_offsets: Vec<usize>,
     pub octets_in: usize,
     pub octets_out: usize,
-    /// Octets in DATA that no end of data followed.
-    pub unfinished: usize,
 }
 
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -89,7 +97,7 @@ impl Sink {
 
     /// The server with one wrong answer.
     pub fn wrong(mut self, at: At, nth: Option<usize>, octets: impl AsRef<[u8]>, then: Option<End>) -> Self {
-        self.wrong.push((at, nth, octets.as_ref().to_vec(), then));
+        self.wrong.push(Wrong { at, nth, octets: octets.as_ref().to_vec(), then });
         self
     }
 
@@ -116,7 +124,7 @@ impl Sink {
     }
 
     async fn serve_tcp(self, stream: TcpStream, seen: Arc<Mutex<Seen>>) {
-        let resets = self.wrong.iter().any(|wrong| wrong.3 == Some(End::Reset));
+        let resets = self.wrong.iter().any(|wrong| wrong.then == Some(End::Reset));
         if resets || [self.out_limit, self.in_limit].into_iter().flatten().any(|limit| limit.1 == End::Reset) {
             stream.set_zero_linger().unwrap();
         }
@@ -192,9 +200,6 @@ impl Conversation {
             {
                 self.end = Some(end);
             }
-        }
-        if self.in_data {
-            self.seen.lock().unwrap().unfinished += self.octets.len();
         }
         if self.end == Some(End::Silence) {
             // Until the client has had enough.
@@ -314,7 +319,7 @@ impl Conversation {
     }
 
     fn has_wrong(&self, at: At) -> bool {
-        self.sink.wrong.iter().any(|wrong| wrong.0 == at)
+        self.sink.wrong.iter().any(|wrong| wrong.at == at)
     }
 
     /// Queues the good answer, or the wrong one; true if the answer is 2yz, or good.
@@ -324,16 +329,16 @@ impl Conversation {
         }
         let nth = self.answered.iter().filter(|answered| **answered == at).count();
         self.answered.push(at);
-        let wrong = self.sink.wrong.iter().find(|wrong| wrong.0 == at && wrong.1.is_none_or(|n| n == nth)).cloned();
+        let wrong = self.sink.wrong.iter().find(|wrong| wrong.at == at && wrong.nth.is_none_or(|n| n == nth)).cloned();
         match wrong {
             None => {
                 self.out.extend_from_slice(good);
                 true
             }
-            Some((_, _, octets, then)) => {
-                self.out.extend_from_slice(&octets);
-                self.end = then;
-                octets.starts_with(b"2")
+            Some(wrong) => {
+                self.out.extend_from_slice(&wrong.octets);
+                self.end = wrong.then;
+                wrong.octets.starts_with(b"2")
             }
         }
     }
