@@ -53,7 +53,8 @@ impl Credentials {
         match &failure.reply {
             Some(reply) => {
                 let reply = self.censor(reply.clone());
-                Failure { cause: reply.to_string(), reply: Some(reply), ..failure }
+                let cause = if Some(&reply) == failure.reply.as_ref() { failure.cause } else { reply.to_string() };
+                Failure { cause, reply: Some(reply), ..failure }
             }
             // What the server sent instead of a reply may be anything.
             None if self.is_in(&failure.cause) => {

@@ -6,6 +6,9 @@ use std::fmt;
 
 use crate::mail::{EnhancedStatus, Reply, printable};
 
+/// Characters of a cause. The reply itself is kept whole.
+const CAUSE: usize = 500;
+
 /// How far a session had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
@@ -73,7 +76,7 @@ pub struct Failure {
     pub status: EnhancedStatus,
     /// The peer, as in `mx.example[192.0.2.1]:25`.
     pub peer: String,
-    /// Why, in one printable line.
+    /// Why, in one printable line of 500 characters at most.
     pub cause: String,
     /// True if the session can go on with another message; false if the connection is gone or no longer to be trusted.
     pub reusable: bool,
@@ -86,7 +89,7 @@ impl Failure {
             stage,
             status: reply.enhanced_or_generic(),
             peer: peer.to_owned(),
-            cause: reply.to_string(),
+            cause: shorten(reply.to_string()),
             reusable: reply.code() != 421,
             reply: Some(reply),
         }
@@ -94,7 +97,7 @@ impl Failure {
 
     /// The connection, the protocol or our own side failed, and the connection with it.
     pub(super) fn lost(stage: Stage, peer: &str, status: EnhancedStatus, cause: impl Into<String>) -> Self {
-        let cause = printable::text(&cause.into());
+        let cause = shorten(printable::text(&cause.into()));
         Failure { stage, reply: None, status, peer: peer.to_owned(), cause, reusable: false }
     }
 
@@ -102,6 +105,15 @@ impl Failure {
     pub fn is_uncertain(&self) -> bool {
         self.stage == Stage::FinalDot && self.reply.is_none()
     }
+}
+
+/// A server can say 64 KiB, and a certificate can name a hundred hosts: one line for people ends after [`CAUSE`] characters.
+fn shorten(mut text: String) -> String {
+    if let Some((at, _)) = text.char_indices().nth(CAUSE) {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
 }
 
 impl fmt::Display for Failure {
@@ -125,5 +137,14 @@ mod tests {
             .filter(|stage| stage.is_route())
             .collect();
         assert_eq!(route, [Connect, Greeting, Ehlo, StartTls, Tls, Auth]);
+    }
+
+    #[test]
+    fn t_smtp_6_a_cause_is_one_line_of_bounded_length() {
+        let reply = Reply::new(550, vec!["ä".repeat(2000); 20]);
+        let failure = Failure::refused(Stage::Data, "mx.example", reply.clone());
+        assert_eq!((failure.cause.chars().count(), failure.reply), (501, Some(reply)));
+        let failure = Failure::lost(Stage::Data, "mx.example", EnhancedStatus::new(4, 0, 0), "a\r\nb");
+        assert_eq!(failure.to_string(), "mx.example: DATA: a\\x0d\\x0ab");
     }
 }

@@ -10,6 +10,18 @@
 //!                                                   └────────────────── one round trip per message ◀─────┘
 //! ```
 //!
+//! A worker's loop, with `None` in place of `next` where the session is to rest afterwards:
+//!
+//! ```text
+//!   if !session.has_envelope() { session.send_envelope(&current)? }
+//!   let replies = session.read_envelope_replies();      every recipient has a result now
+//!   if replies.any_accepted() {                         mark the attempt "in data", then
+//!       session.send_content(&content, next)?;          a failure: the end of data has not left
+//!       let finals = session.read_final();              one result for each accepted recipient
+//!   }                                                   next goes on if has_envelope() or is_usable(), else elsewhere
+//! ```
+//! A session whose pipelined group is not wanted any more is dropped: no message has been touched.
+//!
 //! What this module promises:
 //! * Content leaves in wire form only, with exactly one end of data; of content that cannot be read to its end, the end of data
 //!   never leaves ([`wire`], RFC 5321 4.5.2).

@@ -27,7 +27,7 @@ use super::failure::{Failure, Stage};
 use super::timeouts::Timeouts;
 use super::transaction::Phase;
 use crate::config::TlsPolicy;
-use crate::mail::EnhancedStatus;
+use crate::mail::{EnhancedStatus, printable};
 use crate::relay::tls::{TlsClient, TlsFacts};
 
 /// 4.7.0: something about security that no better code names.
@@ -84,13 +84,14 @@ pub struct Target {
 }
 
 impl Target {
-    /// The peer as people read it: `mx.example[192.0.2.1]:25`, or the path of the socket.
+    /// The peer as people read it: `mx.example[192.0.2.1]:25`, or the path of the socket. Printable, though a name may come from
+    /// hostile DNS.
     pub fn peer(&self) -> String {
-        match &self.place {
+        printable::text(&match &self.place {
             Place::Tcp(address) if address.ip().to_string() == self.host => format!("[{}]:{}", address.ip(), address.port()),
             Place::Tcp(address) => format!("{}[{}]:{}", self.host, address.ip(), address.port()),
             Place::Unix(path) => path.display().to_string(),
-        }
+        })
     }
 }
 

@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::mail::printable;
 use roots::Roots;
 
 /// What the history says about a TLS connection.
@@ -30,7 +31,7 @@ pub struct TlsFacts {
     pub version: String,
     /// `TLS13_AES_256_GCM_SHA384`
     pub cipher: String,
-    /// Why the certificate does not prove the peer's name; None if it does.
+    /// Why the certificate does not prove the peer's name, printable; None if it does.
     pub unverified: Option<String>,
 }
 
@@ -92,7 +93,7 @@ impl TlsClient {
     /// Does the handshake with `host` (a name or an address) over `stream`. With `must_verify`, it succeeds only if the
     /// certificate is valid for `host`; without, the facts tell.
     ///
-    /// Errors: one line for people. How long it may take is the caller's business.
+    /// Errors: one line, which may repeat names in the peer's certificate. How long it may take is the caller's business.
     pub async fn connect<S>(&self, stream: S, host: &str, must_verify: bool) -> Result<(TlsStream<S>, TlsFacts), String>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -126,7 +127,7 @@ impl TlsClient {
         let Some((end, chain)) = connection.peer_certificates().and_then(<[_]>::split_first) else {
             return Some("the server showed no certificate".to_owned());
         };
-        verified.verifier.verify_server_cert(end, chain, name, &[], UnixTime::now()).err().map(|e| e.to_string())
+        verified.verifier.verify_server_cert(end, chain, name, &[], UnixTime::now()).err().map(|e| printable::text(&e.to_string()))
     }
 
     fn verified(&self) -> Result<&Verified, String> {
