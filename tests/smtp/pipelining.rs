@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mailchute::mail::envelope::{Body, Notify};
 use mailchute::mail::{Address, EnhancedStatus};
-use mailchute::relay::smtp::{Content, Octets, Session, Stage};
+use mailchute::relay::smtp::{Content, Octets, Place, Session, Stage, Target};
 
 use super::client::{content, deliver, envelope, patient, settings, target};
 use super::sink::{At, End, Sink};
@@ -141,6 +141,23 @@ async fn the_next_message_is_untouched_when_the_server_goes_after_the_final_repl
     let failure = deliver(&mut session, &envelope, &content("2\r\n"), None).await.remove(0).unwrap_err();
     assert_eq!((failure.stage, failure.reply.is_none(), failure.is_uncertain()), (Stage::MailFrom, true, false));
     assert_eq!(server.seen().messages.len(), 1);
+}
+
+#[tokio::test]
+async fn a_write_that_breaks_behind_the_end_of_data_leaves_the_word_to_the_final_reply() {
+    // More than the buffers of a unix socket hold, so that the write is still under way when the server goes.
+    let addresses: Vec<String> = (0..20_000).map(|i| format!("user{i}@x.example")).collect();
+    let huge = envelope(&addresses.iter().map(String::as_str).collect::<Vec<_>>());
+    for (reply, known) in [("250 2.0.0 taken\r\n", true), ("", false)] {
+        let server = Sink::new(&["PIPELINING"]).wrong(At::FinalDot, None, reply, Some(End::Close)).start().await;
+        let target = Target { place: Place::Unix(server.path.clone()), ..target(&server) };
+        let mut session = Session::open(&patient(), &target).await.unwrap();
+        let result = deliver(&mut session, &envelope(&["a@x.example"]), &content("hi\r\n"), Some(&huge)).await.remove(0);
+        match known {
+            true => assert!(result.is_ok(), "{result:?}"),
+            false => assert!(result.as_ref().is_err_and(|failure| failure.is_uncertain()), "{result:?}"),
+        }
+    }
 }
 
 #[tokio::test]
