@@ -4,12 +4,14 @@
 //! programs of this build; `expect CODE command …` runs a command, wants that exit code, and leaves what it said in `$said`.
 
 mod accounts;
+mod demo;
 mod foreign;
 mod hostile;
 mod list;
 mod service;
 mod staging;
 mod tools;
+mod whole;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -32,13 +34,13 @@ same() { [ "$1" = "$2" ] || die "'$1' is not '$2'"; }
 install() { sh "$TREE/install.sh" --binaries "$PROGRAMS" "$@"; }
 "#;
 
-/// Makes the image at `$IMAGE`: the root of this machine, copy-on-write.
+/// Makes the image at `$IMAGE`: the root of this machine, copy-on-write. No process and no connection leaves it.
 const ENTER: &str = r#"
 set -e
 mount -t tmpfs none "$IMAGE"
 mkdir "$IMAGE/upper" "$IMAGE/work" "$IMAGE/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$IMAGE/upper,workdir=$IMAGE/work" "$IMAGE/root"
-mount --rbind /proc "$IMAGE/root/proc"
+mount -t proc proc "$IMAGE/root/proc"
 mount --bind /dev "$IMAGE/root/dev"
 mount -t tmpfs -o mode=0755 none "$IMAGE/root/run"
 "#;
@@ -72,7 +74,20 @@ fn in_an_image_with(programs: &TempDir, name: &str, scenario: &str) {
     let image = TempDir::new().unwrap();
     let enter = |what: &str| {
         let mut command = Command::new("unshare");
-        command.args(["--mount", "--net", "--propagation", "private", "sh", "-c", &format!("{ENTER}{what}")]).env("IMAGE", image.path());
+        command
+            .args([
+                "--mount",
+                "--net",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "--propagation",
+                "private",
+                "sh",
+                "-c",
+                &format!("{ENTER}{what}"),
+            ])
+            .env("IMAGE", image.path());
         command
     };
     if !enter("true").output().is_ok_and(|out| out.status.success()) {

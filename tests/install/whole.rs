@@ -23,7 +23,7 @@ fn mail_of_a_user_without_rights_goes_out_signed_from_an_installed_system() {
         wait_until grep '^listening' /tmp/receiver
         port=$(sed -n 's/^listening on .*://p' /tmp/receiver)
         sed -i "1i mailname = \"demo.example\"\nnext_hop = \"smtp://127.0.0.1:$port?tls=none\"" "$PREFIX/etc/mailchute/mailchute.toml"
-        as mailchute "$PREFIX/usr/sbin/mailchuted" >/tmp/daemon 2>&1 & daemon=$!
+        (exec setpriv --reuid mailchute --regid mailchute --clear-groups --no-new-privs "$PREFIX/usr/sbin/mailchuted") >/tmp/daemon 2>&1 & daemon=$!
         wait_until test -S "$PREFIX/run/mailchute/control.sock"
         printf 'From: alice@demo.example\nTo: bob@example.net\nSubject: hello\n\nHi.\n' >/tmp/message
         said=$(as 4301 "$PREFIX/usr/lib/sendmail" -t -i -v <"/tmp/message" 2>&1) || die "sendmail"
@@ -34,6 +34,7 @@ fn mail_of_a_user_without_rights_goes_out_signed_from_an_installed_system() {
         wait_until sh -c "'$PREFIX/usr/bin/mailq' | grep 'Mail queue is empty'"
         expect 0 "$PREFIX/usr/bin/mailchute" show "$id"
         says bob@example.net
+        expect 0 "$PREFIX/usr/bin/mailchute" status
         expect 0 as 4301 "$PREFIX/usr/bin/mailchute" show "$id"
         said=$(as 4302 "$PREFIX/usr/bin/mailchute" show "$id" 2>&1) && die "another user saw it: $said"
         kill $daemon; wait $daemon || die "the daemon ended badly: $(cat /tmp/daemon)"
