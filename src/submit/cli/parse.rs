@@ -355,10 +355,14 @@ fn is_true(value: &str) -> bool {
     value.is_empty() || value.starts_with(['t', 'T', 'y', 'Y'])
 }
 
+/// A length of time up to ten years, so that no sum leaves the calendar; or a moment.
 fn when(value: &str) -> Option<When> {
+    const LONGEST: u64 = 10 * 365 * 86_400;
     let span = Span::deserialize(StrDeserializer::<serde::de::value::Error>::new(value)).ok();
     match span {
-        Some(span) => i64::try_from(span.0.as_secs()).ok().map(When::In),
+        Some(span) => {
+            Some(span.0.as_secs()).filter(|&seconds| seconds <= LONGEST).and_then(|seconds| i64::try_from(seconds).ok()).map(When::In)
+        }
         None => date::parse_rfc3339(value).map(When::At),
     }
 }

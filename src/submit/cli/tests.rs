@@ -216,6 +216,7 @@ fn p4_p6_p7_what_is_refused_with_64() {
         &["-O", "Deliver=b"],
         &["-O", "Priority=10"],
         &["-O", "HoldUntil=tomorrow"],
+        &["-O", "DeliverBy=9999999999d"],
         &["-oA/tmp/aliases", "-bi"],
     ];
     for argv in table {
