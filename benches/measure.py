@@ -135,7 +135,7 @@ def drain(room, peer, messages, signed):
     sink.wait()
     kind = "signed" if signed else "unsigned"
     if seen["distinct"] == 0:
-        raise SystemExit(f"{peer.name}: nothing arrived within {PATIENCE} s; see {room.root.parent}/output")
+        raise SystemExit(f"{peer.name}: nothing arrived within {PATIENCE} s; see {room.output}")
     return {
         f"{kind}_probe_us": quiet,
         f"{kind}_per_s": seen["distinct"] / (seen["last"] - start),

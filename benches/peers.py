@@ -21,6 +21,9 @@ class Peer:
     command = []
     can_sign = False
 
+    def install(self, room):
+        """Once, before everything else; the packages are unpacked already."""
+
     def configure(self, room, signed):
         """Writes the configuration. `signed`: each message gets a DKIM signature when it is sent."""
         raise NotImplementedError
@@ -154,15 +157,17 @@ out:
 
 class Mailchute(Peer):
     name = "mailchute"
-    users = [("mailchute", 4304)]
-    groups = [("mailchute-admin", 4305)]
     spool = "/var/spool/mailchute"
     command = ["/usr/sbin/sendmail", "-i", "-f", SENDER, RECIPIENT]
     can_sign = True
+    daemon = None
+
+    def install(self, room):
+        """As a person does it, inside the room. Run again, it mends what is missing: the spool."""
+        tree = room.base.parent.parent
+        room.run(["sh", tree / "install.sh", "--binaries", tree / "target/install", "--replace-mta"])
 
     def configure(self, room, signed):
-        for program in ["sendmail", "mailchuted", "mailchute"]:
-            shutil.copy(room.programs / program, room.path("/usr/sbin") / program)
         domain = ""
         if signed:
             room.copy_key("/etc/mailchute/keys/bench.example/s.pem", "mailchute")
@@ -172,15 +177,9 @@ hostname = "bench.example"
 next_hop = "smtp://127.0.0.1:{SINK_PORT}?tls=none"
 route_connections = {CONNECTIONS}
 {domain}""")
-        os.makedirs(room.path("/run/mailchute"), exist_ok=True)
-        room.own("/run/mailchute", "mailchute", "mailchute", 0o755)
 
     def make_spool(self, room):
-        modes = {"": 0o755, "/tmp": 0o3733, "/new": 0o3733}
-        modes |= {"/" + name: 0o700 for name in ["cur", "hold", "failed", "corrupt", "trash"]}
-        for directory, mode in modes.items():
-            os.makedirs(room.path(self.spool + directory), exist_ok=True)
-            room.own(self.spool + directory, "mailchute", "mailchute", mode)
+        self.install(room)
 
     def idle(self, room):
         self.release(room)
@@ -189,10 +188,10 @@ route_connections = {CONNECTIONS}
         self.daemon = room.start(["/usr/sbin/mailchuted"], user="mailchute")
 
     def stop(self, room):
-        daemon = getattr(self, "daemon", None)
-        if daemon:
-            daemon.terminate()
-            daemon.wait()
+        if self.daemon:
+            self.daemon.terminate()
+            self.daemon.wait()
+            self.daemon = None
 
 
 PEERS = {peer.name: peer for peer in [Mailchute(), Dma(), Postfix(), Exim()]}

@@ -18,8 +18,7 @@ class Room:
     def __init__(self, base, peer):
         self.base, self.peer = pathlib.Path(base), peer
         here = self.base / "rooms" / peer.name
-        self.root, self.upper, self.spool = here / "root", here / "upper", here / "spool"
-        self.programs = self.base / "programs"
+        self.root, self.upper, self.spool, self.output = here / "root", here / "upper", here / "spool", here / "output"
         self.group = Group(f"mailchute-bench-{peer.name}")
         self.released = None
 
@@ -27,6 +26,7 @@ class Room:
         work = self.root.parent / "work"
         for directory in [self.root, self.upper, work, self.spool]:
             directory.mkdir(parents=True, exist_ok=True)
+        self.output.write_text("")
         sh("mount", "--make-rprivate", "/")
         sh("mount", "-t", "overlay", "overlay", "-o", f"lowerdir=/,upperdir={self.upper},workdir={work}", self.root)
         sh("mount", "-t", "proc", "proc", self.path("/proc"))
@@ -36,6 +36,8 @@ class Room:
         sh("mount", "--bind", self.base / "bin", self.path("/bench"))
         sh("ip", "link", "set", "lo", "up")
         self.add_users()
+        self.peer.install(self)
+        self.read_ids()
         os.makedirs(self.path(self.peer.spool), exist_ok=True)
         sh("mount", "--bind", self.spool, self.path(self.peer.spool))
 
@@ -49,13 +51,17 @@ class Room:
 
     def add_users(self):
         people = [("caller", CALLER)] + self.peer.users
-        passwd = pathlib.Path("/etc/passwd").read_text()
-        group = pathlib.Path("/etc/group").read_text()
+        passwd, group = self.path("/etc/passwd").read_text(), self.path("/etc/group").read_text()
         fresh = [(name, number) for name, number in people if f"\n{name}:" not in passwd]
+        groups = [(name, number) for name, number in fresh + self.peer.groups if f"\n{name}:" not in group]
         self.write("/etc/passwd", passwd + "".join(f"{name}:x:{number}:{number}::/:/bin/sh\n" for name, number in fresh))
-        self.write("/etc/group", group + "".join(f"{name}:x:{number}:\n" for name, number in fresh + self.peer.groups))
-        self.ids = {line.split(":")[0]: int(line.split(":")[2]) for line in self.path("/etc/passwd").read_text().splitlines()}
-        self.group_ids = {line.split(":")[0]: int(line.split(":")[2]) for line in self.path("/etc/group").read_text().splitlines()}
+        self.write("/etc/group", group + "".join(f"{name}:x:{number}:\n" for name, number in groups))
+
+    def read_ids(self):
+        def ids(inside):
+            return {line.split(":")[0]: int(line.split(":")[2]) for line in self.path(inside).read_text().splitlines()}
+
+        self.ids, self.group_ids = ids("/etc/passwd"), ids("/etc/group")
 
     def path(self, inside):
         return self.root / inside.lstrip("/")
@@ -81,9 +87,6 @@ class Room:
     def fresh_spool(self):
         for entry in self.spool.iterdir():
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-        skeleton = self.upper / self.peer.spool.lstrip("/")
-        if skeleton.is_dir():
-            shutil.copytree(skeleton, self.spool, dirs_exist_ok=True, symlinks=True)
         self.peer.make_spool(self)
 
     def words(self, command, user):
@@ -100,7 +103,7 @@ class Room:
 
     def start(self, command, user=None):
         """Starts a command whose processes count as the peer's. Its output goes to a file: a daemon would keep a pipe open."""
-        log = open(self.root.parent / "output", "a")
+        log = open(self.output, "a")
         return subprocess.Popen(
             self.words(command, user), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", preexec_fn=self.group.enter
         )
