@@ -31,7 +31,7 @@ fn queue_name(message: &Message, recipients: &[RecipientRow], is_active: bool) -
     match message.place {
         Place::Hold => "hold",
         Place::Failed => "failed",
-        Place::Gone => "gone",
+        Place::Gone => "finished",
         Place::Cur if is_active => "active",
         Place::Cur if is_untouched() => "incoming",
         Place::Cur => "deferred",

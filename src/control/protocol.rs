@@ -39,6 +39,17 @@ pub enum Request {
         /// Which.
         select: Select,
     },
+    /// Do something to messages: one [`Done`] for each of them.
+    Act {
+        /// What.
+        act: Act,
+        /// Queue ids; none means all that the asker may steer.
+        #[serde(default)]
+        ids: Vec<String>,
+        /// Only say what would be done.
+        #[serde(default)]
+        dry_run: bool,
+    },
     /// How the daemon is: one [`Status`].
     Status {},
     /// Where mail for these domains would go: one [`Text`] for each.
@@ -78,6 +89,53 @@ pub enum Select {
         #[serde(default)]
         except: bool,
     },
+}
+
+/// What an operator does to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Act {
+    /// Park it: no attempt until it is released.
+    Hold,
+    /// Let a held one go on.
+    Release,
+    /// Drop it; its file is kept in `trash/` for 24 hours.
+    Remove,
+    /// Begin anew: failed and held ones too, with a new give-up time.
+    Requeue,
+}
+
+impl Act {
+    /// What was done, in Postfix's words.
+    pub fn done(self) -> &'static str {
+        match self {
+            Act::Hold => "placed on hold",
+            Act::Release => "released from hold",
+            Act::Remove => "removed",
+            Act::Requeue => "requeued",
+        }
+    }
+
+    /// The headline of the total, in Postfix's words.
+    pub fn total(self) -> &'static str {
+        match self {
+            Act::Hold => "Placed on hold",
+            Act::Release => "Released from hold",
+            Act::Remove => "Deleted",
+            Act::Requeue => "Requeued",
+        }
+    }
+}
+
+/// What became of one message that an operator named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// The queue id, as it was named.
+    pub id: String,
+    /// True if it was done.
+    pub done: bool,
+    /// What was done, or why not.
+    pub text: String,
 }
 
 /// The last line of every reply.

@@ -57,6 +57,14 @@ pub(super) enum Verb {
         /// Only these (queue ids, or their beginnings)
         ids: Vec<String>,
     },
+    /// Park messages: no attempt until they are released
+    Hold(Chosen),
+    /// Let held messages go on
+    Release(Chosen),
+    /// Drop messages; their files are kept in trash/ for 24 hours
+    Remove(Chosen),
+    /// Begin anew, failed and held messages too
+    Requeue(Chosen),
     /// How the daemon is
     Status {
         /// JSON
@@ -86,6 +94,16 @@ pub(super) enum Verb {
         #[command(subcommand)]
         verb: Dkim,
     },
+}
+
+/// Messages that an operator names.
+#[derive(Debug, clap::Args)]
+pub(super) struct Chosen {
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Queue ids, or ALL, or - to read ids from standard input
+    pub ids: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,6 +4,7 @@
 //! the daemon; what the asker may see and do is decided there. Where the daemon is stopped, root reads the spool itself, after
 //! taking the ids of its owner and its lock ([`offline`]).
 
+mod act;
 mod args;
 mod check;
 pub mod dkim;
@@ -22,7 +23,7 @@ use crate::config::Config;
 use crate::config::paths::Mode;
 use crate::control::client;
 use crate::control::printer::written;
-use crate::control::protocol::{Count, Request, Select};
+use crate::control::protocol::{Act, Count, Request, Select};
 use crate::exit::{Exit, Failure};
 use crate::spool::layout;
 use args::{Arguments, Dkim, Verb};
@@ -72,6 +73,10 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Show { id, json } => show::show(&config, &id, json),
         Verb::Cat { id, part } => show::cat(&config, &id, part.into()),
         Verb::Flush { ids } => flush(&config, ids),
+        Verb::Hold(chosen) => act::act(&config, Act::Hold, chosen.ids, chosen.dry_run),
+        Verb::Release(chosen) => act::act(&config, Act::Release, chosen.ids, chosen.dry_run),
+        Verb::Remove(chosen) => act::act(&config, Act::Remove, chosen.ids, chosen.dry_run),
+        Verb::Requeue(chosen) => act::act(&config, Act::Requeue, chosen.ids, chosen.dry_run),
         Verb::Status { json } => status::status(&config, json),
         Verb::Check => check::check(&config),
         Verb::Setup => setup(&config),

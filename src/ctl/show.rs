@@ -79,7 +79,7 @@ fn text_of(detail: &Detail, header: &[u8], zone: &TimeZone) -> String {
     }
     fact("attempts", &entry.attempts.to_string());
     fact("next attempt", &entry.next_attempt.map(time).unwrap_or_default());
-    fact("given up", &entry.expires.filter(|_| entry.queue_name != "gone").map(time).unwrap_or_default());
+    fact("given up", &entry.expires.filter(|_| entry.queue_name != "finished").map(time).unwrap_or_default());
     for notice in &detail.notices {
         fact("notice", notice);
     }

@@ -4,6 +4,7 @@
 //! the uid of the peer alone ([`Rights`]). A client that is slow or sends nonsense costs one of a few places for a bounded time and
 //! never holds up delivery.
 
+mod act;
 mod show;
 
 use std::os::unix::fs::PermissionsExt;
@@ -151,6 +152,7 @@ async fn handle(daemon: &Arc<Daemon>, rights: Rights, request: Request, out: &mu
         Request::Find { message_id } => show::find_by_message_id(daemon, rights, message_id, out).await,
         Request::Cat { id, part } => show::cat(daemon, rights, &id, part, out).await,
         Request::Flush { select } => flush(daemon, rights, select, out).await,
+        Request::Act { act, ids, dry_run } => act::act(daemon, rights, act, ids, dry_run, out).await,
         Request::Status {} => out.say(&status(daemon).await?).await,
         Request::Route { addresses } => routes(daemon, &addresses, out).await,
     }

@@ -159,6 +159,11 @@ impl Dispatch {
             .collect()
     }
 
+    /// Has something done to a message when its round ends. False if it is in none.
+    pub fn stop_after_round(&self, id: QueueId, stop: Stop) -> bool {
+        self.lock().active.get_mut(&id).map(|active| active.end.stop = Some(stop)).is_some()
+    }
+
     /// True if the message is in a round now.
     pub fn is_active(&self, id: QueueId) -> bool {
         self.lock().active.contains_key(&id)

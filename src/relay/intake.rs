@@ -86,9 +86,11 @@ impl Intake {
     }
 
     fn scan(&self) -> Result<Vec<String>, String> {
-        let swept = self.store.sweep(sys::clock::now());
-        if let Err(e) = swept {
-            events::storage_failed("tmp/", &e.to_string());
+        let now = sys::clock::now();
+        for (directory, swept) in [("tmp/", self.store.sweep(now)), ("trash/", self.store.empty_trash(now))] {
+            if let Err(e) = swept {
+                events::storage_failed(directory, &e.to_string());
+            }
         }
         self.store.waiting(SCAN).map_err(|e| format!("new/: {e}"))
     }

@@ -197,6 +197,7 @@ enum FileWork {
     Remove(QueueId),
     Park(QueueId, Place),
     Discard(QueueId, String),
+    Trash(QueueId),
 }
 
 struct Writer {
@@ -255,6 +256,7 @@ impl Writer {
                     result => result,
                 }
             }
+            FileWork::Trash(id) => self.store.park(id, layout::CUR, layout::TRASH),
             FileWork::Discard(id, why) => self.store.discard(id, &why),
         }
     }
@@ -340,6 +342,10 @@ fn settle(state: &State, settlement: Settlement, files: &mut Vec<FileWork>) -> r
         Conclusion::Corrupt { reason } => {
             state.record(id, &Event { at: now, kind: "corrupt".to_owned(), text: reason.clone() })?;
             files.push(FileWork::Discard(id, reason.clone()));
+        }
+        Conclusion::Removed => {
+            state.record(id, &Event { at: now, kind: "removed".to_owned(), text: "after the attempt under way".to_owned() })?;
+            files.push(FileWork::Trash(id));
         }
         Conclusion::Retry { .. } => {}
     }

@@ -86,6 +86,8 @@ pub enum Conclusion {
         /// Why.
         reason: String,
     },
+    /// Dropped by an operator: the file goes to `trash/`.
+    Removed,
 }
 
 /// What stops a message before any server was asked.
@@ -95,6 +97,8 @@ pub enum Stop {
     Hold(String),
     /// Its file cannot be sent.
     Corrupt(String),
+    /// An operator dropped it.
+    Remove,
 }
 
 /// A recipient that was given up, and what is recorded of it.
@@ -141,6 +145,7 @@ pub fn conclude(message: &mut Message, recipients: &mut [RecipientRow], round: &
         Conclusion::Failed => (message.place, message.finished) = (Place::Failed, Some(round.now)),
         Conclusion::Retry { at } => message.next_attempt = Some(*at),
         Conclusion::Hold { reason } => (message.place, message.reason) = (Place::Hold, reason.clone()),
+        Conclusion::Removed => (message.place, message.finished, message.reason) = (Place::Gone, Some(round.now), "removed".to_owned()),
         Conclusion::Corrupt { reason } => {
             (message.place, message.finished, message.reason) = (Place::Gone, Some(round.now), reason.clone())
         }
@@ -156,6 +161,7 @@ fn judge(message: &Message, recipients: &[RecipientRow], round: &Round) -> Concl
     match &round.stop {
         Some(Stop::Hold(reason)) => return Conclusion::Hold { reason: reason.clone() },
         Some(Stop::Corrupt(reason)) => return Conclusion::Corrupt { reason: reason.clone() },
+        Some(Stop::Remove) => return Conclusion::Removed,
         None => {}
     }
     let next = match (round.attempted, round.route_until) {

@@ -292,6 +292,20 @@ impl Store {
         self.check(self.directory(directory), id)
     }
 
+    /// Removes from `trash/` what was moved there more than a day ago.
+    pub fn empty_trash(&self, now: i64) -> std::io::Result<usize> {
+        let mut emptied = 0;
+        for id in self.ids(layout::TRASH)? {
+            let name = id.to_string();
+            // The move is the last change of the inode.
+            let old = sys::fs::stat_at(&self.trash, &name).is_ok_and(|stat| stat.st_ctime < now - 86_400);
+            if old && sys::fs::unlink(&self.trash, &name).is_ok() {
+                emptied += 1;
+            }
+        }
+        Ok(emptied)
+    }
+
     /// Removes what crashed injectors left in `tmp/` more than a day ago.
     pub fn sweep(&self, now: i64) -> std::io::Result<usize> {
         let tmp = sys::fs::open_directory(&self.root.join(layout::TMP))?;
