@@ -111,15 +111,7 @@ fn setup(config: &Config) -> Result<(), Failure> {
     print(&format!("the spool is {}\n", config.paths.spool.display()))
 }
 
-/// The table of parameters as a configuration file: what applies if nothing is set.
+/// Where the configuration is, or what applies where nothing is set.
 fn configuration(config: &Config, defaults: bool) -> String {
-    use crate::config::params::{DOMAIN_PARAMETERS, PARAMETERS};
-    if !defaults {
-        return format!("{}\n", config.paths.config_file.display());
-    }
-    let row = |p: &crate::config::params::Parameter| {
-        format!("# {}\n#{} = {}\n\n", p.prose, p.name, if p.default.is_empty() { "…" } else { p.default })
-    };
-    let rows = |table: &[crate::config::params::Parameter]| table.iter().map(row).collect::<String>();
-    format!("{}#[domain.\"example.org\"]\n{}", rows(PARAMETERS), rows(DOMAIN_PARAMETERS))
+    if defaults { crate::config::sample::text() } else { format!("{}\n", config.paths.config_file.display()) }
 }

@@ -6,6 +6,7 @@
 use std::fmt::Write;
 
 use mailchute::config::params::{DOMAIN_PARAMETERS, PARAMETERS, Parameter};
+use mailchute::config::sample;
 use mailchute::spool::layout::DIRECTORIES;
 
 /// Compares a file with what it should hold, or with UPDATE=1 writes it.
@@ -29,7 +30,7 @@ fn with_section(path: &str, name: &str, section: &str) -> String {
 }
 
 /// Fills lines of at most `width` columns.
-fn fill(text: &str, width: usize, indent: &str) -> String {
+fn fill(text: &str, width: usize) -> String {
     let mut out = String::new();
     let mut column = 0;
     for word in text.split_whitespace() {
@@ -37,7 +38,7 @@ fn fill(text: &str, width: usize, indent: &str) -> String {
             out.push('\n');
             column = 0;
         }
-        let lead = if column == 0 { indent } else { " " };
+        let lead = if column == 0 { "" } else { " " };
         write!(out, "{lead}{word}").unwrap();
         column += lead.len() + word.len();
     }
@@ -48,7 +49,7 @@ fn fill(text: &str, width: usize, indent: &str) -> String {
 /// mdoc text: a sentence on its own line, no line that looks like a macro, backslashes as themselves.
 fn mdoc(text: &str) -> String {
     let escaped = text.replace('\\', "\\e");
-    escaped.split_inclusive(". ").map(|sentence| fill(sentence, 78, "").replace("\n.", "\n\\&.")).collect()
+    escaped.split_inclusive(". ").map(|sentence| fill(sentence, 78).replace("\n.", "\n\\&.")).collect()
 }
 
 fn parameter_items(table: &[Parameter]) -> String {
@@ -63,45 +64,17 @@ fn parameter_items(table: &[Parameter]) -> String {
     out + ".El\n"
 }
 
-/// A value as TOML has it: what is no number, boolean or list stands in quotes.
-fn toml_value(default: &str) -> String {
-    let is_bare = default.parse::<u64>().is_ok() || matches!(default, "true" | "false") || default.starts_with('[');
-    if is_bare { default.to_owned() } else { format!("\"{default}\"") }
-}
-
-fn sample_rows(out: &mut String, table: &[Parameter]) {
-    for row in table.iter().filter(|row| row.kind != "tables") {
-        write!(out, "\n{}#{} =", fill(row.prose, 98, "# ").replace("\n ", "\n# "), row.name).unwrap();
-        if !row.default.is_empty() {
-            write!(out, " {}", toml_value(row.default)).unwrap();
-        }
-        out.push('\n');
-    }
-}
-
-/// The sample: every parameter with its prose and its default, all commented out.
-fn sample() -> String {
-    let mut out = "# mailchute.toml: what is not set here has the value shown. mailchute.toml(5) explains; `systemctl reload mailchuted`\n\
-                   # makes the daemon read it again. Everybody may read this file: no passwords here.\n"
-        .to_owned();
-    sample_rows(&mut out, PARAMETERS);
-    let of_domain = PARAMETERS.iter().find(|row| row.kind == "tables").unwrap();
-    write!(out, "\n{}#[{}.\"example.org\"]\n", fill(of_domain.prose, 98, "# "), of_domain.name).unwrap();
-    sample_rows(&mut out, DOMAIN_PARAMETERS);
-    out
-}
-
 #[test]
 fn the_sample_configuration_is_made_from_the_table_of_parameters() {
-    compare("packaging/mailchute.toml", &sample());
+    compare("packaging/mailchute.toml", &sample::text());
 }
 
 #[test]
 fn the_sample_configuration_is_valid_as_it_is_and_with_every_default_set() {
     let parse = |text: &str| mailchute::config::parse(text.as_bytes(), std::path::Path::new("sample"));
-    assert!(parse(&sample()).is_ok());
+    assert!(parse(&sample::text()).is_ok());
     let is_setting = |line: &&str| line.starts_with('#') && !line.starts_with("# ") && !line.ends_with('=');
-    let set: String = sample().lines().filter(is_setting).map(|line| format!("{}\n", &line[1..])).collect();
+    let set: String = sample::text().lines().filter(is_setting).map(|line| format!("{}\n", &line[1..])).collect();
     let params = parse(&set).unwrap_or_else(|e| panic!("{e}\n{set}"));
     // Where a default in the table differed from the one in the code, the two would be told apart here.
     let mut expected = mailchute::config::Params::default();

@@ -1,0 +1,52 @@
+//! The sample configuration, made from the table of parameters: what applies where nothing is set, with the prose of each row.
+//!
+//! Out: valid TOML in which every line is a comment, and still valid when the settings are uncommented. install.sh installs it,
+//! `mailchute config --defaults` prints it.
+
+use super::params::{DOMAIN_PARAMETERS, PARAMETERS, Parameter};
+
+const HEAD: &str = "\
+# mailchute.toml: what is not set here has the value shown. mailchute.toml(5) explains; `systemctl reload mailchuted`
+# makes the daemon read it again. Everybody may read this file: no passwords here.
+";
+/// Columns of the prose.
+const WIDTH: usize = 98;
+
+/// The sample.
+pub fn text() -> String {
+    let (tables, settings): (Vec<&Parameter>, Vec<&Parameter>) = PARAMETERS.iter().partition(|row| row.kind == "tables");
+    let mut out = HEAD.to_owned();
+    settings.into_iter().for_each(|row| out.push_str(&setting(row)));
+    for table in tables {
+        out.push_str(&format!("\n{}#[{}.\"example.org\"]\n", comment(table.prose), table.name));
+        DOMAIN_PARAMETERS.iter().for_each(|row| out.push_str(&setting(row)));
+    }
+    out
+}
+
+fn setting(row: &Parameter) -> String {
+    let value = if row.default.is_empty() { String::new() } else { format!(" {}", value(row.default)) };
+    format!("\n{}#{} ={value}\n", comment(row.prose), row.name)
+}
+
+/// A default as TOML writes it: what is no number, boolean or list stands in quotes.
+fn value(default: &str) -> String {
+    let is_bare = default.parse::<u64>().is_ok() || matches!(default, "true" | "false") || default.starts_with('[');
+    if is_bare { default.to_owned() } else { format!("\"{default}\"") }
+}
+
+fn comment(prose: &str) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    for word in prose.split_whitespace() {
+        if column > 0 && column + 1 + word.len() > WIDTH {
+            out.push('\n');
+            column = 0;
+        }
+        let lead = if column == 0 { "# " } else { " " };
+        out.push_str(lead);
+        out.push_str(word);
+        column += lead.len() + word.len();
+    }
+    out + "\n"
+}
