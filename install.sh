@@ -384,7 +384,8 @@ demo() {
     export CARGO_TARGET_DIR="$here/target"
     unset MAILCHUTE_PREFIX
     say "Building (some minutes the first time) ..."
-    (cd "$here" && cargo build --locked --quiet --bins --example receiver)
+    # shellcheck disable=SC2086,SC2154  # set by build.sh; empty, it is no word
+    (cd "$here" && cargo build --locked $quiet --bins --example receiver)
     exec sh "$here/packaging/demo.sh" "$here/target/debug"
 }
 

@@ -47,13 +47,19 @@ require_toolchain() {
         "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal"
 }
 
+# cargo shows its progress to a person, and to nobody else.
+quiet=--quiet
+if [ -t 2 ]; then quiet=''; fi
+
 # Two calls, because one call unites the features of all its programs, and the injector is to be small.
 build() {
     require_toolchain
     export CARGO_TARGET_DIR="$here/target" MAILCHUTE_PREFIX="${prefix:-/}"
     say "Building for the prefix $MAILCHUTE_PREFIX (some minutes the first time) ..."
-    (cd "$here" && cargo build --locked --quiet --release --bin mailchuted --bin mailchute)
-    (cd "$here" && cargo build --locked --quiet --profile injector --no-default-features --features submit --bin sendmail)
+    # shellcheck disable=SC2086  # an empty $quiet is no word
+    (cd "$here" && cargo build --locked $quiet --release --bin mailchuted --bin mailchute)
+    # shellcheck disable=SC2086
+    (cd "$here" && cargo build --locked $quiet --profile injector --no-default-features --features submit --bin sendmail)
     binaries=$here/target/install
     mkdir -p "$binaries"
     cp "$here/target/release/mailchuted" "$here/target/release/mailchute" "$here/target/injector/sendmail" "$binaries/"

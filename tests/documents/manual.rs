@@ -71,6 +71,25 @@ fn the_manual_of_sendmail_has_every_option_of_the_table_and_its_class() {
 }
 
 #[test]
+fn the_manual_of_mailchute_has_every_verb_in_its_synopsis_and_in_its_list() {
+    let page = super::read("man/mailchute.8");
+    let help = |words: &[&str]| {
+        let out = Command::new(env!("CARGO_BIN_EXE_mailchute")).args(words).arg("--help").output().unwrap();
+        let text = String::from_utf8(out.stdout).unwrap();
+        let rows = text.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+        rows.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut verbs = help(&[]);
+    verbs.retain(|verb| verb != "dkim");
+    verbs.extend(help(&["dkim"]).into_iter().filter(|verb| verb != "help").map(|verb| format!("dkim {verb}")));
+    assert!(verbs.len() > 5, "{verbs:?}");
+    for verb in verbs {
+        let begins = |mark: &str| page.lines().any(|line| line == format!("{mark}{verb}") || line.starts_with(&format!("{mark}{verb} ")));
+        assert!(begins(".Cm ") && begins(".It Cm "), "{verb}");
+    }
+}
+
+#[test]
 fn mandoc_finds_nothing_wrong() {
     let mandoc = require!(parts::tool("mandoc"));
     for (name, section, _) in pages() {
