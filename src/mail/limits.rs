@@ -20,3 +20,5 @@ pub const ENVELOPE_LINE: usize = 8 << 20;
 pub const CONTROL_REQUEST: usize = 64 << 10;
 /// RFC 3461 4.4: octets of an ENVID before xtext encoding.
 pub const ENVID: usize = 100;
+/// Octets of a message that the daemon reads at all: while it hashes one, no other is claimed.
+pub const MESSAGE: u64 = 4 << 30;

@@ -87,7 +87,7 @@ impl WireCheck {
 }
 
 /// What the check saw on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WireFacts {
     /// An octet above 127 was there.
     pub eight_bit: bool,

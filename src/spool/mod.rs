@@ -10,3 +10,5 @@ pub mod layout;
 pub mod state;
 #[cfg(any(feature = "relay", feature = "ctl"))]
 pub mod store;
+#[cfg(all(test, any(feature = "relay", feature = "ctl")))]
+pub(crate) mod testing;

@@ -12,8 +12,10 @@
 //! ```
 //! A crash between C2 and C4 leaves a file in `cur/` without a row; the next start goes on with C3.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
@@ -75,6 +77,8 @@ pub enum Claim {
     Gone,
     /// Something that the daemon can neither read nor move (a directory of another user).
     Stuck(String),
+    /// In `cur/`, but the disk, or a lease, does not let it be read now: to be looked at again by [`Store::check_claimed`].
+    Unread(std::io::Error),
     /// Written by a newer version: left where it is.
     Newer(u32),
 }
@@ -111,37 +115,44 @@ impl Store {
 
     /// C1 to C3 for one name in `new/`.
     ///
-    /// Errors: only those of the disk (EIO and the like), which must stop delivery loudly.
-    pub fn claim(&self, name: &str) -> std::io::Result<Claim> {
+    /// Errors: only those of the disk and of a machine that is out of something; the name is left for another time.
+    pub fn claim(&self, name: impl AsRef<OsStr>) -> std::io::Result<Claim> {
+        let name = name.as_ref();
         let Some(id) = QueueId::parse(name.as_bytes()) else { return self.expel(name, "the name is not a queue id") };
         match sys::fs::open_hostile(&self.new, name) {
+            // Known before it is moved: a directory that everybody may write to would come along into cur/.
+            Ok(file) if !sys::fs::is_regular(&sys::fs::stat(&file)?) => return self.expel(name, "not a regular file"),
             Ok(file) => match Lock::try_lock_shared(&file) {
                 Ok(()) => {}
                 Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return Ok(Claim::Later),
-                Err(_) => return self.expel(name, "cannot be locked"),
+                Err(e) => return Err(e),
             },
             Err(Errno::ENOENT) => return Ok(Claim::Gone),
             Err(Errno::EAGAIN) => return Ok(Claim::Later),
+            Err(e) if is_disk_error(&e.into()) => return Err(e.into()),
             Err(e) => return self.expel(name, &format!("cannot be opened: {}", e.desc())),
         }
         match sys::fs::rename_new(&self.new, name, &self.cur, name) {
-            Ok(()) => self.check_claimed(id),
+            Ok(()) => Ok(self.check_claimed(id)),
             Err(Errno::ENOENT) => Ok(Claim::Gone),
             Err(Errno::EEXIST) => self.claim_twin(id),
+            Err(e) if is_disk_error(&e.into()) => Err(e.into()),
             Err(e) => self.expel(name, &format!("cannot be claimed: {}", e.desc())),
         }
     }
 
     /// C3, for a file in `cur/`: after the claim, and at start for files that have no row.
-    pub fn check_claimed(&self, id: QueueId) -> std::io::Result<Claim> {
+    pub fn check_claimed(&self, id: QueueId) -> Claim {
         match self.check(&self.cur, id) {
-            Ok(claimed) => Ok(Claim::Message(Box::new(claimed))),
-            Err(FileError::Io(e)) if is_disk_error(&e) => Err(e),
-            Err(FileError::Newer(v)) => Ok(Claim::Newer(v)),
+            Ok(claimed) => Claim::Message(Box::new(claimed)),
+            Err(FileError::Io(e)) if is_for_now(&e) => Claim::Unread(e),
+            Err(FileError::Newer(v)) => Claim::Newer(v),
             Err(e) => {
                 let why = e.to_string();
-                self.bury(&self.cur, &id.to_string(), &why)?;
-                Ok(Claim::Corrupt(why))
+                match self.bury(&self.cur, id.to_string().as_ref(), &why) {
+                    Ok(()) => Claim::Corrupt(why),
+                    Err(e) => Claim::Unread(e),
+                }
             }
         }
     }
@@ -150,6 +161,10 @@ impl Store {
     /// repeated) is dropped; anything else is somebody's invention.
     fn claim_twin(&self, id: QueueId) -> std::io::Result<Claim> {
         let (twin, claimed) = (self.check(&self.new, id), self.check(&self.cur, id));
+        let (twin, claimed) = match (twin, claimed) {
+            (Err(FileError::Io(e)), _) | (_, Err(FileError::Io(e))) if is_for_now(&e) => return Err(e),
+            both => both,
+        };
         if let (Ok(twin), Ok(claimed)) = (&twin, &claimed)
             && twin.uid == claimed.uid
             && twin.digest == claimed.digest
@@ -157,7 +172,7 @@ impl Store {
             sys::fs::unlink(&self.new, &id.to_string())?;
             return Ok(Claim::Gone);
         }
-        self.bury(&self.new, &id.to_string(), "its queue id belongs to another message")?;
+        self.bury(&self.new, id.to_string().as_ref(), "its queue id belongs to another message")?;
         Ok(Claim::Corrupt("its queue id belongs to another message".to_owned()))
     }
 
@@ -171,6 +186,7 @@ impl Store {
         if line.envelope.id != id {
             return Err(bad(format!("the envelope is that of {}", line.envelope.id)));
         }
+        check_size(&stat, line.length(), line.envelope.size)?;
         let is_ours = stat.st_uid == self.owner.uid;
         if line.envelope.peer.is_some() && (!is_ours || self.rootless) {
             return Err(bad("`peer` in a file that the daemon did not write".to_owned()));
@@ -223,14 +239,17 @@ impl Store {
         }
     }
 
-    /// Moves a file of `cur/` to `corrupt/`, with the reason beside it.
+    /// Moves a file of `cur/` to `corrupt/`, with the reason beside it. One that is not there needs no moving.
     pub fn discard(&self, id: QueueId, why: &str) -> std::io::Result<()> {
-        self.bury(&self.cur, &id.to_string(), why)
+        match self.bury(&self.cur, id.to_string().as_ref(), why) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
     }
 
     /// Something in `new/` that can never be a message: removed if it holds nothing, moved away with a reason if it is a file, left
     /// alone if the kernel does not let us.
-    fn expel(&self, name: &str, why: &str) -> std::io::Result<Claim> {
+    fn expel(&self, name: &OsStr, why: &str) -> std::io::Result<Claim> {
         let stat = match sys::fs::stat_at(&self.new, name) {
             Ok(stat) => stat,
             Err(Errno::ENOENT) => return Ok(Claim::Gone),
@@ -246,13 +265,20 @@ impl Store {
         } else {
             sys::fs::unlink(&self.new, name).map(|()| Claim::Gone).map_err(Into::into)
         };
-        result.or_else(|e| if is_disk_error(&e) { Err(e) } else { Ok(Claim::Stuck(format!("inode {} ({why}): {e}", stat.st_ino))) })
+        result.or_else(|e| match e {
+            e if is_disk_error(&e) => Err(e),
+            e if e.kind() == std::io::ErrorKind::NotFound => Ok(Claim::Gone),
+            e => Ok(Claim::Stuck(format!("inode {} ({why}): {e}", stat.st_ino))),
+        })
     }
 
     /// Moves `name` to `corrupt/` under a name that is free, and writes the reason to `NAME.why`.
-    fn bury(&self, from: &impl AsFd, name: &str, why: &str) -> std::io::Result<()> {
+    fn bury(&self, from: &impl AsFd, name: &OsStr, why: &str) -> std::io::Result<()> {
         use std::io::Write;
-        let base = if QueueId::parse(name.as_bytes()).is_some() { name.to_owned() } else { format!("x{:016X}", sys::clock::random()?) };
+        let base = match QueueId::parse(name.as_bytes()) {
+            Some(id) => id.to_string(),
+            None => format!("x{:016X}", sys::clock::random()?),
+        };
         let mut target = base.clone();
         loop {
             match sys::fs::rename_new(from, name, &self.corrupt, &target) {
@@ -260,7 +286,7 @@ impl Store {
                 result => break result?,
             }
         }
-        let text = format!("{}\nname: {}\n", printable::text(why), printable::text(name));
+        let text = format!("{}\nname: {}\n", printable::text(why), printable::bytes(name.as_bytes()));
         // The reason is a help, not a record: without it the file is still there, and the log has the line.
         if let Ok(mut reason) = sys::fs::create_new(&self.corrupt, &format!("{target}.why")) {
             let _ = reason.write_all(text.as_bytes());
@@ -268,21 +294,17 @@ impl Store {
         self.corrupt.sync_all()
     }
 
-    /// The names in `new/`, at most `limit`.
-    pub fn waiting(&self, limit: usize) -> std::io::Result<Vec<String>> {
-        self.names(layout::NEW, limit)
+    /// Every name in `new/`, whatever its octets, read as the iterator goes on.
+    pub fn waiting(&self) -> std::io::Result<impl Iterator<Item = std::io::Result<OsString>> + use<>> {
+        self.names(layout::NEW)
     }
 
-    /// The names in a directory of the spool, at most `limit`. A name that is not UTF-8 is shown with replacements and so never
-    /// opened; the caller's look-up then finds nothing.
-    pub fn names(&self, directory: &str, limit: usize) -> std::io::Result<Vec<String>> {
-        let entries = std::fs::read_dir(self.root.join(directory))?;
-        entries.take(limit).map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    fn names(&self, directory: &str) -> std::io::Result<impl Iterator<Item = std::io::Result<OsString>> + use<>> {
+        Ok(std::fs::read_dir(self.root.join(directory))?.map(|entry| entry.map(|entry| entry.file_name())))
     }
 
     /// The queue ids of the files in a directory; other names are passed over.
     pub fn ids(&self, directory: &str) -> std::io::Result<std::collections::HashSet<QueueId>> {
-        use std::os::unix::ffi::OsStrExt;
         let entries = std::fs::read_dir(self.root.join(directory))?;
         entries.filter_map(|entry| entry.map(|e| QueueId::parse(e.file_name().as_bytes())).transpose()).collect()
     }
@@ -306,13 +328,14 @@ impl Store {
         Ok(emptied)
     }
 
-    /// Removes what crashed injectors left in `tmp/` more than a day ago.
+    /// Removes what crashed injectors left in `tmp/` more than a day ago, and whatever else lies there as long.
     pub fn sweep(&self, now: i64) -> std::io::Result<usize> {
         let tmp = sys::fs::open_directory(&self.root.join(layout::TMP))?;
         let mut swept = 0;
-        for name in self.names(layout::TMP, 10_000)? {
-            let old = sys::fs::stat_at(&tmp, &name).is_ok_and(|stat| sys::fs::is_regular(&stat) && stat.st_mtime < now - 86_400);
-            if old && sys::fs::unlink(&tmp, &name).is_ok() {
+        for name in self.names(layout::TMP)? {
+            let name = name?;
+            let is_old = |stat: &FileStat| !sys::fs::is_directory(stat) && stat.st_mtime < now - 86_400;
+            if sys::fs::stat_at(&tmp, &name).is_ok_and(|stat| is_old(&stat)) && sys::fs::unlink(&tmp, &name).is_ok() {
                 swept += 1;
             }
         }
@@ -326,6 +349,23 @@ fn is_disk_error(e: &std::io::Error) -> bool {
         e.raw_os_error().map(Errno::from_raw),
         Some(Errno::EIO | Errno::ENOSPC | Errno::EROFS | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE | Errno::EUCLEAN)
     )
+}
+
+/// True for the errors of reading that say nothing about the file: the disk's, and a lease that its owner took.
+fn is_for_now(e: &std::io::Error) -> bool {
+    is_disk_error(e) || e.kind() == std::io::ErrorKind::WouldBlock
+}
+
+/// Compares what the envelope promises with what the kernel says, before anything is read: the octets may be a hole of a terabyte.
+fn check_size(stat: &FileStat, line: u64, promised: u64) -> Result<(), FileError> {
+    let found = u64::try_from(stat.st_size).unwrap_or(0).saturating_sub(line);
+    if found != promised {
+        return Err(FileError::Size { promised, found });
+    }
+    if promised > limits::MESSAGE {
+        return Err(FileError::Envelope(format!("larger than {} octets", limits::MESSAGE)));
+    }
+    Ok(())
 }
 
 /// Checks the header section (within its limit, exactly one From) and returns the Message-ID.
@@ -344,3 +384,6 @@ fn check_header(file: &File, offset: u64, size: u64) -> Result<String, FileError
     let text = printable::bytes(&message_id.unwrap_or_default());
     Ok(text.chars().take(limits::LINE).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Files, by descriptor: every name is relative to an open directory, no link is ever followed, nothing is overwritten.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
@@ -60,9 +61,9 @@ pub fn create_new(directory: &impl AsFd, name: &str) -> nix::Result<File> {
 }
 
 /// Opens `name` for reading, whatever it is: no link is followed, and a FIFO or a device cannot make us wait.
-pub fn open_hostile(directory: &impl AsFd, name: &str) -> nix::Result<File> {
+pub fn open_hostile(directory: &impl AsFd, name: impl AsRef<OsStr>) -> nix::Result<File> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    fcntl::openat(directory, name, flags, Mode::empty()).map(File::from)
+    fcntl::openat(directory, name.as_ref(), flags, Mode::empty()).map(File::from)
 }
 
 /// Gives the unnamed `file` the name `name` in `directory`; EEXIST if it is taken. AT_EMPTY_PATH first (kernel 6.10 and later
@@ -78,13 +79,13 @@ pub fn link_unnamed(file: &File, directory: &impl AsFd, name: &str) -> nix::Resu
 }
 
 /// Renames without ever replacing: EEXIST if the new name is taken.
-pub fn rename_new(from: &impl AsFd, old: &str, to: &impl AsFd, new: &str) -> nix::Result<()> {
-    fcntl::renameat2(from, old, to, new, RenameFlags::RENAME_NOREPLACE)
+pub fn rename_new(from: &impl AsFd, old: impl AsRef<OsStr>, to: &impl AsFd, new: impl AsRef<OsStr>) -> nix::Result<()> {
+    fcntl::renameat2(from, old.as_ref(), to, new.as_ref(), RenameFlags::RENAME_NOREPLACE)
 }
 
 /// Removes a name that is not a directory.
-pub fn unlink(directory: &impl AsFd, name: &str) -> nix::Result<()> {
-    nix::unistd::unlinkat(directory, name, UnlinkatFlags::NoRemoveDir)
+pub fn unlink(directory: &impl AsFd, name: impl AsRef<OsStr>) -> nix::Result<()> {
+    nix::unistd::unlinkat(directory, name.as_ref(), UnlinkatFlags::NoRemoveDir)
 }
 
 /// What the kernel knows of an open file.
@@ -93,8 +94,8 @@ pub fn stat(file: &impl AsFd) -> nix::Result<FileStat> {
 }
 
 /// What the kernel knows of the thing that has the name, links not followed.
-pub fn stat_at(directory: &impl AsFd, name: &str) -> nix::Result<FileStat> {
-    nix::sys::stat::fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)
+pub fn stat_at(directory: &impl AsFd, name: impl AsRef<OsStr>) -> nix::Result<FileStat> {
+    nix::sys::stat::fstatat(directory, name.as_ref(), AtFlags::AT_SYMLINK_NOFOLLOW)
 }
 
 /// Sets the permission bits of an open file.
