@@ -14,11 +14,13 @@
 //! An error of the disk or the database stops the ledger: everything that waits for an answer gets none, so no dot is sent and no
 //! file removed, and the daemon ends loudly (promise 1).
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 
 use tokio::sync::oneshot;
 
 use super::outcome::{self, Conclusion, GivenUp, Round};
+use super::plan::Plan;
 use crate::log::events;
 use crate::mail::queue_id::QueueId;
 use crate::spool::layout;
@@ -46,7 +48,7 @@ pub struct Settlement {
 /// What the ledger says to a claimed file.
 #[derive(Debug)]
 pub enum Admission {
-    /// It is new: a row was made.
+    /// It is new: a row was made, and the file is where its row says.
     Admitted,
     /// It is the same file as one that is known and still open; nothing to do.
     Known,
@@ -95,7 +97,9 @@ impl Ledger {
         let (commands, receiver) = mpsc::sync_channel(BACKLOG);
         let run = move || {
             let writer = Writer { state, store };
-            if let Err(reason) = writer.run(&receiver) {
+            // A ledger that has gone without a word would be a daemon that takes mail and never sends any.
+            let ended = catch_unwind(AssertUnwindSafe(|| writer.run(&receiver)));
+            if let Err(reason) = ended.unwrap_or_else(|_| Err("internal error in the ledger; please report it".to_owned())) {
                 events::storage_failed("state.sqlite or the spool", &reason);
                 on_stop(reason);
             }
@@ -113,10 +117,10 @@ impl Ledger {
         }
     }
 
-    /// A claimed message becomes a row. Returns its row's next attempt as given.
-    pub fn admit(&self, claimed: &Claimed, expires: i64, next_attempt: Option<i64>) -> Result<oneshot::Receiver<Admission>, Stopped> {
+    /// A claimed message becomes a row, as planned.
+    pub fn admit(&self, claimed: &Claimed, plan: &Plan) -> Result<oneshot::Receiver<Admission>, Stopped> {
         let (answer, receiver) = oneshot::channel();
-        self.send(Command::Admit(Box::new(rows_of(claimed, expires, next_attempt)), answer))?;
+        self.send(Command::Admit(Box::new(rows_of(claimed, plan)), answer))?;
         Ok(receiver)
     }
 
@@ -151,7 +155,7 @@ impl Ledger {
 }
 
 /// The rows of a message that has just been claimed.
-pub(super) fn rows_of(claimed: &Claimed, expires: i64, next_attempt: Option<i64>) -> (Message, Vec<RecipientRow>, Event) {
+pub(super) fn rows_of(claimed: &Claimed, plan: &Plan) -> (Message, Vec<RecipientRow>, Event) {
     let envelope = &claimed.envelope;
     let accepted = crate::mail::date::parse_rfc3339(&envelope.time).unwrap_or_default();
     let message = Message {
@@ -160,14 +164,14 @@ pub(super) fn rows_of(claimed: &Claimed, expires: i64, next_attempt: Option<i64>
         digest: claimed.digest.clone(),
         size: envelope.size,
         accepted,
-        expires,
+        expires: plan.expires,
         reverse_path: envelope.reverse_path.to_string(),
         message_id: claimed.message_id.clone(),
-        place: Place::Cur,
-        reason: String::new(),
+        place: if plan.hold.is_some() { Place::Hold } else { Place::Cur },
+        reason: plan.hold.clone().unwrap_or_default(),
         attempts: 0,
         last_attempt: None,
-        next_attempt,
+        next_attempt: plan.next_attempt,
         in_data: false,
         finished: None,
     };
@@ -253,6 +257,11 @@ impl Writer {
                         events::reconciled(id, "its file had vanished from cur/");
                         Ok(())
                     }
+                    // Somebody with those rights put another file there. This one must not stop all others.
+                    Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                        events::reconciled(id, &format!("another file has its place in {to}/; its own was moved to corrupt/"));
+                        self.store.discard(id, &format!("another file had its place in {to}/"))
+                    }
                     result => result,
                 }
             }
@@ -284,6 +293,11 @@ fn apply(state: &State, store: &Store, command: Command, answers: &mut Vec<Due>,
             let admission = match state.message(message.id)? {
                 None => {
                     state.insert(&message, &recipients, &event)?;
+                    if message.place == Place::Hold {
+                        let held = Event { at: crate::sys::clock::now(), kind: "held".to_owned(), text: message.reason.clone() };
+                        state.record(message.id, &held)?;
+                        files.push(FileWork::Park(message.id, Place::Hold));
+                    }
                     Admission::Admitted
                 }
                 Some(known) => recognise(&message, &known, files),
@@ -360,3 +374,6 @@ fn event_of(update: &RecipientUpdate, session: &str, now: i64) -> Event {
     let tail = if session.is_empty() { String::new() } else { format!(" ({session})") };
     Event { at: now, kind: kind.to_owned(), text: format!("recipient {}: {} {}{tail}", update.n, update.relay, update.reply) }
 }
+
+#[cfg(test)]
+mod tests;

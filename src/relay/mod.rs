@@ -11,7 +11,7 @@
 //! |---|---|
 //! | [`run`] | start and end of the program, in order |
 //! | [`daemon`], [`setup`], [`dispatch`], [`tasks`] | what the tasks share |
-//! | [`intake`] | the claim |
+//! | [`intake`], [`plan`] | the claim, and what is decided of a message then |
 //! | [`recover`] | files and rows agree again at start |
 //! | [`ledger`] | the one writer of state.sqlite and mover of files |
 //! | [`schedule`], [`queue`], [`backoff`] | what is tried when, and over how many connections |
@@ -20,7 +20,7 @@
 //! | [`delivery`], [`outcome`], [`settle`] | one connection, what replies mean, and their record |
 //! | [`answer`] | the control socket |
 //!
-//! Pure, with the clock and chance passed in: [`queue`], [`backoff`], [`outcome`], [`encode`], most of [`dkim`].
+//! Pure, with the clock and chance passed in: [`plan`], [`queue`], [`backoff`], [`outcome`], [`encode`], most of [`dkim`].
 
 pub mod answer;
 pub mod backoff;
@@ -34,6 +34,7 @@ pub mod ledger;
 mod logging;
 pub mod notify;
 pub mod outcome;
+pub mod plan;
 pub mod prepare;
 pub mod queue;
 pub mod recover;

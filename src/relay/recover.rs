@@ -8,7 +8,11 @@
 //! | `cur/` | gone | removed: the commit came before the removal |
 //! | `hold/`, `failed/` | none | a row is made from the file |
 //! | `hold/`, `failed/` | another place | the directory is the state: the row follows |
+//! | `new/` | cur, hold, failed | claimed again: its move to `cur/` was lost in a power cut, the row was not |
 //! | none | cur, hold, failed | the row ends, and says that the file vanished |
+//!
+//! A commit of the row syncs the database, and on no file system is that a promise that the move before it is on the disk too.
+//! After a power cut, whatever was due, and whatever has no row yet, may have been delivered: it is logged as a possible duplicate.
 //!
 //! Nothing is hashed that has a row, so a start with a million messages is quick.
 
@@ -16,6 +20,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::backoff;
+use super::plan::{Plan, Policy};
 use crate::config::OnUncertain;
 use crate::exit::{Exit, Failure};
 use crate::log::events;
@@ -24,6 +29,8 @@ use crate::spool::layout;
 use crate::spool::state::{Durability, Event, Message, Place, Progress, RecipientUpdate, State};
 use crate::spool::store::{Claim, Claimed, Store};
 
+/// The reason of possible duplicates after a boot without a clean stop.
+const POWER_CUT: &str = "the machine stopped while it was due; a power cut may have lost a delivery's record";
 /// The file name of the database in the spool.
 pub const STATE_FILE: &str = "state.sqlite";
 /// The reason of messages that are held after a lost database.
@@ -91,8 +98,8 @@ pub struct Recovery {
     pub now: i64,
     /// The database was lost or damaged.
     pub state_was_lost: bool,
-    /// Seconds from acceptance to giving up.
-    pub give_up: i64,
+    /// For messages that get their row only now.
+    pub policy: Policy,
     /// What to do with messages that were in data.
     pub on_uncertain: OnUncertain,
     /// The machine was started since, without a clean stop of the daemon.
@@ -111,9 +118,10 @@ pub fn reconcile(state: &mut State, store: &Store, how: Recovery) -> Result<Reco
     let look = |row: Message| {
         let places = [(Place::Cur, &mut cur), (Place::Hold, &mut hold), (Place::Failed, &mut failed)];
         let found = take(places, row.id, row.place);
-        let is_settled = found == Some(row.place) && !(row.place == Place::Cur && (row.in_data || how.after_crash));
-        if !is_settled {
+        if found != Some(row.place) || row.in_data {
             unsettled.push((row, found));
+        } else if row.place == Place::Cur && how.after_crash && row.next_attempt.is_none_or(|at| at <= how.now) {
+            events::possible_duplicate(row.id, POWER_CUT);
         }
     };
     state.queued(None, usize::MAX >> 1, look).map_err(|e| text(&e))?;
@@ -123,12 +131,15 @@ pub fn reconcile(state: &mut State, store: &Store, how: Recovery) -> Result<Reco
     for id in cur {
         recover_cur(state, store, id, how, &mut recovered)?;
     }
+    if how.after_crash {
+        files(layout::NEW)?.into_iter().for_each(|id| events::possible_duplicate(id, POWER_CUT));
+    }
     for (directory, place, ids) in [(layout::HOLD, Place::Hold, hold), (layout::FAILED, Place::Failed, failed)] {
         for id in ids {
             adopt_parked(state, store, id, directory, place, how, &mut recovered)?;
         }
     }
-    state.reclaim(how.now).map_err(|e| text(&e))?;
+    state.reclaim(how.now).and_then(|_| state.heal_clock(how.now)).map_err(|e| text(&e))?;
     Ok(recovered)
 }
 
@@ -142,18 +153,12 @@ fn take(places: [(Place, &mut HashSet<QueueId>); 3], id: QueueId, own: Place) ->
 /// A file in `cur/` without a row that says so: finished before, or claimed and never recorded.
 fn recover_cur(state: &mut State, store: &Store, id: QueueId, how: Recovery, recovered: &mut Recovered) -> Result<(), String> {
     let disk = |e: std::io::Error| format!("cur/{id}: {e}");
-    let claimed = match store.check_claimed(id).map_err(disk)? {
+    let claimed = match store.check_claimed(id) {
         Claim::Message(claimed) => claimed,
-        Claim::Corrupt(why) => {
-            events::corrupt(&id.to_string(), &why);
-            recovered.corrupt += 1;
+        not_yet => {
+            tell_unclaimed(id, not_yet, recovered);
             return Ok(());
         }
-        Claim::Newer(version) => {
-            events::newer(&id.to_string(), version);
-            return Ok(());
-        }
-        Claim::Later | Claim::Gone | Claim::Stuck(_) => return Ok(()),
     };
     if let Some(known) = state.message(id).map_err(|e| e.to_string())? {
         recovered.settled += 1;
@@ -165,12 +170,37 @@ fn recover_cur(state: &mut State, store: &Store, id: QueueId, how: Recovery, rec
         return store.discard(id, "its queue id belongs to another message").map_err(disk);
     }
     recovered.admitted += 1;
-    let place = if how.state_was_lost { Place::Hold } else { Place::Cur };
-    if how.state_was_lost {
-        store.park(id, layout::CUR, layout::HOLD).map_err(disk)?;
-        events::held(id, LOST);
+    if !how.state_was_lost {
+        if how.after_crash {
+            events::possible_duplicate(id, POWER_CUT);
+        }
+        return insert(state, &claimed, how.policy.plan(&claimed, how.now), Place::Cur, how).and_then(|place| follow_row(store, id, place));
     }
-    insert(state, &claimed, place, if how.state_was_lost { LOST } else { "" }, how)
+    let plan = Plan { hold: Some(LOST.to_owned()), ..how.policy.plan(&claimed, how.now) };
+    let place = insert(state, &claimed, plan, Place::Hold, how)?;
+    events::held(id, LOST);
+    follow_row(store, id, place)
+}
+
+/// Says why a file is no message, or not now. One that the disk does not let us read must not keep all others waiting.
+fn tell_unclaimed(id: QueueId, claim: Claim, recovered: &mut Recovered) {
+    match claim {
+        Claim::Corrupt(why) => {
+            events::corrupt(&id.to_string(), &why);
+            recovered.corrupt += 1;
+        }
+        Claim::Newer(version) => events::newer(&id.to_string(), version),
+        Claim::Unread(e) => events::storage_failed(&format!("cur/{id}"), &format!("{e}; left there until the next start")),
+        Claim::Message(_) | Claim::Later | Claim::Gone | Claim::Stuck(_) => {}
+    }
+}
+
+/// Moves a file of `cur/` to where its row says.
+fn follow_row(store: &Store, id: QueueId, place: Place) -> Result<(), String> {
+    match place.directory() {
+        Some(directory) if place != Place::Cur => store.park(id, layout::CUR, directory).map_err(|e| format!("cur/{id}: {e}")),
+        _ => Ok(()),
+    }
 }
 
 /// A file in `hold/` or `failed/` without a row, after a lost database.
@@ -190,7 +220,9 @@ fn adopt_parked(
     match store.inspect(directory, id) {
         Ok(claimed) => {
             recovered.admitted += 1;
-            insert(state, &claimed, place, "the state was lost; the reason is not known any more", how)
+            let reason = "the state was lost; the reason is not known any more".to_owned();
+            let plan = Plan { hold: Some(reason), ..how.policy.plan(&claimed, how.now) };
+            insert(state, &claimed, plan, place, how).map(drop)
         }
         Err(e) => {
             recovered.corrupt += 1;
@@ -200,16 +232,20 @@ fn adopt_parked(
     }
 }
 
-fn insert(state: &mut State, claimed: &Claimed, place: Place, reason: &str, how: Recovery) -> Result<(), String> {
-    let accepted = crate::mail::date::parse_rfc3339(&claimed.envelope.time).unwrap_or(how.now);
-    let (mut message, recipients, event) = super::ledger::rows_of(claimed, accepted.saturating_add(how.give_up), Some(how.now));
-    (message.place, message.reason) = (place, reason.to_owned());
-    state.transaction(Durability::Full, |s| s.insert(&message, &recipients, &event)).map_err(|e| e.to_string())?;
+/// Makes the rows of a file without any, and says where it belongs. What was not sent from `cur/` may have been delivered.
+fn insert(state: &mut State, claimed: &Claimed, plan: Plan, place: Place, how: Recovery) -> Result<Place, String> {
+    let (mut message, recipients, event) = super::ledger::rows_of(claimed, &plan);
     if place != Place::Cur {
-        let progress = if place == Place::Failed { Progress::Failed } else { Progress::Uncertain };
-        state.transaction(Durability::Full, |s| mark_open(s, message.id, progress, reason, how.now)).map_err(|e| e.to_string())?;
+        message.place = place;
     }
-    Ok(())
+    message.next_attempt = message.next_attempt.or(Some(how.now));
+    let progress = if place == Place::Failed { Progress::Failed } else { Progress::Uncertain };
+    let rows = |s: &State| {
+        s.insert(&message, &recipients, &event)?;
+        if place == Place::Cur { Ok(()) } else { mark_open(s, message.id, progress, &message.reason, how.now) }
+    };
+    state.transaction(Durability::Full, rows).map_err(|e| e.to_string())?;
+    Ok(message.place)
 }
 
 /// A row that has, or should have, a file: brings row and file together, and settles what was in data.
@@ -222,6 +258,10 @@ fn follow(
     recovered: &mut Recovered,
 ) -> Result<(), String> {
     let id = row.id;
+    let found = match found {
+        None => claim_again(store, &row, recovered)?,
+        found => found,
+    };
     let Some(found) = found else {
         recovered.vanished += 1;
         events::reconciled(id, "its file had vanished");
@@ -235,17 +275,45 @@ fn follow(
             return store.park(id, layout::CUR, directory).map_err(|e| format!("cur/{id}: {e}"));
         }
         events::reconciled(id, "its file had been moved by hand");
-        (row.place, row.next_attempt, row.reason) = (found, None, "moved by hand".to_owned());
+        if row.in_data {
+            let why = "the daemon stopped between the final dot and the record of its outcome";
+            state.transaction(Durability::Full, |s| mark_open(s, id, Progress::Uncertain, why, how.now)).map_err(|e| e.to_string())?;
+        }
+        (row.place, row.next_attempt, row.in_data, row.reason) = (found, None, false, "moved by hand".to_owned());
         return update(state, &row, "held", "its file had been moved by hand", how.now);
     }
     if row.place == Place::Cur && row.in_data {
         recovered.uncertain += 1;
         return make_uncertain(state, store, row, how);
     }
-    if row.place == Place::Cur && how.after_crash && row.next_attempt.is_none_or(|at| at <= how.now) {
-        events::possible_duplicate(id, "the machine stopped while it was due; a power cut may have lost a delivery's record");
+    if row.place == Place::Cur && how.after_crash {
+        events::possible_duplicate(id, POWER_CUT);
     }
     Ok(())
+}
+
+/// Looks for a vanished file in `new/`, and claims it if it is that of the row. Were the row ended instead, the claim would take the
+/// file for one that was finished before, and remove it.
+fn claim_again(store: &Store, row: &Message, recovered: &mut Recovered) -> Result<Option<Place>, String> {
+    let id = row.id;
+    let disk = |e: std::io::Error| format!("new/{id}: {e}");
+    if store.path(layout::NEW).join(id.to_string()).symlink_metadata().is_err() {
+        return Ok(None);
+    }
+    match store.claim(id.to_string()).map_err(disk)? {
+        Claim::Message(claimed) if claimed.uid == row.uid && claimed.digest == row.digest => {
+            events::reconciled(id, "its move to cur/ had been lost; claimed again");
+            Ok(Some(Place::Cur))
+        }
+        Claim::Message(_) => {
+            events::corrupt(&id.to_string(), "its queue id belongs to another message");
+            store.discard(id, "its queue id belongs to another message").map(|()| None).map_err(disk)
+        }
+        other => {
+            tell_unclaimed(id, other, recovered);
+            Ok(None)
+        }
+    }
 }
 
 /// The daemon died between the final dot and the committed outcome.
@@ -279,3 +347,6 @@ fn update(state: &mut State, row: &Message, kind: &str, text: &str, now: i64) ->
     let event = Event { at: now, kind: kind.to_owned(), text: text.to_owned() };
     state.transaction(Durability::Full, |s| s.update(row).and_then(|()| s.record(row.id, &event))).map_err(|e| e.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,8 +21,9 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::daemon::{Daemon, Stop};
-use super::intake::{Admitted, Intake, Plan};
+use super::intake::{Admitted, Intake};
 use super::ledger::Ledger;
+use super::plan::{Plan, Policy};
 use super::queue::JobRecipient;
 use super::recover::{self, Recovered, Recovery};
 use super::setup::Setup;
@@ -31,7 +32,6 @@ use crate::config::paths::Mode;
 use crate::config::{Config, Params, Paths};
 use crate::exit::{Exit, Failure};
 use crate::log::events;
-use crate::mail::date;
 use crate::spool::layout;
 use crate::spool::state::State;
 use crate::spool::store::{Claimed, Store};
@@ -134,18 +134,15 @@ fn open_state(store: &Store, params: &Params) -> Result<(State, Recovered), Fail
     let clean = state.get("clean_stop").map_err(|e| failed(&e))?.is_some_and(|value| value == "1");
     let recovery = Recovery {
         now,
-        state_was_lost: is_new,
-        give_up: give_up_seconds(params),
+        // A start that died while it rebuilt the state left no boot_id: the messages that it did not come to are no less uncertain.
+        state_was_lost: is_new || last_boot.is_none(),
+        policy: Policy::of(params),
         on_uncertain: params.uncertain,
         after_crash: !clean && last_boot.is_some_and(|last| last != boot),
     };
     let recovered = recover::reconcile(&mut state, store, recovery).map_err(|why| failed(&why))?;
     state.set("boot_id", &boot).and_then(|()| state.set("clean_stop", "0")).map_err(|e| failed(&e))?;
     Ok((state, recovered))
-}
-
-fn give_up_seconds(params: &Params) -> i64 {
-    i64::try_from(params.give_up_time.0.as_secs()).unwrap_or(i64::MAX / 4)
 }
 
 async fn serve(paths: Paths, store: Arc<Store>, state: State, setup: Setup, recovered: Recovered) -> Result<(), Failure> {
@@ -247,23 +244,17 @@ fn start_intake(daemon: &Arc<Daemon>, stop: &Arc<Stop>, claims: &Arc<EventFd>) -
 
 async fn start_round(daemon: &Arc<Daemon>, admitted: &Admitted) -> Result<(), super::ledger::Stopped> {
     let claimed = &admitted.claimed;
-    let (message, rows, _) = super::ledger::rows_of(claimed, admitted.plan.expires, None);
+    let (message, rows, _) = super::ledger::rows_of(claimed, &admitted.plan);
     let recipients = rows.into_iter().map(|row| JobRecipient { n: row.n, address: row.address }).collect();
     schedule::start_round(daemon, message, recipients).await
 }
 
-/// When a message is tried first and given up: its own wishes (RFC 2852, RFC 4865) within the configuration's.
+/// What is decided of a message, and whether memory has room for it now.
 fn plan(daemon: &Daemon, claimed: &Claimed) -> Plan {
-    let envelope = &claimed.envelope;
     let now = sys::clock::now();
-    let time = |text: &Option<String>| text.as_deref().and_then(date::parse_rfc3339);
-    // A clock that was wrong when the message came must not keep it for ever or fail it at once.
-    let accepted = date::parse_rfc3339(&envelope.time).unwrap_or(now).min(now);
-    let give_up = accepted.max(now - 60).saturating_add(give_up_seconds(&daemon.setup().params));
-    let expires = time(&envelope.deliver_by).map_or(give_up, |by| by.min(give_up));
-    let held_until = time(&envelope.hold_until).filter(|at| *at > now);
-    let later = held_until.or_else(|| (daemon.dispatch.room() == 0).then_some(now));
-    Plan { expires, next_attempt: later }
+    let plan = Policy::of(&daemon.setup().params).plan(claimed, now);
+    let later = plan.next_attempt.or_else(|| (daemon.dispatch.room() == 0).then_some(now));
+    Plan { next_attempt: later, ..plan }
 }
 
 /// Ends the threads. If everything was settled, the next start knows that no outcome was lost.

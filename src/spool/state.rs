@@ -437,6 +437,16 @@ impl State {
         self.connection.execute("UPDATE message SET next_attempt = ?1 WHERE place = 0 AND next_attempt IS NULL", [now])
     }
 
+    /// After the clock was set back: what was planned by a clock that ran ahead, because it was last tried after `now`, is due now
+    /// instead of then. Returns how many.
+    pub fn heal_clock(&self, now: i64) -> Result<usize> {
+        self.connection.execute(
+            "UPDATE message SET next_attempt = ?1 WHERE place = 0 AND next_attempt > ?1
+             AND EXISTS (SELECT 1 FROM recipient WHERE recipient.message = message.id AND recipient.at > ?1 + 60)",
+            [now],
+        )
+    }
+
     /// Calls `each` for every message that has a file, by queue id, after `after`, at most `limit`; returns how many there were.
     pub fn queued(&self, after: Option<QueueId>, limit: usize, mut each: impl FnMut(Message)) -> Result<usize> {
         let mut statement =
