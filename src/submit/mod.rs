@@ -91,7 +91,7 @@ fn perform(call: &Call, caller: &Caller) -> Result<Exit, Failure> {
         Mode::Help => answer(&help()),
         Mode::Daemon => Err(Failure::new(Exit::Unavailable, "no network listener; delivery is done by mailchuted.service")),
         Mode::List => query::list(&load(call)?.paths, call.json).map(|()| Exit::Ok),
-        Mode::Count => answer(&query::count(&load(call)?.paths)?),
+        Mode::Count => answer(&format!("{}\n", query::count(&load(call)?.paths)?)),
         Mode::Flush(what) => query::flush(&load(call)?.paths, what).map(|()| Exit::Ok),
         Mode::Smtp => unsupported("-bs"),
         Mode::Verify => unsupported("-bv"),

@@ -1,20 +1,20 @@
-//! What `sendmail` asks of the daemon: `-bp` and `mailq`, `-bP`, `-q`, and the relay part of `-bv`.
+//! What `sendmail` asks of the daemon: `-bp`, `-bP`, `-q`, and the relay part of `-bv`.
 //!
 //! In: the call. Out: text on standard output, or EX_UNAVAILABLE: the daemon alone sees the queue, so while it is stopped there is
-//! nothing to say here (root has `mailchute list`, which reads the spool itself). Authority is the daemon's business; it knows the
-//! caller by SO_PEERCRED.
+//! nothing to say. Authority is the daemon's business; it knows the caller by SO_PEERCRED.
 
 use super::cli::{Flush, FlushField};
 use crate::config::Paths;
 use crate::control::client;
 use crate::control::printer::Printer;
-use crate::control::protocol::{Count, Request, Select};
+use crate::control::protocol::{Count, Request, Select, Text};
 use crate::exit::Failure;
+use crate::mail::{Address, printable};
 use crate::sys;
 
-/// `-bp`: prints the messages that the caller may see, as text or, with `-j`, as JSON Lines.
+/// `-bp`: prints the messages that the caller may see, in Postfix's layout or as JSON Lines (`-j`).
 ///
-/// Errors: EX_UNAVAILABLE, EX_NOPERM.
+/// Errors: EX_UNAVAILABLE, EX_NOPERM; EX_IOERR where standard output is gone.
 pub fn list(paths: &Paths, json: bool) -> Result<(), Failure> {
     let out = std::io::stdout();
     let mut printer = if json { Printer::json(out) } else { Printer::text(out, sys::clock::local_zone()) };
@@ -22,24 +22,19 @@ pub fn list(paths: &Paths, json: bool) -> Result<(), Failure> {
     printer.finish()
 }
 
-/// `-bP`: how many messages there are, as a line.
+/// `-bP`: how many messages there are that the caller may see.
 ///
 /// Errors: EX_UNAVAILABLE, EX_NOPERM.
-pub fn count(paths: &Paths) -> Result<String, Failure> {
+pub fn count(paths: &Paths) -> Result<u64, Failure> {
     let counts: Vec<Count> = client::ask(paths, &Request::Count {})?;
-    Ok(format!("{}\n", counts.first().map_or(0, |count| count.messages)))
+    Ok(counts.first().map_or(0, |count| count.messages))
 }
 
-/// `-q`: try mail now. Says nothing.
+/// `-q`: mail is tried now.
 ///
 /// Errors: EX_UNAVAILABLE, EX_NOPERM.
 pub fn flush(paths: &Paths, what: &Flush) -> Result<(), Failure> {
-    let _due: Vec<Count> = client::ask(paths, &Request::Flush { select: select(what) })?;
-    Ok(())
-}
-
-fn select(what: &Flush) -> Select {
-    match what {
+    let select = match what {
         Flush::All => Select::All {},
         Flush::Matching { field, negated, text } => {
             let (text, except) = (text.clone(), *negated);
@@ -49,5 +44,13 @@ fn select(what: &Flush) -> Select {
                 FlushField::Sender => Select::Sender { text, except },
             }
         }
-    }
+    };
+    client::ask::<Count>(paths, &Request::Flush { select }).map(|_| ())
+}
+
+/// Where mail for `address` would go: the daemon's word, or `unknown` where it does not answer.
+pub fn relay(paths: &Paths, address: &Address) -> String {
+    let request = Request::Route { addresses: vec![address.to_string()] };
+    let answer = client::ask::<Text>(paths, &request).ok().and_then(|texts| texts.into_iter().next());
+    answer.map_or_else(|| "unknown".to_owned(), |text| printable::bytes(&text.octets()))
 }

@@ -84,7 +84,7 @@ fn p1_the_name_decides() {
         symlink(SENDMAIL, &link).unwrap();
         let run = finish(sandbox.command(&link).spawn().unwrap(), b"");
         assert_eq!(run.code(), 69, "{name}");
-        assert!(run.stderr.contains(": mail system is down: "), "{}", run.stderr);
+        assert!(run.stderr.contains("): mail system is down: "), "{}", run.stderr);
     }
 }
 
@@ -94,7 +94,7 @@ fn q5_queries_without_the_daemon_are_69_and_intervals_are_nothing() {
     for argv in [&["-bp"][..], &["-bp", "-j"], &["-bP"], &["-q"], &["-qf"], &["-qIABC"], &["-q!Rx"]] {
         let (code, line) = sandbox.refused(argv, "");
         assert_eq!(code, 69, "{argv:?}");
-        assert!(line.contains(": mail system is down: "), "{line}");
+        assert!(line.contains("): mail system is down: "), "{line}");
     }
     for argv in [&["-q30m"][..], &["-qp5m"], &["-bh"]] {
         let run = sandbox.run(argv, MESSAGE);
