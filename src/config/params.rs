@@ -76,6 +76,8 @@ parameters! {
             "Groups to whose members sender_policy does not apply.";
         local_domains: Vec<String> = Vec::new(), "list of domain names", "[]",
             "More domains whose addresses are local names, beside mailname, the host name and localhost: aliases and admin_address apply to them.";
+        alias_file: Option<PathBuf> = None, "path", "",
+            "The alias file, in the syntax of aliases(5). It is read for each message to a local name; newaliases checks it. Default: /etc/aliases.";
         admin_address: Option<String> = None, "address", "",
             "Where mail for local names without an alias goes. Without it they are qualified with mailname and relayed.";
         unknown_local: UnknownLocal = UnknownLocal::Relay, "relay or reject", "relay",

@@ -1,48 +1,90 @@
 //! Local names: what becomes of `root`, and of names at a domain of this host (SENDMAIL.md R6, section 9).
 //!
-//! In: an address as it was asked for. Out: where it is sent. There are no mailboxes here: a local name is redirected to
-//! `admin_address`, or qualified and relayed.
+//! In: an address as it was asked for. Out: where it is sent. There are no mailboxes here: a local name goes where an alias, the
+//! catch-all or `admin_address` says, in this order, or is qualified and relayed. The alias file is opened at the first local
+//! name, so a message without one never waits for it.
 
+use std::cell::LazyCell;
+use std::path::{Path, PathBuf};
+
+use super::aliases::{self, Aliases, Target, World};
 use super::recipients::{Resolved, Wanted};
 use crate::config::names::is_loopback;
-use crate::config::{Names, Params, UnknownLocal};
+use crate::config::{Config, Names, Params, UnknownLocal};
 use crate::exit::{Exit, Failure};
 use crate::mail::{Address, printable};
+use crate::sys;
+
+/// Notices of one message; more are one cause.
+const NOTICES: usize = 5;
 
 /// Resolves addresses, one after the other.
-#[derive(Clone, Copy, Debug)]
 pub struct Resolver<'a> {
     params: &'a Params,
     names: &'a Names,
+    aliases: LazyCell<Loaded, Box<dyn FnOnce() -> Loaded + 'a>>,
+    notices: Vec<String>,
+}
+
+/// The alias file, and what is wrong with it.
+struct Loaded {
+    aliases: Aliases,
+    notice: Option<String>,
+}
+
+/// The alias file of this installation.
+pub fn alias_file(config: &Config) -> &Path {
+    config.params.alias_file.as_deref().unwrap_or(&config.paths.aliases)
 }
 
 impl<'a> Resolver<'a> {
     /// A resolver for one message.
-    pub fn new(params: &'a Params, names: &'a Names) -> Self {
-        Resolver { params, names }
+    pub fn new(config: &'a Config, names: &'a Names) -> Self {
+        let file = alias_file(config).to_owned();
+        Resolver { params: &config.params, names, aliases: LazyCell::new(Box::new(move || load(&file))), notices: Vec::new() }
+    }
+
+    /// What went wrong on the way, for the history. Emptied by this.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
     }
 
     /// Where `wanted` is sent.
     ///
     /// Errors: EX_NOUSER where unknown bare names are refused; EX_CONFIG for an `admin_address` that is none.
     pub fn resolve(&mut self, wanted: &Wanted) -> Result<Resolved, Failure> {
-        match wanted {
-            Wanted::Full(address) if !self.names.is_local(address.domain()) => return Ok(Resolved::Address(address.clone())),
-            _ => {}
+        let name = match wanted {
+            Wanted::Bare(name) => name,
+            Wanted::Full(address) if self.names.is_local(address.domain()) => address.local(),
+            Wanted::Full(address) => return Ok(Resolved::Address(address.clone())),
+        };
+        let admin = self.admin()?;
+        if let Some(addresses) = self.expand(name, admin.as_ref()) {
+            return Ok(Resolved::Expanded(addresses));
         }
-        if let Some(admin) = self.admin()? {
-            return Ok(Resolved::Expanded(vec![admin]));
-        }
-        match wanted {
-            Wanted::Bare(name) if self.params.unknown_local == UnknownLocal::Reject => {
-                let text = format!("{}: no such local name: no alias and no admin_address takes it", printable::text(name));
+        match (admin, wanted) {
+            (Some(admin), _) => Ok(Resolved::Expanded(vec![admin])),
+            (None, Wanted::Bare(name)) if self.params.unknown_local == UnknownLocal::Reject => {
+                let text = format!("no such local name `{}`: no alias and no admin_address takes it", printable::text(name));
                 Err(Failure::new(Exit::NoUser, text))
             }
-            Wanted::Bare(name) => self.qualified(name),
+            (None, Wanted::Bare(name)) => self.qualified(name),
             // No other host can take mail for localhost.
-            Wanted::Full(address) if is_loopback(address.domain()) => self.qualified(address.local()),
-            Wanted::Full(address) => Ok(Resolved::Address(address.clone())),
+            (None, Wanted::Full(address)) if is_loopback(address.domain()) => self.qualified(address.local()),
+            (None, Wanted::Full(address)) => Ok(Resolved::Address(address.clone())),
         }
+    }
+
+    fn expand(&mut self, name: &str, admin: Option<&Address>) -> Option<Vec<Address>> {
+        let loaded = &*self.aliases;
+        let expansion = aliases::expand(&loaded.aliases, name, self.names, admin, &mut Host);
+        let told = loaded.notice.iter().cloned().chain(expansion.iter().flat_map(|expansion| expansion.notices.clone()));
+        for notice in told {
+            if self.notices.len() < NOTICES && !self.notices.contains(&notice) {
+                self.notices.push(notice);
+            }
+        }
+        expansion.map(|expansion| expansion.addresses)
     }
 
     fn qualified(&self, name: &str) -> Result<Resolved, Failure> {
@@ -56,14 +98,46 @@ impl<'a> Resolver<'a> {
     }
 }
 
+/// A broken alias file does not keep mail away: what can be read of it counts, the rest is told.
+fn load(file: &PathBuf) -> Loaded {
+    let shown = file.display();
+    match Aliases::read(file) {
+        Ok(None) => Loaded { aliases: Aliases::default(), notice: None },
+        Ok(Some(aliases)) => {
+            let more = aliases.problems.len().saturating_sub(1);
+            let notice = aliases.problems.first().map(|first| {
+                let text = printable::text(&first.text);
+                format!("{shown}:{}: {}; {more} more; run newaliases", first.line, text.chars().take(100).collect::<String>())
+            });
+            Loaded { aliases, notice }
+        }
+        Err(e) => Loaded { aliases: Aliases::default(), notice: Some(format!("{shown} cannot be read: {e}")) },
+    }
+}
+
+/// The world as it is.
+struct Host;
+
+impl World for Host {
+    fn include(&mut self, path: &str) -> Result<Vec<Target>, String> {
+        aliases::read_include(path)
+    }
+
+    fn is_user(&mut self, name: &str) -> bool {
+        sys::passwd::has_user(name)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Paths;
 
     fn resolved(text: &str, params: &Params) -> Result<String, Exit> {
         let names = Names::of(Some("m.example"), None, "web1", &[]).unwrap();
+        let config = Config { params: params.clone(), paths: Paths::system(Path::new("/nonexistent")) };
         let wanted = Address::parse(text).map_or_else(|_| Wanted::Bare(text.to_owned()), Wanted::Full);
-        match Resolver::new(params, &names).resolve(&wanted) {
+        match Resolver::new(&config, &names).resolve(&wanted) {
             Ok(Resolved::Address(address)) => Ok(address.to_string()),
             Ok(Resolved::Expanded(addresses)) => {
                 Ok(format!("->{}", addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")))
@@ -98,5 +172,22 @@ mod tests {
         assert_eq!(resolved("root", &params), Err(Exit::Config));
         let params = Params { unknown_local: UnknownLocal::Reject, ..Params::default() };
         assert_eq!(resolved("root", &params), Err(Exit::NoUser));
+    }
+
+    #[test]
+    fn section_9_aliases_come_before_the_administrator_and_a_broken_file_is_told() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "root: r@x.example\nbroken\n").unwrap();
+        let params = Params {
+            alias_file: Some(file.path().to_owned()),
+            admin_address: Some("admin@x.example".into()),
+            unknown_local: UnknownLocal::Reject,
+            ..Params::default()
+        };
+        assert_eq!(resolved("root@localhost", &params).as_deref(), Ok("->r@x.example"));
+        assert_eq!(resolved("other", &params).as_deref(), Ok("->admin@x.example"));
+        assert!(load(&file.path().to_owned()).notice.is_some_and(|notice| notice.contains(":2: no colon")));
+        let unreadable = load(&PathBuf::from("/"));
+        assert!(unreadable.notice.is_some_and(|notice| notice.starts_with("/ cannot be read")));
     }
 }

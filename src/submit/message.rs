@@ -180,9 +180,11 @@ impl<'a> Intake<'a> {
             Asked::Words { operands, from_header, notify } => (*operands, *from_header, *notify),
         };
         let wanted = recipients::wanted(operands, from_header.then_some(head), params.t_arguments)?;
-        let mut resolver = Resolver::new(params, self.site.names);
+        let mut resolver = Resolver::new(self.site.config, self.site.names);
         let limit = params.recipient_limit.clamp(1, limits::RECIPIENTS);
-        recipients::recipients(&wanted, notify, limit, |wanted| resolver.resolve(wanted))
+        let recipients = recipients::recipients(&wanted, notify, limit, |wanted| resolver.resolve(wanted))?;
+        self.order.notices.extend(resolver.take_notices());
+        Ok(recipients)
     }
 
     /// S2, S3, S5.

@@ -9,6 +9,7 @@
 //! and build: the configuration, /etc/mailname, the alias file, /etc/localtime, the spool. Exit 0 means kept; everything else is
 //! one line on standard error and a code of sysexits.h (SENDMAIL.md section 6).
 
+pub mod aliases;
 pub mod body;
 pub mod caller;
 pub mod cli;
@@ -21,6 +22,7 @@ pub mod query;
 pub mod recipients;
 pub mod report;
 pub mod sender;
+pub mod verify;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -36,6 +38,7 @@ use message::{Asked, Intake, Order, Site};
 use crate::config::{self, Config, Names};
 use crate::exit::{Exit, Failure};
 use crate::log::syslog::{self, Facility, Severity};
+use crate::mail::ReversePath;
 use crate::sys;
 
 /// Octets of one read from standard input.
@@ -94,8 +97,8 @@ fn perform(call: &Call, caller: &Caller) -> Result<Exit, Failure> {
         Mode::Count => answer(&format!("{}\n", query::count(&load(call)?.paths)?)),
         Mode::Flush(what) => query::flush(&load(call)?.paths, what).map(|()| Exit::Ok),
         Mode::Smtp => unsupported("-bs"),
-        Mode::Verify => unsupported("-bv"),
-        Mode::Aliases => unsupported("-bi"),
+        Mode::Verify => verify(call, caller),
+        Mode::Aliases => check_aliases(call),
     }
 }
 
@@ -139,6 +142,29 @@ fn load(call: &Call) -> Result<Config, Failure> {
     let mut paths = config::Paths::of_this_process();
     path.clone_into(&mut paths.config_file);
     Ok(Config { params: config::parse(&bytes, path)?, paths })
+}
+
+/// `-bv`. Whether the caller may send is part of the answer.
+fn verify(call: &Call, caller: &Caller) -> Result<Exit, Failure> {
+    let config = load(call)?;
+    let names = Names::load(&config)?;
+    if call.operands.is_empty() {
+        return Err(Failure::new(Exit::Usage, "-bv takes the addresses to verify as operands"));
+    }
+    let own = sender::own_address(caller, &names)?;
+    let sender = match &call.sender {
+        Some(value) => sender::parse(value, &names)?,
+        None => ReversePath::Address(own.clone()),
+    };
+    sender::check_policy(&sender, &own, caller, &config.params)?;
+    verify::verify(&call.operands, &config, &names, &mut std::io::stdout())
+}
+
+/// `-bi`, `newaliases`.
+fn check_aliases(call: &Call) -> Result<Exit, Failure> {
+    let config = load(call)?;
+    let file = call.alias_file.as_deref().map_or_else(|| local::alias_file(&config), Path::new);
+    verify::check_aliases(file, &mut std::io::stdout(), &mut std::io::stderr())
 }
 
 /// `-bm`: the message on standard input.

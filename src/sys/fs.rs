@@ -66,6 +66,12 @@ pub fn open_hostile(directory: &impl AsFd, name: impl AsRef<OsStr>) -> nix::Resu
     fcntl::openat(directory, name.as_ref(), flags, Mode::empty()).map(File::from)
 }
 
+/// The same for a path.
+pub fn open_hostile_path(path: &Path) -> nix::Result<File> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    fcntl::open(path, flags, Mode::empty()).map(File::from)
+}
+
 /// Gives the unnamed `file` the name `name` in `directory`; EEXIST if it is taken. AT_EMPTY_PATH first (kernel 6.10 and later
 /// allow it to the opener), else through /proc.
 pub fn link_unnamed(file: &File, directory: &impl AsFd, name: &str) -> nix::Result<()> {

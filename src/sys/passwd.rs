@@ -29,6 +29,11 @@ pub fn entry(uid: u32) -> Option<Entry> {
     })
 }
 
+/// True if a user has this name.
+pub fn has_user(name: &str) -> bool {
+    User::from_name(name).ok().flatten().is_some()
+}
+
 /// The first entry of `uid` in the text of a passwd file (passwd(5)). Lines of another form, such as those of NIS, are skipped.
 fn find(file: &[u8], uid: u32) -> Option<Entry> {
     file.split(|&b| b == b'\n').find_map(|line| {

@@ -53,12 +53,14 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// With `config` as mailchute.toml; the mailname is always m.example.
+    /// With `config` in mailchute.toml; the mailname is m.example, the alias file is `aliases` in the sandbox and not there.
     pub fn new(config: &str) -> Sandbox {
         let sandbox = Sandbox { directory: TempDir::new().unwrap() };
         let config_directory = sandbox.path("config/mailchute");
         std::fs::create_dir_all(&config_directory).unwrap();
-        std::fs::write(config_directory.join("mailchute.toml"), format!("mailname = \"m.example\"\n{config}")).unwrap();
+        let aliases = sandbox.path("aliases");
+        let text = format!("mailname = \"m.example\"\n{config}\nalias_file = {aliases:?}\n");
+        std::fs::write(config_directory.join("mailchute.toml"), text).unwrap();
         layout::make_rootless(&sandbox.spool()).unwrap();
         sandbox
     }

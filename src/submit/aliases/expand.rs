@@ -1,0 +1,119 @@
+//! From a local name to addresses (SENDMAIL.md section 9): alias, catch-all, administrator, `name@mailname`, in this order.
+
+use std::collections::BTreeSet;
+
+use super::{Aliases, Target};
+use crate::config::Names;
+use crate::mail::{Address, limits, printable};
+
+/// Names behind names behind names.
+const DEPTH: usize = 16;
+
+/// What the world outside the alias file is asked for.
+pub trait World {
+    /// The targets in an included file.
+    fn include(&mut self, path: &str) -> Result<Vec<Target>, String>;
+    /// True if a user has this name.
+    fn is_user(&mut self, name: &str) -> bool;
+}
+
+/// What became of a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expansion {
+    /// Where its mail goes; nowhere if it is discarded.
+    pub addresses: Vec<Address>,
+    /// What went wrong on the way, for the log.
+    pub notices: Vec<String>,
+}
+
+/// Expands `name`; `None` if neither an alias nor the catch-all takes it. `admin` gets what cannot be expanded.
+pub fn expand(aliases: &Aliases, name: &str, names: &Names, admin: Option<&Address>, world: &mut dyn World) -> Option<Expansion> {
+    let (key, targets) = find(aliases, name, world)?;
+    let key = key.to_owned();
+    let mut walk = Walk { names, admin, origin: name, out: Expansion::default(), work: Vec::new() };
+    walk.push(targets, &[], &key);
+    let mut expanded = BTreeSet::from([key]);
+    // A list, not a recursion: what stands in a file must not be able to exhaust the stack (THREATS PF26-4).
+    while let Some((target, path)) = walk.work.pop() {
+        if walk.out.addresses.len() > limits::RECIPIENTS {
+            break;
+        }
+        match target {
+            Target::Address(address) if !names.is_local(address.domain()) => walk.out.addresses.push(address),
+            Target::Address(address) => walk.local(address.local(), &path, aliases, &mut expanded, world),
+            Target::Local(name) => walk.local(&name, &path, aliases, &mut expanded, world),
+            Target::Final(name) => walk.deliver(&name),
+            Target::Discard => {}
+            Target::Include(_) if path.len() >= DEPTH => walk.fall_back("aliases are nested too deep"),
+            Target::Include(file) => match world.include(&file) {
+                Ok(targets) => walk.push(&targets, &path, &file),
+                Err(why) => walk.fall_back(&why),
+            },
+            Target::Refused(what) => walk.fall_back(&format!("`{what}` is not served")),
+        }
+    }
+    Some(walk.out)
+}
+
+fn find<'a>(aliases: &'a Aliases, name: &str, world: &mut dyn World) -> Option<(&'a str, &'a [Target])> {
+    aliases.lookup(name).or_else(|| aliases.catch_all(|name| world.is_user(name)))
+}
+
+struct Walk<'a> {
+    names: &'a Names,
+    admin: Option<&'a Address>,
+    /// The name that was asked for.
+    origin: &'a str,
+    out: Expansion,
+    /// Targets to do, the last one first, each with the keys that led to it.
+    work: Vec<(Target, Vec<String>)>,
+}
+
+impl Walk<'_> {
+    fn push(&mut self, targets: &[Target], path: &[String], key: &str) {
+        let path: Vec<String> = path.iter().cloned().chain([key.to_owned()]).collect();
+        self.work.extend(targets.iter().rev().map(|target| (target.clone(), path.clone())));
+    }
+
+    fn local(&mut self, name: &str, path: &[String], aliases: &Aliases, expanded: &mut BTreeSet<String>, world: &mut dyn World) {
+        match find(aliases, name, world) {
+            // `alice: alice, bob`: the name itself, and no loop; a catch-all takes a name once.
+            Some((key, _)) if path.last().is_some_and(|last| last == key) => self.deliver(name),
+            Some(("*" | "default", _)) if path.iter().any(|key| key == "*" || key == "default") => self.deliver(name),
+            Some((key, _)) if path.iter().any(|seen| seen == key) => self.fall_back(&format!("alias {key} leads back to itself")),
+            Some(_) if path.len() >= DEPTH => self.fall_back("aliases are nested too deep"),
+            // Each name once; a second way to it leads to the same people.
+            Some((key, targets)) if expanded.insert(key.to_owned()) => self.push(targets, path, key),
+            Some(_) => {}
+            None => match self.admin {
+                Some(admin) => self.out.addresses.push(admin.clone()),
+                None => self.deliver(name),
+            },
+        }
+    }
+
+    /// `name@mailname`, for the next hop to know.
+    fn deliver(&mut self, name: &str) {
+        match Address::new(name, &self.names.mailname) {
+            Ok(address) => self.out.addresses.push(address),
+            Err(why) => self.notice(&format!("`{name}`: {why}")),
+        }
+    }
+
+    /// No mail is lost to a broken alias: it goes to the administrator, else to the name that was asked for.
+    fn fall_back(&mut self, why: &str) {
+        self.notice(why);
+        match self.admin {
+            Some(admin) => self.out.addresses.push(admin.clone()),
+            None => self.deliver(self.origin),
+        }
+    }
+
+    fn notice(&mut self, why: &str) {
+        let mut text = printable::text(&format!("alias {}: {why}", self.origin));
+        text.truncate(text.floor_char_boundary(200));
+        if !self.out.notices.contains(&text) {
+            self.out.notices.push(text);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `-bv` and `newaliases`: what would become of addresses, and whether the alias file is right. Nothing is sent.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::aliases::{self, Aliases};
+use super::local::Resolver;
+use super::query;
+use super::recipients::{Resolved, Wanted};
+use crate::config::{Config, Names};
+use crate::exit::{Exit, Failure};
+use crate::mail::address::AddressError;
+use crate::mail::address_list::{AddressList, Spec};
+use crate::mail::{Address, printable};
+
+/// `-bv`: one line for each address on `out`. Exit code 67 if one of them cannot be sent to.
+///
+/// Errors: EX_CONFIG; EX_IOERR where `out` is gone.
+pub fn verify(operands: &[OsString], config: &Config, names: &Names, out: &mut impl Write) -> Result<Exit, Failure> {
+    let mut verdict = Exit::Ok;
+    let mut resolver = Resolver::new(config, names);
+    for operand in operands {
+        let text = operand.as_bytes();
+        let list = AddressList::parse(text);
+        if list.mailboxes.is_empty() && !list.has_group {
+            verdict = Exit::NoUser;
+            tell(out, &printable::bytes(text), &AddressError::Empty.to_string())?;
+        }
+        for mailbox in &list.mailboxes {
+            let shown = printable::bytes(text.get(mailbox.span.clone()).unwrap_or_default());
+            let answers = match &mailbox.spec {
+                Ok(Spec::Full(address)) => answers(&Wanted::Full(address.clone()), &mut resolver, config)?,
+                Ok(Spec::Bare { local, .. }) => answers(&Wanted::Bare(local.clone()), &mut resolver, config)?,
+                Ok(Spec::Null) => Err(AddressError::Empty.to_string()),
+                Err(why) => Err(why.to_string()),
+            };
+            match answers {
+                Ok(answers) => answers.iter().try_for_each(|(address, answer)| tell(out, address.as_ref().unwrap_or(&shown), answer))?,
+                Err(why) => {
+                    verdict = Exit::NoUser;
+                    tell(out, &shown, &why)?;
+                }
+            }
+        }
+    }
+    Ok(verdict)
+}
+
+/// Where one address goes: each address that it becomes, `None` for itself, and what is to be said of it. Or why it goes nowhere.
+type Answers = Result<Vec<(Option<String>, String)>, String>;
+
+fn answers(wanted: &Wanted, resolver: &mut Resolver, config: &Config) -> Result<Answers, Failure> {
+    let deliverable = |address: &Address| {
+        let relay = query::relay(&config.paths, address);
+        (Some(address.to_string()), format!("deliverable: relay {relay}"))
+    };
+    match resolver.resolve(wanted) {
+        Ok(Resolved::Address(address)) => Ok(Ok(vec![deliverable(&address)])),
+        Ok(Resolved::Expanded(addresses)) if addresses.is_empty() => Ok(Ok(vec![(None, "deliverable: discarded by an alias".to_owned())])),
+        Ok(Resolved::Expanded(addresses)) => Ok(Ok(addresses.iter().map(deliverable).collect())),
+        Err(failure) if failure.exit == Exit::Config => Err(failure),
+        Err(failure) => Ok(Err(failure.text)),
+    }
+}
+
+fn tell(out: &mut impl Write, address: &str, answer: &str) -> Result<(), Failure> {
+    writeln!(out, "{address}... {answer}").map_err(|e| Failure::new(Exit::IoErr, format!("cannot write to standard output: {e}")))
+}
+
+/// `newaliases`: the numbers of the alias file on `out`, as Sendmail prints them, or what is wrong with it on `err`, and 65.
+/// No file is no mistake.
+///
+/// Errors: EX_DATAERR where the file cannot be read.
+pub fn check_aliases(file: &Path, out: &mut impl Write, err: &mut impl Write) -> Result<Exit, Failure> {
+    let shown = file.display();
+    let aliases = match Aliases::read(file) {
+        Ok(Some(aliases)) => aliases,
+        Ok(None) => return Ok(Exit::Ok),
+        Err(e) => return Err(Failure::new(Exit::DataErr, format!("{shown} cannot be read: {e}"))),
+    };
+    let mut problems: Vec<String> = aliases.problems.iter().map(|problem| format!("{shown}:{}: {}", problem.line, problem.text)).collect();
+    let broken = aliases.includes().filter_map(|(name, path)| Some((name, aliases::read_include(path).err()?)));
+    problems.extend(broken.map(|(name, why)| format!("{shown}: {name}: {}", printable::text(&why))));
+    let written = if problems.is_empty() {
+        writeln!(out, "{shown}: {} aliases, longest {} bytes, {} bytes total", aliases.count(), aliases.longest, aliases.total)
+    } else {
+        problems.iter().try_for_each(|problem| writeln!(err, "{problem}"))
+    };
+    // A reader that is gone does not change what the file is.
+    drop(written);
+    Ok(if problems.is_empty() { Exit::Ok } else { Exit::DataErr })
+}
