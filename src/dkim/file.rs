@@ -112,7 +112,7 @@ pub fn read(keys: &Path, domain: &SigningDomain, selector: &Selector, signer: u3
     })?;
     check_directory(&directory, signer).map_err(at(below))?;
 
-    let file = sys::fs::open_hostile(&directory, &file_name(selector)).map_err(|e| refusal(e, signer)).map_err(at(path.clone()))?;
+    let file = sys::fs::open_hostile(&directory, file_name(selector)).map_err(|e| refusal(e, signer)).map_err(at(path.clone()))?;
     read_open(file, signer).map_err(at(path))
 }
 

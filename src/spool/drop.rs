@@ -213,7 +213,7 @@ impl Draft {
         result.map_err(|e| {
             // A failed fsync says nothing about what is on the disk, and a second one would lie. Best effort: if the unlink fails
             // too, the message may be delivered although it was refused, which is the lesser harm.
-            let _ = sys::fs::unlink(&self.new, &self.envelope.id.to_string());
+            let _ = sys::fs::unlink(&self.new, self.envelope.id.to_string());
             io_error(&format!("cannot make the message durable in {}", self.path.display()), &e.to_string())
         })
     }

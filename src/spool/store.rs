@@ -169,7 +169,7 @@ impl Store {
             && twin.uid == claimed.uid
             && twin.digest == claimed.digest
         {
-            sys::fs::unlink(&self.new, &id.to_string())?;
+            sys::fs::unlink(&self.new, id.to_string())?;
             return Ok(Claim::Gone);
         }
         self.bury(&self.new, id.to_string().as_ref(), "its queue id belongs to another message")?;
@@ -179,7 +179,7 @@ impl Store {
     /// All checks on one open file: what it is, whose it is, what it says, and that its octets agree.
     fn check(&self, directory: &impl AsFd, id: QueueId) -> Result<Claimed, FileError> {
         let bad = |why: String| FileError::Envelope(why);
-        let file = sys::fs::open_hostile(directory, &id.to_string()).map_err(|e| FileError::Io(e.into()))?;
+        let file = sys::fs::open_hostile(directory, id.to_string()).map_err(|e| FileError::Io(e.into()))?;
         let stat = sys::fs::stat(&file).map_err(|e| FileError::Io(e.into()))?;
         self.check_birth(&stat).map_err(bad)?;
         let line = file::read_line(&file)?;
@@ -220,7 +220,7 @@ impl Store {
 
     /// Opens a claimed message for reading, wherever it is. The reader compares with the pinned digest.
     pub fn open_message(&self, place: &str, id: QueueId) -> nix::Result<File> {
-        sys::fs::open_hostile(self.directory(place), &id.to_string())
+        sys::fs::open_hostile(self.directory(place), id.to_string())
     }
 
     /// Moves a message to another directory and makes the move durable before returning.
@@ -233,7 +233,7 @@ impl Store {
 
     /// Removes a finished message. Its outcome is committed; if the removal is lost in a power cut, history recognises the file.
     pub fn remove(&self, id: QueueId, place: &str) -> std::io::Result<()> {
-        match sys::fs::unlink(self.directory(place), &id.to_string()) {
+        match sys::fs::unlink(self.directory(place), id.to_string()) {
             Err(Errno::ENOENT) => Ok(()),
             result => Ok(result?),
         }
