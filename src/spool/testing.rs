@@ -1,5 +1,7 @@
 //! What the unit tests of the spool and of the relay share: a one-user spool below a temporary directory, and messages in it.
 
+#![cfg(test)]
+
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;

@@ -5,7 +5,7 @@
 //! name, so a message without one never waits for it.
 
 use std::cell::LazyCell;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::aliases::{self, Aliases, Target, World};
 use super::recipients::{Resolved, Wanted};
@@ -99,7 +99,7 @@ impl<'a> Resolver<'a> {
 }
 
 /// A broken alias file does not keep mail away: what can be read of it counts, the rest is told.
-fn load(file: &PathBuf) -> Loaded {
+fn load(file: &Path) -> Loaded {
     let shown = file.display();
     match Aliases::read(file) {
         Ok(None) => Loaded { aliases: Aliases::default(), notice: None },
@@ -186,8 +186,8 @@ mod tests {
         };
         assert_eq!(resolved("root@localhost", &params).as_deref(), Ok("->r@x.example"));
         assert_eq!(resolved("other", &params).as_deref(), Ok("->admin@x.example"));
-        assert!(load(&file.path().to_owned()).notice.is_some_and(|notice| notice.contains(":2: no colon")));
-        let unreadable = load(&PathBuf::from("/"));
+        assert!(load(file.path()).notice.is_some_and(|notice| notice.contains(":2: no colon")));
+        let unreadable = load(Path::new("/"));
         assert!(unreadable.notice.is_some_and(|notice| notice.starts_with("/ cannot be read")));
     }
 }

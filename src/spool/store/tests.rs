@@ -85,7 +85,7 @@ fn t_spool_1_a_file_under_a_name_of_any_octets_is_moved_away_with_its_reason() {
     let name = OsString::from_vec(b"\xff\xfe\x1b[2J".to_vec());
     std::fs::write(scratch.path().join(layout::NEW).join(&name), "x").unwrap();
     let names: Vec<OsString> = scratch.store().waiting().unwrap().collect::<Result<_, _>>().unwrap();
-    assert_eq!(names, [name.clone()]);
+    assert_eq!(names, std::slice::from_ref(&name));
     assert!(matches!(scratch.store().claim(&name).unwrap(), Claim::Corrupt(_)));
     assert!(scratch.names(layout::NEW).is_empty());
     let reason = reason(&scratch);
