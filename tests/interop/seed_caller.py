@@ -6,15 +6,16 @@ import subprocess
 import sys
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
+from email.utils import formataddr
 
 message = MIMEMultipart("alternative")
 message["Subject"] = "Passwort zurücksetzen — reset"
-message["From"] = "Rådgivning <rps@sender.example>"
+message["From"] = formataddr(("Rådgivning", "rps@sender.example"))
 message["To"] = "Bob <bob@receiver.example>"
 message.attach(MIMEText("Hello Bob,\n\n.a line that begins with a dot\nFrom here on: grüße\n", "plain", "utf-8"))
 message.attach(MIMEText("<p>Hello <b>Bob</b></p>\n" + "<!-- a long line " + "x" * 900 + " -->\n", "html", "utf-8"))
 
 caller = subprocess.Popen(["/usr/sbin/sendmail", "-t"], stdin=subprocess.PIPE)
 caller.communicate(message.as_bytes())
-sys.stdout.write(message.as_string())
+sys.stdout.buffer.write(message.as_bytes())
 sys.exit(caller.returncode)

@@ -105,11 +105,13 @@ impl Dice {
         Dice { pipe }
     }
 
-    /// The next numbers; what is left of the last ones is thrown away.
-    fn load(&mut self, numbers: &[u64]) {
+    /// The next numbers: one `first`, then nothing but `rest`. What is left of the last ones is thrown away.
+    fn load(&mut self, first: u64, rest: u64) {
         let mut old = [0; 4096];
         while self.pipe.read(&mut old).is_ok_and(|read| read > 0) {}
-        numbers.iter().for_each(|number| self.pipe.write_all(&number.to_ne_bytes()).unwrap());
+        for number in std::iter::once(first).chain(std::iter::repeat_n(rest, 255)) {
+            self.pipe.write_all(&number.to_ne_bytes()).unwrap();
+        }
     }
 }
 
@@ -126,11 +128,11 @@ fn two_injectors_that_roll_the_same_id_keep_both_messages() {
     // Both must fall into one second, which half of an id is; and a Message-ID leaves the dice to the id.
     let message = [b"Message-ID: <1@sender.example>\n".as_slice(), MESSAGE].concat();
     for _ in 0..20 {
-        dice.load(&[SAME; 8]);
+        dice.load(SAME, SAME);
         installation.sendmail_as(CALLER_ID, &["first@receiver.example"], &message).succeeded();
         let first = only_id(&installation);
         let octets = std::fs::read(installation.paths.spool.join("new").join(&first)).unwrap();
-        dice.load(&[SAME, OTHER, OTHER, OTHER]);
+        dice.load(SAME, OTHER);
         installation.sendmail_as(OTHER_ID, &["second@receiver.example"], &message).succeeded();
         let ids = installation.spooled("new");
         assert_eq!(ids.len(), 2);

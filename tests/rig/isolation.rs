@@ -13,7 +13,7 @@ fn an_isolated_test_has_loopback_alone_and_its_own_process_ids() {
     let links = run(Command::new("ip").args(["-o", "link"]), b"").succeeded().stdout;
     assert_eq!(links.lines().count(), 1, "{links}");
     assert!(links.contains("LOOPBACK,UP"), "{links}");
-    assert_eq!(std::process::id(), 1);
+    assert!(std::process::id() < 20, "process {}", std::process::id());
 }
 
 #[test]

@@ -28,9 +28,11 @@ pub fn enter(test: &str) -> Result<bool, Missing> {
     tool("setpriv")?;
     let unshare = tool("unshare")?;
     let entered = tempfile::NamedTempFile::new().unwrap();
+    // The shell is process 1 of the new world, and ends it: a process 1 cannot be ended by a signal of its own, such as abort().
     let inner = command::run(
         Command::new(unshare)
             .args(["--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc", "--"])
+            .args(["sh", "-c", "\"$@\"; exit $?", "sh"])
             .arg(std::env::current_exe().unwrap())
             .args(["--exact", test, "--nocapture", "--test-threads=1"])
             .env(INSIDE, test)
