@@ -38,6 +38,11 @@ options:
 END
 }
 
+# What this text calls, beside what a shell has. A missing one must end it here: an empty checksum would match any other.
+for tool in cat cut dirname grep id mkdir mv sed sha256sum stat readlink; do
+    command -v "$tool" >/dev/null 2>&1 || fail 69 "$tool is missing"
+done
+
 # --- what was asked -----------------------------------------------------------------------------------------------------------
 
 verb=install prefix='' destdir='' binaries='' replace=no asked="$*"
@@ -133,7 +138,7 @@ mark() {
     if [ -L "$(at "$1")" ]; then
         printf '%s -> %s\n' "$1" "$(readlink "$(at "$1")")"
     else
-        printf '%s %s\n' "$1" "$(cksum <"$(at "$1")")"
+        printf '%s %s\n' "$1" "$(sha256sum <"$(at "$1")")"
     fi
 }
 exists() { [ -e "$(at "$1")" ] || [ -L "$(at "$1")" ]; }
@@ -143,7 +148,7 @@ is_ours() { [ -f "$(at "$record")" ] && mark "$1" | grep -qxFf - "$(at "$record"
 future_mark() {
     case $2 in
         l) printf '%s -> %s\n' "$1" "$3" ;;
-        *) printf '%s %s\n' "$1" "$(content "$3" | cksum)" ;;
+        *) printf '%s %s\n' "$1" "$(content "$3" | sha256sum)" ;;
     esac
 }
 
@@ -215,12 +220,20 @@ make_accounts() {
     if command -v systemd-sysusers >/dev/null 2>&1; then
         systemd-sysusers "$here/packaging/sysusers.d/mailchute.conf" >/dev/null 2>&1 || true
     fi
-    # The groups and the user of sysusers.d, where systemd does not do it.
-    has_group mailchute || groupadd --system mailchute 2>/dev/null || addgroup -S mailchute
-    has_group mailchute-admin || groupadd --system mailchute-admin 2>/dev/null || addgroup -S mailchute-admin
+    make_group mailchute
+    make_group mailchute-admin
+    make_user
+}
+# What sysusers.d says, where systemd does not do it: with the tools of shadow, else of busybox.
+make_group() {
+    has_group "$1" || groupadd --system "$1" 2>/dev/null || addgroup -S "$1" 2>/dev/null ||
+        fail 69 "cannot make the group $1: neither groupadd nor addgroup does it here"
+}
+make_user() {
     id mailchute >/dev/null 2>&1 ||
         useradd --system --gid mailchute --home-dir /var/spool/mailchute --no-create-home --shell /usr/sbin/nologin --comment 'Mail delivery' mailchute 2>/dev/null ||
-        adduser -S -D -H -h /var/spool/mailchute -s /sbin/nologin -G mailchute -g 'Mail delivery' mailchute
+        adduser -S -D -H -h /var/spool/mailchute -s /sbin/nologin -G mailchute -g 'Mail delivery' mailchute 2>/dev/null ||
+        fail 69 "cannot make the user mailchute: neither useradd nor adduser does it here"
 }
 has_group() { grep -q "^$1:" /etc/group || getent group "$1" >/dev/null 2>&1; }
 

@@ -7,7 +7,7 @@ use crate::support::parts;
 const POOR: &str = r#"
     mkdir "$STAGE/bin"
     with() { for tool; do ln -s "$(command -v "$tool")" "$STAGE/bin/$tool"; done; }
-    with sh dirname cut sort head cat
+    with sh dirname cut sort head cat grep mkdir mv sed sha256sum stat readlink
     printf '#!/bin/sh\necho 1000\n' >"$STAGE/bin/id"; chmod +x "$STAGE/bin/id"
     poor() { env -i HOME=/nonexistent PATH="$STAGE/bin" sh "$TREE/install.sh" "$@"; }
 "#;
@@ -15,6 +15,18 @@ const POOR: &str = r#"
 fn poor(name: &str, scenario: &str) {
     let stage = in_a_directory(name, "", &format!("{POOR}{scenario}"));
     std::fs::remove_dir_all(stage).unwrap();
+}
+
+#[test]
+fn a_missing_checksum_tool_ends_it_before_anything_is_compared() {
+    poor(
+        "a_missing_checksum_tool_ends_it_before_anything_is_compared",
+        r#"
+        rm "$STAGE/bin/sha256sum"
+        expect 69 poor --binaries "$PROGRAMS" --destdir "$STAGE/root"
+        says "sha256sum is missing"
+        "#,
+    );
 }
 
 #[test]
@@ -65,7 +77,7 @@ fn the_injector_is_built_alone_and_all_programs_for_the_prefix() {
     poor(
         "the_injector_is_built_alone_and_all_programs_for_the_prefix",
         r#"
-        with mkdir cp sed touch
+        with cp touch
         mkdir "$STAGE/tree"; cp -r "$TREE/install.sh" "$TREE/packaging" "$STAGE/tree/"; TREE=$STAGE/tree
         printf '#!/bin/sh\n' >"$STAGE/bin/cc"
         cat >"$STAGE/bin/cargo" <<'END'
