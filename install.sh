@@ -344,7 +344,7 @@ say_next() {
             return 0
         fi
     fi
-    say "Next: set next_hop in $config, then: systemctl enable --now mailchuted"
+    say "Next: set next_hop in $config, then: systemctl enable --now mailchuted; mailchute check"
 }
 
 # --- uninstalling -------------------------------------------------------------------------------------------------------------
