@@ -11,6 +11,7 @@
 
 pub mod aliases;
 pub mod body;
+pub mod bs;
 pub mod caller;
 pub mod cli;
 pub mod door;
@@ -86,7 +87,6 @@ fn run(argv: &[OsString]) -> Exit {
 }
 
 fn perform(call: &Call, caller: &Caller) -> Result<Exit, Failure> {
-    let unsupported = |mode: &str| Err(Failure::new(Exit::Usage, format!("unsupported: {mode}")));
     match &call.mode {
         Mode::Inject => inject(call, caller),
         Mode::Nothing => Ok(Exit::Ok),
@@ -96,7 +96,7 @@ fn perform(call: &Call, caller: &Caller) -> Result<Exit, Failure> {
         Mode::List => query::list(&load(call)?.paths, call.json).map(|()| Exit::Ok),
         Mode::Count => answer(&format!("{}\n", query::count(&load(call)?.paths)?)),
         Mode::Flush(what) => query::flush(&load(call)?.paths, what).map(|()| Exit::Ok),
-        Mode::Smtp => unsupported("-bs"),
+        Mode::Smtp => speak_smtp(call, caller),
         Mode::Verify => verify(call, caller),
         Mode::Aliases => check_aliases(call),
     }
@@ -142,6 +142,14 @@ fn load(call: &Call) -> Result<Config, Failure> {
     let mut paths = config::Paths::of_this_process();
     path.clone_into(&mut paths.config_file);
     Ok(Config { params: config::parse(&bytes, path)?, paths })
+}
+
+/// `-bs`. `-f` has no say there (P7).
+fn speak_smtp(call: &Call, caller: &Caller) -> Result<Exit, Failure> {
+    let config = load(call)?;
+    let names = Names::load(&config)?;
+    let site = Site { config: &config, names: &names, caller };
+    bs::serve(&site, call.full_name.as_deref(), std::io::BufWriter::new(std::io::stdout()))
 }
 
 /// `-bv`. Whether the caller may send is part of the answer.

@@ -1,6 +1,7 @@
 //! The real `sendmail` against SENDMAIL.md, row by row: argv and standard input in, a spool file or a refusal out.
 
 mod aliases;
+mod bs;
 mod command_line;
 mod environment;
 mod input;

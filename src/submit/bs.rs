@@ -1,0 +1,304 @@
+//! `-bs`: SMTP on standard input and output (SENDMAIL.md section 8), for programs that speak it to a pipe. Not a network service:
+//! whoever started this process is the client, and has no more rights than on the command line.
+//!
+//! In: a dialogue. Out: replies in Postfix's words, and one durable file for each message. The same fix-ups and the same policy as
+//! for any other message. Never fails for what a client says; ends with 74 where the input ends within a message.
+
+mod command;
+mod data;
+mod input;
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use command::{Command, Mail, Rcpt, Refusal};
+use data::Data;
+use input::{Input, Next};
+use nix::errno::Errno;
+
+use super::body::{DotRule, Lines};
+use super::local::Resolver;
+use super::message::{Accepted, Asked, Intake, Order, Site};
+use super::recipients::Resolved;
+use super::sender;
+use crate::exit::{Exit, Failure};
+use crate::log::syslog::{self, Facility, Severity};
+use crate::mail::envelope::Recipient;
+use crate::mail::{limits, printable};
+
+/// Refused commands after which the session ends.
+const ERRORS: u32 = 20;
+/// What `220` and HELP show.
+const PRODUCT: &str = "mailchute";
+
+/// A session.
+struct Session<'a, W: Write> {
+    site: &'a Site<'a>,
+    full_name: Option<&'a [u8]>,
+    input: Input,
+    out: W,
+    transaction: Option<Transaction>,
+    errors: u32,
+}
+
+/// From MAIL to the end of data.
+struct Transaction {
+    mail: Mail,
+    recipients: Vec<Recipient>,
+    seen: BTreeSet<(String, String)>,
+    /// RCPT commands that were accepted; an alias may discard some.
+    accepted: usize,
+    notices: Vec<String>,
+}
+
+/// What follows a command.
+#[derive(PartialEq, Eq)]
+enum Flow {
+    Next,
+    End,
+}
+
+/// Serves one session on standard input and `out`. `full_name` is `-F`.
+///
+/// Errors: EX_IOERR where the input ends within a message, or `out` is gone.
+pub fn serve(site: &Site, full_name: Option<&[u8]>, out: impl Write) -> Result<Exit, Failure> {
+    let mut session = Session { site, full_name, input: Input::default(), out, transaction: None, errors: 0 };
+    session.say(220, &format!("{} ESMTP {PRODUCT}", site.names.mailname))?;
+    loop {
+        if session.input.must_wait() {
+            // Replies to pipelined commands go out together (RFC 2920 3.2).
+            session.flush()?;
+        }
+        let flow = match session.input.line()? {
+            Next::Line(line) => session.command(&line)?,
+            Next::Bad(why) => session.refuse(&Refusal::new(500, why))?,
+            Next::End => Flow::End,
+            Next::Idle => {
+                session.say(421, "4.4.2 Error: timeout exceeded")?;
+                Flow::End
+            }
+        };
+        if flow == Flow::End {
+            session.flush()?;
+            return Ok(Exit::Ok);
+        }
+    }
+}
+
+impl<W: Write> Session<'_, W> {
+    fn say(&mut self, code: u16, text: &str) -> Result<(), Failure> {
+        let text: String = printable::text(text).chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
+        write!(self.out, "{code} {text}\r\n").map_err(|e| gone(&e))
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        self.out.flush().map_err(|e| gone(&e))
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) -> Result<Flow, Failure> {
+        self.say(refusal.code, &refusal.text)?;
+        self.errors += 1;
+        if self.errors < ERRORS {
+            return Ok(Flow::Next);
+        }
+        self.say(421, "4.7.0 Error: too many errors")?;
+        Ok(Flow::End)
+    }
+
+    fn command(&mut self, line: &[u8]) -> Result<Flow, Failure> {
+        let result = match command::parse(line, self.site.names) {
+            Err(refusal) => Err(refusal),
+            Ok(Command::Quit) => {
+                self.say(221, "2.0.0 Bye")?;
+                return Ok(Flow::End);
+            }
+            Ok(Command::Data) => match self.may_begin_data() {
+                Ok(()) => return self.data(),
+                Err(refusal) => Err(refusal),
+            },
+            Ok(Command::Ehlo) => {
+                self.transaction = None;
+                return self.extensions().map(|()| Flow::Next);
+            }
+            Ok(Command::Helo) => {
+                self.transaction = None;
+                Ok((250, self.site.names.mailname.clone()))
+            }
+            Ok(Command::Rset) => {
+                self.transaction = None;
+                Ok((250, "2.0.0 Ok".to_owned()))
+            }
+            Ok(Command::Noop) => Ok((250, "2.0.0 Ok".to_owned())),
+            Ok(Command::Vrfy) => Ok((252, "2.0.0 send it and see".to_owned())),
+            Ok(Command::Help) => Ok((214, format!("2.0.0 {PRODUCT}; see sendmail(8)"))),
+            Ok(Command::Mail(mail)) => self.mail(mail),
+            Ok(Command::Rcpt(rcpt)) => self.rcpt(&rcpt),
+        };
+        match result {
+            Ok((code, text)) => self.say(code, &text).map(|()| Flow::Next),
+            Err(refusal) => self.refuse(&refusal),
+        }
+    }
+
+    /// RFC 5321 4.1.1.1
+    fn extensions(&mut self) -> Result<(), Failure> {
+        let size = format!("SIZE {}", self.site.config.params.message_size_limit.0);
+        let words = [self.site.names.mailname.as_str(), "PIPELINING", &size, "8BITMIME", "ENHANCEDSTATUSCODES", "DSN"];
+        for word in words {
+            write!(self.out, "250-{word}\r\n").map_err(|e| gone(&e))?;
+        }
+        self.say(250, "SMTPUTF8")
+    }
+
+    fn mail(&mut self, mail: Mail) -> Result<(u16, String), Refusal> {
+        if self.transaction.is_some() {
+            return Err(Refusal::new(503, "5.5.1 Error: nested MAIL command"));
+        }
+        let params = &self.site.config.params;
+        let limit = params.message_size_limit.0;
+        // RFC 1870 6.1
+        if limit > 0 && mail.size > limit {
+            return Err(Refusal::new(552, "5.3.4 Message size exceeds fixed limit"));
+        }
+        let own = sender::own_address(self.site.caller, self.site.names).map_err(|failure| refusal_of(&failure))?;
+        sender::check_policy(&mail.sender, &own, self.site.caller, params).map_err(|failure| refusal_of(&failure))?;
+        self.transaction = Some(Transaction { mail, recipients: Vec::new(), seen: BTreeSet::new(), accepted: 0, notices: Vec::new() });
+        Ok((250, "2.1.0 Ok".to_owned()))
+    }
+
+    fn rcpt(&mut self, rcpt: &Rcpt) -> Result<(u16, String), Refusal> {
+        let config = self.site.config;
+        let Some(transaction) = &mut self.transaction else {
+            return Err(Refusal::new(503, "5.5.1 Error: need MAIL command"));
+        };
+        let mut resolver = Resolver::new(config, self.site.names);
+        let resolved = resolver.resolve(&rcpt.wanted).map_err(|failure| refusal_of(&failure))?;
+        let (addresses, original) = match resolved {
+            Resolved::Address(address) => (vec![address], None),
+            Resolved::Expanded(addresses) => (addresses, Some(rcpt.wanted.to_string())),
+        };
+        let limit = config.params.recipient_limit.clamp(1, limits::RECIPIENTS);
+        if transaction.recipients.len() + addresses.len() > limit {
+            return Err(Refusal::new(452, "4.5.3 Error: too many recipients"));
+        }
+        for address in addresses {
+            if transaction.seen.insert((address.domain().to_ascii_lowercase(), address.local().to_owned())) {
+                let (notify, orcpt) = (rcpt.notify, rcpt.orcpt.clone());
+                transaction.recipients.push(Recipient { address, original: original.clone(), notify, orcpt });
+            }
+        }
+        let new = resolver.take_notices().into_iter().filter(|notice| !transaction.notices.contains(notice)).collect::<Vec<_>>();
+        transaction.notices.extend(new);
+        transaction.accepted += 1;
+        Ok((250, "2.1.5 Ok".to_owned()))
+    }
+
+    fn may_begin_data(&self) -> Result<(), Refusal> {
+        match &self.transaction {
+            None => Err(Refusal::new(503, "5.5.1 Error: need RCPT command")),
+            Some(transaction) if transaction.accepted == 0 => Err(Refusal::new(554, "5.5.1 Error: no valid recipients")),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// DATA: reads to the end of data whatever happens, so that no line of a message is ever taken for a command.
+    fn data(&mut self) -> Result<Flow, Failure> {
+        let Some(transaction) = self.transaction.take() else { return Ok(Flow::Next) };
+        self.say(354, "End data with <CR><LF>.<CR><LF>")?;
+        self.flush()?;
+        let site = self.site;
+        let mut data = Data::new(self.input.line_end());
+        let mut message = Message::new(Intake::new(site, order(transaction, self.full_name)));
+        match self.input.data(&mut data, |octets| message.take(octets)) {
+            Next::Line(()) => {}
+            Next::Idle => {
+                self.say(421, "4.4.2 Error: timeout exceeded")?;
+                self.flush()?;
+                return Err(Failure::new(Exit::IoErr, "no input for five minutes within a message, which was discarded"));
+            }
+            Next::End | Next::Bad(_) => {
+                return Err(Failure::new(Exit::IoErr, "the input ended within a message, which was discarded"));
+            }
+        }
+        if data.has_bare_lf() {
+            return self.refuse(&Refusal::new(550, "5.5.2 bare LF in message data; lines end in CR LF in this session"));
+        }
+        match message.finish() {
+            Ok(accepted) => self.accepted(&accepted),
+            Err(failure) => {
+                syslog::send(Facility::Mail, Severity::Error, &format!("-bs: {}({}): {failure}", site.caller.name, site.caller.uid));
+                self.refuse(&refusal_of(&failure))
+            }
+        }
+    }
+
+    /// The reply goes out before the lock on the file ends, so that the daemon sends nothing that was not acknowledged.
+    fn accepted(&mut self, accepted: &Accepted) -> Result<Flow, Failure> {
+        syslog::send(Facility::Mail, Severity::Info, &accepted.line);
+        match &accepted.kept {
+            Some(kept) => self.say(250, &format!("2.0.0 Ok: queued as {}", kept.id))?,
+            None => self.say(250, "2.0.0 Ok: discarded by aliases")?,
+        }
+        self.flush()?;
+        Ok(Flow::Next)
+    }
+}
+
+/// A message in the making, or the first reason why there will be none.
+struct Message<'a> {
+    lines: Lines,
+    intake: Result<Intake<'a>, Failure>,
+}
+
+impl<'a> Message<'a> {
+    fn new(intake: Intake<'a>) -> Message<'a> {
+        Message { lines: Lines::new(DotRule::Data), intake: Ok(intake) }
+    }
+
+    fn take(&mut self, octets: &[u8]) {
+        if let Ok(intake) = &mut self.intake
+            && let Err(failure) = self.lines.feed(octets, |piece| intake.take(piece))
+        {
+            // Dropping the intake removes what was written of it.
+            self.intake = Err(failure);
+        }
+    }
+
+    fn finish(self) -> Result<Accepted, Failure> {
+        let mut intake = self.intake?;
+        let changes = self.lines.finish(|piece| intake.take(piece))?;
+        intake.finish(changes)
+    }
+}
+
+fn order(transaction: Transaction, full_name: Option<&[u8]>) -> Order<'_> {
+    Order {
+        asked: Asked::Given(transaction.recipients),
+        sender: Some(transaction.mail.sender),
+        full_name,
+        ret: transaction.mail.ret,
+        envid: transaction.mail.envid,
+        deliver_by: None,
+        hold_until: None,
+        priority: None,
+        notices: transaction.notices,
+    }
+}
+
+/// The reply for a failure: what the client did, or what is wrong here for now.
+fn refusal_of(failure: &Failure) -> Refusal {
+    let no_space = [Errno::ENOSPC, Errno::EDQUOT].iter().any(|e| failure.text.contains(e.desc()));
+    let (code, status) = match failure.exit {
+        Exit::DataErr if failure.text.starts_with("message too large") => (552, "5.3.4"),
+        Exit::DataErr => (554, "5.6.0"),
+        Exit::NoPerm => (554, "5.7.1"),
+        Exit::NoUser => (550, "5.1.1"),
+        _ if no_space => (452, "4.3.1"),
+        _ => (451, "4.3.0"),
+    };
+    Refusal::new(code, format!("{status} Error: {}", failure.text))
+}
+
+fn gone(e: &std::io::Error) -> Failure {
+    Failure::new(Exit::IoErr, format!("the client does not take replies: {e}"))
+}

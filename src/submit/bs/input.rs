@@ -1,0 +1,119 @@
+//! What the client of `-bs` sends: command lines, and mail data, from one buffer.
+
+use super::data::{Data, LineEnd};
+use crate::exit::{Exit, Failure};
+use crate::sys;
+
+/// Octets of a command line, parameters included (RFC 5321 4.5.3.1.4 and the extensions that lengthen it).
+const LINE: usize = 4096;
+/// Octets of one read.
+const PIECE: usize = 64 << 10;
+/// Seconds of silence that end a session (RFC 5321 4.5.3.2.7).
+const SILENCE: u16 = 300;
+
+/// What came next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next<T> {
+    /// A line, or the end of data.
+    Line(T),
+    /// A line that is none; the words of the reply.
+    Bad(&'static str),
+    /// The end of the input.
+    End,
+    /// Nothing, for too long.
+    Idle,
+}
+
+/// The buffer over standard input.
+#[derive(Debug, Default)]
+pub struct Input {
+    buffer: Vec<u8>,
+    at: usize,
+    ends: Option<LineEnd>,
+}
+
+impl Input {
+    /// True if no whole line is there: the next thing to do is to wait for the client.
+    pub fn must_wait(&self) -> bool {
+        memchr::memchr(b'\n', self.rest()).is_none()
+    }
+
+    /// How lines end in this session.
+    pub fn line_end(&self) -> LineEnd {
+        self.ends.unwrap_or(LineEnd::CrLf)
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.buffer.get(self.at..).unwrap_or_default()
+    }
+
+    /// Waits for more. `None`: there is more.
+    fn fill<T>(&mut self) -> Result<Option<Next<T>>, Failure> {
+        self.buffer.drain(..self.at.min(self.buffer.len()));
+        self.at = 0;
+        if !sys::stdin::is_readable_within(SILENCE) {
+            return Ok(Some(Next::Idle));
+        }
+        let old = self.buffer.len();
+        self.buffer.resize(old + PIECE, 0);
+        let read = sys::stdin::read(self.buffer.get_mut(old..).unwrap_or_default());
+        self.buffer.truncate(old + read.unwrap_or(0));
+        match read {
+            Ok(0) => Ok(Some(Next::End)),
+            Ok(_) => Ok(None),
+            Err(e) => Err(Failure::new(Exit::IoErr, format!("cannot read standard input: {}", e.desc()))),
+        }
+    }
+
+    /// The next command line, without its end. The first one decides how lines end.
+    ///
+    /// Errors: EX_IOERR.
+    pub fn line(&mut self) -> Result<Next<Vec<u8>>, Failure> {
+        let mut too_long = false;
+        let length = loop {
+            if let Some(length) = memchr::memchr(b'\n', self.rest()) {
+                break length;
+            }
+            if self.rest().len() > LINE {
+                (self.at, too_long) = (self.buffer.len(), true);
+            }
+            match self.fill()? {
+                None => {}
+                Some(next) => return Ok(next),
+            }
+        };
+        let line = self.rest().get(..length).unwrap_or_default().to_vec();
+        self.at += length + 1;
+        let (line, ends) = match line.strip_suffix(b"\r") {
+            Some(line) => (line.to_vec(), LineEnd::CrLf),
+            None => (line, LineEnd::Lf),
+        };
+        let first = *self.ends.get_or_insert(ends);
+        if too_long || line.len() > LINE {
+            return Ok(Next::Bad("5.5.2 Error: line too long"));
+        }
+        // In a LF session a CR before LF is a blank at the end of a command; the other way round is how lines are smuggled.
+        if first == LineEnd::CrLf && ends == LineEnd::Lf {
+            return Ok(Next::Bad("5.5.2 Error: bare LF; lines end in CR LF in this session"));
+        }
+        Ok(Next::Line(line))
+    }
+
+    /// Mail data to its end; `out` gets the text.
+    pub fn data(&mut self, data: &mut Data, mut out: impl FnMut(&[u8])) -> Next<()> {
+        loop {
+            match data.feed(self.rest(), &mut out) {
+                Some(used) => {
+                    self.at += used;
+                    return Next::Line(());
+                }
+                None => self.at = self.buffer.len(),
+            }
+            match self.fill() {
+                Ok(None) => {}
+                Ok(Some(next)) => return next,
+                Err(_) => return Next::End,
+            }
+        }
+    }
+}
