@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use mailchute::mail::envelope::Body;
+use proptest::prelude::*;
 
 use super::sandbox::{SENDMAIL, Sandbox};
 
@@ -134,4 +135,32 @@ fn fifty_mebibytes_stream_through_a_few_of_memory() {
     drop(stdin);
     assert!(child.wait().unwrap().success());
     assert!(sandbox.take_messages()[0].envelope.size > 50 << 20);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is written, it is refused as data or becomes a file that the daemon's own check accepts.
+    #[test]
+    fn any_octets_are_refused_or_become_a_valid_file(
+        pieces in proptest::collection::vec(
+            prop_oneof![
+                "(From|To|Subject|X-Y|Bcc|Resent-To|Content-Type|Date)[ \t]?:[ -~\u{fc}\"<>@,;:()]{0,40}(\r?\n[ \t][ -~]{0,10})?(\n|\r\n)".prop_map(String::into_bytes),
+                proptest::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'.'), Just(0), Just(b' '), Just(b':'), any::<u8>()], 0..30),
+                Just(b"\n".to_vec()),
+                Just(b"x".repeat(2500)),
+            ],
+            0..12,
+        ),
+        argv in prop_oneof![Just(vec!["a@x.example"]), Just(vec!["-t", "a@x.example"]), Just(vec!["-i", "-t", "root"])],
+    ) {
+        let sandbox = Sandbox::new("");
+        let run = sandbox.run(&argv, pieces.concat());
+        let kept = sandbox.take_messages();
+        prop_assert_eq!(kept.len(), usize::from(run.code() == 0), "{}", run.stderr);
+        prop_assert!([0, 65].contains(&run.code()), "{}: {}", run.code(), run.stderr);
+        for message in kept {
+            prop_assert!(message.header().lines().all(|line| line.len() <= 998));
+        }
+    }
 }
