@@ -76,7 +76,7 @@ pub fn mend(head: &Head, mailname: &str, missing: Missing, additions: &Additions
         out.extend_from_slice(field.at.name_in(head.bytes));
         out.push(b':');
         repair::value(head, field, mailname, &mut out);
-        fold::fold(&mut out, begin);
+        fold::lines(&mut out, begin);
     }
     add(missing, additions, &mut out);
     out
@@ -98,7 +98,7 @@ fn add(missing: Missing, additions: &Additions, out: &mut Vec<u8>) {
     for (_, field) in fields.iter().filter(|(wanted, _)| *wanted) {
         let begin = out.len();
         out.extend_from_slice(&field());
-        fold::fold(out, begin);
+        fold::lines(out, begin);
     }
 }
 

@@ -165,14 +165,14 @@ fn verify(call: &Call, caller: &Caller) -> Result<Exit, Failure> {
         None => ReversePath::Address(own.clone()),
     };
     sender::check_policy(&sender, &own, caller, &config.params)?;
-    verify::verify(&call.operands, &config, &names, &mut std::io::stdout())
+    verify::addresses(&call.operands, &config, &names, &mut std::io::stdout())
 }
 
 /// `-bi`, `newaliases`.
 fn check_aliases(call: &Call) -> Result<Exit, Failure> {
     let config = load(call)?;
     let file = call.alias_file.as_deref().map_or_else(|| local::alias_file(&config), Path::new);
-    verify::check_aliases(file, &mut std::io::stdout(), &mut std::io::stderr())
+    verify::alias_file(file, &mut std::io::stdout(), &mut std::io::stderr())
 }
 
 /// `-bm`: the message on standard input.

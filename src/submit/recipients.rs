@@ -133,17 +133,17 @@ pub enum Resolved {
 
 /// The envelope's recipients: each wanted address resolved, each address once (R7), `-N` with each of them.
 ///
-/// Errors: those of `resolve`; EX_DATAERR for more than `limit`.
-pub fn recipients(
+/// Errors: those of `known`; EX_DATAERR for more than `limit`.
+pub fn resolve(
     wanted: &[Wanted],
     notify: Option<Notify>,
     limit: usize,
-    mut resolve: impl FnMut(&Wanted) -> Result<Resolved, Failure>,
+    mut known: impl FnMut(&Wanted) -> Result<Resolved, Failure>,
 ) -> Result<Vec<Recipient>, Failure> {
     let mut seen = BTreeSet::new();
     let mut recipients: Vec<Recipient> = Vec::new();
     for wanted in wanted {
-        let (addresses, original) = match resolve(wanted)? {
+        let (addresses, original) = match known(wanted)? {
             Resolved::Address(address) => (vec![address], None),
             Resolved::Expanded(addresses) => (addresses, Some(wanted.to_string())),
         };
@@ -236,13 +236,13 @@ mod tests {
     fn r7_each_address_once_and_not_too_many() {
         let wanted: Vec<Wanted> =
             ["a@x.example", "A@x.example", "a@X.EXAMPLE"].map(|text| Wanted::Full(Address::parse(text).unwrap())).to_vec();
-        let resolve = |wanted: &Wanted| match wanted {
+        let known = |wanted: &Wanted| match wanted {
             Wanted::Full(address) => Ok(Resolved::Address(address.clone())),
             Wanted::Bare(_) => unreachable!(),
         };
-        let found = recipients(&wanted, Some(Notify::NEVER), 2, resolve).unwrap();
+        let found = super::resolve(&wanted, Some(Notify::NEVER), 2, known).unwrap();
         assert_eq!(found.iter().map(|r| r.address.to_string()).collect::<Vec<_>>(), ["a@x.example", "A@x.example"]);
         assert!(found.iter().all(|recipient| recipient.notify == Some(Notify::NEVER) && recipient.original.is_none()));
-        assert_eq!(recipients(&wanted, None, 1, resolve).unwrap_err().exit, Exit::DataErr);
+        assert_eq!(super::resolve(&wanted, None, 1, known).unwrap_err().exit, Exit::DataErr);
     }
 }

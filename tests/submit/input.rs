@@ -118,7 +118,7 @@ fn t_smtp_1_no_end_of_data_in_any_dress_survives() {
     }
 }
 
-/// The first command of the numbers: 50 MiB through less than 16 MiB of memory.
+/// 50 MiB through less than 16 MiB of memory.
 #[test]
 fn fifty_mebibytes_stream_through_a_few_of_memory() {
     let sandbox = Sandbox::new("message_size_limit = 0");

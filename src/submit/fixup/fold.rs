@@ -3,7 +3,7 @@
 use crate::mail::limits;
 
 /// Folds the field that begins at `begin` and ends `out`: at white space; where there is none, after 998 octets.
-pub fn fold(out: &mut Vec<u8>, begin: usize) {
+pub fn lines(out: &mut Vec<u8>, begin: usize) {
     let field = out.get(begin..).unwrap_or_default();
     if field.len() <= limits::LINE || !has_long_line(field) {
         return;
@@ -59,7 +59,7 @@ mod tests {
         let mut out = b"before\r\n".to_vec();
         let begin = out.len();
         out.extend_from_slice(field.as_bytes());
-        fold(&mut out, begin);
+        lines(&mut out, begin);
         String::from_utf8(out.split_off(begin)).unwrap()
     }
 
