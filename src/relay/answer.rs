@@ -7,15 +7,15 @@
 mod act;
 mod show;
 
+use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::daemon::Daemon;
@@ -29,8 +29,10 @@ use crate::mail::limits;
 use crate::spool::state::{Message, Place, State};
 use crate::sys;
 
-/// Connections answered at a time.
+/// Connections of ordinary users answered at a time, and of one of them: nobody can take all places. Root and the daemon's own
+/// user always get one.
 const PLACES: usize = 64;
+const PLACES_OF_ONE: usize = 8;
 /// How long one connection may take to ask.
 const ASKING: Duration = Duration::from_secs(5);
 /// How long one connection may take to be answered: a listing of a million messages through a slow pipe.
@@ -86,11 +88,12 @@ pub fn start(daemon: &Arc<Daemon>) -> Result<JoinHandle<()>, Failure> {
 }
 
 async fn accept(daemon: Arc<Daemon>, listener: UnixListener) {
-    let places = Arc::new(Semaphore::new(PLACES));
+    let places = Arc::new(Places::default());
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
+                // One that finds no place is hung up on; its program says that the daemon is busy.
+                let Some(place) = sys::peer::credentials(&stream).ok().and_then(|peer| Places::take(&places, peer.uid)) else { continue };
                 let daemon = Arc::clone(&daemon);
                 tokio::spawn(async move {
                     // Whatever the client does, its place is free again after this time.
@@ -107,6 +110,46 @@ async fn accept(daemon: Arc<Daemon>, listener: UnixListener) {
     }
 }
 
+/// The places in use, by uid.
+#[derive(Default)]
+struct Places {
+    taken: Mutex<HashMap<u32, usize>>,
+}
+
+/// One place, until it is dropped.
+struct Seat {
+    places: Arc<Places>,
+    uid: u32,
+}
+
+impl Places {
+    fn take(places: &Arc<Places>, uid: u32) -> Option<Seat> {
+        let mut taken = places.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_favoured = uid == 0 || uid == sys::process::euid();
+        let (all, own) = (taken.values().sum::<usize>(), taken.get(&uid).copied().unwrap_or_default());
+        if !is_favoured && (all >= PLACES || own >= PLACES_OF_ONE) {
+            return None;
+        }
+        // The favoured are not counted, so that they cannot crowd out the others either.
+        if !is_favoured {
+            taken.insert(uid, own + 1);
+        }
+        Some(Seat { places: Arc::clone(places), uid })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = taken.get_mut(&self.uid) {
+            *own = own.saturating_sub(1);
+            if *own == 0 {
+                taken.remove(&self.uid);
+            }
+        }
+    }
+}
+
 /// One connection.
 async fn answer(daemon: Arc<Daemon>, stream: UnixStream) -> std::io::Result<()> {
     let peer = sys::peer::credentials(&stream)?;
@@ -117,7 +160,9 @@ async fn answer(daemon: Arc<Daemon>, stream: UnixStream) -> std::io::Result<()> 
     if tokio::time::timeout(ASKING, reader.read_until(b'\n', &mut line)).await.is_err() {
         return Ok(());
     }
-    let rights = Rights::of(peer.uid, &daemon.setup());
+    let setup = daemon.setup();
+    // Groups may be kept on another host, by a service that answers when it likes.
+    let rights = tokio::task::spawn_blocking(move || Rights::of(peer.uid, &setup)).await.map_err(std::io::Error::other)?;
     let end = match serde_json::from_slice::<Request>(&line) {
         Ok(request) => handle(&daemon, rights, request, &mut out).await,
         Err(e) => Err(Failure::new(Exit::Usage, format!("not a request that this daemon knows: {e}"))),
@@ -177,12 +222,8 @@ async fn read<T: Send + 'static>(daemon: &Daemon, read: impl FnOnce(&State) -> r
 async fn flush(daemon: &Arc<Daemon>, rights: Rights, select: Select, out: &mut Answer) -> Result<(), Failure> {
     let now = sys::clock::now();
     let is_all = matches!(select, Select::All {});
-    if !rights.is_admin && is_all {
-        let last = daemon.last_flush.swap(now, Ordering::Relaxed);
-        if now - last < FLUSH_INTERVAL {
-            daemon.last_flush.store(last, Ordering::Relaxed);
-            return out.say(&Count::default()).await;
-        }
+    if !rights.is_admin && !may_flush(&daemon.next_flush, daemon.uptime()) {
+        return out.say(&Count::default()).await;
     }
     let work = daemon.ledger.work(move |state, _| if is_all { state.make_all_due(now) } else { make_due(state, rights, &select, now) });
     let messages = work.map_err(|_| stopped())?.await.map_err(|_| stopped())?;
@@ -190,6 +231,13 @@ async fn flush(daemon: &Arc<Daemon>, rights: Rights, select: Select, out: &mut A
     daemon.dispatch.wake.notify_one();
     events::requested("flush", rights.uid, messages as u64);
     out.say(&Count { messages: messages as u64, octets: 0 }).await
+}
+
+/// True once in [`FLUSH_INTERVAL`]: every flush reads the queue, and knocks at next hops that do not want to be knocked at.
+fn may_flush(next: &AtomicI64, uptime: i64) -> bool {
+    let planned = next.load(Ordering::Relaxed);
+    let after = uptime.saturating_add(FLUSH_INTERVAL);
+    uptime >= planned && next.compare_exchange(planned, after, Ordering::Relaxed, Ordering::Relaxed).is_ok()
 }
 
 fn make_due(state: &State, rights: Rights, select: &Select, now: i64) -> rusqlite::Result<usize> {
@@ -251,3 +299,6 @@ async fn routes(daemon: &Arc<Daemon>, addresses: &[String], out: &mut Answer) ->
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,8 +36,8 @@ pub struct Daemon {
     pub tasks: Tasks,
     /// When this process started.
     pub started: Instant,
-    /// The time of the last flush by an ordinary user, unix seconds.
-    pub last_flush: AtomicI64,
+    /// The [`Daemon::uptime`] from which ordinary users may flush again.
+    pub next_flush: AtomicI64,
     setup: RwLock<Arc<Setup>>,
     budget: Arc<Semaphore>,
     stop: Arc<Stop>,
@@ -89,12 +89,12 @@ impl Daemon {
             dispatch: Dispatch::new(setup.params.route_connections),
             tasks: Tasks::default(),
             started: Instant::now(),
-            last_flush: AtomicI64::new(0),
+            next_flush: AtomicI64::new(0),
             setup: RwLock::new(Arc::new(setup)),
             budget: Arc::new(Semaphore::new(BUDGET_KIB as usize)),
             stop,
             last_relayed: AtomicI64::new(0),
-            progress: AtomicI64::new(sys::clock::now()),
+            progress: AtomicI64::new(0),
         }
     }
 
@@ -127,12 +127,17 @@ impl Daemon {
 
     /// The scheduler went round, the ledger answered: what the watchdog wants to know.
     pub fn made_progress(&self) {
-        self.progress.store(sys::clock::now(), Ordering::Relaxed);
+        self.progress.store(self.uptime(), Ordering::Relaxed);
+    }
+
+    /// Seconds since the start, by a clock that nobody sets.
+    pub fn uptime(&self) -> i64 {
+        i64::try_from(self.started.elapsed().as_secs()).unwrap_or(i64::MAX)
     }
 
     /// Seconds since the scheduler last went round.
     pub fn stalled_for(&self) -> i64 {
-        sys::clock::now().saturating_sub(self.progress.load(Ordering::Relaxed))
+        self.uptime().saturating_sub(self.progress.load(Ordering::Relaxed))
     }
 
     /// Reads the configuration again; a wrong one changes nothing.

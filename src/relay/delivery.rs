@@ -20,7 +20,7 @@ use super::queue::Suspension;
 use super::route::{self, Endpoint, RouteKey};
 use super::settle::{self, JobOutcome};
 use super::setup::Setup;
-use super::smtp::{self, EnvelopeReplies, Failure, Session};
+use super::smtp::{self, EnvelopeReplies, Failure, Session, Stage};
 use crate::log::events;
 use crate::mail::status::{EnhancedStatus, Reply};
 use crate::spool::state::{Progress, RecipientUpdate};
@@ -104,11 +104,15 @@ async fn suspend(
     reason: &str,
 ) -> Result<(), Stopped> {
     let now = sys::clock::now();
-    let failures = daemon.dispatch.queue(|queue| queue.failures(route)) + 1;
-    let wait = setup.route_backoff.wait(failures, sys::clock::random().unwrap_or_default());
-    events::route_suspended(&route.to_string(), wait, reason);
-    let suspension = Suspension { until: now + wait, status, reason: reason.to_owned() };
-    let waiting = daemon.dispatch.suspend(route, suspension.clone());
+    let random = sys::clock::random().unwrap_or_default();
+    let make = |failures| {
+        let until = now + setup.route_backoff.wait(failures, random);
+        Suspension { until, status, reason: reason.to_owned() }
+    };
+    let (suspension, is_new, waiting) = daemon.dispatch.suspend(route, now, make);
+    if is_new {
+        events::route_suspended(&route.to_string(), suspension.until - now, reason);
+    }
     postpone(daemon, route, &suspension, in_hand.into_iter().chain(waiting)).await
 }
 
@@ -174,15 +178,23 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// One message over the session. Returns the next one, whose envelope may be on its way already.
+    /// One message over the session. Returns the next one, whose envelope may be on its way already; or the same one, if the server
+    /// had had enough of this connection before it looked at the message: that says nothing about the message.
     async fn deliver(&self, session: &mut Session, ready: Ready) -> Result<Option<Ready>, Stopped> {
+        let is_warm = session.transactions() > u32::from(session.has_envelope());
         if !session.has_envelope()
             && let Err(failure) = session.send_envelope(&ready.prepared.envelope).await
         {
+            if is_warm && has_ended(&failure) {
+                return Ok(Some(ready));
+            }
             self.fail(ready, &failure).await?;
             return Ok(None);
         }
         let replies = session.read_envelope_replies().await;
+        if is_warm && replies.mail.as_ref().is_err_and(has_ended) {
+            return Ok(Some(ready));
+        }
         if !replies.any_accepted() {
             let (peer, notes) = (session.peer().to_owned(), notes(session, &ready.prepared.envelope));
             self.refused(&peer, ready, &replies, notes).await?;
@@ -250,7 +262,9 @@ impl Connection<'_> {
 
     /// The next job, unless the daemon ends, or this connection is one too many.
     fn take(&self) -> Option<Work> {
-        if self.daemon.is_stopping() || self.daemon.dispatch.queue(|queue| queue.is_over_limit(self.route)) {
+        // After a reload another connection takes over, with the new keys.
+        let is_outdated = !Arc::ptr_eq(self.setup, &self.daemon.setup());
+        if is_outdated || self.daemon.is_stopping() || self.daemon.dispatch.queue(|queue| queue.is_over_limit(self.route)) {
             return None;
         }
         self.daemon.dispatch.take(self.route)
@@ -281,7 +295,7 @@ impl Connection<'_> {
     /// Waits a little for more work on this route.
     async fn wait_for_work(&self) -> Result<Option<Ready>, Stopped> {
         let deadline = tokio::time::Instant::now() + IDLE;
-        while !self.daemon.is_stopping() {
+        while !self.daemon.is_stopping() && Arc::ptr_eq(self.setup, &self.daemon.setup()) {
             let news = self.daemon.dispatch.work.notified();
             if let Some(ready) = self.next(Wait::ForMemory).await? {
                 return Ok(Some(ready));
@@ -299,6 +313,11 @@ impl Connection<'_> {
 enum Wait {
     ForMemory,
     Never,
+}
+
+/// True if the server ended the connection instead of answering: it closed it, or said 421 (RFC 5321 3.8).
+fn has_ended(failure: &Failure) -> bool {
+    failure.stage == Stage::MailFrom && !failure.reusable && failure.reply.as_ref().is_none_or(|reply| reply.code() == 421)
 }
 
 /// What the history says of the session.

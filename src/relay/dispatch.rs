@@ -4,6 +4,7 @@
 //! round ends, the message is concluded.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -16,14 +17,40 @@ use crate::spool::state::Message;
 
 /// Messages in memory at most; all others wait in state.sqlite.
 const ACTIVE_LIMIT: usize = 20_000;
+/// And their recipients, about: the last message may bring ten thousand more.
+const ACTIVE_RECIPIENTS: usize = 200_000;
 
-/// A job with its message.
+/// A job with its message, taken by one task, which settles it or puts it back.
 #[derive(Clone, Debug)]
 pub struct Work {
     /// Which recipients.
-    pub job: Job,
+    pub job: Arc<Job>,
     /// The message's row when it was loaded.
     pub message: Arc<Message>,
+    taken: Arc<Taken>,
+}
+
+/// The promise to settle a job. If it is dropped unkept, its task has panicked: the job is remembered as abandoned, because a
+/// message whose round never ends is neither delivered nor failed.
+struct Taken {
+    job: Arc<Job>,
+    is_kept: AtomicBool,
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Taken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Taken").field("is_kept", &self.is_kept).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if !*self.is_kept.get_mut() {
+            self.shared.lock().abandoned.push(Arc::clone(&self.job));
+            self.shared.wake.notify_one();
+        }
+    }
 }
 
 /// How a job ended.
@@ -39,6 +66,7 @@ pub struct JobEnd {
 
 struct Active {
     message: Arc<Message>,
+    recipients: usize,
     jobs: usize,
     left: usize,
     end: JobEnd,
@@ -47,13 +75,28 @@ struct Active {
 struct Inner {
     queue: Queue<RouteKey>,
     active: HashMap<QueueId, Active>,
+    /// Recipients of the active messages.
+    recipients: usize,
+    abandoned: Vec<Arc<Job>>,
+}
+
+struct Shared {
+    inner: Mutex<Inner>,
+    wake: Arc<Notify>,
+}
+
+impl Shared {
+    /// Whatever a panicking task left is consistent: every change is one call.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The shared part.
 pub struct Dispatch {
-    inner: Mutex<Inner>,
+    shared: Arc<Shared>,
     /// The scheduler has something to do.
-    pub wake: Notify,
+    pub wake: Arc<Notify>,
     /// New work for connections that idle.
     pub work: Notify,
 }
@@ -61,18 +104,20 @@ pub struct Dispatch {
 impl Dispatch {
     /// Nothing queued yet.
     pub fn new(connections: usize) -> Self {
-        let inner = Inner { queue: Queue::new(connections), active: HashMap::new() };
-        Dispatch { inner: Mutex::new(inner), wake: Notify::new(), work: Notify::new() }
+        let inner = Inner { queue: Queue::new(connections), active: HashMap::new(), recipients: 0, abandoned: Vec::new() };
+        let wake = Arc::new(Notify::new());
+        let shared = Arc::new(Shared { inner: Mutex::new(inner), wake: Arc::clone(&wake) });
+        Dispatch { shared, wake, work: Notify::new() }
     }
 
-    /// Whatever a panicking task left is consistent: every change is one call.
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.lock()
     }
 
     /// How many more messages memory takes.
     pub fn room(&self) -> usize {
-        ACTIVE_LIMIT.saturating_sub(self.lock().active.len())
+        let inner = self.lock();
+        if inner.recipients >= ACTIVE_RECIPIENTS { 0 } else { ACTIVE_LIMIT.saturating_sub(inner.active.len()) }
     }
 
     /// Starts a round: `routes` has the open recipients by route.
@@ -85,7 +130,9 @@ impl Dispatch {
             })
             .collect();
         let mut inner = self.lock();
-        let active = Active { message: Arc::clone(&message), jobs: jobs.len(), left: jobs.len(), end: JobEnd::default() };
+        let recipients = jobs.iter().map(|(_, recipients)| recipients.len()).sum();
+        let active = Active { message: Arc::clone(&message), recipients, jobs: jobs.len(), left: jobs.len(), end: JobEnd::default() };
+        inner.recipients += recipients;
         inner.active.insert(message.id, active);
         for (route, recipients) in jobs {
             inner.queue.add(&route, Job { id: message.id, uid: message.uid, recipients });
@@ -100,16 +147,32 @@ impl Dispatch {
         let mut inner = self.lock();
         let job = inner.queue.take(route)?;
         let message = Arc::clone(&inner.active.get(&job.id)?.message);
-        Some(Work { job, message })
+        Some(self.taken(Arc::new(job), message))
+    }
+
+    fn taken(&self, job: Arc<Job>, message: Arc<Message>) -> Work {
+        let taken = Taken { job: Arc::clone(&job), is_kept: AtomicBool::new(false), shared: Arc::clone(&self.shared) };
+        Work { job, message, taken: Arc::new(taken) }
     }
 
     /// Puts a job back that was not begun.
     pub fn put_back(&self, route: &RouteKey, work: Work) {
+        work.taken.is_kept.store(true, Ordering::Relaxed);
         let mut inner = self.lock();
         inner.queue.settled();
-        inner.queue.add(route, work.job);
+        inner.queue.add(route, Job::clone(&work.job));
         drop(inner);
         self.wake.notify_one();
+    }
+
+    /// The jobs whose tasks panicked, to be settled as what they are: unknown.
+    pub fn take_abandoned(&self) -> Vec<Work> {
+        let mut inner = self.lock();
+        let jobs = std::mem::take(&mut inner.abandoned);
+        let known = |job: Arc<Job>| inner.active.get(&job.id).map(|active| (job, Arc::clone(&active.message)));
+        let known: Vec<(Arc<Job>, Arc<Message>)> = jobs.into_iter().filter_map(known).collect();
+        drop(inner);
+        known.into_iter().map(|(job, message)| self.taken(job, message)).collect()
     }
 
     /// True if the message's round has this one job only.
@@ -118,7 +181,9 @@ impl Dispatch {
     }
 
     /// A job has ended. With the last one of the round, returns how the round was, and forgets the message.
-    pub fn end_job(&self, id: QueueId, end: JobEnd) -> Option<JobEnd> {
+    pub fn end_job(&self, work: &Work, end: JobEnd) -> Option<JobEnd> {
+        let id = work.message.id;
+        work.taken.is_kept.store(true, Ordering::Relaxed);
         let mut inner = self.lock();
         inner.queue.settled();
         let active = inner.active.get_mut(&id)?;
@@ -129,16 +194,18 @@ impl Dispatch {
         if active.left > 0 {
             return None;
         }
-        inner.active.remove(&id).map(|active| active.end)
+        let ended = inner.active.remove(&id)?;
+        inner.recipients = inner.recipients.saturating_sub(ended.recipients);
+        Some(ended.end)
     }
 
-    /// Suspends a route and takes the jobs that waited for it.
-    pub fn suspend(&self, route: &RouteKey, suspension: Suspension) -> Vec<Work> {
+    /// Suspends a route and takes the jobs that waited for it. `make` is as in [`Queue::suspend`].
+    pub fn suspend(&self, route: &RouteKey, now: i64, make: impl FnOnce(u32) -> Suspension) -> (Suspension, bool, Vec<Work>) {
         let mut inner = self.lock();
-        let jobs = inner.queue.suspend(route, suspension);
-        let messages: Vec<Option<Arc<Message>>> =
-            jobs.iter().map(|job| inner.active.get(&job.id).map(|a| Arc::clone(&a.message))).collect();
-        jobs.into_iter().zip(messages).filter_map(|(job, message)| Some(Work { job, message: message? })).collect()
+        let suspended = inner.queue.suspend(route, now, make);
+        let jobs = suspended.jobs.into_iter();
+        let known = |job: Job| inner.active.get(&job.id).map(|active| self.taken(Arc::new(job), Arc::clone(&active.message)));
+        (suspended.suspension, suspended.is_new, jobs.filter_map(known).collect())
     }
 
     /// Runs `read` on the queue.
@@ -169,3 +236,6 @@ impl Dispatch {
         self.lock().active.contains_key(&id)
     }
 }
+
+#[cfg(test)]
+mod tests;

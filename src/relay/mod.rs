@@ -45,4 +45,6 @@ pub mod settle;
 pub mod setup;
 pub mod smtp;
 pub mod tasks;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tls;

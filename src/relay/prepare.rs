@@ -18,7 +18,7 @@ use super::smtp::{self, Content, Octets};
 use crate::mail::envelope::Envelope;
 use crate::mail::header::Section;
 use crate::mail::limits;
-use crate::spool::file::{self, Line};
+use crate::spool::file::{self, FileError, Line};
 use crate::spool::layout;
 use crate::spool::store::Store;
 use crate::sys;
@@ -53,7 +53,11 @@ pub fn prepare(store: &Store, setup: &Setup, work: &Work, now: i64) -> Result<Pr
         nix::errno::Errno::ENOENT => Obstacle::Changed("its file has vanished".to_owned()),
         e => Obstacle::Disk(e.desc().to_owned()),
     })?;
-    let line = file::read_line(&file).map_err(|e| Obstacle::Changed(e.to_string()))?;
+    let line = file::read_line(&file).map_err(obstacle)?;
+    // Before anything is read or copied: the line may have been rewritten since, and promise a terabyte.
+    if line.envelope.size != message.size {
+        return Err(Obstacle::Changed("changed since it was claimed".to_owned()));
+    }
     let read = if message.size <= IN_MEMORY { read_into_memory(&file, &line)? } else { copy_to_private_file(store, &file, &line, setup)? };
     if read.digest != message.digest {
         return Err(Obstacle::Changed("changed since it was claimed".to_owned()));
@@ -63,6 +67,14 @@ pub fn prepare(store: &Store, setup: &Setup, work: &Work, now: i64) -> Result<Pr
     prefix = [signatures(setup, &read, now)?, prefix].concat();
     let content = Content { prefix, octets: read.octets };
     Ok(Prepared { envelope: transaction(line.envelope, work, content.size()), content })
+}
+
+/// What the disk says is for now; everything else means that the file is not what was claimed.
+fn obstacle(e: FileError) -> Obstacle {
+    match e {
+        FileError::Io(e) => Obstacle::Disk(e.to_string()),
+        e => Obstacle::Changed(e.to_string()),
+    }
 }
 
 /// A message that was read once.
@@ -127,7 +139,7 @@ fn copy_to_private_file(store: &Store, file: &File, line: &Line, setup: &Setup) 
         }
     });
     private.1.map_err(disk)?;
-    facts.map_err(|e| Obstacle::Changed(e.to_string()))?;
+    facts.map_err(obstacle)?;
     let octets = Octets::File { file: Arc::new(private.0), offset: 0, length: copied };
     Ok(Read { digest: digest.finish().as_ref().to_vec(), octets, header, body_hash: hasher.finish() })
 }
@@ -166,6 +178,16 @@ impl Store {
     /// A file without a name that only this process can reach, and no error so far.
     fn private_file(&self) -> std::io::Result<(File, std::io::Result<()>)> {
         let directory = sys::fs::open_directory(&self.path(layout::CUR))?;
-        Ok((sys::fs::create_unnamed(&directory)?, Ok(())))
+        match sys::fs::create_unnamed(&directory) {
+            Err(e) if sys::fs::has_no_tmpfile(e) => {}
+            created => return Ok((created?, Ok(()))),
+        }
+        let name = format!("p.{:016X}", sys::clock::random()?);
+        let file = sys::fs::create_new(&directory, &name)?;
+        sys::fs::unlink(&directory, &name)?;
+        Ok((file, Ok(())))
     }
 }
+
+#[cfg(test)]
+mod tests;

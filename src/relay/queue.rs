@@ -13,6 +13,9 @@ use crate::mail::status::EnhancedStatus;
 
 /// Recipients of one transaction.
 pub const RECIPIENTS_PER_JOB: usize = 100;
+/// Connections of all routes together: fewer than the descriptors that even a shell gives a program, so that mail to a thousand
+/// domains at once leaves the daemon able to open its own files.
+const CONNECTIONS: usize = 500;
 /// Jobs waiting per connection before another one is opened.
 const JOBS_PER_CONNECTION: usize = 4;
 
@@ -63,14 +66,27 @@ pub struct Suspension {
 pub struct Queue<R> {
     routes: HashMap<R, Route>,
     limit: usize,
+    /// Connections of all routes.
+    connections: usize,
     /// Jobs taken and not yet returned.
     in_flight: usize,
+}
+
+/// What suspending a route did.
+#[derive(Debug)]
+pub struct Suspended {
+    /// The suspension in force.
+    pub suspension: Suspension,
+    /// False if another connection had found the same out before.
+    pub is_new: bool,
+    /// The jobs that waited; they count as taken.
+    pub jobs: Vec<Job>,
 }
 
 impl<R: Clone + Eq + std::hash::Hash> Queue<R> {
     /// An empty queue with at most `limit` connections per route.
     pub fn new(limit: usize) -> Self {
-        Queue { routes: HashMap::new(), limit: limit.max(1), in_flight: 0 }
+        Queue { routes: HashMap::new(), limit: limit.max(1), connections: 0, in_flight: 0 }
     }
 
     /// Changes the limit of connections; those above it end with their present work.
@@ -109,6 +125,9 @@ impl<R: Clone + Eq + std::hash::Hash> Queue<R> {
     /// If the route has enough work for one more connection, counts that connection and returns true.
     pub fn open_connection(&mut self, route: &R, now: i64) -> bool {
         let limit = self.limit;
+        if self.connections >= CONNECTIONS {
+            return false;
+        }
         let Some(route) = self.routes.get_mut(route) else { return false };
         let wanted = route.waiting.div_ceil(JOBS_PER_CONNECTION).min(limit);
         let usable = route.suspended.as_ref().is_none_or(|s| s.until <= now);
@@ -116,11 +135,13 @@ impl<R: Clone + Eq + std::hash::Hash> Queue<R> {
         let allowed = if route.failures > 0 { wanted.min(1) } else { wanted };
         let open = usable && route.connections < allowed;
         route.connections += usize::from(open);
+        self.connections += usize::from(open);
         open
     }
 
     /// A connection of the route has ended.
     pub fn close_connection(&mut self, route: &R) {
+        self.connections = self.connections.saturating_sub(1);
         if let Some(state) = self.routes.get_mut(route) {
             state.connections = state.connections.saturating_sub(1);
             if state.connections == 0 && state.waiting == 0 && state.failures == 0 {
@@ -139,13 +160,18 @@ impl<R: Clone + Eq + std::hash::Hash> Queue<R> {
         self.routes.get(route).map_or(0, |route| route.failures)
     }
 
-    /// Suspends a route and takes the jobs that waited for it.
-    pub fn suspend(&mut self, route: &R, suspension: Suspension) -> Vec<Job> {
+    /// Suspends a route and takes the jobs that waited for it. `make` gets the number of failures in a row; it is not asked where
+    /// the route is suspended at `now` already: twenty connections that fail together are one failure.
+    pub fn suspend(&mut self, route: &R, now: i64, make: impl FnOnce(u32) -> Suspension) -> Suspended {
         let route = self.routes.entry(route.clone()).or_default();
-        route.failures = route.failures.saturating_add(1);
-        route.suspended = Some(suspension);
+        let standing = route.suspended.take().filter(|suspension| suspension.until > now);
+        let is_new = standing.is_none();
+        route.failures = route.failures.saturating_add(u32::from(is_new));
+        let suspension = standing.unwrap_or_else(|| make(route.failures));
+        route.suspended = Some(suspension.clone());
         self.in_flight += std::mem::take(&mut route.waiting);
-        std::mem::take(&mut route.turns).into_iter().flat_map(|(_, line)| line).collect()
+        let jobs = std::mem::take(&mut route.turns).into_iter().flat_map(|(_, line)| line).collect();
+        Suspended { suspension, is_new, jobs }
     }
 
     /// The route works. Returns true if it was suspended before.
@@ -200,6 +226,44 @@ mod tests {
         Job { id: QueueId::new(1, n), uid, recipients: vec![] }
     }
 
+    fn suspension(until: i64) -> Suspension {
+        Suspension { until, status: EnhancedStatus::new(4, 7, 8), reason: "535 no".into() }
+    }
+
+    #[test]
+    fn connections_that_fail_together_are_one_failure() {
+        let mut queue = Queue::new(20);
+        (0..100).for_each(|n| queue.add(&"r", job(n, 1)));
+        assert_eq!((0..20).filter(|_| queue.open_connection(&"r", 0)).count(), 20);
+        let first = queue.suspend(&"r", 0, |failures| suspension(i64::from(failures) * 60));
+        assert!(first.is_new && first.suspension.until == 60 && first.jobs.len() == 100);
+        let others: Vec<Suspended> = (0..19).map(|_| queue.suspend(&"r", 1, |failures| suspension(i64::from(failures) * 60))).collect();
+        assert!(others.iter().all(|other| !other.is_new && other.suspension.until == 60));
+        assert_eq!(queue.failures(&"r"), 1);
+        assert_eq!(queue.suspend(&"r", 61, |failures| suspension(i64::from(failures) * 60)).suspension.until, 120);
+    }
+
+    #[test]
+    fn mail_to_many_domains_opens_no_more_connections_than_there_are_descriptors_for() {
+        let mut queue = Queue::new(20);
+        (0..10_000).for_each(|n| queue.add(&n, job(n, 1)));
+        let opened: Vec<u32> = (0..10_000).filter(|n| queue.open_connection(n, 0)).collect();
+        assert_eq!(opened.len(), CONNECTIONS);
+        queue.close_connection(&opened[0]);
+        assert!(queue.open_connection(&9_999, 0) && !queue.open_connection(&9_998, 0));
+    }
+
+    #[test]
+    fn a_route_that_nobody_asks_for_any_more_is_forgotten() {
+        let mut queue = Queue::new(20);
+        queue.suspend(&"gone.example", 0, |_| suspension(100));
+        queue.add(&"busy.example", job(1, 1));
+        queue.suspend(&"late.example", 0, |_| suspension(300));
+        queue.forget_routes(200);
+        assert_eq!((queue.failures(&"gone.example"), queue.failures(&"late.example")), (0, 1));
+        assert_eq!(queue.waiting_routes(), ["busy.example"]);
+    }
+
     #[test]
     fn users_take_turns_within_a_route() {
         let mut queue = Queue::new(20);
@@ -234,9 +298,9 @@ mod tests {
             queue.add(&"r", job(n, 1));
         }
         queue.add(&"other", job(99, 1));
-        let jobs = queue.suspend(&"r", Suspension { until: 100, status: EnhancedStatus::new(4, 7, 8), reason: "535 no".into() });
-        assert_eq!(jobs.len(), 9);
-        jobs.into_iter().for_each(|j| queue.add(&"r", j));
+        let suspended = queue.suspend(&"r", 0, |_| suspension(100));
+        assert_eq!(suspended.jobs.len(), 9);
+        suspended.jobs.into_iter().for_each(|j| queue.add(&"r", j));
         assert!(!queue.open_connection(&"r", 99));
         assert!(queue.open_connection(&"other", 99));
         assert!(queue.open_connection(&"r", 100) && !queue.open_connection(&"r", 100));

@@ -5,12 +5,13 @@
 //!
 //! ```text
 //!   verify the spool → lock → state.sqlite → reconcile → control socket → intake, scheduler → READY
-//!   SIGTERM: stop claiming → finish what is on the wire, 8 s at most → clean_stop → end
+//!   SIGTERM: stop claiming → finish what is on the wire, 6 s at most → clean_stop → end
 //!   SIGHUP: read the configuration; only if it is good, it replaces the old one
 //! ```
 
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -43,7 +44,7 @@ and takes no arguments; see mailchuted(8) and mailchute.toml(5).
 Signals: TERM ends it in order, HUP reads the configuration again.
 ";
 /// How long deliveries may go on after SIGTERM. The promise is ten seconds for everything.
-const GRACE: Duration = Duration::from_secs(8);
+const GRACE: Duration = Duration::from_secs(6);
 /// Seconds without a round of the scheduler after which systemd is no longer told that all is well.
 const STALLED: i64 = 180;
 /// Tenths of a second that a start waits for the daemon before it.
@@ -87,7 +88,10 @@ fn daemon() -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure::new(Exit::OsErr, format!("cannot start threads: {e}")))?;
-    runtime.block_on(serve(config.paths, store, state, setup, recovered))
+    let ended = runtime.block_on(serve(config.paths, store, state, setup, recovered));
+    // A thread that waits for a disk that does not answer must not keep the process: what it does is safe to be cut off.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    ended
 }
 
 /// The spool, after every directory was checked against the layout table. A rootless one is made if it is missing.
@@ -157,7 +161,7 @@ async fn serve(paths: Paths, store: Arc<Store>, state: State, setup: Setup, reco
     let claims = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
     let claims = Arc::new(claims.map_err(|e| Failure::new(Exit::OsErr, format!("eventfd: {}", e.desc())))?);
     let intake = start_intake(&daemon, &stop, &claims).map_err(thread_failed)?;
-    let scheduling = tokio::spawn(schedule::run(Arc::clone(&daemon)));
+    let scheduling = tokio::spawn(watch_scheduler(Arc::clone(&daemon), Arc::clone(&stop)));
     events::started(env!("CARGO_PKG_VERSION"), &daemon.paths.spool.display().to_string(), &next_hop);
     notify::tell("READY=1");
     wait_for_end(&daemon, &stop).await;
@@ -186,6 +190,14 @@ fn end_on_failure(stop: Arc<Stop>) -> impl FnOnce(String) + Send {
 fn tell_recovered(recovered: &Recovered) {
     if *recovered != Recovered::default() {
         events::recovered(recovered.admitted, recovered.uncertain, recovered.vanished, recovered.settled, recovered.corrupt);
+    }
+}
+
+/// Runs the scheduler. It ends early only where the ledger stopped, which ends the daemon by itself, or by a panic, which must.
+async fn watch_scheduler(daemon: Arc<Daemon>, stop: Arc<Stop>) {
+    let ended = tokio::spawn(schedule::run(daemon)).await;
+    if ended.is_err() {
+        stop.now(Some(Failure::new(Exit::Software, "internal error in the scheduler; please report it; no mail was lost")));
     }
 }
 
@@ -236,7 +248,9 @@ fn start_intake(daemon: &Arc<Daemon>, stop: &Arc<Stop>, claims: &Arc<EventFd>) -
     };
     let stop = Arc::clone(stop);
     std::thread::Builder::new().name("intake".to_owned()).spawn(move || {
-        if let Err(reason) = intake.run() {
+        // A claim that has gone without a word would be a daemon that lets mail lie.
+        let ended = catch_unwind(AssertUnwindSafe(|| intake.run()));
+        if let Err(reason) = ended.unwrap_or_else(|_| Err("internal error; please report it".to_owned())) {
             stop.now(Some(Failure::new(Exit::IoErr, format!("cannot watch the drop directory: {reason}"))));
         }
     })

@@ -13,6 +13,7 @@ use super::ledger::{Settlement, Stopped};
 use super::outcome::Round;
 use super::queue::JobRecipient;
 use super::route::RouteKey;
+use super::settle;
 use crate::mail::Address;
 use crate::mail::queue_id::QueueId;
 use crate::spool::state::{Message, State};
@@ -22,25 +23,55 @@ use crate::sys;
 const LOAD: usize = 1000;
 /// The longest sleep, so that a changed clock is noticed.
 const LONGEST_SLEEP: i64 = 60;
+/// Their recipients, about: the last message may bring ten thousand more.
+const LOAD_RECIPIENTS: usize = 10_000;
+/// The sleep while memory is full: what is due cannot be loaded, so that it is due is no reason to wake.
+const FULL_SLEEP: i64 = 1;
+/// Seconds that the clock must go back to be called set back.
+const CLOCK_STEP: i64 = 60;
+/// Seconds after which a suspended route without mail is forgotten.
+const ROUTE_MEMORY: i64 = 3600;
 /// Messages forgotten at a time when their history is too old.
 const FORGET: usize = 500;
 
 /// Runs until the daemon stops.
 pub async fn run(daemon: Arc<Daemon>) -> Result<(), Stopped> {
+    let mut last = sys::clock::now();
     while !daemon.is_stopping() {
         let now = sys::clock::now();
-        let next = load_due(&daemon, now).await?;
-        for (route, suspension, jobs) in daemon.dispatch.take_suspended(now) {
-            delivery::postpone(&daemon, &route, &suspension, jobs).await?;
-        }
-        open_connections(&daemon, now);
-        daemon.made_progress();
-        let sleep = next.map_or(LONGEST_SLEEP, |at| (at - now).clamp(0, LONGEST_SLEEP));
-        let sleep = Duration::from_secs(sleep.unsigned_abs()).max(Duration::from_millis(5));
+        heal_clock(&daemon, last, now).await?;
+        last = now;
+        let sleep = round(&daemon, now).await?;
         // Waking and waiting out are the same: look again.
         let _ = tokio::time::timeout(sleep, daemon.dispatch.wake.notified()).await;
     }
     Ok(())
+}
+
+/// Everything that can be done at `now`. Returns how long nothing else can be.
+async fn round(daemon: &Arc<Daemon>, now: i64) -> Result<Duration, Stopped> {
+    let next = load_due(daemon, now).await?;
+    for (route, suspension, jobs) in daemon.dispatch.take_suspended(now) {
+        delivery::postpone(daemon, &route, &suspension, jobs).await?;
+    }
+    for work in daemon.dispatch.take_abandoned() {
+        settle::abandoned(daemon, work).await?;
+    }
+    open_connections(daemon, now);
+    daemon.dispatch.queue(|queue| queue.forget_routes(now.saturating_sub(ROUTE_MEMORY)));
+    daemon.made_progress();
+    let earliest = if daemon.dispatch.room() == 0 { FULL_SLEEP } else { 0 };
+    let sleep = next.map_or(LONGEST_SLEEP, |at| at.saturating_sub(now).clamp(earliest, LONGEST_SLEEP));
+    Ok(Duration::from_secs(sleep.unsigned_abs()).max(Duration::from_millis(5)))
+}
+
+/// Where the clock was set back, what was planned by the old one would wait until that time comes again.
+async fn heal_clock(daemon: &Arc<Daemon>, last: i64, now: i64) -> Result<(), Stopped> {
+    if now >= last - CLOCK_STEP {
+        return Ok(());
+    }
+    daemon.dispatch.queue(|queue| queue.end_suspensions());
+    daemon.ledger.work(move |state, _| state.heal_clock(now))?.await.map_err(|_| Stopped).map(drop)
 }
 
 /// Starts a connection's task for each route that wants one more.
@@ -92,11 +123,15 @@ async fn load_due(daemon: &Arc<Daemon>, now: i64) -> Result<Option<i64>, Stopped
 
 fn load(state: &State, now: i64, room: usize) -> rusqlite::Result<Vec<Loaded>> {
     let due = if room == 0 { Vec::new() } else { state.due(now, room)? };
-    let mut loaded = Vec::with_capacity(due.len());
+    let (mut loaded, mut count) = (Vec::with_capacity(due.len()), 0);
     for message in due {
         state.schedule(message.id, None)?;
         let recipients = open_recipients(state, message.id)?;
+        count += recipients.len();
         loaded.push((message, recipients));
+        if count >= LOAD_RECIPIENTS {
+            break;
+        }
     }
     Ok(loaded)
 }
@@ -130,3 +165,6 @@ pub async fn start_round(daemon: &Arc<Daemon>, message: Message, recipients: Vec
     };
     daemon.ledger.settle(Settlement { id: message.id, updates: Vec::new(), session: String::new(), round: Some(round) }).await.map(|_| ())
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,6 +57,17 @@ pub fn waiting(work: &Work, relay: &str, status: EnhancedStatus, reason: &str) -
     work.job.recipients.iter().map(|r| outcome::route_waits(r.n, relay, status, reason)).collect()
 }
 
+/// The task of a job panicked: nobody knows what became of its recipients. A person looks at it; tried again, it would panic again.
+///
+/// Errors: as [`settle`].
+pub async fn abandoned(daemon: &Arc<Daemon>, work: Work) -> Result<(), Stopped> {
+    let reason = "internal error while it was delivered, so it may have been; please report it; `mailchute requeue` sends it again";
+    let uncertain = |update: RecipientUpdate| RecipientUpdate { progress: Progress::Uncertain, ..update };
+    let updates = waiting(&work, "", EnhancedStatus::new(4, 3, 0), reason).into_iter().map(uncertain).collect();
+    let end = JobEnd { stop: Some(outcome::Stop::Hold(reason.to_owned())), ..JobEnd::default() };
+    settle(daemon, work, JobOutcome { updates, end, ..JobOutcome::default() }).await
+}
+
 /// Commits what a job came to.
 ///
 /// Errors: [`Stopped`] where nothing can be committed any more; then nothing may be sent either.
@@ -69,7 +80,7 @@ pub async fn settle(daemon: &Arc<Daemon>, work: Work, job: JobOutcome) -> Result
         daemon.ledger.settle(Settlement { id, updates: updates.clone(), session: session.clone(), round: None }).await?;
         log_job(daemon, &work, &updates);
     }
-    let Some(end) = daemon.dispatch.end_job(id, end) else { return Ok(()) };
+    let Some(end) = daemon.dispatch.end_job(&work, end) else { return Ok(()) };
     let round = round_of(daemon, end);
     let news = if single { updates.clone() } else { Vec::new() };
     let settled = daemon.ledger.settle(Settlement { id, updates: news, session, round: Some(round) }).await?;

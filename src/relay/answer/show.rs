@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-
 use super::{Answer, Rights, database, read};
 use crate::control::entries;
 use crate::control::listing::Entry;
@@ -11,12 +9,13 @@ use crate::control::protocol::{Count, Detail, Part, Text};
 use crate::exit::{Exit, Failure};
 use crate::mail::queue_id::QueueId;
 use crate::relay::daemon::Daemon;
-use crate::relay::recover::STATE_FILE;
 use crate::spool::file::{self, Line};
 use crate::spool::state::{Message, State};
 
 /// Rows read at a time: between two pages the database is free.
 const PAGE: usize = 500;
+/// And about the most recipients of a page: each message may have ten thousand.
+const PAGE_RECIPIENTS: usize = 10_000;
 /// Octets of one piece of `cat`.
 const PIECE: usize = 48 << 10;
 
@@ -28,31 +27,39 @@ pub(super) async fn list(daemon: &Arc<Daemon>, rights: Rights, ids: Vec<String>,
     if !ids.is_empty() {
         return list_some(daemon, rights, &ids, out).await;
     }
-    let (sender, mut receiver) = mpsc::channel(PAGE);
-    let reading = Arc::clone(daemon);
-    let pages = tokio::task::spawn_blocking(move || read_pages(&reading, rights, &sender));
-    while let Some(entry) = receiver.recv().await {
-        out.say(&entry).await?;
-    }
-    pages.await.map_err(database)?.map_err(database)
-}
-
-/// Reads the queue page by page. A client that has gone ends it.
-fn read_pages(daemon: &Daemon, rights: Rights, sender: &mpsc::Sender<Entry>) -> rusqlite::Result<()> {
-    let state = State::open_to_read(&daemon.store.path(STATE_FILE))?;
     let mut after = None;
     loop {
-        let mut page = Vec::with_capacity(PAGE);
-        state.queued(after, PAGE, |message| page.push(message))?;
-        let Some(last) = page.last() else { return Ok(()) };
-        after = Some(last.id);
-        for message in page.into_iter().filter(|message| rights.sees(message)) {
-            let entry = entry_of(daemon, &state, &message)?;
-            if sender.blocking_send(entry).is_err() {
-                return Ok(());
-            }
+        let reading = Arc::clone(daemon);
+        // No thread is kept while the client takes its time: there are few, and deliveries need them.
+        let (entries, last) = read(daemon, move |state| read_page(&reading, state, rights, after)).await?;
+        for entry in &entries {
+            out.say(entry).await?;
+        }
+        if last.is_none() {
+            return Ok(());
+        }
+        after = last;
+    }
+}
+
+/// The next page of the queue behind `after`, and its last id; none where the queue ends.
+fn read_page(daemon: &Daemon, state: &State, rights: Rights, after: Option<QueueId>) -> rusqlite::Result<(Vec<Entry>, Option<QueueId>)> {
+    let mut page = Vec::with_capacity(PAGE);
+    state.queued(after, PAGE, |message| page.push(message))?;
+    let (mut entries, mut recipients, mut last) = (Vec::new(), 0, None);
+    for message in page {
+        last = Some(message.id);
+        if !rights.sees(&message) {
+            continue;
+        }
+        let entry = entry_of(daemon, state, &message)?;
+        recipients += entry.recipients.len();
+        entries.push(entry);
+        if recipients >= PAGE_RECIPIENTS {
+            break;
         }
     }
+    Ok((entries, last))
 }
 
 fn entry_of(daemon: &Daemon, state: &State, message: &Message) -> rusqlite::Result<Entry> {

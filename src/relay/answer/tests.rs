@@ -1,0 +1,115 @@
+//! Who may ask what, and what nobody can do to the others by asking.
+
+use std::time::Instant;
+
+use super::*;
+use crate::relay::plan::Policy;
+use crate::relay::testing::daemon;
+use crate::spool::testing::{Scratch, claimed, envelope};
+
+const ME: Rights = Rights { uid: 4301, is_admin: false, sees_all: false, sees_own: true };
+
+/// A daemon that answers, with one message of this uid.
+async fn answering(uid: u32) -> (Scratch, Arc<Daemon>, String) {
+    let scratch = Scratch::new();
+    let daemon = daemon(&scratch, "");
+    let mut message = claimed(envelope(&["bob@receiver.example"]));
+    message.uid = uid;
+    message.message_id = "<1@sender.example>".to_owned();
+    let plan = Policy::of(&daemon.setup().params).plan(&message, 1);
+    let plan = crate::relay::plan::Plan { next_attempt: Some(i64::MAX / 2), ..plan };
+    daemon.ledger.admit(&message, &plan).unwrap().await.unwrap();
+    (scratch, daemon, message.envelope.id.to_string())
+}
+
+/// What `rights` get for a request: every line but the last, and the code and text of that.
+async fn ask(daemon: &Arc<Daemon>, rights: Rights, request: &str) -> (Vec<String>, End) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (_, writer) = theirs.into_split();
+    let mut out = Answer { writer: tokio::io::BufWriter::new(writer) };
+    let ended = handle(daemon, rights, serde_json::from_str(request).unwrap(), &mut out).await;
+    out.writer.flush().await.unwrap();
+    drop(out);
+    let (mut lines, mut reader) = (Vec::new(), BufReader::new(ours).lines());
+    while let Some(line) = reader.next_line().await.unwrap() {
+        lines.push(line);
+    }
+    let end = ended.map_or_else(|failure| End { end: failure.exit.code(), text: failure.text }, |()| End { end: 0, text: String::new() });
+    (lines, end)
+}
+
+#[tokio::test]
+async fn t_out_5_others_see_nothing_of_a_message_and_cannot_tell_that_it_is_there() {
+    let (_scratch, daemon, id) = answering(4302).await;
+    assert!(ask(&daemon, ME, r#"{"verb":"list"}"#).await.0.is_empty());
+    assert_eq!(ask(&daemon, ME, r#"{"verb":"count"}"#).await.0, [r#"{"messages":0,"octets":0}"#]);
+    assert!(ask(&daemon, ME, r#"{"verb":"find","message_id":"<1@sender.example>"}"#).await.0.is_empty());
+    let nothing = |id: &str| format!("{id}: no such message");
+    for other in [id.as_str(), "0000000000000001"] {
+        for request in [
+            format!(r#"{{"verb":"show","id":"{other}"}}"#),
+            format!(r#"{{"verb":"cat","id":"{other}","part":"raw"}}"#),
+            format!(r#"{{"verb":"list","ids":["{other}"]}}"#),
+        ] {
+            let (lines, end) = ask(&daemon, ME, &request).await;
+            assert!(lines.is_empty() && end.text == nothing(other), "{request}: {end:?}");
+        }
+    }
+    let (lines, _) = ask(&daemon, ME, &format!(r#"{{"verb":"flush","select":{{"by":"id","text":"{id}"}}}}"#)).await;
+    assert_eq!(lines, [r#"{"messages":0,"octets":0}"#]);
+    let owner = Rights { uid: 4302, ..ME };
+    assert_eq!(ask(&daemon, owner, r#"{"verb":"list"}"#).await.0.len(), 1);
+    let closed = Rights { sees_own: false, ..owner };
+    assert_eq!(ask(&daemon, closed, r#"{"verb":"list"}"#).await.1.end, Exit::NoPerm.code());
+}
+
+#[tokio::test]
+async fn t_out_5_an_ordinary_user_flushes_only_now_and_then_whatever_is_selected() {
+    let (_scratch, daemon, id) = answering(4301).await;
+    let by_id = format!(r#"{{"verb":"flush","select":{{"by":"id","text":"{id}"}}}}"#);
+    assert_eq!(ask(&daemon, ME, &by_id).await.0, [r#"{"messages":1,"octets":0}"#]);
+    for request in [by_id.as_str(), r#"{"verb":"flush","select":{"by":"all"}}"#] {
+        let (lines, end) = ask(&daemon, ME, request).await;
+        assert_eq!((lines.as_slice(), end.end), ([r#"{"messages":0,"octets":0}"#.to_owned()].as_slice(), 0), "no error: {request}");
+    }
+    let next = AtomicI64::new(0);
+    assert!(may_flush(&next, 5) && !may_flush(&next, 5 + FLUSH_INTERVAL - 1) && may_flush(&next, 5 + FLUSH_INTERVAL));
+}
+
+#[test]
+fn t_spool_8_one_user_cannot_take_the_places_of_the_others_nor_all_users_those_of_root() {
+    let places = Arc::new(Places::default());
+    let mine: Vec<Seat> = std::iter::from_fn(|| Places::take(&places, 4301)).collect();
+    assert_eq!(mine.len(), PLACES_OF_ONE);
+    let others: Vec<Seat> = (5000..5100).filter_map(|uid| Places::take(&places, uid)).collect();
+    assert_eq!(others.len(), PLACES - PLACES_OF_ONE);
+    assert!(Places::take(&places, 0).is_some() && Places::take(&places, 6000).is_none());
+    drop(mine);
+    assert!(Places::take(&places, 4301).is_some());
+    drop(others);
+    assert!(places.taken.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn t_spool_8_garbage_gets_one_line_and_ends_nothing() {
+    let (_scratch, daemon, _) = answering(4302).await;
+    let nested = "[".repeat(60_000);
+    let long = format!(r#"{{"verb":"list","ids":["{}"]}}"#, "x".repeat(limits::CONTROL_REQUEST));
+    for garbage in ["\n", "\u{0}\u{1}\n", "null\n", r#"{"verb":"list","uid":0}"#, r#"{"verb":"Drop"}"#, &nested, &long] {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let answered = tokio::spawn(answer(Arc::clone(&daemon), theirs));
+        // Where more comes than is taken, the pipe breaks: that is the answer to it.
+        let _ = ours.write_all(garbage.as_bytes()).await;
+        let _ = ours.shutdown().await;
+        let mut text = String::new();
+        let _ = ours.read_to_string(&mut text).await;
+        answered.await.unwrap().unwrap();
+        let is_answer = text.lines().count() == 1 && text.contains(r#""end":64"#);
+        assert!(is_answer || (text.is_empty() && garbage.len() > limits::CONTROL_REQUEST), "{:?}: {text}", garbage.get(..20));
+    }
+    let (mut silent, theirs) = UnixStream::pair().unwrap();
+    let started = Instant::now();
+    answer(Arc::clone(&daemon), theirs).await.unwrap();
+    assert!(started.elapsed() < ASKING * 3);
+    assert_eq!(silent.read(&mut [0; 9]).await.unwrap(), 0, "a client that says nothing gets nothing");
+}
