@@ -130,7 +130,7 @@ impl Store {
             Err(Errno::ENOENT) => return Ok(Claim::Gone),
             Err(Errno::EAGAIN) => return Ok(Claim::Later),
             Err(e) if is_disk_error(&e.into()) => return Err(e.into()),
-            Err(e) => return self.expel(name, &format!("cannot be opened: {}", e.desc())),
+            Err(e) => return self.expel(name, &self.why_closed(name, e)),
         }
         match sys::fs::rename_new(&self.new, name, &self.cur, name) {
             Ok(()) => Ok(self.check_claimed(id)),
@@ -198,6 +198,12 @@ impl Store {
         Ok(Claimed { envelope: line.envelope, uid, digest: digest.finish().as_ref().to_vec(), facts, message_id })
     }
 
+    /// Why a file cannot be opened: mostly, it was not created here.
+    fn why_closed(&self, name: &OsStr, e: Errno) -> String {
+        let birth = sys::fs::stat_at(&self.new, name).ok().and_then(|stat| self.check_birth(&stat).err());
+        birth.unwrap_or_else(|| format!("cannot be opened: {}", e.desc()))
+    }
+
     /// Proves that the file was created in the drop directory by its owner (DESIGN.md, "Why 3733 and no set-id").
     fn check_birth(&self, stat: &FileStat) -> Result<(), String> {
         if !sys::fs::is_regular(stat) {
@@ -255,9 +261,6 @@ impl Store {
             Err(Errno::ENOENT) => return Ok(Claim::Gone),
             Err(e) => return Err(e.into()),
         };
-        // What cannot be opened is mostly what was not created here: then that is the reason to tell.
-        let birth = self.check_birth(&stat).err();
-        let why = birth.as_deref().unwrap_or(why);
         let result = if sys::fs::is_regular(&stat) {
             self.bury(&self.new, name, why).map(|()| Claim::Corrupt(why.to_owned()))
         } else if sys::fs::is_directory(&stat) {
