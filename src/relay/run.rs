@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use fs2::FileExt as Lock;
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::daemon::{Daemon, Stop};
 use super::intake::{Admitted, Intake};
@@ -151,6 +151,8 @@ fn open_state(store: &Store, params: &Params) -> Result<(State, Recovered), Fail
 
 async fn serve(paths: Paths, store: Arc<Store>, state: State, setup: Setup, recovered: Recovered) -> Result<(), Failure> {
     let thread_failed = |e: std::io::Error| Failure::new(Exit::OsErr, format!("cannot start a thread: {e}"));
+    // Before anything shows that we run: who sees that may send a signal, and none may end us by its default.
+    let signals = Signals::listen().map_err(|e| Failure::new(Exit::OsErr, format!("cannot listen for signals: {e}")))?;
     let stop = Arc::new(Stop::default());
     let (ledger, ledger_thread) = Ledger::start(state, Arc::clone(&store), end_on_failure(Arc::clone(&stop))).map_err(thread_failed)?;
     let next_hop = setup.params.next_hop.to_string();
@@ -164,7 +166,7 @@ async fn serve(paths: Paths, store: Arc<Store>, state: State, setup: Setup, reco
     let scheduling = tokio::spawn(watch_scheduler(Arc::clone(&daemon), Arc::clone(&stop)));
     events::started(env!("CARGO_PKG_VERSION"), &daemon.paths.spool.display().to_string(), &next_hop);
     notify::tell("READY=1");
-    wait_for_end(&daemon, &stop).await;
+    wait_for_end(signals, &daemon, &stop).await;
     notify::tell("STOPPING=1");
     // A write to our own eventfd cannot fail; if it did, the thread would end with the process.
     let _ = claims.write(1);
@@ -201,20 +203,32 @@ async fn watch_scheduler(daemon: Arc<Daemon>, stop: Arc<Stop>) {
     }
 }
 
+/// What an administrator or systemd can send.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Signals and signs of life, until the end is told.
-async fn wait_for_end(daemon: &Daemon, stop: &Stop) {
-    let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
-    let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = signals else {
-        stop.now(Some(Failure::new(Exit::OsErr, "cannot listen for signals")));
-        return;
-    };
+async fn wait_for_end(mut signals: Signals, daemon: &Daemon, stop: &Stop) {
     let mut life = tokio::time::interval(notify::watchdog_interval().unwrap_or(Duration::from_secs(3600)));
     loop {
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
             () = stop.told() => break,
-            _ = hangup.recv() => daemon.reload(),
+            _ = signals.hangup.recv() => daemon.reload(),
             _ = life.tick() => {
                 daemon.dispatch.wake.notify_one();
                 if daemon.stalled_for() < STALLED {
