@@ -1,5 +1,6 @@
 //! The daemon's life: killed, stopped, reloaded, misconfigured.
 
+use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
 use super::MESSAGE;
@@ -112,4 +113,71 @@ fn a_daemon_with_a_bad_configuration_ends_with_78_and_one_line() {
     assert_eq!(status.and_then(|status| status.code()), Some(78), "{}", installation.daemon_log());
     let log = installation.daemon_log();
     assert!(log.lines().count() == 1 && log.contains("mailchute.toml:1:"), "{log}");
+}
+
+#[test]
+fn a_signal_that_comes_as_soon_as_the_daemon_answers_ends_it_in_order() {
+    let mut installation = Installation::rootless();
+    installation.relay_to("smtp://127.0.0.1:25?tls=none", "");
+    for _ in 0..20 {
+        installation.start_daemon();
+        installation.stop_daemon();
+    }
+}
+
+#[test]
+fn a_second_daemon_on_the_same_spool_ends_with_one_line() {
+    let mut installation = Installation::rootless();
+    installation.relay_to("smtp://127.0.0.1:25?tls=none", "");
+    installation.start_daemon();
+    let second = command::run(&mut installation.program(env!("CARGO_BIN_EXE_mailchuted")), b"");
+    assert!(second.code.is_some_and(|code| code != 0), "{second:?}");
+    assert_eq!(second.stderr.lines().count(), 1, "{}", second.stderr);
+    installation.mailchute(&["list"]).succeeded();
+}
+
+#[test]
+fn systemd_is_told_of_the_start_of_life_of_a_reload_and_of_the_end() {
+    let mut installation = Installation::rootless();
+    installation.relay_to("smtp://127.0.0.1:25?tls=none", "");
+    let path = installation.paths.config_file.with_file_name("notify.sock");
+    let systemd = UnixDatagram::bind(&path).unwrap();
+    systemd.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let told = |word: &str| {
+        let mut octets = [0; 4096];
+        while let Ok(length) = systemd.recv(&mut octets) {
+            if String::from_utf8_lossy(&octets[..length]).lines().any(|line| line == word) {
+                return;
+            }
+        }
+        panic!("systemd was never told {word}");
+    };
+    installation.spawn_daemon_with(&[("NOTIFY_SOCKET", path.as_os_str()), ("WATCHDOG_USEC", "400000".as_ref())]);
+    told("READY=1");
+    told("WATCHDOG=1");
+    installation.reload_daemon();
+    told("RELOADING=1");
+    told("READY=1");
+    installation.stop_daemon();
+    told("STOPPING=1");
+}
+
+#[test]
+fn without_its_database_the_daemon_sends_nothing_twice_and_asks_a_person() {
+    let receiver = Script::new().first(1, "RCPT", Reply::Lines("451 4.3.0 later".into())).start();
+    let mut installation = Installation::rootless();
+    installation.relay_to(&receiver.url("smtp", "tls=none"), "retry_min = \"1h\"\nretry_max = \"1h\"");
+    installation.start_daemon();
+    installation.sendmail(&["bob@receiver.example"], MESSAGE).succeeded();
+    installation.wait_for_entry("the first attempt", |entry| entry.to_string().contains("451"));
+    installation.kill_daemon();
+    for name in ["state.sqlite", "state.sqlite-wal", "state.sqlite-shm"] {
+        let _ = std::fs::remove_file(installation.paths.spool.join(name));
+    }
+    installation.start_daemon();
+    let entry = installation.wait_for_entry("the message", |entry| entry["queue_name"] == "hold");
+    assert!(super::has(&entry, "bob@receiver.example", "uncertain", ""), "{entry}");
+    assert!(receiver.messages().is_empty());
+    installation.mailchute(&["requeue", entry["queue_id"].as_str().unwrap()]).succeeded();
+    receiver.wait_for_messages(1);
 }

@@ -1,6 +1,9 @@
 //! What the replies of the next hop mean for a message and for each of its recipients.
 
+use std::time::Duration;
+
 use super::{MESSAGE, has};
+use crate::support::command::wait_for;
 use crate::support::installation::Installation;
 use crate::support::message::Message;
 use crate::support::scripted::{Reply, Script};
@@ -72,4 +75,46 @@ fn one_bad_message_does_not_hold_up_the_others() {
     let entry =
         installation.wait_for_entry("the deferred one", |entry| has(entry, "never@receiver.example", "waiting", "451 4.3.0 not today"));
     assert_eq!(entry["queue_name"], "deferred");
+}
+
+#[test]
+fn no_more_connections_are_open_to_one_next_hop_than_configured() {
+    let receiver = Script::new().on(".", Reply::Late(Duration::from_millis(50), Box::new(Reply::Lines("250 2.0.0 kept".into())))).start();
+    let mut installation = Installation::rootless();
+    installation.relay_to(&receiver.url("smtp", "tls=none"), "route_connections = 2");
+    // All are there when it begins; the spool is made by a first start.
+    installation.start_daemon();
+    installation.stop_daemon();
+    for number in 0..20 {
+        installation.sendmail(&[&format!("r{number}@receiver.example")], MESSAGE).succeeded();
+    }
+    installation.start_daemon();
+    let mut most = 0;
+    wait_for("twenty messages", || {
+        most = most.max(receiver.connections().iter().filter(|connection| !connection.ended).count());
+        receiver.accepted() == 20
+    });
+    assert_eq!(most, 2);
+}
+
+#[test]
+fn large_messages_arrive_octet_for_octet_in_bounded_memory() {
+    let receiver = Script::new().start();
+    let mut installation = Installation::rootless();
+    installation.relay_to(&receiver.url("smtp", "tls=none"), "");
+    installation.start_daemon();
+    let body = (0..200_000).map(|line| format!("{line} 0123456789 abcdefghijklmnopqrstuvwxyz .\n")).collect::<String>();
+    let message = format!("From: alice@sender.example\nSubject: large\n\n{body}");
+    for number in 0..12 {
+        installation.sendmail(&["-i", &format!("r{number}@receiver.example")], message.as_bytes()).succeeded();
+    }
+    let expected = format!("\r\n\r\n{}", body.replace('\n', "\r\n"));
+    for arrived in receiver.wait_for_messages(12) {
+        assert!(arrived.data.ends_with(expected.as_bytes()), "the body for {:?} changed", arrived.recipients);
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", installation.daemon_pid())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap().trim().trim_end_matches(" kB");
+    let peak: u64 = peak.parse().unwrap();
+    // 12 messages of 9 MiB: at most 64 MiB of bodies are in flight, whatever their number.
+    assert!(peak < 100 << 10, "{peak} KiB");
 }

@@ -85,11 +85,11 @@ impl Installation {
     }
 
     /// Writes a mailchute.toml that names this host and sends all mail to `next_hop`; `more` is more TOML. Attempts follow each
-    /// other quickly.
+    /// other quickly, unless `more` says otherwise.
     pub fn relay_to(&self, next_hop: &str, more: &str) {
+        let retry = if more.contains("retry_min") { "" } else { "retry_min = \"1s\"\nretry_max = \"2s\"\n" };
         self.configure(&format!(
-            "mailname = \"sender.example\"\nhostname = \"host.sender.example\"\nnext_hop = \"{next_hop}\"\n\
-             retry_min = \"1s\"\nretry_max = \"2s\"\n{more}\n"
+            "mailname = \"sender.example\"\nhostname = \"host.sender.example\"\nnext_hop = \"{next_hop}\"\n{retry}{more}\n"
         ));
     }
 
@@ -196,6 +196,11 @@ impl Installation {
 
     /// Starts the daemon; whether it can run is the caller's question.
     pub fn spawn_daemon(&mut self) -> &mut Child {
+        self.spawn_daemon_with(&[])
+    }
+
+    /// As [`Installation::spawn_daemon`], with more in its environment.
+    pub fn spawn_daemon_with(&mut self, environment: &[(&str, &OsStr)]) -> &mut Child {
         let program = env!("CARGO_BIN_EXE_mailchuted");
         let mut command = match self.daemon_id() {
             Some(uid) => self.program_as(uid, program),
@@ -203,6 +208,7 @@ impl Installation {
         };
         let log = std::fs::OpenOptions::new().append(true).create(true).open(self.scratch.path().join("mailchuted.log")).unwrap();
         assert!(self.daemon.is_none(), "the daemon runs already");
+        command.envs(environment.iter().copied());
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         self.daemon.insert(child)
     }

@@ -202,10 +202,15 @@ impl Receiver {
         self.connections().into_iter().flat_map(|connection| connection.transactions).filter(|one| one.accepted).collect()
     }
 
+    /// The number of accepted messages so far.
+    pub fn accepted(&self) -> usize {
+        self.log().connections.iter().flat_map(|connection| &connection.transactions).filter(|one| one.accepted).count()
+    }
+
     /// Waits for `count` accepted messages.
     #[track_caller]
     pub fn wait_for_messages(&self, count: usize) -> Vec<Transaction> {
-        wait_for(&format!("{count} messages, with {:?}", self.connections()), || self.messages().len() >= count);
+        wait_for(&format!("{count} messages"), || self.accepted() >= count);
         self.messages()
     }
 
