@@ -3,6 +3,7 @@
 mod aiosmtpd;
 mod callers;
 mod mx;
+mod signing;
 mod smarthost;
 
 use crate::support::installation::Installation;

@@ -1,12 +1,14 @@
 //! The drop directory against users who may write any bytes into it.
 
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 
 use super::only_id;
 use crate::delivery::MESSAGE;
 use crate::support::command::{Ended, run, wait_for};
 use crate::support::installation::{CALLER_ID, Installation, OTHER_ID};
-use crate::support::scripted::Script;
+use crate::support::scripted::{Reply, Script};
 
 /// A shell line run as a user without rights, in `new/`.
 fn shell_as(installation: &Installation, uid: u32, line: &str) -> Ended {
@@ -98,4 +100,35 @@ fn a_file_that_was_not_born_in_the_drop_directory_is_never_sent() {
     wait_for("the verdict", || installation.spooled("corrupt").len() == 2);
     assert_eq!(installation.spooled("corrupt"), [id.clone(), format!("{id}.why")]);
     assert!(receiver.connections().is_empty());
+}
+
+#[test]
+fn a_submitter_that_changes_its_file_after_the_claim_stops_only_its_own_message() {
+    isolated!();
+    let receiver = Script::new().first(1, "MAIL", Reply::Lines("451 4.3.0 later".into())).start();
+    let mut installation = Installation::system();
+    installation.relay_to(&receiver.url("smtp", "tls=none"), "retry_min = \"1h\"");
+    installation.sendmail_as(CALLER_ID, &["bob@receiver.example"], MESSAGE).succeeded();
+    let id = only_id(&installation);
+    // The submitter keeps its file open, and writes through that when the daemon has it.
+    let mut submitter = installation.program_as(CALLER_ID, "sh");
+    submitter
+        .args(["-c", "exec 3<>\"$0\"; echo ready; read go; printf Jello | dd bs=1 seek=\"$go\" conv=notrunc of=/dev/fd/3 2>/dev/null"]);
+    submitter.arg(&id).current_dir(installation.paths.spool.join("new")).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut submitter = submitter.spawn().unwrap();
+    let mut ready = String::new();
+    BufReader::new(submitter.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    installation.start_daemon();
+    installation.wait_for_entry("the first attempt", |entry| entry.to_string().contains("451"));
+    let claimed = installation.paths.spool.join("cur").join(&id);
+    let octets = std::fs::read(&claimed).unwrap();
+    let at = octets.windows(5).rposition(|five| five == b"Hello").unwrap();
+    writeln!(submitter.stdin.take().unwrap(), "{at}").unwrap();
+    submitter.wait().unwrap();
+    assert_ne!(std::fs::read(&claimed).unwrap(), octets, "the file was not changed, so nothing is tried here");
+    installation.mailchute(&["flush"]).succeeded();
+    wait_for("the verdict", || !installation.spooled("corrupt").is_empty());
+    assert!(receiver.messages().is_empty());
+    installation.sendmail_as(OTHER_ID, &["carol@receiver.example"], MESSAGE).succeeded();
+    assert_eq!(receiver.wait_for_messages(1)[0].recipients, ["<carol@receiver.example>"]);
 }

@@ -1,6 +1,6 @@
 //! Who sent what: callers under no_new_privs, and who sees whose mail.
 
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::only_id;
 use crate::delivery::MESSAGE;
@@ -67,6 +67,14 @@ fn bad_input_ends_in_the_code_and_the_line_that_the_manual_gives() {
         assert!(ended.stderr.starts_with("sendmail: ") && ended.stdout.is_empty(), "{arguments:?}: {ended:?}");
     }
     assert!(installation.spooled("new").is_empty(), "R5: all or nothing");
+    for (toml, mode) in [("no_such_key = 1\n", 0o644), ("", 0o600)] {
+        installation.configure(toml);
+        std::fs::set_permissions(&installation.paths.config_file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let ended = installation.sendmail_as(CALLER_ID, &["bob@receiver.example"], MESSAGE).ended_with(78);
+        assert!(ended.stderr.contains("mailchute.toml") && ended.stderr.lines().count() == 1, "{ended:?}");
+    }
+    std::fs::set_permissions(&installation.paths.config_file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    installation.relay_to(&receiver.url("smtp", "tls=none"), "");
     // Empty stdin with operands is a message like any other.
     installation.sendmail_as(CALLER_ID, &["bob@receiver.example"], b"").succeeded();
     installation.start_daemon();
