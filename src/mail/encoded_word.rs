@@ -88,14 +88,17 @@ fn text_of(run: &[Word], after_encoded: bool, blanks_after: Option<&[u8]>) -> Ve
 }
 
 fn begin_run(blanks: &[u8], out: &mut Vec<u8>) {
-    if column(out) > LATE && matches!(blanks.first(), Some(b' ' | b'\t')) {
+    // Never before a fold that is there already: between the two would stand a line of blanks.
+    if column(out) > LATE && matches!(blanks.first(), Some(b' ' | b'\t')) && !blanks.contains(&b'\n') {
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(blanks);
 }
 
+/// The column after `out`, or some number behind [`LINE`]: a whole line of a hostile header is not looked through for each word.
 fn column(out: &[u8]) -> usize {
-    out.len() - memchr::memrchr(b'\n', out).map_or(0, |at| at + 1)
+    let tail = out.get(out.len().saturating_sub(2 * LINE)..).unwrap_or_default();
+    memchr::memrchr(b'\n', tail).map_or(tail.len(), |at| tail.len() - at - 1)
 }
 
 /// Encodes `text` into as many words as it needs, folded between them. No character is split (RFC 2047 5).
@@ -199,6 +202,12 @@ mod tests {
             assert_eq!(encoded(text.as_bytes()), field, "{text:?}");
         }
         assert_eq!(encoded(b" Gr\xfc\xdfe ok\r\n"), "Subject: =?unknown-8bit?Q?Gr=FC=DFe?= ok\r\n");
+    }
+
+    #[test]
+    fn h6_no_line_of_blanks_is_made_where_a_fold_stands_already() {
+        let field = encoded(format!(" {}  \r\n ü\r\n", "a".repeat(60)).as_bytes());
+        assert!(field.trim_end().split("\r\n").all(|line| !line.trim().is_empty()), "{field:?}");
     }
 
     #[test]

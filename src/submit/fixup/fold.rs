@@ -18,36 +18,51 @@ fn has_long_line(field: &[u8]) -> bool {
     field.split(|&b| b == b'\n').any(|line| line.len() > limits::LINE + 1)
 }
 
-/// `line` ends in CRLF.
+/// `line` ends in CRLF. Blanks that would make a line of nothing else are dropped: at the end of the text, and where more than a
+/// line of them stands between two words.
 fn fold_line(line: &[u8], out: &mut Vec<u8>) {
-    let mut rest = line;
+    let mut rest = line.trim_ascii_end();
+    if line.len() <= limits::LINE + 2 {
+        out.extend_from_slice(line);
+        return;
+    }
+    if rest.is_empty() {
+        // An empty line would end the header section.
+        return;
+    }
     let mut room = limits::LINE;
-    while rest.len() > room + 2 {
-        let at = fold_point(rest, room);
-        let (head, tail) = rest.split_at(at);
+    while rest.len() > room {
+        let blanks = rest.iter().take_while(|b| is_blank(b)).count();
+        if blanks > room {
+            rest = rest.get(blanks - 1..).unwrap_or_default();
+            continue;
+        }
+        let (head, tail) = rest.split_at(fold_point(rest, blanks, room));
         out.extend_from_slice(head);
         out.extend_from_slice(b"\r\n");
         room = limits::LINE;
-        if !matches!(tail.first(), Some(b' ' | b'\t')) {
+        if !tail.first().is_some_and(is_blank) {
             out.push(b' ');
             room -= 1;
         }
         rest = tail;
     }
     out.extend_from_slice(rest);
+    out.extend_from_slice(b"\r\n");
 }
 
-/// Where to break: before the last white space that has text on both sides, else after `room` octets, but not within a UTF-8
-/// character.
-fn fold_point(rest: &[u8], room: usize) -> usize {
-    let is_blank = |&b: &u8| matches!(b, b' ' | b'\t');
-    let start = rest.iter().take_while(|b| is_blank(b)).count();
+fn is_blank(octet: &u8) -> bool {
+    matches!(octet, b' ' | b'\t')
+}
+
+/// Where to break a line that begins with so many `blanks` and ends in text: before the last white space after text, else after
+/// `room` octets, but not within a UTF-8 character.
+fn fold_point(rest: &[u8], blanks: usize, room: usize) -> usize {
     let window = rest.get(..=room).unwrap_or(rest);
-    let blank = window.iter().enumerate().rev().find(|(at, b)| *at > start && is_blank(b)).map(|(at, _)| at);
-    let has_text_after = |at: usize| rest.get(at..).is_some_and(|tail| !tail.trim_ascii().is_empty());
-    match blank.filter(|&at| has_text_after(at)) {
-        Some(at) => at,
-        None => (room.saturating_sub(3)..=room).rev().find(|&at| rest.get(at).is_none_or(|b| b & 0xc0 != 0x80)).unwrap_or(room),
+    let is_boundary = |at: &usize| rest.get(*at).is_none_or(|octet| octet & 0xc0 != 0x80);
+    match window.iter().enumerate().skip(blanks + 1).rev().find(|(_, octet)| is_blank(octet)) {
+        Some((at, _)) => at,
+        None => (room.saturating_sub(3)..=room).rev().find(is_boundary).unwrap_or(room),
     }
 }
 
@@ -79,17 +94,21 @@ mod tests {
             format!("A: {} x\r\n", " ".repeat(3000)),
             format!("A: x{}\r\n", " ".repeat(3000)),
             format!("A:{}\r\n", "x".repeat(997)),
+            format!("A: b\r\n{}\r\n c\r\n", " ".repeat(3000)),
+            format!("A: b{}c\r\n", " ".repeat(3000)),
+            format!("A:{}\r\n", " ".repeat(3000)),
         ] {
             let out = folded(&field);
             for (number, line) in out.split_terminator("\r\n").enumerate() {
                 assert!(line.len() <= limits::LINE, "{} octets", line.len());
                 assert!(number == 0 || line.starts_with([' ', '\t']), "{line:?}");
+                assert!(!line.trim().is_empty(), "a line of blanks");
             }
             assert!(out.ends_with("\r\n"));
             let text = |field: &str| field.replace("\r\n", "").replace(' ', "");
             assert_eq!(text(&out), text(&field));
         }
-        let words = folded(&format!("A: {}\r\n", "word ".repeat(1000)));
-        assert_eq!(words.replace("\r\n", ""), format!("A: {}", "word ".repeat(1000)), "nothing but line ends was added");
+        let text = format!("A: {}end", "word ".repeat(1000));
+        assert_eq!(folded(&format!("{text}\r\n")).replace("\r\n", ""), text, "nothing but line ends was added");
     }
 }

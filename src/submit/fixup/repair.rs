@@ -39,8 +39,11 @@ fn addresses(value: &[u8], list: &AddressList, mailname: Option<&str>, out: &mut
     }
     let is_8bit = |span: &&Range<usize>| value.get((*span).clone()).is_some_and(|text| !text.is_ascii());
     edits.extend(list.phrases.iter().filter(is_8bit).map(|span| (span.clone(), Edit::Phrase)));
-    // A comment within a display name goes with it.
-    let is_outside = |span: &&Range<usize>| !list.phrases.iter().any(|phrase| phrase.start <= span.start && span.end <= phrase.end);
+    // A comment within a display name goes with it. Display names are in order and do not overlap.
+    let is_outside = |span: &&Range<usize>| {
+        let after = list.phrases.partition_point(|phrase| phrase.start <= span.start);
+        after.checked_sub(1).and_then(|at| list.phrases.get(at)).is_none_or(|phrase| span.end > phrase.end)
+    };
     edits.extend(list.comments.iter().filter(is_8bit).filter(is_outside).map(|span| (span.clone(), Edit::Comment)));
     edits.sort_by_key(|(span, _)| span.start);
     let mut at = 0;

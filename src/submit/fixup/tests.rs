@@ -124,6 +124,30 @@ fn h9_no_line_that_leaves_is_longer_than_998_octets() {
     assert!(out.lines().all(|line| line.len() <= 998));
 }
 
+#[test]
+fn t_hdr_4_a_mebibyte_of_any_one_thing_is_mended_in_linear_time() {
+    for (begin, piece, end) in [
+        ("To: ", "ü <a@x>,", ""),
+        ("To: ", "(ü)ü (ü) b <a@x>(ü),", ""),
+        ("To: ", "\"ü\" ", "<a@x>"),
+        ("To: ", "(ü", ""),
+        ("Subject: ", "=?ü ", ""),
+        ("Content-Type: text/plain; ", "n=\"ü\";", ""),
+        ("Content-Type: text/plain; ", "\"", "ü"),
+        ("X: a", " ", ""),
+        ("X: a", " ", "b"),
+        ("X: a\n", " ", ""),
+        ("X: ", "aü", ""),
+    ] {
+        let header = format!("{begin}{}{end}\n", piece.repeat((1 << 19) / piece.len()));
+        let start = std::time::Instant::now();
+        let out = mended(header.as_bytes());
+        // A quadratic step needs minutes here; the bound has room for a loaded machine.
+        assert!(start.elapsed().as_secs() < 20, "{begin}{piece}");
+        assert!(out.lines().all(|line| line.len() <= 998 && !line.trim().is_empty()), "{begin}{piece}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn r9_no_octet_of_bcc_survives_and_the_result_is_a_header_section(
