@@ -1,5 +1,6 @@
 //! The daemon's life: killed, stopped, reloaded, misconfigured.
 
+use std::collections::BTreeSet;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
@@ -180,4 +181,33 @@ fn without_its_database_the_daemon_sends_nothing_twice_and_asks_a_person() {
     assert!(receiver.messages().is_empty());
     installation.mailchute(&["requeue", entry["queue_id"].as_str().unwrap()]).succeeded();
     receiver.wait_for_messages(1);
+}
+
+#[test]
+fn killed_again_and_again_the_daemon_loses_no_message() {
+    const MESSAGES: usize = 60;
+    let slow = Reply::Late(Duration::from_millis(20), Box::new(Reply::Lines("250 2.0.0 kept".into())));
+    let receiver = Script::new().offer("PIPELINING").on(".", slow).start();
+    let mut installation = Installation::rootless();
+    installation.relay_to(&receiver.url("smtp", "tls=none"), "route_connections = 3");
+    installation.start_daemon();
+    for number in 0..MESSAGES {
+        installation.sendmail(&[&format!("r{number}@receiver.example")], MESSAGE).succeeded();
+        if number % 6 == 5 {
+            installation.kill_daemon();
+            installation.start_daemon();
+        }
+    }
+    let mut arrived = BTreeSet::new();
+    wait_for("every message", || {
+        // What was on the wire at a kill is uncertain and would wait ten minutes.
+        installation.mailchute(&["flush"]);
+        arrived = receiver.messages().into_iter().flat_map(|message| message.recipients).collect();
+        arrived.len() == MESSAGES
+    });
+    installation.wait_until_drained();
+    assert!(installation.spooled("failed").is_empty() && installation.spooled("corrupt").is_empty());
+    // A kill can double what was between the final dot and its reply, on each of three connections, and nothing else.
+    let doubles = receiver.accepted() - MESSAGES;
+    assert!(doubles <= 3 * MESSAGES / 6, "{doubles} messages arrived twice");
 }

@@ -110,10 +110,7 @@ fn the_spool_file_is_0640_whatever_the_umask() {
 /// One process, one fsync, no fork, no exec, at most 110 system calls for a message of 4 KiB.
 #[test]
 fn t_arg_3_one_process_one_fsync_and_few_calls() {
-    if !std::path::Path::new("/usr/bin/strace").exists() {
-        eprintln!("SKIPPED: strace is not installed");
-        return;
-    }
+    require!(crate::support::parts::tool("strace"));
     let sandbox = Sandbox::new("");
     let trace = sandbox.path("trace");
     let input =
