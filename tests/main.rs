@@ -10,6 +10,7 @@
 mod support;
 
 mod architecture;
+mod daemon;
 mod delivery;
 mod dependencies;
 mod dkim;

@@ -142,6 +142,15 @@ impl Installation {
         names
     }
 
+    /// As [`Installation::spooled`], for names of any octets.
+    pub fn spooled_octets(&self, directory: &str) -> Vec<Vec<u8>> {
+        use std::os::unix::ffi::OsStringExt;
+        let entries = std::fs::read_dir(self.paths.spool.join(directory)).into_iter().flatten();
+        let mut names: Vec<Vec<u8>> = entries.map(|entry| entry.unwrap().file_name().into_vec()).collect();
+        names.sort();
+        names
+    }
+
     /// `sendmail` with these arguments, run as we are.
     #[track_caller]
     pub fn sendmail(&self, arguments: &[&str], message: &[u8]) -> Ended {
