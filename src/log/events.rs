@@ -122,6 +122,21 @@ pub fn unusable(what: &str, reason: &str) {
     error!(event = "unusable", what, reason);
 }
 
+/// Somebody is told what became of a message: by the message `notice`, `failed`, `delayed` or `relayed`.
+pub fn notified(queue_id: QueueId, notice: QueueId, to: &str, action: &str) {
+    info!(event = "notified", queue_id = %queue_id, notice = %notice, to, action);
+}
+
+/// Nobody is told what became of a message.
+pub fn not_notified(queue_id: QueueId, reason: &str) {
+    warn!(event = "not_notified", queue_id = %queue_id, reason);
+}
+
+/// `notice_limit` is reached.
+pub fn notices_wait(waiting: u64, seconds: i64) {
+    warn!(event = "notices_wait", waiting, seconds, "more messages fail or are late than notices may leave");
+}
+
 /// The disk or the database refused: delivery stops until it works.
 pub fn storage_failed(what: &str, reason: &str) {
     error!(event = "storage_failed", what, reason);

@@ -109,6 +109,8 @@ pub struct Notify {
 impl Notify {
     /// `NEVER`
     pub const NEVER: Notify = Notify { success: false, failure: false, delay: false };
+    /// What a sender means who says nothing (RFC 3461 4.1 leaves delays to us: they are told).
+    pub const UNSAID: Notify = Notify { success: false, failure: true, delay: true };
 
     /// The value of `-N` or `NOTIFY=`: `never`, or a comma list of `success`, `failure`, `delay`, in any case.
     pub fn parse(text: &str) -> Option<Self> {

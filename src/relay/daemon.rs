@@ -34,6 +34,8 @@ pub struct Daemon {
     pub dispatch: Dispatch,
     /// Deliveries and settlements under way.
     pub tasks: Tasks,
+    /// A notice is due.
+    pub notices: Notify,
     /// When this process started.
     pub started: Instant,
     /// The [`Daemon::uptime`] from which ordinary users may flush again.
@@ -88,6 +90,7 @@ impl Daemon {
             ledger,
             dispatch: Dispatch::new(setup.params.route_connections),
             tasks: Tasks::default(),
+            notices: Notify::new(),
             started: Instant::now(),
             next_flush: AtomicI64::new(0),
             setup: RwLock::new(Arc::new(setup)),

@@ -196,25 +196,25 @@ impl Connection<'_> {
             return Ok(Some(ready));
         }
         if !replies.any_accepted() {
-            let (peer, notes) = (session.peer().to_owned(), notes(session, &ready.prepared.envelope));
-            self.refused(&peer, ready, &replies, notes).await?;
+            let (peer, facts) = (session.peer().to_owned(), Facts::of(session, &ready.prepared.envelope));
+            self.refused(&peer, ready, &replies, facts).await?;
             return self.next(Wait::ForMemory).await;
         }
         let next = self.next(Wait::Never).await?;
         self.daemon.ledger.mark_in_data(ready.work.message.id).await?;
-        let notes = notes(session, &ready.prepared.envelope);
+        let facts = Facts::of(session, &ready.prepared.envelope);
         let finals = match session.send_content(&ready.prepared.content, next.as_ref().map(|next| &next.prepared.envelope)).await {
             Ok(()) => session.read_final().await,
             Err(failure) => vec![Err(failure); replies.recipients.iter().filter(|r| r.is_ok()).count()],
         };
-        self.finish(session.peer(), ready, &replies, &finals, notes);
+        self.finish(session.peer(), ready, &replies, &finals, facts);
         Ok(next)
     }
 
     /// Settles a transaction in a task of its own: the connection goes on while the disk works.
-    fn finish(&self, peer: &str, ready: Ready, replies: &EnvelopeReplies, finals: &[Result<Reply, Failure>], session: String) {
+    fn finish(&self, peer: &str, ready: Ready, replies: &EnvelopeReplies, finals: &[Result<Reply, Failure>], facts: Facts) {
         let updates = settle::of_transaction(&ready.work, replies, finals, peer);
-        let outcome = JobOutcome { updates, session, end: JobEnd { attempted: true, ..JobEnd::default() } };
+        let outcome = JobOutcome { updates, session: facts.notes, hop_reports: facts.hop_reports, end: JobEnd { attempted: true, ..JobEnd::default() } };
         let daemon = Arc::clone(self.daemon);
         self.daemon.tasks.spawn(async move {
             let (Ok(()) | Err(Stopped)) = settle::settle(&daemon, ready.work, outcome).await;
@@ -222,12 +222,12 @@ impl Connection<'_> {
     }
 
     /// No recipient was accepted: their own fault, or ours with this server.
-    async fn refused(&self, peer: &str, ready: Ready, replies: &EnvelopeReplies, notes: String) -> Result<(), Stopped> {
+    async fn refused(&self, peer: &str, ready: Ready, replies: &EnvelopeReplies, facts: Facts) -> Result<(), Stopped> {
         let about_us = replies.recipients.iter().filter_map(|r| r.as_ref().err()).find(|f| outcome::scope(f) == Scope::Route);
         match about_us {
             Some(failure) => self.fail(ready, failure).await,
             None => {
-                self.finish(peer, ready, replies, &[], notes);
+                self.finish(peer, ready, replies, &[], facts);
                 Ok(())
             }
         }
@@ -287,7 +287,7 @@ impl Connection<'_> {
         settle::settle(
             self.daemon,
             work,
-            JobOutcome { updates, session: String::new(), end: JobEnd { stop, attempted: false, route_until } },
+            JobOutcome { updates, end: JobEnd { stop, attempted: false, route_until }, ..JobOutcome::default() },
         )
         .await
     }
@@ -320,13 +320,22 @@ fn has_ended(failure: &Failure) -> bool {
     failure.stage == Stage::MailFrom && !failure.reusable && failure.reply.as_ref().is_none_or(|reply| reply.code() == 421)
 }
 
-/// What the history says of the session.
-fn notes(session: &Session, envelope: &smtp::Envelope) -> String {
-    let tls = session.tls().map_or_else(|| "in clear".to_owned(), ToString::to_string);
-    let mut notes = vec![tls];
-    notes.extend(session.downgrade().map(|why| format!("TLS given up: {why}")));
-    if session.sends_unlabelled_8bit(envelope) {
-        notes.push("8-bit content to a server without 8BITMIME, sent as it is".to_owned());
+/// What is kept of a session beside its replies.
+struct Facts {
+    /// What the history says of it.
+    notes: String,
+    /// The server reports on what it takes (RFC 3461).
+    hop_reports: bool,
+}
+
+impl Facts {
+    fn of(session: &Session, envelope: &smtp::Envelope) -> Facts {
+        let tls = session.tls().map_or_else(|| "in clear".to_owned(), ToString::to_string);
+        let mut notes = vec![tls];
+        notes.extend(session.downgrade().map(|why| format!("TLS given up: {why}")));
+        if session.sends_unlabelled_8bit(envelope) {
+            notes.push("8-bit content to a server without 8BITMIME, sent as it is".to_owned());
+        }
+        Facts { notes: notes.join("; "), hop_reports: session.capabilities().dsn }
     }
-    notes.join("; ")
 }

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   mark     "in data"  → commit, ordered  → answered; only then may the final dot leave
-//!   settle   outcomes   → commit, synced   → file unlinked or moved → answered
+//!   settle   outcomes, and the notices that they make due → commit, synced → file unlinked or moved → answered
 //!   admit    new row    → commit, ordered  → answered (the file in cur/ repeats it)
 //! ```
 //! A crash after a settle's commit and before its unlink leaves a finished row and a file: the next start removes the file. A crash
@@ -21,7 +21,9 @@ use tokio::sync::oneshot;
 
 use super::outcome::{self, Conclusion, GivenUp, Round};
 use super::plan::Plan;
+use super::report::due;
 use crate::log::events;
+use crate::mail::envelope::Notify;
 use crate::mail::queue_id::QueueId;
 use crate::spool::layout;
 use crate::spool::state::{Durability, Event, Message, Place, Progress, RecipientRow, RecipientUpdate, State};
@@ -41,6 +43,8 @@ pub struct Settlement {
     pub updates: Vec<RecipientUpdate>,
     /// Details of the session for the history (TLS, notes); printable, may be empty.
     pub session: String,
+    /// The next hop understands RFC 3461: it reports on what it takes.
+    pub hop_reports: bool,
     /// Set with the last job of a round: the message is concluded.
     pub round: Option<Round>,
 }
@@ -69,12 +73,14 @@ enum Command {
 }
 
 /// What a settlement did.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Settled {
     /// The conclusion, with the last job of a round.
     pub conclusion: Option<Conclusion>,
     /// Recipients that were given up.
     pub given_up: Vec<GivenUp>,
+    /// Somebody has to be told.
+    pub notice_due: bool,
 }
 
 /// The way to the ledger. Cheap to clone; the thread ends when the last one is dropped.
@@ -179,6 +185,7 @@ pub(super) fn rows_of(claimed: &Claimed, plan: &Plan) -> (Message, Vec<Recipient
         n: u32::try_from(n).unwrap_or(u32::MAX),
         address: recipient.address.to_string(),
         original: recipient.original.clone().unwrap_or_default(),
+        notify: recipient.notify.unwrap_or(Notify::UNSAID),
         progress: Progress::Waiting,
         status: String::new(),
         reply: String::new(),
@@ -305,7 +312,7 @@ fn apply(state: &State, store: &Store, command: Command, answers: &mut Vec<Due>,
             answers.push(Due::Admission(sender, admission));
         }
         Command::Settle(settlement, sender) => {
-            let settled = settle(state, *settlement, files)?;
+            let settled = settle(state, store, *settlement, files)?;
             answers.push(Due::Settled(sender, settled));
         }
         Command::Work(work) => work(state, store)?,
@@ -330,22 +337,25 @@ fn recognise(message: &Message, known: &Message, files: &mut Vec<FileWork>) -> A
     }
 }
 
-fn settle(state: &State, settlement: Settlement, files: &mut Vec<FileWork>) -> rusqlite::Result<Settled> {
+fn settle(state: &State, store: &Store, settlement: Settlement, files: &mut Vec<FileWork>) -> rusqlite::Result<Settled> {
     let id = settlement.id;
     let now = crate::sys::clock::now();
     for update in &settlement.updates {
         state.update_recipient(id, update, now)?;
         state.record(id, &event_of(update, &settlement.session, now))?;
+        due::note(state, id, update, settlement.hop_reports)?;
     }
-    let Some(round) = settlement.round else { return Ok(Settled { conclusion: None, given_up: Vec::new() }) };
-    let Some(mut message) = state.message(id)? else { return Ok(Settled { conclusion: None, given_up: Vec::new() }) };
+    let Some(round) = settlement.round else { return Ok(Settled::default()) };
+    let Some(mut message) = state.message(id)? else { return Ok(Settled::default()) };
     let mut recipients = state.recipients(id)?;
     let (conclusion, given_up) = outcome::conclude(&mut message, &mut recipients, &round);
     for GivenUp { update, .. } in &given_up {
         state.update_recipient(id, update, now)?;
         state.record(id, &event_of(update, "", now))?;
+        due::note(state, id, update, false)?;
     }
     state.update(&message)?;
+    let notice_due = due::conclude(state, store, &message, &recipients, &conclusion, &round)?;
     match &conclusion {
         Conclusion::Relayed => files.push(FileWork::Remove(id)),
         Conclusion::Failed => files.push(FileWork::Park(id, Place::Failed)),
@@ -363,7 +373,7 @@ fn settle(state: &State, settlement: Settlement, files: &mut Vec<FileWork>) -> r
         }
         Conclusion::Retry { .. } => {}
     }
-    Ok(Settled { conclusion: Some(conclusion), given_up })
+    Ok(Settled { conclusion: Some(conclusion), given_up, notice_due })
 }
 
 fn event_of(update: &RecipientUpdate, session: &str, now: i64) -> Event {

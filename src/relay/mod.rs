@@ -4,7 +4,8 @@
 //!   new/ ─▶ intake ─▶ ledger (row) ─▶ schedule ─▶ dispatch/queue ─▶ delivery ─▶ prepare ─▶ smtp ─▶ the next hop
 //!                        ▲                                            │           (digest, dkim, encode)
 //!                        │                                            ▼
-//!                        └── settle ◀── outcome ◀── replies, failures, route answers
+//!                        ├── settle ◀── outcome ◀── replies, failures, route answers
+//!   new/ ◀── report ◀────┘  notices that are due
 //! ```
 //!
 //! | module | work |
@@ -18,6 +19,7 @@
 //! | [`route`], [`tls`], [`smtp`] | where to, how safely, and the dialogue |
 //! | [`prepare`], [`encode`], [`dkim`] | what goes on the wire |
 //! | [`delivery`], [`outcome`], [`settle`] | one connection, what replies mean, and their record |
+//! | [`report`] | who is told about failures and delays, and in which words |
 //! | [`answer`] | the control socket |
 //!
 //! Pure, with the clock and chance passed in: [`plan`], [`queue`], [`backoff`], [`outcome`], [`encode`], most of [`dkim`].
@@ -38,6 +40,7 @@ pub mod plan;
 pub mod prepare;
 pub mod queue;
 pub mod recover;
+pub mod report;
 pub mod route;
 pub mod run;
 pub mod schedule;

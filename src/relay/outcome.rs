@@ -127,6 +127,8 @@ pub struct Round {
     pub backoff: Backoff,
     /// What to do with uncertain ones.
     pub on_uncertain: OnUncertain,
+    /// Seconds after acceptance when the sender is told of a delay; 0 is never.
+    pub delay_warning: i64,
 }
 
 /// Decides what becomes of the message after a round, and writes it into its row. Recipients that are given up are failed in
@@ -180,13 +182,16 @@ fn judge(message: &Message, recipients: &[RecipientRow], round: &Round) -> Concl
     Conclusion::Retry { at: next.min(message.expires.max(round.now + 1)) }
 }
 
+/// How the reply of a recipient begins that was given up; what the last attempt said follows.
+pub const GIVEN_UP: &str = "given up after the give-up time; last: ";
+
 /// Fails every open recipient, keeping what the last attempt said.
 fn give_up(recipients: &mut [RecipientRow]) -> Vec<GivenUp> {
     let open = recipients.iter_mut().filter(|r| r.progress.is_open());
     open.map(|r| {
         r.progress = Progress::Failed;
         let last = if r.reply.is_empty() { "never attempted".to_owned() } else { r.reply.clone() };
-        let reply = format!("given up after the give-up time; last: {last}");
+        let reply = format!("{GIVEN_UP}{last}");
         let update = RecipientUpdate { n: r.n, progress: Progress::Failed, status: "5.4.7".to_owned(), reply, relay: r.relay.clone() };
         GivenUp { address: r.address.clone(), update }
     })
@@ -197,6 +202,7 @@ fn give_up(recipients: &mut [RecipientRow]) -> Vec<GivenUp> {
 mod tests {
     use super::*;
     use crate::config::Params;
+    use crate::mail::envelope::Notify;
     use crate::mail::queue_id::QueueId;
 
     fn failure(stage: Stage, reply: Option<Reply>) -> Failure {
@@ -254,6 +260,7 @@ mod tests {
             n: n as u32,
             address: "a@b".into(),
             original: String::new(),
+            notify: Notify::UNSAID,
             progress: *progress,
             status: String::new(),
             reply: "450 busy".into(),
@@ -272,6 +279,7 @@ mod tests {
             random: 0,
             backoff: Backoff::of_messages(&Params::default()),
             on_uncertain: OnUncertain::Retry,
+            delay_warning: 0,
         }
     }
 

@@ -28,7 +28,7 @@ use super::plan::{Plan, Policy};
 use super::queue::JobRecipient;
 use super::recover::{self, Recovered, Recovery};
 use super::setup::Setup;
-use super::{answer, notify, schedule};
+use super::{answer, notify, report, schedule};
 use crate::config::paths::Mode;
 use crate::config::{Config, Params, Paths};
 use crate::exit::{Exit, Failure};
@@ -164,6 +164,7 @@ async fn serve(paths: Paths, store: Arc<Store>, state: State, setup: Setup, reco
     let claims = Arc::new(claims.map_err(|e| Failure::new(Exit::OsErr, format!("eventfd: {}", e.desc())))?);
     let intake = start_intake(&daemon, &stop, &claims).map_err(thread_failed)?;
     let scheduling = tokio::spawn(watch_scheduler(Arc::clone(&daemon), Arc::clone(&stop)));
+    daemon.tasks.spawn(report::run(Arc::clone(&daemon)));
     events::started(env!("CARGO_PKG_VERSION"), &daemon.paths.spool.display().to_string(), &next_hop);
     notify::tell("READY=1");
     wait_for_end(signals, &daemon, &stop).await;
@@ -172,6 +173,7 @@ async fn serve(paths: Paths, store: Arc<Store>, state: State, setup: Setup, reco
     let _ = claims.write(1);
     daemon.dispatch.wake.notify_one();
     daemon.dispatch.work.notify_waiters();
+    daemon.notices.notify_one();
     let all_ended = tokio::time::timeout(GRACE, daemon.tasks.ended()).await.is_ok();
     answering.abort();
     scheduling.abort();

@@ -162,8 +162,13 @@ pub async fn start_round(daemon: &Arc<Daemon>, message: Message, recipients: Vec
         random: 0,
         backoff: setup.backoff,
         on_uncertain: setup.params.uncertain,
+        delay_warning: setup.delay_warning(),
     };
-    daemon.ledger.settle(Settlement { id: message.id, updates: Vec::new(), session: String::new(), round: Some(round) }).await.map(|_| ())
+    let nothing_new = Settlement { id: message.id, updates: Vec::new(), session: String::new(), hop_reports: false, round: Some(round) };
+    if daemon.ledger.settle(nothing_new).await?.notice_due {
+        daemon.notices.notify_one();
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ pub struct JobOutcome {
     pub updates: Vec<RecipientUpdate>,
     /// Details of the session, printable.
     pub session: String,
+    /// The next hop reports on what it takes (RFC 3461).
+    pub hop_reports: bool,
     /// For the round.
     pub end: JobEnd,
 }
@@ -73,21 +75,24 @@ pub async fn abandoned(daemon: &Arc<Daemon>, work: Work) -> Result<(), Stopped> 
 /// Errors: [`Stopped`] where nothing can be committed any more; then nothing may be sent either.
 pub async fn settle(daemon: &Arc<Daemon>, work: Work, job: JobOutcome) -> Result<(), Stopped> {
     let id = work.message.id;
-    let JobOutcome { updates, session, end } = job;
+    let JobOutcome { updates, session, hop_reports, end } = job;
     // The usual message has one job, and one commit says all. Otherwise the last job's end comes after the commits of all.
     let single = daemon.dispatch.is_only_job(id);
     if !single {
-        daemon.ledger.settle(Settlement { id, updates: updates.clone(), session: session.clone(), round: None }).await?;
+        daemon.ledger.settle(Settlement { id, updates: updates.clone(), session: session.clone(), hop_reports, round: None }).await?;
         log_job(daemon, &work, &updates);
     }
     let Some(end) = daemon.dispatch.end_job(&work, end) else { return Ok(()) };
     let round = round_of(daemon, end);
     let news = if single { updates.clone() } else { Vec::new() };
-    let settled = daemon.ledger.settle(Settlement { id, updates: news, session, round: Some(round) }).await?;
+    let settled = daemon.ledger.settle(Settlement { id, updates: news, session, hop_reports, round: Some(round) }).await?;
     if single {
         log_job(daemon, &work, &updates);
     }
     settled.given_up.iter().for_each(|given_up| log_outcome(daemon, &work, &given_up.address, &given_up.update));
+    if settled.notice_due {
+        daemon.notices.notify_one();
+    }
     match settled.conclusion {
         Some(Conclusion::Hold { reason }) => events::held(id, &reason),
         Some(Conclusion::Corrupt { reason }) => events::corrupt(&id.to_string(), &reason),
@@ -108,6 +113,7 @@ fn round_of(daemon: &Daemon, end: JobEnd) -> Round {
         random: sys::clock::random().unwrap_or_default(),
         backoff: setup.backoff,
         on_uncertain: setup.params.uncertain,
+        delay_warning: setup.delay_warning(),
     }
 }
 

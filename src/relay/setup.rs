@@ -14,6 +14,7 @@ use crate::config::names::Names;
 use crate::config::{Config, NextHop, Params, Paths};
 use crate::exit::{Exit, Failure};
 use crate::log::events;
+use crate::mail::Address;
 use crate::sys;
 
 /// How the reason of messages begins that are held because they cannot be signed; a reload releases them.
@@ -25,6 +26,10 @@ pub struct Setup {
     pub params: Params,
     /// The name in Received.
     pub mailname: String,
+    /// Which domains are local.
+    pub names: Names,
+    /// `admin_address`, where it is one.
+    pub admin: Option<Address>,
     /// The host's zone.
     pub zone: TimeZone,
     /// The way to other hosts.
@@ -47,7 +52,8 @@ impl Setup {
     /// Errors: EX_CONFIG where certificates cannot be read at all.
     pub fn new(config: &Config) -> Result<Setup, Failure> {
         let params = config.params.clone();
-        let mailname = Names::load(config)?.mailname;
+        let names = Names::load(config)?;
+        let mailname = names.mailname.clone();
         let ehlo_name = ehlo_name(&params, &mailname, &sys::process::host_name());
         let keys = KeyRing::load(&params, &config.paths.keys);
         keys.problems().iter().for_each(|problem| events::unusable("dkim key", problem));
@@ -57,6 +63,8 @@ impl Setup {
         let session = Settings { ehlo_name: ehlo_name.clone(), timeouts, tls: Arc::new(tls) };
         Ok(Setup {
             mailname,
+            names,
+            admin: admin(&params),
             zone: sys::clock::local_zone(),
             router: Router::new(&params, vec![ehlo_name]),
             keys,
@@ -72,12 +80,23 @@ impl Setup {
     pub fn signs_anything(&self) -> bool {
         !self.params.domain.is_empty()
     }
+
+    /// Seconds after acceptance when a sender is told of a delay; 0 is never.
+    pub fn delay_warning(&self) -> i64 {
+        i64::try_from(self.params.delay_warning_time.0.as_secs()).unwrap_or(i64::MAX)
+    }
 }
 
 /// The name in EHLO (RFC 5321 4.1.1.1 wants a full one, D27): configured, else the host name if it has a dot, else the mailname.
 fn ehlo_name(params: &Params, mailname: &str, host_name: &str) -> String {
     let full = (host_name.contains('.')).then(|| host_name.to_owned());
     params.hostname.clone().or(full).unwrap_or_else(|| mailname.to_owned())
+}
+
+/// The administrator's address. One that is none is told, and notices go to the senders alone.
+fn admin(params: &Params) -> Option<Address> {
+    let text = params.admin_address.as_deref()?;
+    Address::parse(text).map_err(|why| events::unusable("admin_address", &why.to_string())).ok()
 }
 
 /// The credentials for the next hop, where it names a user. An unreadable password is told; the session then fails at AUTH, which

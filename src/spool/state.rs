@@ -11,11 +11,15 @@
 //! | 2 failed | `failed/` | at least one recipient failed for good, none is open |
 //! | 3 gone | nowhere | every recipient relayed; the row is history |
 
+mod notices;
+
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
+use crate::mail::envelope::Notify;
 use crate::mail::queue_id::QueueId;
+pub use notices::{Action, DueNotice};
 
 /// The version of the schema (`PRAGMA user_version`).
 pub const SCHEMA: i64 = 1;
@@ -36,7 +40,8 @@ CREATE TABLE message (
     last_attempt INTEGER,
     next_attempt INTEGER,
     in_data INTEGER NOT NULL DEFAULT 0,
-    finished INTEGER
+    finished INTEGER,
+    warned INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX message_due ON message (next_attempt) WHERE place = 0;
 CREATE INDEX message_message_id ON message (message_id);
@@ -46,6 +51,7 @@ CREATE TABLE recipient (
     n INTEGER NOT NULL,
     address TEXT NOT NULL,
     original TEXT NOT NULL DEFAULT '',
+    notify INTEGER NOT NULL,
     state INTEGER NOT NULL DEFAULT 0,
     status TEXT NOT NULL DEFAULT '',
     reply TEXT NOT NULL DEFAULT '',
@@ -182,6 +188,8 @@ pub struct RecipientRow {
     pub address: String,
     /// What the caller wrote, where it differs.
     pub original: String,
+    /// What its sender wants to be told (RFC 3461 4.1).
+    pub notify: Notify,
     /// How far it has come.
     pub progress: Progress,
     /// Enhanced status of the last attempt.
@@ -249,7 +257,7 @@ impl State {
         connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
         connection.pragma_update(None, "trusted_schema", false)?;
         match connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? {
-            0 => connection.execute_batch(&format!("BEGIN; {CREATE} COMMIT;"))?,
+            0 => connection.execute_batch(&format!("BEGIN; {CREATE} {} COMMIT;", notices::CREATE))?,
             SCHEMA => {}
             newer => {
                 return Err(rusqlite::Error::ToSqlConversionFailure(
@@ -314,8 +322,14 @@ impl State {
             ])?;
         for recipient in recipients {
             self.connection
-                .prepare_cached("INSERT INTO recipient (message, n, address, original) VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![message.id.to_i64(), recipient.n, recipient.address, recipient.original])?;
+                .prepare_cached("INSERT INTO recipient (message, n, address, original, notify) VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![
+                    message.id.to_i64(),
+                    recipient.n,
+                    recipient.address,
+                    recipient.original,
+                    notices::bits_of(recipient.notify)
+                ])?;
         }
         self.record(message.id, event)
     }
@@ -388,17 +402,18 @@ impl State {
     /// Its recipients, in the order of the envelope.
     pub fn recipients(&self, id: QueueId) -> Result<Vec<RecipientRow>> {
         self.connection
-            .prepare_cached("SELECT n, address, original, state, status, reply, relay, at FROM recipient WHERE message = ?1 ORDER BY n")?
+            .prepare_cached("SELECT n, address, original, notify, state, status, reply, relay, at FROM recipient WHERE message = ?1 ORDER BY n")?
             .query_map([id.to_i64()], |row| {
                 Ok(RecipientRow {
                     n: row.get(0)?,
                     address: row.get(1)?,
                     original: row.get(2)?,
-                    progress: Progress::from_i64(row.get(3)?),
-                    status: row.get(4)?,
-                    reply: row.get(5)?,
-                    relay: row.get(6)?,
-                    at: row.get(7)?,
+                    notify: notices::notify_of(row.get(3)?),
+                    progress: Progress::from_i64(row.get(4)?),
+                    status: row.get(5)?,
+                    reply: row.get(6)?,
+                    relay: row.get(7)?,
+                    at: row.get(8)?,
                 })
             })?
             .collect()
@@ -480,17 +495,20 @@ impl State {
         self.connection.prepare_cached("SELECT min(accepted) FROM message WHERE place = 0")?.query_row([], |row| row.get(0))
     }
 
-    /// Forgets at most `limit` messages that finished before `before`. Returns how many.
+    /// Forgets at most `limit` messages that finished before `before` and that no notice is due about. Returns how many.
     pub fn forget(&self, before: i64, limit: usize) -> Result<usize> {
         let ids: Vec<i64> = self
             .connection
-            .prepare_cached("SELECT id FROM message WHERE place = 3 AND finished < ?1 LIMIT ?2")?
+            .prepare_cached("SELECT id FROM message WHERE place = 3 AND finished < ?1 AND id NOT IN (SELECT message FROM notice) LIMIT ?2")?
             .query_map(params![before, limit as i64], |row| row.get(0))?
             .collect::<Result<_>>()?;
         for id in &ids {
-            for table in
-                ["DELETE FROM event WHERE message = ?1", "DELETE FROM recipient WHERE message = ?1", "DELETE FROM message WHERE id = ?1"]
-            {
+            for table in [
+                "DELETE FROM event WHERE message = ?1",
+                "DELETE FROM recipient WHERE message = ?1",
+                "DELETE FROM notice_recipient WHERE message = ?1",
+                "DELETE FROM message WHERE id = ?1",
+            ] {
                 self.connection.prepare_cached(table)?.execute([id])?;
             }
         }
@@ -537,7 +555,7 @@ fn message_of(row: &Row<'_>) -> Result<Message> {
 mod tests {
     use super::*;
 
-    fn message(n: u32) -> Message {
+    pub(super) fn message(n: u32) -> Message {
         Message {
             id: QueueId::new(1000 + n, n),
             uid: 7,
@@ -557,7 +575,7 @@ mod tests {
         }
     }
 
-    fn event() -> Event {
+    pub(super) fn event() -> Event {
         Event { at: 1000, kind: "accepted".into(), text: "uid 7".into() }
     }
 

@@ -1,0 +1,160 @@
+//! A notice as octets: multipart/report (RFC 6522) around words for people, fields for programs, and what is quoted. Pure.
+//!
+//! In: facts, of which the sender chose some and remote servers others. Out: a message in wire form; its header section is ASCII
+//! but for an address that is not. mail-builder writes the MIME around the parts; it would put message/rfc822 into base64, which
+//! RFC 2046 5.2.1 forbids, so the transfer encodings stand here.
+
+use jiff::tz::TimeZone;
+use mail_builder::MessageBuilder;
+use mail_builder::headers::content_type::ContentType;
+use mail_builder::headers::raw::Raw;
+use mail_builder::mime::MimePart;
+
+use super::fields;
+use super::original::Original;
+use super::told::Told;
+use super::words;
+use crate::mail::Address;
+use crate::mail::date;
+use crate::mail::queue_id::QueueId;
+use crate::spool::state::Action;
+
+/// Everything that a notice says. Times are unix seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Notice<'a> {
+    /// The host that reports.
+    pub mailname: &'a str,
+    /// For dates.
+    pub zone: &'a TimeZone,
+    /// To whom it goes.
+    pub to: &'a Address,
+    /// The message that it is about.
+    pub id: QueueId,
+    /// When that was accepted.
+    pub accepted: i64,
+    /// When that is given up.
+    pub expires: i64,
+    /// What happened, one for each recipient that is told of.
+    pub recipients: &'a [Told],
+    /// What is known of the message itself; none where its file is gone.
+    pub original: Option<&'a Original>,
+    /// When it happened.
+    pub at: i64,
+    /// When the notice is written.
+    pub now: i64,
+    /// Any number: the boundary, which nobody shall be able to guess.
+    pub random: u64,
+}
+
+/// The notice, in wire form.
+pub fn build(notice: &Notice<'_>) -> Vec<u8> {
+    // The same news have the same Message-ID: where a crash makes us say them twice, readers can tell.
+    let message_id = format!("<{}.{}.notice@{}>", date::compact(notice.at), notice.id, notice.mailname);
+    let head = Head { mailname: notice.mailname, to: notice.to, zone: notice.zone, now: notice.now, automatic: "auto-replied" };
+    let mut message = head.begin(words::subject(notice), message_id);
+    if let Some(id) = notice.original.and_then(Original::message_id) {
+        message = message.header("In-Reply-To", Raw::new(id.clone())).header("References", Raw::new(id));
+    }
+    let mut parts = vec![
+        MimePart::new("text/plain", words::text(notice)),
+        MimePart::new("message/delivery-status", fields::delivery_status(notice).into_bytes()).transfer_encoding("7bit"),
+    ];
+    parts.extend(notice.original.and_then(|original| quoted(notice, original)));
+    let report = ContentType::new("multipart/report")
+        .attribute("report-type", "delivery-status")
+        .attribute("boundary", format!("=_mailchute_{:016x}", notice.random));
+    write(message.body(MimePart::new(report, parts)))
+}
+
+/// The third part: the header section, or all of a message that failed where its sender asked for that (RFC 3461 4.3, 6.2).
+fn quoted<'a>(notice: &Notice<'_>, original: &Original) -> Option<MimePart<'a>> {
+    let failed = notice.recipients.iter().any(|told| told.action == Action::Failed);
+    if let Some(whole) = original.whole.as_ref().filter(|_| failed) {
+        let encoding = if whole.eight_bit { "8bit" } else { "7bit" };
+        return Some(MimePart::new("message/rfc822", whole.octets.clone()).transfer_encoding(encoding));
+    }
+    let header = original.quoted_header();
+    if header.is_empty() {
+        return None;
+    }
+    // What is not ASCII, or too long for a line, is encoded: this is a text type.
+    let is_plain = header.is_ascii() && header.split(|&b| b == b'\n').all(|line| line.len() < 998);
+    let part = MimePart::new("text/rfc822-headers", header);
+    Some(if is_plain { part.transfer_encoding("7bit") } else { part })
+}
+
+/// What tells the administrator that notices wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Digest<'a> {
+    /// The host that reports.
+    pub mailname: &'a str,
+    /// For dates.
+    pub zone: &'a TimeZone,
+    /// The administrator.
+    pub to: &'a Address,
+    /// How many wait.
+    pub waiting: u64,
+    /// How many may leave in an hour.
+    pub limit: u32,
+    /// When the next ones leave.
+    pub until: i64,
+    /// When it is written.
+    pub now: i64,
+    /// Any number.
+    pub random: u64,
+}
+
+/// The digest, in wire form.
+pub fn build_digest(digest: &Digest<'_>) -> Vec<u8> {
+    let message_id = format!("<{}.{:016x}.digest@{}>", date::compact(digest.now), digest.random, digest.mailname);
+    let head = Head { mailname: digest.mailname, to: digest.to, zone: digest.zone, now: digest.now, automatic: "auto-generated" };
+    let text = format!(
+        "Many messages have failed or are late on {}.\r\n\r\n\
+         {} notices about them wait, because no more than {} may leave within\r\n\
+         an hour (notice_limit in mailchute.toml). The next ones leave after\r\n\
+         {}.\r\n\r\n\
+         Nothing is lost: `mailq` shows what failed, `mailchute show ID` tells why.\r\n",
+        digest.mailname,
+        digest.waiting,
+        digest.limit,
+        date::rfc5322(digest.until, digest.zone)
+    );
+    let subject = format!("{} notices of failed mail are waiting", digest.waiting);
+    write(head.begin(&subject, message_id).body(MimePart::new("text/plain", text)))
+}
+
+/// The fields that every message of the daemon itself has.
+struct Head<'a> {
+    mailname: &'a str,
+    to: &'a Address,
+    zone: &'a TimeZone,
+    now: i64,
+    automatic: &'static str,
+}
+
+impl Head<'_> {
+    /// The fields are written as they are: each value was made here, or is an address, which holds nothing that could end a field.
+    fn begin<'x>(&self, subject: &str, message_id: String) -> MessageBuilder<'x> {
+        MessageBuilder::new()
+            .header("Date", Raw::new(date::rfc5322(self.now, self.zone)))
+            .header("From", Raw::new(format!("Mail Delivery System <MAILER-DAEMON@{}>", self.mailname)))
+            .header("To", Raw::new(format!("<{}>", self.to)))
+            .header("Subject", Raw::new(subject.to_owned()))
+            .header("Message-ID", Raw::new(message_id))
+            // RFC 3834 5: so that no machine answers.
+            .header("Auto-Submitted", Raw::new(self.automatic))
+            .header("MIME-Version", Raw::new("1.0"))
+    }
+}
+
+fn write(message: MessageBuilder<'_>) -> Vec<u8> {
+    let mut octets = Vec::new();
+    message.serialize(&mut octets);
+    if !octets.ends_with(b"\r\n") {
+        octets.extend_from_slice(b"\r\n");
+    }
+    octets
+}
+
+#[cfg(test)]
+mod tests;

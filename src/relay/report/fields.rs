@@ -1,0 +1,138 @@
+//! The part of a notice that programs read: message/delivery-status (RFC 3464 2). Pure.
+//!
+//! Every octet that comes out is ASCII and printable, or the CRLF and blank of a fold, whatever went in.
+
+use super::build::Notice;
+use super::told::{Said, Told};
+use crate::mail::date;
+use crate::spool::state::Action;
+
+/// Columns of a line before it is folded.
+const WIDTH: usize = 76;
+/// Octets of a word before it is cut, well below the 998 of a line.
+const WORD: usize = 900;
+
+/// The content of the part, without its MIME fields.
+pub fn delivery_status(notice: &Notice<'_>) -> String {
+    let mut out = String::new();
+    field(&mut out, "Reporting-MTA", &format!("dns; {}", notice.mailname));
+    if let Some(envid) = notice.original.and_then(|original| original.envelope.envid.as_deref()) {
+        field(&mut out, "Original-Envelope-Id", envid);
+    }
+    field(&mut out, "Arrival-Date", &date::rfc5322(notice.accepted, notice.zone));
+    for told in notice.recipients {
+        out.push_str("\r\n");
+        recipient(&mut out, notice, told);
+    }
+    out
+}
+
+fn recipient(out: &mut String, notice: &Notice<'_>, told: &Told) {
+    if let Some((kind, address)) = told.orcpt.as_deref().and_then(|orcpt| orcpt.split_once(';')) {
+        field(out, "Original-Recipient", &format!("{kind};{}", from_xtext(address)));
+    }
+    field(out, "Final-Recipient", &final_recipient(told));
+    field(out, "Action", told.action.word());
+    field(out, "Status", &told.status.to_string());
+    match &told.said {
+        Said::Reply { host, text } => {
+            if let Some(host) = host {
+                field(out, "Remote-MTA", &format!("dns; {host}"));
+            }
+            field(out, "Diagnostic-Code", &format!("smtp; {text}"));
+        }
+        // RFC 3464 2.3.6: "smtp" is for what a server said.
+        Said::Reason(text) => field(out, "Diagnostic-Code", &format!("X-mailchute; {text}")),
+    }
+    if let Some(at) = told.at {
+        field(out, "Last-Attempt-Date", &date::rfc5322(at, notice.zone));
+    }
+    if told.action == Action::Delayed {
+        field(out, "Will-Retry-Until", &date::rfc5322(notice.expires, notice.zone));
+    }
+}
+
+/// RFC 3464 2.3.2; an address beyond ASCII in the 7-bit form of RFC 6533 3.
+fn final_recipient(told: &Told) -> String {
+    if told.has_ascii_address() {
+        return format!("rfc822; {}", told.address);
+    }
+    let escape = |c: char| match c {
+        '!'..='~' if c != '\\' && c != '+' && c != '=' => c.to_string(),
+        c => format!("\\x{{{:X}}}", u32::from(c)),
+    };
+    format!("utf-8; {}", told.address.chars().map(escape).collect::<String>())
+}
+
+/// RFC 3461 4: `+` and two hex digits are one octet. What is not xtext stays as it is.
+fn from_xtext(text: &str) -> String {
+    let mut octets = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let hex = rest.strip_prefix('+').and_then(|after| after.get(..2)).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let length = match hex {
+            Some(octet) => {
+                octets.push(octet);
+                3
+            }
+            None => {
+                octets.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                c.len_utf8()
+            }
+        };
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    String::from_utf8_lossy(&octets).into_owned()
+}
+
+/// Appends one field, in ASCII, folded.
+fn field(out: &mut String, name: &str, value: &str) {
+    out.push_str(name);
+    out.push(':');
+    let mut column = name.len() + 1;
+    let value = ascii(value);
+    for (at, word) in value.split(' ').filter(|word| !word.is_empty()).flat_map(pieces).enumerate() {
+        if at > 0 && column + 1 + word.len() > WIDTH {
+            out.push_str("\r\n");
+            column = 0;
+        }
+        out.push(' ');
+        out.push_str(word);
+        column += 1 + word.len();
+    }
+    out.push_str("\r\n");
+}
+
+/// A word in pieces that fit into a line. It is ASCII, so every index is between characters.
+fn pieces(word: &str) -> impl Iterator<Item = &str> {
+    (0..word.len()).step_by(WORD).filter_map(move |at| word.get(at..word.len().min(at + WORD)))
+}
+
+/// Printable ASCII: everything else as `\u{fc}`.
+fn ascii(text: &str) -> String {
+    let show = |c: char| if matches!(c, ' '..='~') { c.to_string() } else { format!("\\u{{{:x}}}", u32::from(c)) };
+    text.chars().map(show).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn xtext_is_decoded() {
+        assert_eq!(from_xtext("a+2Bb+3D@x.example"), "a+b=@x.example");
+        assert_eq!(from_xtext("+C3+BCx+zz+"), "üx+zz+");
+    }
+
+    #[test]
+    fn a_hostile_value_stays_in_its_field() {
+        for value in ["a\r\nAction: relayed", "\r\n\r\n--b", &"x".repeat(5000), &"ü ".repeat(500), "", "  "] {
+            let mut out = String::new();
+            field(&mut out, "Diagnostic-Code", value);
+            assert!(out.starts_with("Diagnostic-Code:") && out.ends_with("\r\n"));
+            assert!(out.split("\r\n").skip(1).all(|line| line.is_empty() || line.starts_with(' ')), "{out:?}");
+            assert!(out.split("\r\n").all(|line| line.len() < 998 && line.chars().all(|c| matches!(c, ' '..='~'))), "{out:?}");
+            assert!(!out.contains("\r\n\r\n"), "{out:?}");
+        }
+    }
+}

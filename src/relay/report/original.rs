@@ -1,0 +1,127 @@
+//! What a notice quotes of the message that it is about.
+//!
+//! In: a spool file whose submitter may still be able to write to it. Out: its envelope, and octets in wire form. Nothing here
+//! decides about delivery, so a file that was changed meanwhile can only make its own notice wrong.
+
+use std::fs::File;
+
+use crate::mail::envelope::{Envelope, Ret};
+use crate::mail::header::{self, Section};
+use crate::mail::wire::{WireCheck, WireFacts};
+use crate::spool::file::{self, FileError, Part};
+
+/// Octets of a message, or of its header section, that a notice quotes (RFC 3461 4.3 allows a limit).
+pub const QUOTED: usize = 50 << 10;
+/// Octets of one line (RFC 5322 2.1.1); a message with a longer one is not quoted whole, because it could not be sent as it is.
+const LINE: usize = 998;
+
+/// The message that a notice is about.
+#[derive(Clone, Debug)]
+pub struct Original {
+    /// ENVID, ORCPT, RET.
+    pub envelope: Envelope,
+    /// The header section; empty if it is not in wire form any more.
+    pub header: Vec<u8>,
+    /// All of it, where its sender asked for that and it can be quoted.
+    pub whole: Option<Quoted>,
+}
+
+/// Octets in wire form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quoted {
+    /// The octets.
+    pub octets: Vec<u8>,
+    /// Some are above 127.
+    pub eight_bit: bool,
+}
+
+/// The envelope line and the header section of a spool file, up to [`QUOTED`] octets of the latter.
+pub fn read_head(file: &File) -> Result<Vec<u8>, FileError> {
+    let line = file::read_line(file)?;
+    let (start, end) = file::range_of(file, &line, Part::Headers)?;
+    let mut head = octets(file, 0, start)?;
+    let mut section = octets(file, start, end)?;
+    cut(&mut section);
+    head.append(&mut section);
+    Ok(head)
+}
+
+/// Reads what can be quoted from a spool file.
+pub fn read(file: &File) -> Result<Original, FileError> {
+    let line = file::read_line(file)?;
+    let (start, end) = file::range_of(file, &line, Part::Headers)?;
+    let header = octets(file, start, end)?;
+    let size = usize::try_from(line.envelope.size).unwrap_or(usize::MAX);
+    let wants_all = line.envelope.ret == Some(Ret::Full) && size <= QUOTED;
+    let whole = if wants_all { quotable(octets(file, start, start.saturating_add(line.envelope.size))?) } else { None };
+    Ok(Original { envelope: line.envelope, header: checked(header), whole })
+}
+
+/// What [`read_head`] kept.
+///
+/// Errors: those of the envelope line.
+pub fn of_head(head: &[u8]) -> Result<Original, FileError> {
+    let end = memchr::memchr(b'\n', head).map(|at| at + 1).ok_or(FileError::Line)?;
+    let (line, header) = head.split_at_checked(end).ok_or(FileError::Line)?;
+    let line = file::parse_line(line.to_vec())?;
+    Ok(Original { envelope: line.envelope, header: checked(header.to_vec()), whole: None })
+}
+
+fn octets(file: &File, start: u64, end: u64) -> std::io::Result<Vec<u8>> {
+    let mut octets = vec![0; usize::try_from(end.saturating_sub(start)).unwrap_or(0)];
+    let read = file::read_full(file, &mut octets, start)?;
+    octets.truncate(read);
+    Ok(octets)
+}
+
+fn facts(octets: &[u8]) -> Option<WireFacts> {
+    let mut check = WireCheck::default();
+    check.feed(octets).and_then(|()| check.finish()).ok()
+}
+
+fn checked(header: Vec<u8>) -> Vec<u8> {
+    if facts(&header).is_some() { header } else { Vec::new() }
+}
+
+fn quotable(octets: Vec<u8>) -> Option<Quoted> {
+    let facts = facts(&octets).filter(|facts| facts.longest_line <= LINE)?;
+    Some(Quoted { octets, eight_bit: facts.eight_bit })
+}
+
+/// Shortens a header section to [`QUOTED`] octets, at the end of a line.
+fn cut(header: &mut Vec<u8>) {
+    if header.len() > QUOTED {
+        let end = header.get(..QUOTED).and_then(|head| memchr::memrchr(b'\n', head)).map_or(0, |at| at + 1);
+        header.truncate(end);
+    }
+}
+
+impl Original {
+    /// The header section as it is quoted: at most [`QUOTED`] octets.
+    pub fn quoted_header(&self) -> Vec<u8> {
+        let mut header = self.header.clone();
+        cut(&mut header);
+        header
+    }
+
+    /// The value of the first field `name`, without folds.
+    pub fn value(&self, name: &str) -> Option<Vec<u8>> {
+        let section = Section::scan(&self.header);
+        section.named(&self.header, name).next().map(|field| header::unfold(field.value_in(&self.header)))
+    }
+
+    /// The Message-ID, if it can stand in a field as it is (RFC 5322 3.6.4).
+    pub fn message_id(&self) -> Option<String> {
+        let value = String::from_utf8(self.value("Message-ID")?).ok()?;
+        let is_id = value.starts_with('<') && value.ends_with('>') && value.len() <= 250 && value.bytes().all(|b| b.is_ascii_graphic());
+        is_id.then_some(value)
+    }
+
+    /// The Subject as people read it: encoded words decoded, nothing that steers a terminal.
+    pub fn subject(&self) -> Option<String> {
+        let mut value = self.value("Subject")?;
+        value.extend_from_slice(b"\r\n");
+        let decoded = mail_parser::parsers::MessageStream::new(&value).parse_unstructured().into_text()?.into_owned();
+        Some(crate::mail::printable::text(&decoded).chars().take(200).collect())
+    }
+}
