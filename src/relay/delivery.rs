@@ -214,7 +214,12 @@ impl Connection<'_> {
     /// Settles a transaction in a task of its own: the connection goes on while the disk works.
     fn finish(&self, peer: &str, ready: Ready, replies: &EnvelopeReplies, finals: &[Result<Reply, Failure>], facts: Facts) {
         let updates = settle::of_transaction(&ready.work, replies, finals, peer);
-        let outcome = JobOutcome { updates, session: facts.notes, hop_reports: facts.hop_reports, end: JobEnd { attempted: true, ..JobEnd::default() } };
+        let outcome = JobOutcome {
+            updates,
+            session: facts.notes,
+            hop_reports: facts.hop_reports,
+            end: JobEnd { attempted: true, ..JobEnd::default() },
+        };
         let daemon = Arc::clone(self.daemon);
         self.daemon.tasks.spawn(async move {
             let (Ok(()) | Err(Stopped)) = settle::settle(&daemon, ready.work, outcome).await;

@@ -402,7 +402,9 @@ impl State {
     /// Its recipients, in the order of the envelope.
     pub fn recipients(&self, id: QueueId) -> Result<Vec<RecipientRow>> {
         self.connection
-            .prepare_cached("SELECT n, address, original, notify, state, status, reply, relay, at FROM recipient WHERE message = ?1 ORDER BY n")?
+            .prepare_cached(
+                "SELECT n, address, original, notify, state, status, reply, relay, at FROM recipient WHERE message = ?1 ORDER BY n",
+            )?
             .query_map([id.to_i64()], |row| {
                 Ok(RecipientRow {
                     n: row.get(0)?,

@@ -89,7 +89,8 @@ fn advice(told: &Told) -> &'static str {
 
 fn message(out: &mut String, notice: &Notice<'_>) {
     if let Some(subject) = notice.original.and_then(super::original::Original::subject) {
-        paragraph(out, "", &format!("Subject of your message: {subject}"));
+        paragraph(out, "", "Subject of your message:");
+        paragraph(out, "  ", &subject);
     }
     paragraph(out, "", &format!("Accepted: {}", date::rfc5322(notice.accepted, notice.zone)));
     paragraph(out, "", &format!("For the administrator: `mailchute show {}` tells the whole history.", notice.id));

@@ -101,7 +101,8 @@ impl State {
 
     /// True the first time it is called for a message: a delay is told once.
     pub fn begin_warning(&self, id: QueueId) -> Result<bool> {
-        let changed = self.connection.prepare_cached("UPDATE message SET warned = 1 WHERE id = ?1 AND warned = 0")?.execute([id.to_i64()])?;
+        let changed =
+            self.connection.prepare_cached("UPDATE message SET warned = 1 WHERE id = ?1 AND warned = 0")?.execute([id.to_i64()])?;
         Ok(changed > 0)
     }
 
@@ -152,7 +153,8 @@ impl State {
 
     /// How many notices are due at `now`.
     pub fn notices_waiting(&self, now: i64) -> Result<u64> {
-        let count: i64 = self.connection.prepare_cached("SELECT count(*) FROM notice WHERE due <= ?1")?.query_row([now], |row| row.get(0))?;
+        let count: i64 =
+            self.connection.prepare_cached("SELECT count(*) FROM notice WHERE due <= ?1")?.query_row([now], |row| row.get(0))?;
         Ok(count.unsigned_abs())
     }
 
@@ -219,9 +221,7 @@ mod tests {
     fn s8_a_recipient_is_told_of_only_where_its_notify_asks_for_it() {
         let wishes = ["never", "failure", "delay", "success", "failure,delay"];
         let rows: Vec<RecipientRow> = (0u32..).zip(wishes).map(|(n, wish)| recipient(n, wish)).collect();
-        for (action, told) in
-            [(Action::Failed, vec![1, 4]), (Action::Delayed, vec![2, 4]), (Action::Relayed, vec![3])]
-        {
+        for (action, told) in [(Action::Failed, vec![1, 4]), (Action::Delayed, vec![2, 4]), (Action::Relayed, vec![3])] {
             let (_scratch, state, id) = with_message("me@h.example", &rows);
             rows.iter().for_each(|row| state.ask_notice(id, row.n, action).unwrap());
             assert!(due(&state, 99).is_empty(), "the round goes on");
@@ -234,7 +234,9 @@ mod tests {
     #[test]
     fn t_dsn_1_nothing_is_ever_due_about_a_message_with_the_null_reverse_path() {
         let (_scratch, state, id) = with_message("", &[recipient(0, "success,failure,delay")]);
-        [Action::Failed, Action::Delayed, Action::Relayed].map(|action| state.ask_notice(id, 0, action).unwrap());
+        for action in [Action::Failed, Action::Delayed, Action::Relayed] {
+            state.ask_notice(id, 0, action).unwrap();
+        }
         assert!(!state.make_notice_due(id, 50).unwrap());
         assert_eq!((state.notices_waiting(99).unwrap(), state.next_notice(99).unwrap()), (0, None));
     }
