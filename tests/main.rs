@@ -18,6 +18,7 @@ mod documents;
 mod install;
 mod interop;
 mod privileged;
+mod report;
 mod rig;
 mod route;
 mod smtp;

@@ -1,0 +1,46 @@
+//! Notices end to end: who is told what, in a form that other programs read.
+
+mod answers;
+mod limits;
+mod senders;
+mod trust;
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::command;
+use crate::support::message::Message;
+use crate::support::parts::{self, Missing};
+use crate::support::scripted::{Receiver, Transaction};
+
+/// What Python's parser and flufl.bounce read in a notice (tests/support/notice_judge.py).
+fn judge(notice: &Transaction) -> Result<Value, Missing> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/notice_judge.py");
+    let ended = command::run(Command::new(parts::python()?).arg(script), &notice.data).succeeded();
+    let judged: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!((&judged["defects"], &judged["header_defects"]), (&Value::Array(vec![]), &Value::Array(vec![])), "{judged}");
+    assert_eq!((&judged["type"], &judged["report"]), (&"multipart/report".into(), &"delivery-status".into()), "{judged}");
+    Ok(judged)
+}
+
+/// The three parts of a notice that quotes the header section.
+fn three() -> Value {
+    ["text/plain", "message/delivery-status", "text/rfc822-headers"].map(Value::from).to_vec().into()
+}
+
+/// The notices among what was accepted: what came from the null reverse-path.
+fn notices(receiver: &Receiver) -> Vec<Transaction> {
+    receiver.messages().into_iter().filter(|one| one.mail.starts_with("<>")).collect()
+}
+
+/// Waits for `count` notices.
+#[track_caller]
+fn wait_for_notices(receiver: &Receiver, count: usize) -> Vec<Transaction> {
+    command::wait_for(&format!("{count} notices, with {:?}", receiver.connections()), || notices(receiver).len() >= count);
+    notices(receiver)
+}
+
+fn subject(notice: &Transaction) -> String {
+    Message::parse(&notice.data).field("Subject").to_owned()
+}
