@@ -47,7 +47,7 @@ fn t_spool_1_one_of_each_hostile_object_delays_nobody() {
     std::fs::write(new.join(OsString::from_vec(b"\xff\xfe".to_vec())), "x").unwrap();
     std::fs::File::create(new.join(id(4))).unwrap().set_len(1 << 40).unwrap();
     std::fs::write(new.join(id(5)), "closed").unwrap();
-    std::fs::set_permissions(new.join(id(5)), std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(new.join(id(5)), std::fs::Permissions::from_mode(0o0)).unwrap();
     std::fs::write(new.join(id(6)), vec![b'{'; 9 << 20]).unwrap();
     let locked = std::fs::File::create(new.join(id(7))).unwrap();
     locked.lock_exclusive().unwrap();

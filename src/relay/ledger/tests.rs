@@ -43,7 +43,7 @@ impl Running {
 
     fn settle(&self, id: QueueId, progress: Progress, round: Option<Round>) -> Result<Settled, Stopped> {
         let update = RecipientUpdate { n: 0, progress, status: "2.0.0".into(), reply: "250 ok".into(), relay: "mx".into() };
-        block_on(self.ledger.settle(Settlement { id, updates: vec![update], session: String::new(), round }))
+        block_on(self.ledger.settle(Settlement { id, updates: vec![update], session: String::new(), hop_reports: true, round }))
     }
 }
 
@@ -55,7 +55,16 @@ const NOW: i64 = 1_795_358_700;
 
 fn round() -> Round {
     let backoff = Backoff::of_messages(&Params::default());
-    Round { stop: None, now: NOW, attempted: true, route_until: None, random: 0, backoff, on_uncertain: OnUncertain::Retry }
+    Round {
+        stop: None,
+        delay_warning: 0,
+        now: NOW,
+        attempted: true,
+        route_until: None,
+        random: 0,
+        backoff,
+        on_uncertain: OnUncertain::Retry,
+    }
 }
 
 fn one(running: &Running) -> Claimed {

@@ -9,6 +9,7 @@ use crate::mail::envelope::{self, Body, Claimed, Envelope, Notify, Recipient};
 use crate::relay::backoff::Backoff;
 use crate::relay::ledger::rows_of;
 use crate::relay::outcome::{self, Conclusion, Round};
+use crate::relay::plan::Plan;
 use crate::spool::drop::Draft;
 use crate::spool::layout;
 use crate::spool::state::{Durability, Place, Progress, RecipientUpdate};
@@ -71,8 +72,8 @@ impl Spool {
         let mut draft = Draft::begin(&self.path, true, envelope).unwrap();
         draft.write(b"From: me@h.example\r\nMessage-ID: <1@h.example>\r\n\r\nhello\r\n").unwrap();
         let id = draft.commit(|_| ()).unwrap().id;
-        let Claim::Message(claimed) = self.store.claim(&id.to_string()).unwrap() else { panic!("not claimed") };
-        let (message, rows, event) = rows_of(&claimed, NOW + 500_000, None);
+        let Claim::Message(claimed) = self.store.claim(id.to_string()).unwrap() else { panic!("not claimed") };
+        let (message, rows, event) = rows_of(&claimed, &plan());
         self.state.transaction(Durability::Full, |s| s.insert(&message, &rows, &event)).unwrap();
         id
     }
@@ -163,6 +164,10 @@ fn message_id(composed: &Composed) -> String {
     text(composed).lines().find(|line| line.starts_with("Message-ID:")).unwrap().to_owned()
 }
 
+fn plan() -> Plan {
+    Plan { expires: NOW + 500_000, next_attempt: None, hold: None }
+}
+
 #[test]
 fn n1_a_crash_after_the_outcome_leaves_the_notice_due() {
     let mut spool = Spool::new();
@@ -188,7 +193,7 @@ fn n3_a_crash_behind_the_spool_costs_a_second_notice_with_the_same_message_id() 
     spool.written(&due, second.0);
     let spool = spool.crash();
     assert_eq!(spool.due(NOW + 99), None);
-    assert_eq!(spool.store.waiting(9).unwrap().len(), 2);
+    assert_eq!(spool.store.waiting().unwrap().count(), 2);
     assert!(spool.state.events(id).unwrap().iter().any(|event| event.kind == "notice" && event.text.contains(&second.0.to_string())));
 }
 
@@ -200,10 +205,10 @@ fn a_notice_is_a_message_that_the_daemon_claims_and_that_nothing_is_due_about() 
     let due = spool.due(NOW + 1).unwrap();
     let notice = spool.write(&due);
     spool.written(&due, notice);
-    let Claim::Message(claimed) = spool.store.claim(&notice.to_string()).unwrap() else { panic!("not claimed") };
+    let Claim::Message(claimed) = spool.store.claim(notice.to_string()).unwrap() else { panic!("not claimed") };
     assert_eq!(claimed.envelope.reverse_path, ReversePath::Null);
     assert_eq!(claimed.envelope.recipients[0].notify, Some(Notify::NEVER));
-    let (message, rows, event) = rows_of(&claimed, NOW + 500_000, None);
+    let (message, rows, event) = rows_of(&claimed, &plan());
     spool.state.transaction(Durability::Full, |s| s.insert(&message, &rows, &event)).unwrap();
     assert!(!spool.round(notice, &[Progress::Failed], NOW + 2), "a notice about a notice");
     assert_eq!(spool.due(NOW + 99), None);
