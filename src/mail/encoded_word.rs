@@ -66,8 +66,9 @@ pub fn write(words: &[Word], out: &mut Vec<u8>) {
         let (run, tail) = rest.split_at(length);
         let before_encoded = tail.first().is_some_and(Word::is_encoded);
         let text = text_of(run, after_encoded, before_encoded.then(|| tail.first().map_or(&b""[..], |word| word.blanks)));
-        begin_run(first.blanks, out);
-        write_run(&text, out);
+        let form = Form::of(&text);
+        begin_run(first.blanks, &form, out);
+        write_run(&form, out);
         (after_encoded, rest) = (true, tail);
     }
 }
@@ -87,10 +88,49 @@ fn text_of(run: &[Word], after_encoded: bool, blanks_after: Option<&[u8]>) -> Ve
     text
 }
 
-fn begin_run(blanks: &[u8], out: &mut Vec<u8>) {
-    // Never before a fold that is there already: between the two would stand a line of blanks.
-    if column(out) > LATE && matches!(blanks.first(), Some(b' ' | b'\t')) && !blanks.contains(&b'\n') {
-        out.extend_from_slice(b"\r\n");
+/// How a run is written.
+struct Form<'a> {
+    text: &'a [u8],
+    /// The text again, if it is UTF-8.
+    utf8: Option<&'a str>,
+    charset: &'static str,
+    base64: bool,
+    /// Octets of it as one encoded word.
+    length: usize,
+}
+
+impl<'a> Form<'a> {
+    fn of(text: &'a [u8]) -> Form<'a> {
+        let utf8 = std::str::from_utf8(text).ok();
+        let charset = if utf8.is_some() { "utf-8" } else { "unknown-8bit" };
+        let quoted: usize = text.iter().map(|&b| q_cost(b)).sum();
+        let encoded = text.len().div_ceil(3) * 4;
+        // Q stays readable to a person; B wins where it is much shorter.
+        let base64 = quoted * 2 > encoded * 3;
+        Form { text, utf8, charset, base64, length: frame(charset) + if base64 { encoded } else { quoted } }
+    }
+}
+
+/// Octets of an encoded word beside its text.
+fn frame(charset: &str) -> usize {
+    charset.len() + "=??B??=".len()
+}
+
+/// Writes the blanks before a run, on a new line if the run would be broken in two here and not there: readers exist that show a
+/// blank between two encoded words. Never before a fold that is there already, nor directly after the name of the field: a line
+/// of blanks would stand between.
+fn begin_run(blanks: &[u8], form: &Form, out: &mut Vec<u8>) {
+    let column = column(out);
+    let wants_line = column + blanks.len() + form.length > LINE && (form.length <= WORD || column > LATE);
+    let after_name = matches!(out.last(), Some(b':'));
+    match blanks.first() {
+        Some(b' ' | b'\t') if wants_line && !after_name && !blanks.contains(&b'\n') => out.extend_from_slice(b"\r\n"),
+        None if wants_line && matches!(out.as_slice(), [.., text, b' ' | b'\t'] if !matches!(text, b':' | b'\n' | b' ' | b'\t')) => {
+            // The blank was written with what stands before the run.
+            out.pop();
+            out.extend_from_slice(b"\r\n ");
+        }
+        _ => {}
     }
     out.extend_from_slice(blanks);
 }
@@ -101,14 +141,10 @@ fn column(out: &[u8]) -> usize {
     memchr::memrchr(b'\n', tail).map_or(tail.len(), |at| tail.len() - at - 1)
 }
 
-/// Encodes `text` into as many words as it needs, folded between them. No character is split (RFC 2047 5).
-fn write_run(text: &[u8], out: &mut Vec<u8>) {
-    let utf8 = std::str::from_utf8(text).ok();
-    let charset = if utf8.is_some() { "utf-8" } else { "unknown-8bit" };
-    let quoted: usize = text.iter().map(|&b| q_cost(b)).sum();
-    // Q stays readable to a person; B wins where it is much shorter.
-    let base64 = quoted > text.len().div_ceil(3) * 6;
-    let frame = charset.len() + "=??B??=".len();
+/// Encodes the text into as many words as it needs, folded between them. No character is split (RFC 2047 5).
+fn write_run(form: &Form, out: &mut Vec<u8>) {
+    let Form { text, utf8, charset, base64, .. } = *form;
+    let frame = frame(charset);
     let mut room = LINE.saturating_sub(column(out)).clamp(frame + 12, WORD) - frame;
     let mut piece: Vec<u8> = Vec::new();
     let mut used = 0;
