@@ -49,6 +49,14 @@ pub struct Settlement {
     pub round: Option<Round>,
 }
 
+impl Settlement {
+    /// True if nothing ended: every recipient waits, and nobody stopped the message.
+    fn is_mere_delay(&self) -> bool {
+        let waits = !self.updates.is_empty() && self.updates.iter().all(|update| update.progress == Progress::Waiting);
+        waits && self.round.as_ref().is_none_or(|round| round.stop.is_none() && round.now < round.expires)
+    }
+}
+
 /// What the ledger says to a claimed file.
 #[derive(Debug)]
 pub enum Admission {
@@ -70,6 +78,18 @@ enum Command {
     Mark(QueueId, oneshot::Sender<()>),
     Settle(Box<Settlement>, oneshot::Sender<Settled>),
     Work(Job),
+}
+
+impl Command {
+    /// True for what the files repeat, or what a power cut may take without harm: a delay that is forgotten is only an attempt that
+    /// comes too early, and its mark, forgotten with it, makes it uncertain.
+    fn needs_no_sync(&self) -> bool {
+        match self {
+            Command::Mark(..) | Command::Admit(..) => true,
+            Command::Settle(settlement, _) => settlement.is_mere_delay(),
+            Command::Work(_) => false,
+        }
+    }
 }
 
 /// What a settlement did.
@@ -223,7 +243,7 @@ impl Writer {
             while let Some(command) = (group.len() < GROUP).then(|| receiver.try_recv().ok()).flatten() {
                 group.push(command);
             }
-            let (ordered, full): (Vec<_>, Vec<_>) = group.into_iter().partition(|c| matches!(c, Command::Mark(..) | Command::Admit(..)));
+            let (ordered, full): (Vec<_>, Vec<_>) = group.into_iter().partition(Command::needs_no_sync);
             self.commit(Durability::Ordered, ordered)?;
             self.commit(Durability::Full, full)?;
         }
@@ -341,8 +361,8 @@ fn settle(state: &State, store: &Store, settlement: Settlement, files: &mut Vec<
     let id = settlement.id;
     let now = crate::sys::clock::now();
     for update in &settlement.updates {
-        state.update_recipient(id, update, now)?;
-        state.record(id, &event_of(update, &settlement.session, now))?;
+        let address = state.update_recipient(id, update, now)?;
+        state.record(id, &event_of(&address, update, &settlement.session, now))?;
         due::note(state, id, update, settlement.hop_reports)?;
     }
     let Some(round) = settlement.round else { return Ok(Settled::default()) };
@@ -350,8 +370,8 @@ fn settle(state: &State, store: &Store, settlement: Settlement, files: &mut Vec<
     let mut recipients = state.recipients(id)?;
     let (conclusion, given_up) = outcome::conclude(&mut message, &mut recipients, &round);
     for GivenUp { update, .. } in &given_up {
-        state.update_recipient(id, update, now)?;
-        state.record(id, &event_of(update, "", now))?;
+        let address = state.update_recipient(id, update, now)?;
+        state.record(id, &event_of(&address, update, "", now))?;
         due::note(state, id, update, false)?;
     }
     state.update(&message)?;
@@ -376,13 +396,13 @@ fn settle(state: &State, store: &Store, settlement: Settlement, files: &mut Vec<
     Ok(Settled { conclusion: Some(conclusion), given_up, notice_due })
 }
 
-fn event_of(update: &RecipientUpdate, session: &str, now: i64) -> Event {
+fn event_of(address: &str, update: &RecipientUpdate, session: &str, now: i64) -> Event {
     let kind = match update.progress {
         Progress::Waiting => "delayed",
         progress => progress.word(),
     };
     let tail = if session.is_empty() { String::new() } else { format!(" ({session})") };
-    Event { at: now, kind: kind.to_owned(), text: format!("recipient {}: {} {}{tail}", update.n, update.relay, update.reply) }
+    Event { at: now, kind: kind.to_owned(), text: format!("{address}  {}  {}{tail}", update.relay, update.reply) }
 }
 
 #[cfg(test)]

@@ -117,6 +117,8 @@ pub struct Round {
     pub stop: Option<Stop>,
     /// Unix seconds.
     pub now: i64,
+    /// When the message is given up, as its round began.
+    pub expires: i64,
     /// A server was reached and answered about this message.
     pub attempted: bool,
     /// Where no server was reached: when the route is tried again.
@@ -273,6 +275,7 @@ mod tests {
     fn round(now: i64) -> Round {
         Round {
             stop: None,
+            expires: 1000,
             now,
             attempted: true,
             route_until: None,

@@ -156,6 +156,7 @@ pub async fn start_round(daemon: &Arc<Daemon>, message: Message, recipients: Vec
     }
     let round = Round {
         stop: None,
+        expires: message.expires,
         now: sys::clock::now(),
         attempted: JobEnd::default().attempted,
         route_until: None,

@@ -79,11 +79,12 @@ pub async fn settle(daemon: &Arc<Daemon>, work: Work, job: JobOutcome) -> Result
     // The usual message has one job, and one commit says all. Otherwise the last job's end comes after the commits of all.
     let single = daemon.dispatch.is_only_job(id);
     if !single {
-        daemon.ledger.settle(Settlement { id, updates: updates.clone(), session: session.clone(), hop_reports, round: None }).await?;
+        let settlement = Settlement { id, updates: updates.clone(), session: session.clone(), hop_reports, round: None };
+        daemon.ledger.settle(settlement).await?;
         log_job(daemon, &work, &updates);
     }
     let Some(end) = daemon.dispatch.end_job(&work, end) else { return Ok(()) };
-    let round = round_of(daemon, end);
+    let round = round_of(daemon, &work, end);
     let news = if single { updates.clone() } else { Vec::new() };
     let settled = daemon.ledger.settle(Settlement { id, updates: news, session, hop_reports, round: Some(round) }).await?;
     if single {
@@ -103,11 +104,12 @@ pub async fn settle(daemon: &Arc<Daemon>, work: Work, job: JobOutcome) -> Result
     Ok(())
 }
 
-fn round_of(daemon: &Daemon, end: JobEnd) -> Round {
+fn round_of(daemon: &Daemon, work: &Work, end: JobEnd) -> Round {
     let setup = daemon.setup();
     Round {
         stop: end.stop,
         now: sys::clock::now(),
+        expires: work.message.expires,
         attempted: end.attempted,
         route_until: end.route_until,
         random: sys::clock::random().unwrap_or_default(),

@@ -12,14 +12,16 @@
 //! | 3 gone | nowhere | every recipient relayed; the row is history |
 
 mod notices;
+mod rows;
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-use crate::mail::envelope::Notify;
 use crate::mail::queue_id::QueueId;
 pub use notices::{Action, DueNotice};
+use rows::{COLUMNS, message_of};
+pub use rows::{Event, Message, Place, Progress, RecipientRow, RecipientUpdate};
 
 /// The version of the schema (`PRAGMA user_version`).
 pub const SCHEMA: i64 = 1;
@@ -70,163 +72,6 @@ CREATE INDEX event_message ON event (message);
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 PRAGMA user_version = 1;
 ";
-
-/// Where a message's file is: the state of the message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// `cur/`
-    Cur = 0,
-    /// `hold/`
-    Hold = 1,
-    /// `failed/`
-    Failed = 2,
-    /// Delivered or removed.
-    Gone = 3,
-}
-
-impl Place {
-    fn from_i64(value: i64) -> Place {
-        match value {
-            0 => Place::Cur,
-            1 => Place::Hold,
-            2 => Place::Failed,
-            _ => Place::Gone,
-        }
-    }
-
-    /// The directory, if there is a file.
-    pub fn directory(self) -> Option<&'static str> {
-        match self {
-            Place::Cur => Some(super::layout::CUR),
-            Place::Hold => Some(super::layout::HOLD),
-            Place::Failed => Some(super::layout::FAILED),
-            Place::Gone => None,
-        }
-    }
-}
-
-/// How far one recipient has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// Not delivered yet.
-    Waiting = 0,
-    /// The next hop took responsibility.
-    Relayed = 1,
-    /// Failed for good.
-    Failed = 2,
-    /// The final dot was sent and no reply came: it may have been delivered.
-    Uncertain = 3,
-}
-
-impl Progress {
-    fn from_i64(value: i64) -> Progress {
-        match value {
-            1 => Progress::Relayed,
-            2 => Progress::Failed,
-            3 => Progress::Uncertain,
-            _ => Progress::Waiting,
-        }
-    }
-
-    /// True while the recipient still has to be tried.
-    pub fn is_open(self) -> bool {
-        matches!(self, Progress::Waiting | Progress::Uncertain)
-    }
-
-    /// The word in JSON listings.
-    pub fn word(self) -> &'static str {
-        match self {
-            Progress::Waiting => "waiting",
-            Progress::Relayed => "relayed",
-            Progress::Failed => "failed",
-            Progress::Uncertain => "uncertain",
-        }
-    }
-}
-
-/// The row of a message. Times are unix seconds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Queue id.
-    pub id: QueueId,
-    /// Who submitted it: st_uid of the file.
-    pub uid: u32,
-    /// SHA-256 of the whole spool file, pinned at the claim.
-    pub digest: Vec<u8>,
-    /// Octets of the message.
-    pub size: u64,
-    /// When it was accepted.
-    pub accepted: i64,
-    /// When it is given up.
-    pub expires: i64,
-    /// `""` for null.
-    pub reverse_path: String,
-    /// The Message-ID field's value, printable.
-    pub message_id: String,
-    /// Where the file is.
-    pub place: Place,
-    /// Why it is held, or what the last attempt of the whole message said.
-    pub reason: String,
-    /// Attempts that reached a server.
-    pub attempts: u32,
-    /// The last one.
-    pub last_attempt: Option<i64>,
-    /// The next one; `None` while the daemon has it in hand.
-    pub next_attempt: Option<i64>,
-    /// A final dot may be under way.
-    pub in_data: bool,
-    /// When the last recipient ended.
-    pub finished: Option<i64>,
-}
-
-/// The row of a recipient.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecipientRow {
-    /// Its place in the envelope, from 0.
-    pub n: u32,
-    /// The forward-path.
-    pub address: String,
-    /// What the caller wrote, where it differs.
-    pub original: String,
-    /// What its sender wants to be told (RFC 3461 4.1).
-    pub notify: Notify,
-    /// How far it has come.
-    pub progress: Progress,
-    /// Enhanced status of the last attempt.
-    pub status: String,
-    /// The reply, or the reason, of the last attempt. Printable.
-    pub reply: String,
-    /// The host that said it.
-    pub relay: String,
-    /// When.
-    pub at: Option<i64>,
-}
-
-/// What one attempt found out about one recipient.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecipientUpdate {
-    /// Its place in the envelope.
-    pub n: u32,
-    /// The new progress.
-    pub progress: Progress,
-    /// Enhanced status.
-    pub status: String,
-    /// The reply, or the reason. Printable.
-    pub reply: String,
-    /// The host that said it.
-    pub relay: String,
-}
-
-/// A line of a message's history.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// Unix seconds.
-    pub at: i64,
-    /// `accepted`, `relayed`, `delayed`, `failed`, `uncertain`, `held` …
-    pub kind: String,
-    /// The details, printable.
-    pub text: String,
-}
 
 /// How a commit is synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -347,12 +192,13 @@ impl State {
         self.connection.prepare_cached("UPDATE message SET in_data = 1 WHERE id = ?1")?.execute([id.to_i64()]).map(|_| ())
     }
 
-    /// Records what an attempt found out about one recipient.
-    pub fn update_recipient(&self, id: QueueId, update: &RecipientUpdate, at: i64) -> Result<()> {
+    /// Records what an attempt found out about one recipient. Returns its address; empty where it has no row.
+    pub fn update_recipient(&self, id: QueueId, update: &RecipientUpdate, at: i64) -> Result<String> {
         self.connection
-            .prepare_cached("UPDATE recipient SET state = ?3, status = ?4, reply = ?5, relay = ?6, at = ?7 WHERE message = ?1 AND n = ?2")?
-            .execute(params![id.to_i64(), update.n, update.progress as i64, update.status, update.reply, update.relay, at])
-            .map(|_| ())
+            .prepare_cached("UPDATE recipient SET state = ?3, status = ?4, reply = ?5, relay = ?6, at = ?7 WHERE message = ?1 AND n = ?2 RETURNING address")?
+            .query_row(params![id.to_i64(), update.n, update.progress as i64, update.status, update.reply, update.relay, at], |row| row.get(0))
+            .optional()
+            .map(Option::unwrap_or_default)
     }
 
     /// Writes the message's schedule and place as `message` has them.
@@ -529,28 +375,6 @@ impl State {
             .execute([key, value])
             .map(|_| ())
     }
-}
-
-const COLUMNS: &str = "id, uid, digest, size, accepted, expires, reverse_path, message_id, place, reason, attempts, last_attempt, next_attempt, in_data, finished";
-
-fn message_of(row: &Row<'_>) -> Result<Message> {
-    Ok(Message {
-        id: QueueId::from_i64(row.get(0)?),
-        uid: row.get(1)?,
-        digest: row.get(2)?,
-        size: u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0),
-        accepted: row.get(4)?,
-        expires: row.get(5)?,
-        reverse_path: row.get(6)?,
-        message_id: row.get(7)?,
-        place: Place::from_i64(row.get(8)?),
-        reason: row.get(9)?,
-        attempts: row.get(10)?,
-        last_attempt: row.get(11)?,
-        next_attempt: row.get(12)?,
-        in_data: row.get(13)?,
-        finished: row.get(14)?,
-    })
 }
 
 #[cfg(test)]

@@ -57,6 +57,7 @@ fn round() -> Round {
     let backoff = Backoff::of_messages(&Params::default());
     Round {
         stop: None,
+        expires: NOW + 500_000,
         delay_warning: 0,
         now: NOW,
         attempted: true,

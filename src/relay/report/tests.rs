@@ -146,6 +146,7 @@ impl Spool {
 fn round(now: i64) -> Round {
     Round {
         stop: None,
+        expires: NOW + 500_000,
         now,
         attempted: true,
         route_until: None,
