@@ -34,8 +34,9 @@ fn recipients_that_are_taken_deferred_and_refused_end_each_in_their_own_way() {
     let mut installation = Installation::rootless();
     installation.relay_to(&receiver.url("smtp", "tls=none"), "");
     installation.start_daemon();
-    let recipients = ["now@receiver.example", "later@receiver.example", "gone@receiver.example"];
-    installation.sendmail(&recipients, MESSAGE).succeeded();
+    // Notices have tests of their own.
+    let arguments = ["-N", "never", "now@receiver.example", "later@receiver.example", "gone@receiver.example"];
+    installation.sendmail(&arguments, MESSAGE).succeeded();
     let arrived = receiver.wait_for_messages(2);
     installation.wait_until_drained();
     assert_eq!(arrived[0].recipients, ["<now@receiver.example>"]);
@@ -53,7 +54,7 @@ fn a_reply_to_the_end_of_data_counts_for_every_recipient() {
     let mut installation = Installation::rootless();
     installation.relay_to(&receiver.url("smtp", "tls=none"), "");
     installation.start_daemon();
-    installation.sendmail(&["a@receiver.example", "b@receiver.example"], MESSAGE).succeeded();
+    installation.sendmail(&["-N", "never", "a@receiver.example", "b@receiver.example"], MESSAGE).succeeded();
     let entry = installation.wait_for_entry("the failed message", |entry| entry["queue_name"] == "failed");
     for recipient in ["a@receiver.example", "b@receiver.example"] {
         assert!(has(&entry, recipient, "failed", "554") && has(&entry, recipient, "failed", "go away"), "{entry}");

@@ -41,7 +41,8 @@ fn recipients_that_postfix_takes_defers_and_refuses_end_each_in_their_own_way() 
     let ca = installation.write_public("ca.pem", &authority.pem);
     installation.relay_to("smtp://127.0.0.1:25?tls=verified", &format!("ca_file = {ca:?}"));
     installation.start_daemon();
-    installation.sendmail(&["bob@receiver.example", DEFERRED, REFUSED], MESSAGE).succeeded();
+    // Notices have tests of their own.
+    installation.sendmail(&["-N", "never", "bob@receiver.example", DEFERRED, REFUSED], MESSAGE).succeeded();
     postfix.wait_for_messages(1);
     let entry = installation
         .wait_for_entry("both answers", |entry| has(entry, DEFERRED, "waiting", "450 4.2.1") && has(entry, REFUSED, "failed", "550 5.1.1"));
