@@ -1,5 +1,6 @@
-//! A root directory for the servers that we test against: the unpacked packages laid over the host's /usr, with an /etc and a
-//! /var of their own. The test itself stays outside: its passwd, resolv.conf and sendmail are not those of the servers.
+//! A root directory for the servers that we test against, and for the programs that send mail: the unpacked packages laid over the
+//! host's /usr, with an /etc and a /var of their own. The test itself stays outside: its passwd, resolv.conf and sendmail are not
+//! those of the packages.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,9 +26,17 @@ const GROUP: &str =
     "root:x:0:\nmail:x:8:\nsasl:x:45:\npostfix:x:5001:\npostdrop:x:5002:\nvmail:x:5003:\nopendkim:x:5004:\nnogroup:x:65534:\n";
 
 impl ForeignRoot {
-    /// Mounts it at a place of its own.
+    /// Mounts that of the servers at a place of its own.
     pub fn mount() -> Result<ForeignRoot, Missing> {
-        let packages = parts::packages()?;
+        Ok(ForeignRoot::of(&parts::packages()?))
+    }
+
+    /// Mounts that of the programs that send mail.
+    pub fn mount_callers() -> Result<ForeignRoot, Missing> {
+        Ok(ForeignRoot::of(&parts::callers()?))
+    }
+
+    fn of(packages: &Path) -> ForeignRoot {
         let place = TempDir::new().unwrap();
         let root = ForeignRoot { path: place.path().to_owned(), _place: place };
         mount_fresh(&root.path, "mode=755");
@@ -37,7 +46,7 @@ impl ForeignRoot {
         for name in ["lib", "lib64", "bin", "sbin"].iter().filter(|name| Path::new("/usr").join(name).exists()) {
             std::os::unix::fs::symlink(format!("usr/{name}"), root.path.join(name)).unwrap();
         }
-        root.lay_over_usr(&packages);
+        root.lay_over_usr(packages);
         mount(&["--rbind".as_ref(), "/dev".as_ref(), &root.path.join("dev")]);
         mount(&["-t".as_ref(), "proc".as_ref(), "proc".as_ref(), &root.path.join("proc")]);
         for directory in ["etc", "var"] {
@@ -51,7 +60,7 @@ impl ForeignRoot {
         root.write("etc/hosts", "127.0.0.1 localhost\n");
         root.write("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\n");
         root.write("etc/resolv.conf", "nameserver 127.0.0.1\n");
-        Ok(root)
+        root
     }
 
     fn lay_over_usr(&self, packages: &Path) {
@@ -70,6 +79,14 @@ impl ForeignRoot {
         let path = self.path.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
+    }
+
+    /// The inside path of the first program whose name begins with `prefix`: some carry their version.
+    pub fn program(&self, prefix: &str) -> PathBuf {
+        let mut names: Vec<_> = std::fs::read_dir(self.join("usr/bin")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        let found = names.iter().find(|name| name.to_string_lossy().starts_with(prefix));
+        Path::new("/usr/bin").join(found.unwrap_or_else(|| panic!("no program {prefix}* was unpacked")))
     }
 
     /// A program inside, as root.

@@ -12,6 +12,26 @@ pub fn packages() -> Result<PathBuf, Missing> {
     part("root", "the unpacked mail and DNS servers")
 }
 
+/// The unpacked Debian packages of programs that send mail.
+pub fn callers() -> Result<PathBuf, Missing> {
+    part("callers", "the unpacked programs that send mail")
+}
+
+/// The directory that holds node's package nodemailer.
+pub fn node_modules() -> Result<PathBuf, Missing> {
+    Ok(part("node", "nodemailer")?.join("node_modules"))
+}
+
+/// The packages of the virtual environment, for a Python that is not its own.
+pub fn site_packages() -> Result<PathBuf, Missing> {
+    let library = part("venv", "the Python environment")?.join("lib");
+    let versions = std::fs::read_dir(&library).into_iter().flatten().flatten();
+    versions
+        .map(|version| version.path().join("site-packages"))
+        .find(|directory| directory.is_dir())
+        .ok_or_else(|| Missing(format!("no Python packages below {}", library.display())))
+}
+
 /// The Python of the virtual environment.
 pub fn python() -> Result<PathBuf, Missing> {
     let python = part("venv", "the Python environment")?.join("bin/python");
