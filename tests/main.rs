@@ -10,6 +10,7 @@
 mod support;
 
 mod architecture;
+mod callers;
 mod daemon;
 mod delivery;
 mod dependencies;
