@@ -1,7 +1,12 @@
 //! What the next hop says, and what the sender of the message reads of it.
 
+use std::time::Duration;
+
+use mailchute::spool::state::State;
+
 use super::{judge, notices, subject, three, wait_for_notices};
 use crate::delivery::MESSAGE;
+use crate::support::command::wait_for;
 use crate::support::installation::Installation;
 use crate::support::message::Message;
 use crate::support::scripted::{Reply, Script};
@@ -49,12 +54,37 @@ fn a_late_message_is_told_once_and_as_temporary() {
     installation.sendmail(&["-f", "alice@author.example", "late@receiver.example"], MESSAGE).succeeded();
     let notice = &wait_for_notices(&receiver, 1)[0];
     assert_eq!(subject(notice), "Your mail is delayed");
-    std::thread::sleep(std::time::Duration::from_secs(5));
+    std::thread::sleep(Duration::from_secs(5));
     assert_eq!(notices(&receiver).len(), 1, "{}", installation.daemon_log());
     assert!(installation.spooled("failed").is_empty());
     let judged = require!(judge(notice));
     assert_eq!((&judged["temporary"], &judged["permanent"]), (&serde_json::json!(["late@receiver.example"]), &serde_json::json!([])));
     assert!(judged["status"][1]["Will-Retry-Until"].is_string(), "{judged}");
+}
+
+#[test]
+fn a_delay_is_not_told_while_the_notice_could_not_leave_either() {
+    let receiver = Script::new().start();
+    let (address, url) = (receiver.address.to_string(), receiver.url("smtp", "tls=none"));
+    drop(receiver);
+    let mut installation = Installation::rootless();
+    installation.relay_to(&url, "delay_warning_time = \"1s\"");
+    installation.start_daemon();
+    installation.sendmail(&["-f", "alice@author.example", "bob@receiver.example"], MESSAGE).succeeded();
+    let id = installation.wait_for_entry("the message", |entry| entry["queue_name"] == "deferred")["queue_id"].clone();
+    std::thread::sleep(Duration::from_secs(2));
+    installation.mailchute(&["flush"]).succeeded();
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(installation.spooled("cur"), [id.as_str().unwrap()], "{}", installation.daemon_log());
+    let state = State::open_to_read(&installation.paths.spool.join("state.sqlite")).unwrap();
+    assert!(state.next_notice_after(0).unwrap().is_some(), "it waits");
+    let receiver = Script::new().start_at(&address);
+    wait_for("the message", || {
+        installation.mailchute(&["flush"]);
+        !receiver.messages().is_empty()
+    });
+    installation.wait_until_drained();
+    assert_eq!(receiver.messages().len(), 1, "nobody is told of a delay that is over: {}", installation.daemon_log());
 }
 
 #[test]

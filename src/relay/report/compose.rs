@@ -32,13 +32,19 @@ pub struct Composed {
     pub action: Action,
 }
 
-/// Composes the notice. `now` is unix seconds, `random` any number.
+/// Composes the notice; `None` where there is nothing to tell any more. `now` is unix seconds, `random` any number.
 ///
-/// Errors: why there is none.
-pub fn compose(due: &DueNotice, original: Option<&Original>, site: Site<'_>, now: i64, random: u64) -> Result<Composed, &'static str> {
+/// Errors: why nobody is told.
+pub fn compose(
+    due: &DueNotice,
+    original: Option<&Original>,
+    site: Site<'_>,
+    now: i64,
+    random: u64,
+) -> Result<Option<Composed>, &'static str> {
     let recipients: Vec<Told> =
         due.recipients.iter().filter(|(row, action)| still_holds(row, *action)).map(|(row, action)| told(row, *action, original)).collect();
-    let action = gravest(&recipients).ok_or("its recipients have fared otherwise meanwhile")?;
+    let Some(action) = gravest(&recipients) else { return Ok(None) };
     let header = original.map_or(&[][..], |original| &original.header);
     let to = addressee(&due.message.reverse_path, header, site.names, site.admin)?;
     let notice = Notice {
@@ -55,7 +61,7 @@ pub fn compose(due: &DueNotice, original: Option<&Original>, site: Site<'_>, now
         random,
     };
     let octets = build::build(&notice);
-    Ok(Composed { to, octets, action })
+    Ok(Some(Composed { to, octets, action }))
 }
 
 /// A recipient that was late may have its message by now; one that failed may be tried again by an operator.

@@ -117,9 +117,11 @@ pub fn written(state: &State, due: &DueNotice, notice: QueueId, to: &Address, no
     state.finish_notice(due.message.id, &told_of(due))
 }
 
-/// Nobody is told, for this reason.
-pub fn passed_over(state: &State, due: &DueNotice, why: &str, now: i64) -> rusqlite::Result<()> {
-    state.record(due.message.id, &Event { at: now, kind: "no notice".to_owned(), text: why.to_owned() })?;
+/// Nobody is told: for this reason, or because there is nothing to tell any more.
+pub fn passed_over(state: &State, due: &DueNotice, why: Option<&str>, now: i64) -> rusqlite::Result<()> {
+    if let Some(why) = why {
+        state.record(due.message.id, &Event { at: now, kind: "no notice".to_owned(), text: why.to_owned() })?;
+    }
     state.finish_notice(due.message.id, &told_of(due))
 }
 
@@ -145,9 +147,10 @@ async fn tell_sender(daemon: &Arc<Daemon>, setup: &Arc<Setup>, due: DueNotice, n
     let composing = move || compose_now(&task_daemon.store, &task_setup, &task_due, now);
     let Ok(composed) = tokio::task::spawn_blocking(composing).await else { return postpone(daemon, due.message.id, now).await };
     let composed = match composed {
-        Ok(composed) => composed,
-        Err(why) => {
-            events::not_notified(due.message.id, why);
+        Ok(Some(composed)) => composed,
+        nothing => {
+            let why = nothing.err();
+            why.into_iter().for_each(|why| events::not_notified(due.message.id, why));
             daemon.ledger.work(move |state, _| passed_over(state, &due, why, now))?.await.map_err(|_| Stopped)?;
             return Ok(0);
         }
@@ -169,7 +172,7 @@ async fn tell_sender(daemon: &Arc<Daemon>, setup: &Arc<Setup>, due: DueNotice, n
 }
 
 /// N2, on a thread that may wait for the disk.
-fn compose_now(store: &Store, setup: &Setup, due: &DueNotice, now: i64) -> Result<Composed, &'static str> {
+fn compose_now(store: &Store, setup: &Setup, due: &DueNotice, now: i64) -> Result<Option<Composed>, &'static str> {
     let original = read_original(store, due);
     let site = Site { names: &setup.names, admin: setup.admin.as_ref(), zone: &setup.zone };
     compose::compose(due, original.as_ref(), site, now, sys::clock::random().unwrap_or_default())

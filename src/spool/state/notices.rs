@@ -9,6 +9,8 @@
 //!   the notice is durable in new/ ─ finish_notice ─▶ the rows are gone
 //! ```
 
+use std::collections::HashMap;
+
 use rusqlite::{OptionalExtension, params};
 
 use super::{Message, RecipientRow, Result, State};
@@ -139,12 +141,11 @@ impl State {
             return Ok(None);
         };
         let actions = self.due_actions(id)?;
-        let action_of = |n: u32| actions.iter().find(|(due, _)| *due == n).map(|(_, action)| *action);
-        let recipients = self.recipients(id)?.into_iter().filter_map(|row| action_of(row.n).map(|action| (row, action))).collect();
+        let recipients = self.recipients(id)?.into_iter().filter_map(|row| actions.get(&row.n).map(|action| (row, *action))).collect();
         Ok(Some(DueNotice { message, at, recipients, head }))
     }
 
-    fn due_actions(&self, id: QueueId) -> Result<Vec<(u32, Action)>> {
+    fn due_actions(&self, id: QueueId) -> Result<HashMap<u32, Action>> {
         self.connection
             .prepare_cached("SELECT n, action FROM notice_recipient WHERE message = ?1 AND ready = 1")?
             .query_map([id.to_i64()], |row| Ok((row.get(0)?, Action::from_i64(row.get(1)?))))?
