@@ -41,7 +41,7 @@ fn envelope(to: &Address, rootless: bool, now: i64) -> Envelope {
         crc32: String::new(),
         time: date::rfc3339(now),
         reverse_path: ReversePath::Null,
-        // RFC 3464 2: nobody is told about what becomes of a notice.
+        // RFC 3461 6.1: nobody is told about what becomes of a notice.
         recipients: vec![Recipient { notify: Some(Notify::NEVER), ..Recipient::new(to.clone()) }],
         ret: None,
         envid: None,
