@@ -1,6 +1,7 @@
 //! The promise under the worst: the programs killed at their system calls, the kernel's refusals, and a hostile drop directory.
 //! Rootless: no root is needed but for attaching strace.
 
+mod connections;
 mod crash;
 mod hostile;
 mod injector;
