@@ -97,6 +97,13 @@ impl ForeignRoot {
     }
 }
 
+impl Drop for ForeignRoot {
+    /// The mounts go first: removing the directory would otherwise reach through them, into the machine's own /dev.
+    fn drop(&mut self) {
+        let _ = Command::new("umount").args(["--recursive", "--lazy"]).arg(&self.path).status();
+    }
+}
+
 fn copy(from: &Path, to: &Path) {
     if !from.exists() {
         return;
