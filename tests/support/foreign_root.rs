@@ -36,7 +36,8 @@ impl ForeignRoot {
         Ok(ForeignRoot::of(&parts::callers()?))
     }
 
-    fn of(packages: &Path) -> ForeignRoot {
+    /// Mounts one with other unpacked packages.
+    pub fn of(packages: &Path) -> ForeignRoot {
         let place = TempDir::new().unwrap();
         let root = ForeignRoot { path: place.path().to_owned(), _place: place };
         mount_fresh(&root.path, "mode=755");

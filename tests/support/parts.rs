@@ -32,6 +32,11 @@ pub fn site_packages() -> Result<PathBuf, Missing> {
         .ok_or_else(|| Missing(format!("no Python packages below {}", library.display())))
 }
 
+/// The unpacked packages of a mail system that has a root of its own: `exim`, `sendmail`.
+pub fn mail_system(name: &str) -> Result<PathBuf, Missing> {
+    part(name, &format!("the unpacked {name}"))
+}
+
 /// The Python of the virtual environment.
 pub fn python() -> Result<PathBuf, Missing> {
     let python = part("venv", "the Python environment")?.join("bin/python");
