@@ -11,6 +11,7 @@ mod support;
 
 mod architecture;
 mod callers;
+mod compat;
 mod daemon;
 mod delivery;
 mod dependencies;

@@ -1,0 +1,120 @@
+//! The four mail systems, each with an empty configuration as far as it goes: everything is relayed to one receiver.
+
+mod exim;
+mod ours;
+mod postfix;
+mod sendmail;
+
+pub use exim::Exim;
+pub use ours::Ours;
+pub use postfix::Postfix;
+pub use sendmail::Sendmail;
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::foreign_root::ForeignRoot;
+use crate::support::isolation::mount;
+use crate::support::parts::Missing;
+use crate::support::scripted::{Receiver, Script, Transaction};
+
+/// The name of the host, and the domain that bare addresses get.
+pub const HOST: &str = "host.sender.example";
+pub const DOMAIN: &str = "sender.example";
+/// The user of the first case.
+const FIRST_UID: u32 = 7000;
+
+/// One `sendmail` and the mail system behind it.
+pub trait MailSystem: Sync {
+    /// As people call it.
+    fn name(&self) -> &'static str;
+    /// The version that the document was made with.
+    fn known_version(&self) -> &'static str;
+    /// The version that is here.
+    fn version(&self) -> String;
+    /// `sendmail` as `uid`, with its own group alone.
+    fn command(&self, uid: u32) -> Command;
+    /// Everything that the receiver got, when nothing is left to deliver.
+    fn arrived(&self) -> Vec<Transaction>;
+}
+
+/// The user of case `index`.
+pub fn uid(index: usize) -> u32 {
+    FIRST_UID + u32::try_from(index).unwrap()
+}
+
+/// The login name of case `index`.
+pub fn login(index: usize) -> String {
+    format!("u{}", uid(index))
+}
+
+/// Another version behaves in another way, and the document says nothing about it.
+pub fn version_is_known(system: &dyn MailSystem) -> Result<(), Missing> {
+    let (known, here) = (system.known_version(), system.version());
+    if here.contains(known) {
+        return Ok(());
+    }
+    Err(Missing(format!("docs/COMPAT.md was made with {} {known}, and here is {}", system.name(), here.trim())))
+}
+
+/// The lines of the users of `count` cases in a passwd file.
+fn passwd(count: usize) -> String {
+    (0..count).map(|index| format!("{}:x:{1}:{1}:Alice Q. Example,Room 1,555:/:/bin/sh\n", login(index), uid(index))).collect()
+}
+
+/// Gives the world of this test its host name and its users. The roots get theirs from here.
+pub fn share_host_name_and_users(count: usize) {
+    std::fs::write("/proc/sys/kernel/hostname", HOST).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = std::fs::read_to_string("/etc/passwd").unwrap() + &passwd(count);
+    std::fs::write(file.path(), text).unwrap();
+    std::fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    mount(&["--bind".as_ref(), file.path(), "/etc/passwd".as_ref()]);
+}
+
+/// A receiver that takes everything and offers what current servers offer.
+fn receiver(address: &str) -> Receiver {
+    ["PIPELINING", "SIZE 104857600", "8BITMIME", "DSN", "SMTPUTF8", "ENHANCEDSTATUSCODES"]
+        .iter()
+        .fold(Script::new(), |script, capability| script.offer(capability))
+        .start_at(address)
+}
+
+/// Makes a root know the host, the users of the cases and these of its own.
+fn settle(root: &ForeignRoot, users: &[(&str, u32)]) {
+    let cases = std::fs::read_to_string("/etc/passwd").unwrap();
+    let cases: String = cases.lines().filter(|line| line.contains(":Alice Q. Example,")).map(|line| format!("{line}\n")).collect();
+    let own: String = users.iter().map(|(name, id)| format!("{name}:x:{id}:{id}::/:/bin/false\n")).collect();
+    root.write(
+        "etc/passwd",
+        format!("root:x:0:0:root:/root:/bin/sh\nmail:x:8:8::/:/bin/false\nnobody:x:65534:65534::/:/bin/false\n{own}{cases}"),
+    );
+    let groups: String = users.iter().map(|(name, id)| format!("{name}:x:{id}:\n")).collect();
+    root.write("etc/group", format!("root:x:0:\nmail:x:8:\nnogroup:x:65534:\n{groups}"));
+    root.write("etc/hosts", format!("127.0.0.1 {HOST} localhost\n"));
+    root.write("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\nservices: files\n");
+    root.write("etc/mailname", format!("{DOMAIN}\n"));
+}
+
+/// A file or directory inside a root gets its owner and mode.
+fn own(root: &ForeignRoot, name: &str, (user, group, mode): (u32, u32, u32)) {
+    let path = root.join(name);
+    if !path.exists() {
+        std::fs::create_dir_all(&path).unwrap();
+    }
+    std::os::unix::fs::chown(&path, Some(user), Some(group)).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+}
+
+/// The `sendmail` inside `root`, as `uid` with its own group alone.
+fn sendmail_inside(root: &ForeignRoot, uid: u32) -> Command {
+    let id = uid.to_string();
+    let mut command = root.command("/usr/bin/setpriv");
+    command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--", "/usr/sbin/sendmail"]);
+    command
+}
+
+/// The names in a directory inside a root.
+fn names(path: &Path) -> Vec<String> {
+    std::fs::read_dir(path).into_iter().flatten().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}

@@ -1,0 +1,45 @@
+//! mailchute.
+
+use std::process::Command;
+
+use super::{DOMAIN, HOST, MailSystem, receiver};
+use crate::support::installation::Installation;
+use crate::support::scripted::{Receiver, Transaction};
+
+pub struct Ours {
+    installation: Installation,
+    receiver: Receiver,
+}
+
+impl Ours {
+    pub fn start() -> Ours {
+        let receiver = receiver("127.0.0.1:25");
+        let mut installation = Installation::system();
+        installation.configure(&format!("mailname = \"{DOMAIN}\"\nhostname = \"{HOST}\"\nnext_hop = \"smtp://127.0.0.1:25?tls=none\"\n"));
+        installation.start_daemon();
+        Ours { installation, receiver }
+    }
+}
+
+impl MailSystem for Ours {
+    fn name(&self) -> &'static str {
+        "mailchute"
+    }
+
+    fn known_version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    fn version(&self) -> String {
+        env!("CARGO_PKG_VERSION").to_owned()
+    }
+
+    fn command(&self, uid: u32) -> Command {
+        self.installation.program_as(uid, env!("CARGO_BIN_EXE_sendmail"))
+    }
+
+    fn arrived(&self) -> Vec<Transaction> {
+        self.installation.wait_until_drained();
+        self.receiver.messages()
+    }
+}
