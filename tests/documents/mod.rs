@@ -1,6 +1,7 @@
 //! The documents say what the programs do: what can be made from a table is made from it, and the rest is compared.
 
 mod dependencies;
+mod events;
 mod files_list;
 mod generated;
 mod manual;

@@ -1,0 +1,60 @@
+//! mailchute-log(5) against the event table: the events in their order, each with its level and its fields.
+
+/// An event as a reader of the log sees it.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Event {
+    name: String,
+    level: String,
+    fields: Vec<String>,
+}
+
+/// The calls of the tracing macros in src/log/events.rs.
+fn in_the_table() -> Vec<Event> {
+    let source = super::read("src/log/events.rs");
+    let code = source.split("#[cfg(test)]").next().unwrap();
+    let mut events = Vec::new();
+    for level in ["info", "warn", "error"] {
+        for call in code.split(&format!(" {level}!(")).skip(1) {
+            // The arguments hold no semicolon; the call is a statement.
+            let arguments = call.split(");").next().unwrap().split(',').map(|argument| argument.trim().to_owned());
+            let (event, rest): (Vec<_>, Vec<_>) = arguments.filter(|one| !one.is_empty()).partition(|one| one.starts_with("event = "));
+            let name = event[0].trim_start_matches("event = ").trim_matches('"').to_owned();
+            // What has no name is the text of the line.
+            let fields = rest.iter().map_while(|argument| field(argument)).collect();
+            events.push(Event { name, level: level.to_owned(), fields });
+        }
+    }
+    events.sort();
+    events
+}
+
+/// The name of a field: `name`, or `name = value`.
+fn field(argument: &str) -> Option<String> {
+    let name = argument.split(" = ").next()?;
+    name.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_').then(|| name.to_owned())
+}
+
+/// The items of the page.
+fn in_the_manual() -> Vec<Event> {
+    let page = super::read("man/mailchute-log.5");
+    let mut events: Vec<Event> = page
+        .split("\n.It Sy ")
+        .skip(1)
+        .map(|item| {
+            let mut lines = item.lines();
+            let (name, level) = lines.next().unwrap().split_once(" Pq ").unwrap();
+            let fields = lines.next().and_then(|line| line.strip_prefix(".D1 ")).unwrap_or_default();
+            Event { name: name.to_owned(), level: level.to_owned(), fields: fields.split_whitespace().map(str::to_owned).collect() }
+        })
+        .collect();
+    events.sort();
+    events
+}
+
+#[test]
+fn the_manual_of_the_log_has_every_event_with_its_level_and_its_fields() {
+    let table = in_the_table();
+    let functions = super::read("src/log/events.rs").matches("\npub fn ").count();
+    assert_eq!(table.len(), functions, "one function, one event: {table:#?}");
+    assert_eq!(in_the_manual(), table);
+}
