@@ -14,7 +14,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -41,7 +41,7 @@ pub struct Store {
     root: PathBuf,
     owner: Owner,
     rootless: bool,
-    new: OwnedFd,
+    new: File,
     cur: File,
     hold: File,
     failed: File,
@@ -94,7 +94,7 @@ impl Store {
         };
         let (cur, hold, failed) = (open(layout::CUR)?, open(layout::HOLD)?, open(layout::FAILED)?);
         let (corrupt, trash) = (open(layout::CORRUPT)?, open(layout::TRASH)?);
-        let new = open(layout::NEW)?.into();
+        let new = open(layout::NEW)?;
         Ok(Store { root: root.to_owned(), owner, rootless, new, cur, hold, failed, corrupt, trash })
     }
 
@@ -105,6 +105,7 @@ impl Store {
 
     fn directory(&self, name: &str) -> &File {
         match name {
+            layout::NEW => &self.new,
             layout::HOLD => &self.hold,
             layout::FAILED => &self.failed,
             layout::CORRUPT => &self.corrupt,

@@ -211,3 +211,15 @@ fn killed_again_and_again_the_daemon_loses_no_message() {
     let doubles = receiver.accepted() - MESSAGES;
     assert!(doubles <= 3 * MESSAGES / 6, "{doubles} messages arrived twice");
 }
+
+#[test]
+fn q5_with_the_daemon_stopped_its_owner_lists_what_nobody_has_claimed_yet() {
+    let mut installation = Installation::rootless();
+    installation.relay_to("smtp://127.0.0.1:9?tls=none", "");
+    installation.start_daemon();
+    installation.stop_daemon();
+    installation.sendmail(&["a@receiver.example"], MESSAGE).succeeded();
+    let queue = installation.queue();
+    assert_eq!(queue.len(), 1, "{queue:?}");
+    assert_eq!((&queue[0]["queue_name"], &queue[0]["recipients"][0]["address"]), (&"incoming".into(), &"a@receiver.example".into()));
+}
