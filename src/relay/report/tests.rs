@@ -5,15 +5,15 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::config::{Names, OnUncertain, Params};
 use crate::mail::ReversePath;
-use crate::mail::envelope::{self, Body, Claimed, Envelope, Notify, Recipient};
+use crate::mail::envelope::{Envelope, Notify, Recipient};
 use crate::relay::backoff::Backoff;
 use crate::relay::ledger::rows_of;
 use crate::relay::outcome::{self, Conclusion, Round};
 use crate::relay::plan::Plan;
 use crate::spool::drop::Draft;
-use crate::spool::layout;
 use crate::spool::state::{Durability, Place, Progress, RecipientUpdate};
 use crate::spool::store::Claim;
+use crate::spool::{layout, testing};
 
 const NOW: i64 = 1_795_358_629;
 
@@ -51,23 +51,11 @@ impl Spool {
         });
         let reverse_path = Address::parse(reverse_path).map_or(ReversePath::Null, ReversePath::Address);
         let envelope = Envelope {
-            v: envelope::VERSION,
-            id: QueueId::new(0, 0),
-            size: 0,
-            crc32: String::new(),
             time: crate::mail::date::rfc3339(NOW),
             reverse_path,
             recipients: recipients.collect(),
-            ret: None,
             envid: Some("e7".into()),
-            body: Body::SevenBit,
-            smtputf8: false,
-            deliver_by: None,
-            hold_until: None,
-            priority: None,
-            notices: vec![],
-            claimed: Claimed::default(),
-            peer: None,
+            ..testing::envelope(&[])
         };
         let mut draft = Draft::begin(&self.path, true, envelope).unwrap();
         draft.write(b"From: me@h.example\r\nMessage-ID: <1@h.example>\r\n\r\nhello\r\n").unwrap();

@@ -6,33 +6,16 @@ use super::super::original::Quoted;
 use super::super::told::Told;
 use super::super::told::tests::row;
 use super::*;
-use crate::mail::envelope::{Body, Claimed, Envelope, Recipient};
+use crate::mail::envelope::Envelope;
+use crate::mail::header;
 use crate::mail::header::Section;
 use crate::mail::wire::WireCheck;
-use crate::mail::{ReversePath, header};
+use crate::spool::testing;
 
 const HEADER: &[u8] = b"From: me@h.example\r\nTo: bob@x.example\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nMessage-ID: <1@h.example>\r\n";
 
 fn original(header: &[u8]) -> Original {
-    let envelope = Envelope {
-        v: 1,
-        id: QueueId::new(1, 1),
-        size: 1,
-        crc32: "00000000".into(),
-        time: "2026-11-22T14:43:49Z".into(),
-        reverse_path: ReversePath::Null,
-        recipients: vec![Recipient::new(Address::parse("bob@x.example").unwrap())],
-        ret: None,
-        envid: Some("order 7".into()),
-        body: Body::SevenBit,
-        smtputf8: false,
-        deliver_by: None,
-        hold_until: None,
-        priority: None,
-        notices: vec![],
-        claimed: Claimed::default(),
-        peer: None,
-    };
+    let envelope = Envelope { id: QueueId::new(1, 1), size: 1, envid: Some("order 7".into()), ..testing::envelope(&["bob@x.example"]) };
     Original { envelope, header: header.to_vec(), whole: None }
 }
 
