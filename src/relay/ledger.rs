@@ -276,24 +276,27 @@ impl Writer {
     fn finish(&self, work: FileWork) -> std::io::Result<()> {
         match work {
             FileWork::Remove(id) => self.store.remove(id, layout::CUR),
-            FileWork::Park(id, place) => {
-                let to = place.directory().unwrap_or(layout::FAILED);
-                match self.store.park(id, layout::CUR, to) {
-                    // Somebody with the daemon's or root's rights took the file away; the row keeps the history.
-                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                        events::reconciled(id, "its file had vanished from cur/");
-                        Ok(())
-                    }
-                    // Somebody with those rights put another file there. This one must not stop all others.
-                    Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                        events::reconciled(id, &format!("another file has its place in {to}/; its own was moved to corrupt/"));
-                        self.store.discard(id, &format!("another file had its place in {to}/"))
-                    }
-                    result => result,
-                }
-            }
-            FileWork::Trash(id) => self.store.park(id, layout::CUR, layout::TRASH),
+            FileWork::Park(id, place) => self.park(id, place.directory().unwrap_or(layout::FAILED)),
+            FileWork::Trash(id) => self.park(id, layout::TRASH),
             FileWork::Discard(id, why) => self.store.discard(id, &why),
+        }
+    }
+}
+
+impl Writer {
+    /// Moves a file out of `cur/`. What somebody with the daemon's or root's rights did to one file must not stop all others.
+    fn park(&self, id: QueueId, to: &str) -> std::io::Result<()> {
+        match self.store.park(id, layout::CUR, to) {
+            // The row keeps the history.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                events::reconciled(id, "its file had vanished from cur/");
+                Ok(())
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                events::reconciled(id, &format!("another file has its place in {to}/; its own was moved to corrupt/"));
+                self.store.discard(id, &format!("another file had its place in {to}/"))
+            }
+            result => result,
         }
     }
 }

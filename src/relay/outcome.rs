@@ -160,7 +160,12 @@ pub fn conclude(message: &mut Message, recipients: &mut [RecipientRow], round: &
 fn judge(message: &Message, recipients: &[RecipientRow], round: &Round) -> Conclusion {
     let any = |progress: Progress| recipients.iter().any(|r| r.progress == progress);
     if !recipients.iter().any(|r| r.progress.is_open()) {
-        return if any(Progress::Failed) { Conclusion::Failed } else { Conclusion::Relayed };
+        return match (any(Progress::Failed), &round.stop) {
+            // Dropped while its last attempt was under way: nobody wants to find it in failed/.
+            (true, Some(Stop::Remove)) => Conclusion::Removed,
+            (true, _) => Conclusion::Failed,
+            (false, _) => Conclusion::Relayed,
+        };
     }
     match &round.stop {
         Some(Stop::Hold(reason)) => return Conclusion::Hold { reason: reason.clone() },
@@ -296,6 +301,16 @@ mod tests {
         assert_eq!(judge(&[Uncertain], 10), Conclusion::Retry { at: 10 + backoff::UNCERTAIN });
         assert_eq!(judge(&[Waiting], 1000), Conclusion::Failed);
         assert_eq!(judge(&[Waiting], 990), Conclusion::Retry { at: 1000 });
+    }
+
+    #[test]
+    fn a_message_dropped_during_its_attempt_is_removed_unless_it_was_relayed() {
+        use Progress::{Failed, Relayed, Waiting};
+        let judge =
+            |progress: &[Progress]| conclude(&mut message(), &mut recipients(progress), &Round { stop: Some(Stop::Remove), ..round(10) }).0;
+        assert_eq!(judge(&[Relayed, Waiting]), Conclusion::Removed);
+        assert_eq!(judge(&[Relayed, Failed]), Conclusion::Removed);
+        assert_eq!(judge(&[Relayed]), Conclusion::Relayed);
     }
 
     #[test]

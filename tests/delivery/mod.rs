@@ -2,6 +2,7 @@
 
 mod faults;
 mod life;
+mod operators;
 mod outcomes;
 mod trust;
 

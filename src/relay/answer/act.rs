@@ -92,7 +92,9 @@ fn one(daemon: &Daemon, state: &State, store: &Store, deed: Deed, name: String, 
     };
     let Some(message) = message else { return told(name, false, "no such message") };
     if daemon.dispatch.is_active(message.id) {
-        return told(name, mark(daemon, deed, message.id), "is being sent; it follows after the attempt");
+        let follows = matches!(deed.act, Act::Hold | Act::Remove);
+        let text = if follows { "is being sent; it follows after the attempt" } else { "is being sent already" };
+        return told(name, mark(daemon, deed, message.id), text);
     }
     if let Some(why) = refusal(deed.act, message.place) {
         return told(name, false, why);

@@ -148,10 +148,14 @@ fn a_conclusion_waits_for_the_last_job_of_the_round() {
 #[test]
 fn a_message_whose_file_has_vanished_or_cannot_be_moved_stops_only_itself() {
     let running = Running::new();
-    let [vanished, blocked] = [one(&running), one(&running)];
-    for message in [&vanished, &blocked] {
+    let [vanished, blocked, dropped] = [one(&running), one(&running), one(&running)];
+    for message in [&vanished, &blocked, &dropped] {
         running.admit(message);
     }
+    std::fs::remove_file(running.scratch.file(layout::CUR, dropped.envelope.id)).unwrap();
+    let by_operator = Some(Round { stop: Some(Stop::Remove), ..round() });
+    let removed = running.settle(dropped.envelope.id, Progress::Waiting, by_operator).unwrap();
+    assert_eq!(removed.conclusion, Some(Conclusion::Removed));
     std::fs::remove_file(running.scratch.file(layout::CUR, vanished.envelope.id)).unwrap();
     std::fs::write(running.scratch.file(layout::FAILED, blocked.envelope.id), "in the way").unwrap();
     let stop = Some(Stop::Corrupt("its file has vanished".to_owned()));
