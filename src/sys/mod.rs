@@ -7,5 +7,6 @@ pub mod passwd;
 pub mod peer;
 pub mod private;
 pub mod process;
+pub mod replace;
 pub mod stdin;
 pub mod udp;
