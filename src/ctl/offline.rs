@@ -150,8 +150,8 @@ impl Offline {
     }
 
     /// How many messages are in each place.
-    pub(super) fn counts(&self) -> Result<[u64; 4], Failure> {
-        self.state.as_ref().map_or(Ok([0; 4]), |state| state.counts().map_err(|e| unreadable(&e)))
+    pub(super) fn counts(&self) -> Result<[u64; 3], Failure> {
+        self.state.as_ref().map_or(Ok([0; 3]), |state| state.counts().map_err(|e| unreadable(&e)))
     }
 }
 

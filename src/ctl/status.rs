@@ -22,7 +22,7 @@ pub(super) fn status(config: &Config, json: bool) -> Result<(), Failure> {
         }
         Err(down) if down.exit == Exit::Unavailable => {
             let again = Failure::new(down.exit, down.text.clone());
-            let [queued, held, failed, _] = Offline::open(config, again)?.counts()?;
+            let [queued, held, failed] = Offline::open(config, again)?.counts()?;
             print(&format!("mailchuted is stopped; in the spool: {queued} queued, {held} held, {failed} failed\n"))?;
             Err(down)
         }

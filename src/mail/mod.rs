@@ -11,6 +11,7 @@ pub mod header;
 pub mod limits;
 pub mod printable;
 pub mod queue_id;
+pub mod remote_id;
 pub mod status;
 pub mod wire;
 

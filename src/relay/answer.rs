@@ -273,7 +273,7 @@ async fn status(daemon: &Arc<Daemon>) -> Result<Status, Failure> {
         let shown = queue.suspensions(now).take(100);
         shown.map(|(route, s)| Suspended { route: route.to_string(), until: s.until, reason: s.reason.clone() }).collect()
     });
-    let [queued, held, failed, _] = counts;
+    let [queued, held, failed] = counts;
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),

@@ -7,7 +7,7 @@
 //! after "in data" was committed; a message whose envelope was pipelined behind another and got no answer was not tried.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -23,7 +23,7 @@ use super::setup::Setup;
 use super::smtp::{self, EnvelopeReplies, Failure, Session, Stage};
 use crate::log::events;
 use crate::mail::status::{EnhancedStatus, Reply};
-use crate::spool::state::{Progress, RecipientUpdate};
+use crate::spool::state::{Progress, RecipientUpdate, Transaction};
 use crate::sys;
 
 /// How long a connection without work stays open for more.
@@ -43,12 +43,14 @@ struct Ready {
 /// Opens one connection for `route` and delivers over it until there is no more work. The caller has counted the connection.
 pub async fn run(daemon: Arc<Daemon>, route: RouteKey) {
     let setup = daemon.setup();
+    let begun = Instant::now();
     let result = match connect(&setup, &route).await {
         Ok(session) => {
             if daemon.dispatch.queue(|queue| queue.works(&route)) {
                 events::route_resumed(&route.to_string());
             }
-            Connection { daemon: &daemon, setup: &setup, route: &route }.serve(session).await
+            let connected_in = begun.elapsed();
+            Connection { daemon: &daemon, setup: &setup, route: &route, connected_in }.serve(session).await
         }
         Err(Unreachable::ForNow { status, reason }) => suspend(&daemon, &setup, &route, Vec::new(), status, &reason).await,
         Err(Unreachable::ForGood { status, reason }) => refuse_all(&daemon, &route, status, &reason).await,
@@ -153,6 +155,8 @@ struct Connection<'a> {
     daemon: &'a Arc<Daemon>,
     setup: &'a Arc<Setup>,
     route: &'a RouteKey,
+    /// From the first try to a session that could take mail.
+    connected_in: Duration,
 }
 
 impl Connection<'_> {
@@ -182,13 +186,15 @@ impl Connection<'_> {
     /// had had enough of this connection before it looked at the message: that says nothing about the message.
     async fn deliver(&self, session: &mut Session, ready: Ready) -> Result<Option<Ready>, Stopped> {
         let is_warm = session.transactions() > u32::from(session.has_envelope());
+        let begun = Instant::now();
         if !session.has_envelope()
             && let Err(failure) = session.send_envelope(&ready.prepared.envelope).await
         {
             if is_warm && has_ended(&failure) {
                 return Ok(Some(ready));
             }
-            self.fail(ready, &failure).await?;
+            let facts = self.facts(session, &ready, begun);
+            self.fail(ready, &failure, facts).await?;
             return Ok(None);
         }
         let replies = session.read_envelope_replies().await;
@@ -196,18 +202,18 @@ impl Connection<'_> {
             return Ok(Some(ready));
         }
         if !replies.any_accepted() {
-            let (peer, facts) = (session.peer().to_owned(), Facts::of(session, &ready.prepared.envelope));
+            let (peer, facts) = (session.peer().to_owned(), self.facts(session, &ready, begun));
             self.refused(&peer, ready, &replies, facts).await?;
             return self.next(Wait::ForMemory).await;
         }
         let next = self.next(Wait::Never).await?;
         self.daemon.ledger.mark_in_data(ready.work.message.id).await?;
-        let facts = Facts::of(session, &ready.prepared.envelope);
+        let facts = self.facts(session, &ready, begun);
         let finals = match session.send_content(&ready.prepared.content, next.as_ref().map(|next| &next.prepared.envelope)).await {
             Ok(()) => session.read_final().await,
             Err(failure) => vec![Err(failure); replies.recipients.iter().filter(|r| r.is_ok()).count()],
         };
-        self.finish(session.peer(), ready, &replies, &finals, facts);
+        self.finish(session.peer(), ready, &replies, &finals, facts.ended());
         Ok(next)
     }
 
@@ -216,7 +222,7 @@ impl Connection<'_> {
         let updates = settle::of_transaction(&ready.work, replies, finals, peer);
         let outcome = JobOutcome {
             updates,
-            session: facts.notes,
+            transaction: facts.transaction,
             hop_reports: facts.hop_reports,
             end: JobEnd { attempted: true, ..JobEnd::default() },
         };
@@ -230,7 +236,7 @@ impl Connection<'_> {
     async fn refused(&self, peer: &str, ready: Ready, replies: &EnvelopeReplies, facts: Facts) -> Result<(), Stopped> {
         let about_us = replies.recipients.iter().filter_map(|r| r.as_ref().err()).find(|f| outcome::scope(f) == Scope::Route);
         match about_us {
-            Some(failure) => self.fail(ready, failure).await,
+            Some(failure) => self.fail(ready, failure, facts).await,
             None => {
                 self.finish(peer, ready, replies, &[], facts);
                 Ok(())
@@ -239,15 +245,22 @@ impl Connection<'_> {
     }
 
     /// A failure before any recipient was asked, or one that is about us.
-    async fn fail(&self, ready: Ready, failure: &Failure) -> Result<(), Stopped> {
+    async fn fail(&self, ready: Ready, failure: &Failure, facts: Facts) -> Result<(), Stopped> {
         match outcome::scope(failure) {
             Scope::Route => suspend(self.daemon, self.setup, self.route, vec![ready.work], failure.status, &failure.to_string()).await,
             Scope::Message => {
                 let updates = settle::of_failure(&ready.work, failure);
                 let end = JobEnd { attempted: true, ..JobEnd::default() };
-                settle::settle(self.daemon, ready.work, JobOutcome { updates, end, ..JobOutcome::default() }).await
+                let transaction = facts.transaction;
+                settle::settle(self.daemon, ready.work, JobOutcome { updates, end, transaction, ..JobOutcome::default() }).await
             }
         }
+    }
+
+    /// What the history says of the transaction that began then.
+    fn facts(&self, session: &Session, ready: &Ready, begun: Instant) -> Facts {
+        let connect_ms = (session.transactions() == 1).then(|| milliseconds(self.connected_in));
+        Facts::of(session, &ready.prepared.envelope, connect_ms, begun).ended()
     }
 
     /// The next message of the route, prepared. `None` if there is none now (or, with [`Wait::Never`], no memory for it now).
@@ -325,22 +338,34 @@ fn has_ended(failure: &Failure) -> bool {
     failure.stage == Stage::MailFrom && !failure.reusable && failure.reply.as_ref().is_none_or(|reply| reply.code() == 421)
 }
 
-/// What is kept of a session beside its replies.
+/// What is kept of a transaction beside its replies.
 struct Facts {
     /// What the history says of it.
-    notes: String,
+    transaction: Transaction,
     /// The server reports on what it takes (RFC 3461).
     hop_reports: bool,
+    begun: Instant,
 }
 
 impl Facts {
-    fn of(session: &Session, envelope: &smtp::Envelope) -> Facts {
-        let tls = session.tls().map_or_else(|| "in clear".to_owned(), ToString::to_string);
-        let mut notes = vec![tls];
+    fn of(session: &Session, envelope: &smtp::Envelope, connect_ms: Option<u32>, begun: Instant) -> Facts {
+        let mut notes = Vec::new();
         notes.extend(session.downgrade().map(|why| format!("TLS given up: {why}")));
         if session.sends_unlabelled_8bit(envelope) {
             notes.push("8-bit content to a server without 8BITMIME, sent as it is".to_owned());
         }
-        Facts { notes: notes.join("; "), hop_reports: session.capabilities().dsn }
+        let tls = session.tls().map_or_else(|| "in clear".to_owned(), ToString::to_string);
+        let transaction = Transaction { tls, notes: notes.join("; "), connect_ms, ..Transaction::default() };
+        Facts { transaction, hop_reports: session.capabilities().dsn, begun }
     }
+
+    /// The last reply has come.
+    fn ended(mut self) -> Facts {
+        self.transaction.transaction_ms = Some(milliseconds(self.begun.elapsed()));
+        self
+    }
+}
+
+fn milliseconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }

@@ -23,10 +23,10 @@ use super::outcome::{self, Conclusion, GivenUp, Round};
 use super::plan::Plan;
 use super::report::due;
 use crate::log::events;
-use crate::mail::envelope::Notify;
+use crate::mail::envelope::{Envelope, Notify};
 use crate::mail::queue_id::QueueId;
 use crate::spool::layout;
-use crate::spool::state::{Durability, Event, Message, Place, Progress, RecipientRow, RecipientUpdate, State};
+use crate::spool::state::{Durability, Event, Message, Origin, Place, Progress, RecipientRow, RecipientUpdate, State, Transaction};
 use crate::spool::store::{Claimed, Store};
 
 /// Commands that are committed together at most.
@@ -41,8 +41,8 @@ pub struct Settlement {
     pub id: QueueId,
     /// What is new about its recipients.
     pub updates: Vec<RecipientUpdate>,
-    /// Details of the session for the history (TLS, notes); printable, may be empty.
-    pub session: String,
+    /// The transaction that they come from, for the history.
+    pub transaction: Transaction,
     /// The next hop understands RFC 3461: it reports on what it takes.
     pub hop_reports: bool,
     /// Set with the last job of a round: the message is concluded.
@@ -74,7 +74,7 @@ pub enum Admission {
 type Job = Box<dyn FnOnce(&State, &Store) -> rusqlite::Result<()> + Send>;
 
 enum Command {
-    Admit(Box<(Message, Vec<RecipientRow>, Event)>, oneshot::Sender<Admission>),
+    Admit(Box<(Message, Vec<RecipientRow>, Origin)>, oneshot::Sender<Admission>),
     Mark(QueueId, oneshot::Sender<()>),
     Settle(Box<Settlement>, oneshot::Sender<Settled>),
     Work(Job),
@@ -181,7 +181,7 @@ impl Ledger {
 }
 
 /// The rows of a message that has just been claimed.
-pub(super) fn rows_of(claimed: &Claimed, plan: &Plan) -> (Message, Vec<RecipientRow>, Event) {
+pub(super) fn rows_of(claimed: &Claimed, plan: &Plan) -> (Message, Vec<RecipientRow>, Origin) {
     let envelope = &claimed.envelope;
     let accepted = crate::mail::date::parse_rfc3339(&envelope.time).unwrap_or_default();
     let message = Message {
@@ -212,8 +212,16 @@ pub(super) fn rows_of(claimed: &Claimed, plan: &Plan) -> (Message, Vec<Recipient
         relay: String::new(),
         at: None,
     };
-    let text = format!("uid {}, {} octets, {} recipients", claimed.uid, envelope.size, envelope.recipients.len());
-    (message, envelope.recipients.iter().enumerate().map(recipient).collect(), Event { at: accepted, kind: "accepted".to_owned(), text })
+    (message, envelope.recipients.iter().enumerate().map(recipient).collect(), origin_of(envelope))
+}
+
+/// What the kernel says of a caller of the second door goes before what the caller says.
+fn origin_of(envelope: &Envelope) -> Origin {
+    let mut claimed = envelope.claimed.clone();
+    if let Some(peer) = envelope.peer {
+        (claimed.gid, claimed.pid) = (Some(peer.gid), Some(peer.pid));
+    }
+    Origin { attested: envelope.peer.is_some(), claimed, notices: envelope.notices.clone() }
 }
 
 /// An answer that is due once its commit has succeeded.
@@ -319,10 +327,10 @@ fn apply(state: &State, store: &Store, command: Command, answers: &mut Vec<Due>,
             answers.push(Due::Mark(sender));
         }
         Command::Admit(rows, sender) => {
-            let (message, recipients, event) = *rows;
+            let (message, recipients, origin) = *rows;
             let admission = match state.message(message.id)? {
                 None => {
-                    state.insert(&message, &recipients, &event)?;
+                    state.insert(&message, &recipients, &origin)?;
                     if message.place == Place::Hold {
                         let held = Event { at: crate::sys::clock::now(), kind: "held".to_owned(), text: message.reason.clone() };
                         state.record(message.id, &held)?;
@@ -364,17 +372,18 @@ fn settle(state: &State, store: &Store, settlement: Settlement, files: &mut Vec<
     let id = settlement.id;
     let now = crate::sys::clock::now();
     for update in &settlement.updates {
-        let address = state.update_recipient(id, update, now)?;
-        state.record(id, &event_of(&address, update, &settlement.session, now))?;
+        state.update_recipient(id, update, now)?;
+        state.record_attempt(id, update, &settlement.transaction, now)?;
         due::note(state, id, update, settlement.hop_reports)?;
     }
     let Some(round) = settlement.round else { return Ok(Settled::default()) };
     let Some(mut message) = state.message(id)? else { return Ok(Settled::default()) };
     let mut recipients = state.recipients(id)?;
     let (conclusion, given_up) = outcome::conclude(&mut message, &mut recipients, &round);
-    for GivenUp { update, .. } in &given_up {
-        let address = state.update_recipient(id, update, now)?;
-        state.record(id, &event_of(&address, update, "", now))?;
+    for GivenUp { update, address } in &given_up {
+        state.update_recipient(id, update, now)?;
+        let text = format!("{address}  {}  {}", update.relay, update.reply);
+        state.record(id, &Event { at: now, kind: "failed".to_owned(), text })?;
         due::note(state, id, update, false)?;
     }
     state.update(&message)?;
@@ -397,15 +406,6 @@ fn settle(state: &State, store: &Store, settlement: Settlement, files: &mut Vec<
         Conclusion::Retry { .. } => {}
     }
     Ok(Settled { conclusion: Some(conclusion), given_up, notice_due })
-}
-
-fn event_of(address: &str, update: &RecipientUpdate, session: &str, now: i64) -> Event {
-    let kind = match update.progress {
-        Progress::Waiting => "delayed",
-        progress => progress.word(),
-    };
-    let tail = if session.is_empty() { String::new() } else { format!(" ({session})") };
-    Event { at: now, kind: kind.to_owned(), text: format!("{address}  {}  {}{tail}", update.relay, update.reply) }
 }
 
 #[cfg(test)]

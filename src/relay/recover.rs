@@ -139,7 +139,7 @@ pub fn reconcile(state: &mut State, store: &Store, how: Recovery) -> Result<Reco
             adopt_parked(state, store, id, directory, place, how, &mut recovered)?;
         }
     }
-    state.reclaim(how.now).and_then(|_| state.heal_clock(how.now)).map_err(|e| text(&e))?;
+    state.reclaim(how.now).and_then(|_| state.heal_clock(how.now, how.now)).map_err(|e| text(&e))?;
     Ok(recovered)
 }
 

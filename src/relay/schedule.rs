@@ -16,7 +16,7 @@ use super::route::RouteKey;
 use super::settle;
 use crate::mail::Address;
 use crate::mail::queue_id::QueueId;
-use crate::spool::state::{Message, State};
+use crate::spool::state::{Message, State, Transaction};
 use crate::sys;
 
 /// Messages loaded at a time.
@@ -71,7 +71,7 @@ async fn heal_clock(daemon: &Arc<Daemon>, last: i64, now: i64) -> Result<(), Sto
         return Ok(());
     }
     daemon.dispatch.queue(|queue| queue.end_suspensions());
-    daemon.ledger.work(move |state, _| state.heal_clock(now))?.await.map_err(|_| Stopped).map(drop)
+    daemon.ledger.work(move |state, _| state.heal_clock(now, now))?.await.map_err(|_| Stopped).map(drop)
 }
 
 /// Starts a connection's task for each route that wants one more.
@@ -110,7 +110,7 @@ async fn load_due(daemon: &Arc<Daemon>, now: i64) -> Result<Option<i64>, Stopped
     let work = daemon.ledger.work(move |state, _| {
         let loaded = load(state, now, room)?;
         if loaded.is_empty() {
-            state.forget(now.saturating_sub(keep), FORGET)?;
+            state.forget(now.saturating_sub(keep), FORGET, || true)?;
         }
         Ok((loaded, state.next_due()?))
     })?;
@@ -165,7 +165,8 @@ pub async fn start_round(daemon: &Arc<Daemon>, message: Message, recipients: Vec
         on_uncertain: setup.params.uncertain,
         delay_warning: setup.delay_warning(),
     };
-    let nothing_new = Settlement { id: message.id, updates: Vec::new(), session: String::new(), hop_reports: false, round: Some(round) };
+    let transaction = Transaction::default();
+    let nothing_new = Settlement { id: message.id, updates: Vec::new(), transaction, hop_reports: false, round: Some(round) };
     if daemon.ledger.settle(nothing_new).await?.notice_due {
         daemon.notices.notify_one();
     }

@@ -13,7 +13,7 @@ use super::queue::JobRecipient;
 use super::smtp::{EnvelopeReplies, Failure};
 use crate::log::events::{self, Outcome};
 use crate::mail::status::{EnhancedStatus, Reply};
-use crate::spool::state::{Progress, RecipientUpdate};
+use crate::spool::state::{Progress, RecipientUpdate, Transaction};
 use crate::sys;
 
 /// What one job came to.
@@ -21,8 +21,8 @@ use crate::sys;
 pub struct JobOutcome {
     /// News of its recipients.
     pub updates: Vec<RecipientUpdate>,
-    /// Details of the session, printable.
-    pub session: String,
+    /// The transaction, for the history. [`settle`] fills in whether a server was reached.
+    pub transaction: Transaction,
     /// The next hop reports on what it takes (RFC 3461).
     pub hop_reports: bool,
     /// For the round.
@@ -75,18 +75,19 @@ pub async fn abandoned(daemon: &Arc<Daemon>, work: Work) -> Result<(), Stopped> 
 /// Errors: [`Stopped`] where nothing can be committed any more; then nothing may be sent either.
 pub async fn settle(daemon: &Arc<Daemon>, work: Work, job: JobOutcome) -> Result<(), Stopped> {
     let id = work.message.id;
-    let JobOutcome { updates, session, hop_reports, end } = job;
+    let JobOutcome { updates, mut transaction, hop_reports, end } = job;
+    transaction.reached = end.attempted;
     // The usual message has one job, and one commit says all. Otherwise the last job's end comes after the commits of all.
     let single = daemon.dispatch.is_only_job(id);
     if !single {
-        let settlement = Settlement { id, updates: updates.clone(), session: session.clone(), hop_reports, round: None };
+        let settlement = Settlement { id, updates: updates.clone(), transaction: transaction.clone(), hop_reports, round: None };
         daemon.ledger.settle(settlement).await?;
         log_job(daemon, &work, &updates);
     }
     let Some(end) = daemon.dispatch.end_job(&work, end) else { return Ok(()) };
     let round = round_of(daemon, &work, end);
     let news = if single { updates.clone() } else { Vec::new() };
-    let settled = daemon.ledger.settle(Settlement { id, updates: news, session, hop_reports, round: Some(round) }).await?;
+    let settled = daemon.ledger.settle(Settlement { id, updates: news, transaction, hop_reports, round: Some(round) }).await?;
     if single {
         log_job(daemon, &work, &updates);
     }

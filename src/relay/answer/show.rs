@@ -124,7 +124,7 @@ async fn detail_of(daemon: &Arc<Daemon>, message: Message) -> Result<Detail, Fai
 
 /// All messages with a Message-ID that the peer may see, the latest first.
 pub(super) async fn find_by_message_id(daemon: &Arc<Daemon>, rights: Rights, message_id: String, out: &mut Answer) -> Result<(), Failure> {
-    let found = read(daemon, move |state| state.with_message_id(&message_id, PAGE)).await?;
+    let found = read(daemon, move |state| state.trace_by_message_id(&message_id, None, PAGE)).await?;
     for message in found.into_iter().filter(|message| rights.sees(message)) {
         out.say(&detail_of(daemon, message).await?).await?;
     }

@@ -43,7 +43,13 @@ impl Running {
 
     fn settle(&self, id: QueueId, progress: Progress, round: Option<Round>) -> Result<Settled, Stopped> {
         let update = RecipientUpdate { n: 0, progress, status: "2.0.0".into(), reply: "250 ok".into(), relay: "mx".into() };
-        block_on(self.ledger.settle(Settlement { id, updates: vec![update], session: String::new(), hop_reports: true, round }))
+        block_on(self.ledger.settle(Settlement {
+            id,
+            updates: vec![update],
+            transaction: Transaction { reached: true, ..Transaction::default() },
+            hop_reports: true,
+            round,
+        }))
     }
 }
 

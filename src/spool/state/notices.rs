@@ -17,23 +17,6 @@ use super::{Message, RecipientRow, Result, State};
 use crate::mail::envelope::Notify;
 use crate::mail::queue_id::QueueId;
 
-pub(super) const CREATE: &str = "
-CREATE TABLE notice (
-    message INTEGER PRIMARY KEY,
-    at INTEGER NOT NULL,
-    due INTEGER NOT NULL,
-    head BLOB
-);
-CREATE INDEX notice_due ON notice (due);
-CREATE TABLE notice_recipient (
-    message INTEGER NOT NULL,
-    n INTEGER NOT NULL,
-    action INTEGER NOT NULL,
-    ready INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (message, n)
-) WITHOUT ROWID;
-";
-
 /// What a notice says of a recipient (RFC 3464 2.3.3). The values are also the bits of NOTIFY in the recipient's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -188,7 +171,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{event, message};
+    use super::super::tests::{message, origin};
     use super::super::{Place, Progress};
     use super::*;
 
@@ -210,7 +193,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let state = State::open(&scratch.path().join("state.sqlite")).unwrap();
         let row = Message { reverse_path: reverse_path.into(), ..message(0) };
-        state.insert(&row, recipients, &event()).unwrap();
+        state.insert(&row, recipients, &origin()).unwrap();
         (scratch, state, row.id)
     }
 
@@ -277,10 +260,10 @@ mod tests {
         state.keep_head(id, b"head").unwrap();
         let row = state.message(id).unwrap().unwrap();
         state.update(&Message { place: Place::Gone, finished: Some(50), ..row }).unwrap();
-        assert_eq!(state.forget(99, 9).unwrap(), 0);
+        assert_eq!(state.forget(99, 9, || true).unwrap(), 0);
         let due = state.next_notice(99).unwrap().unwrap();
         assert_eq!(due.head.as_deref(), Some(&b"head"[..]));
         state.finish_notice(id, &[(0, Action::Relayed)]).unwrap();
-        assert_eq!(state.forget(99, 9).unwrap(), 1);
+        assert_eq!(state.forget(99, 9, || true).unwrap(), 1);
     }
 }

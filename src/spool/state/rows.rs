@@ -2,7 +2,7 @@
 
 use rusqlite::Row;
 
-use crate::mail::envelope::Notify;
+use crate::mail::envelope::{Claimed, Notify};
 use crate::mail::queue_id::QueueId;
 use crate::spool::layout;
 
@@ -161,6 +161,111 @@ pub struct Event {
     pub kind: String,
     /// The details, printable.
     pub text: String,
+}
+
+impl Event {
+    /// An attempt as a line: who answered what to which recipient, over what.
+    pub(super) fn of_attempt(attempt: &Attempt) -> Event {
+        let kind = match attempt.progress {
+            Progress::Waiting => "delayed",
+            progress => progress.word(),
+        };
+        let session: Vec<&str> = [attempt.tls.as_str(), attempt.notes.as_str()].into_iter().filter(|text| !text.is_empty()).collect();
+        let mut text = format!("{}  {}  {}", attempt.address, attempt.relay, attempt.reply);
+        if !session.is_empty() {
+            text.push_str(&format!(" ({})", session.join("; ")));
+        }
+        if attempt.times > 1 {
+            text.push_str(&format!(" ({} times)", attempt.times));
+        }
+        Event { at: attempt.at, kind: kind.to_owned(), text }
+    }
+}
+
+/// Where a message came from, beside the uid, which the kernel attests.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// True if gid and pid are the kernel's word too (the second door); else they are claims, as the rest always is.
+    pub attested: bool,
+    /// gid, pid, executable, working directory and unit.
+    pub claimed: Claimed,
+    /// What injection changed or noticed.
+    pub notices: Vec<String>,
+}
+
+/// What is known of the transaction that news of recipients come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transaction {
+    /// A server answered about the message. False where its route did not work, or something stopped it before.
+    pub reached: bool,
+    /// `TLSv1.3 TLS13_AES_256_GCM_SHA384 verified`, or `in clear`; empty where there was no session.
+    pub tls: String,
+    /// What else the history should say, printable, may be empty.
+    pub notes: String,
+    /// Milliseconds from the first connection to a session that could take mail; `None` on a warm connection.
+    pub connect_ms: Option<u32>,
+    /// Milliseconds from MAIL to the last reply.
+    pub transaction_ms: Option<u32>,
+}
+
+/// One attempt at one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The recipient's place in the envelope.
+    pub n: u32,
+    /// The forward-path.
+    pub address: String,
+    /// When it was first so, unix seconds; the same as `at` unless `times` is above 1.
+    pub since: i64,
+    /// When it ended, unix seconds.
+    pub at: i64,
+    /// How often in a row the same was found: above 1 only where no server was reached.
+    pub times: u32,
+    /// What became of the recipient.
+    pub progress: Progress,
+    /// Enhanced status.
+    pub status: String,
+    /// The reply, or the reason. Printable.
+    pub reply: String,
+    /// The host that said it.
+    pub relay: String,
+    /// The queue id that the next hop named when it took the message; empty where it named none.
+    pub remote_id: String,
+    /// TLS facts, as [`Transaction::tls`].
+    pub tls: String,
+    /// As [`Transaction::notes`].
+    pub notes: String,
+    /// As [`Transaction::reached`].
+    pub reached: bool,
+    /// As [`Transaction::connect_ms`].
+    pub connect_ms: Option<u32>,
+    /// As [`Transaction::transaction_ms`].
+    pub transaction_ms: Option<u32>,
+}
+
+/// The columns of an attempt, in the order of [`Attempt::of`].
+pub(super) const ATTEMPT_COLUMNS: &str = "attempt.n, recipient.address, attempt.since, attempt.at, attempt.times, attempt.state, attempt.status, attempt.reply, attempt.relay, attempt.remote_id, attempt.tls, attempt.notes, attempt.reached, attempt.connect_ms, attempt.transaction_ms";
+
+impl Attempt {
+    pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Attempt> {
+        Ok(Attempt {
+            n: row.get(0)?,
+            address: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
+            since: row.get(2)?,
+            at: row.get(3)?,
+            times: row.get(4)?,
+            progress: Progress::from_i64(row.get(5)?),
+            status: row.get(6)?,
+            reply: row.get(7)?,
+            relay: row.get(8)?,
+            remote_id: row.get(9)?,
+            tls: row.get(10)?,
+            notes: row.get(11)?,
+            reached: row.get(12)?,
+            connect_ms: row.get(13)?,
+            transaction_ms: row.get(14)?,
+        })
+    }
 }
 
 /// The columns of a message, in the order of [`message_of`].
