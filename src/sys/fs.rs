@@ -20,7 +20,10 @@ pub fn read_whole(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut filled = 0;
     while let Some(room) = bytes.get_mut(filled..).filter(|room| !room.is_empty()) {
         let asked = room.len();
-        let read = file.read(room)?;
+        let read = match file.read(room) {
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+            result => result?,
+        };
         filled += read;
         if read < asked {
             break;
