@@ -1,0 +1,90 @@
+//! What the parts found: counts for the table, and every violation of a promise.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Violations that are kept with their words; the rest is counted.
+const TOLD: usize = 40;
+
+/// Counts and violations, filled by several threads.
+#[derive(Debug, Default)]
+pub struct Report {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    counts: BTreeMap<String, u64>,
+    violations: Vec<String>,
+    total_violations: u64,
+}
+
+impl Report {
+    /// Adds to the count of `what`.
+    pub fn add(&self, what: &str, number: u64) {
+        *self.inner.lock().unwrap().counts.entry(what.to_owned()).or_default() += number;
+    }
+
+    /// The count of `what`.
+    pub fn count(&self, what: &str) -> u64 {
+        self.inner.lock().unwrap().counts.get(what).copied().unwrap_or(0)
+    }
+
+    /// A promise was broken.
+    pub fn violation(&self, words: String) {
+        let mut inner = self.inner.lock().unwrap();
+        inner.total_violations += 1;
+        if inner.violations.len() < TOLD {
+            inner.violations.push(words);
+        }
+    }
+
+    /// Notes what a judgement says.
+    pub fn note(&self, judgement: Result<(), String>) {
+        if let Err(words) = judgement {
+            self.violation(words);
+        }
+    }
+
+    /// How many promises were broken.
+    pub fn violations(&self) -> u64 {
+        self.inner.lock().unwrap().total_violations
+    }
+
+    /// The violations, in words.
+    pub fn words(&self) -> String {
+        self.inner.lock().unwrap().violations.join("\n")
+    }
+
+    /// All counts.
+    pub fn counts(&self) -> BTreeMap<String, u64> {
+        self.inner.lock().unwrap().counts.clone()
+    }
+
+    /// Fails a test that found something.
+    #[track_caller]
+    pub fn assert_clean(&self) {
+        assert_eq!(self.violations(), 0, "{}\n{:?}", self.words(), self.counts());
+    }
+}
+
+/// Runs `job` for each of `jobs`, with as many threads as there are workers; each worker makes a `bench` for itself.
+pub fn sweep<J: Sync, B>(jobs: &[J], workers: usize, bench: impl Fn() -> B + Sync, job: impl Fn(&B, &J) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..workers.min(jobs.len()) {
+            scope.spawn(|| {
+                let bench = bench();
+                while let Some(one) = jobs.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    job(&bench, one);
+                }
+            });
+        }
+    });
+}
+
+/// Every `stride`th of `all`, beginning at a place that moves from run to run by nothing: a selection is the same each time.
+pub fn every<T>(all: impl IntoIterator<Item = T>, stride: usize) -> Vec<T> {
+    all.into_iter().step_by(stride.max(1)).collect()
+}
