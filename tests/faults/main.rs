@@ -10,9 +10,10 @@ mod support;
 #[path = "mod.rs"]
 mod faults;
 
+use std::time::Instant;
+
 use faults::report::Report;
 use faults::{Binaries, Choice};
-use std::time::Instant;
 
 /// A part of the rig.
 type Part = (&'static str, fn(&Binaries, Choice, &Report));
@@ -21,14 +22,18 @@ const PARTS: &[Part] = &[
     ("injector-kill", faults::injector::killed),
     ("injector-errno", faults::injector::refused),
     ("injector-short", faults::injector::shortened),
+    ("daemon-kill", faults::daemon::killed),
+    ("daemon-errno", faults::daemon::refused),
+    ("daemon-short", faults::daemon::shortened),
 ];
 
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let (strides, wanted): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|argument| argument.parse::<usize>().is_ok());
+    let stride = strides.first().map_or(1, |stride| stride.parse().unwrap());
     let (binaries, report) = (Binaries::built(), Report::default());
     for (name, run) in PARTS.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|part| name.starts_with(part.as_str()))) {
         let (began, before) = (Instant::now(), report.violations());
-        run(&binaries, Choice::WHOLE, &report);
+        run(&binaries, Choice { stride, ..Choice::WHOLE }, &report);
         println!("{name}: {:.0} s, {} violations", began.elapsed().as_secs_f64(), report.violations() - before);
     }
     println!("{:#?}", report.counts());

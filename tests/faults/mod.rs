@@ -6,8 +6,11 @@
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
 pub mod calls;
+pub mod daemon;
 pub mod injector;
+mod judge;
 pub mod report;
+mod scenarios;
 pub mod tracer;
 
 use std::path::PathBuf;

@@ -1,0 +1,102 @@
+//! What must hold when a daemon that was tormented has come to rest.
+
+use mailchute::spool::layout;
+
+use super::daemon::{Bench, Ordeal};
+use super::scenarios::{Fate, Letter, ending};
+use crate::support::scripted::Transaction;
+
+/// Errors: the promise that was broken.
+pub fn judge(bench: &Bench, ordeal: &Ordeal) -> Result<(), String> {
+    let corrupt = bench.installation.spooled(layout::CORRUPT);
+    if !corrupt.is_empty() {
+        return Err(format!("acknowledged mail is in corrupt/: {corrupt:?}"));
+    }
+    let messages: Vec<Transaction> = ordeal.receivers.iter().flat_map(|receiver| receiver.messages()).collect();
+    let (notices, mail): (Vec<&Transaction>, Vec<&Transaction>) = messages.iter().partition(|one| one.mail.starts_with("<>"));
+    let known = |one: &&&Transaction| bench.scenario.letters.iter().any(|letter| one.data.ends_with(&ending(letter.name)));
+    if let Some(half) = mail.iter().find(|one| !known(one)) {
+        return Err(format!("half: {}", String::from_utf8_lossy(&half.data)));
+    }
+    for letter in bench.scenario.letters.iter().filter(|letter| letter.waits || ordeal.sent.contains(&letter.name)) {
+        judge_letter(bench, ordeal, letter, &mail, !notices.is_empty()).map_err(|why| format!("{}: {why}", letter.name))?;
+    }
+    Ok(())
+}
+
+/// Where the file of a letter may be at rest, and must have been for it not to have arrived.
+fn parked(bench: &Bench, letter: &Letter) -> Option<&'static str> {
+    let id = bench.letters.iter().find(|(name, ..)| *name == letter.name).map(|(_, id, _)| id)?;
+    let places = [layout::HOLD, layout::FAILED, layout::TRASH];
+    places.into_iter().find(|place| bench.installation.spooled(place).contains(id))
+}
+
+fn judge_letter(bench: &Bench, ordeal: &Ordeal, letter: &Letter, mail: &[&Transaction], noticed: bool) -> Result<(), String> {
+    let place = parked(bench, letter);
+    if let Some(place) = place.filter(|place| *place != layout::FAILED) {
+        return judge_parked(ordeal, letter, place);
+    }
+    judge_verbs(ordeal, letter)?;
+    for (address, fate) in letter.recipients {
+        let path = format!("<{address}>");
+        let copies: Vec<_> =
+            mail.iter().filter(|one| one.data.ends_with(&ending(letter.name)) && one.recipients.contains(&path)).collect();
+        match fate {
+            // A message that failed for good waits visibly for its requeue, if nobody was told that it is requeued.
+            Fate::Arrives if copies.is_empty() && place == Some(layout::FAILED) => {
+                let requeued = ordeal.asked.iter().any(|asked| asked.letter == letter.name && asked.verb == "requeue" && asked.answered);
+                let was_due = !ordeal.asked.iter().any(|asked| asked.verb == "requeue") && letter.name != "requeued";
+                if requeued || was_due {
+                    return Err(format!("lost: {address} failed"));
+                }
+            }
+            Fate::Arrives if copies.is_empty() => return Err(format!("lost: {address} never got it")),
+            Fate::Arrives => judge_copies(bench, address, &copies)?,
+            Fate::Fails if place != Some(layout::FAILED) => return Err(format!("lost: the failure for {address} is not in failed/")),
+            Fate::Fails if !noticed => return Err(format!("lost: nobody was told of the failure for {address}")),
+            Fate::Fails => {}
+        }
+    }
+    Ok(())
+}
+
+/// A letter in `hold/` or `trash/` must have been sent there.
+fn judge_parked(ordeal: &Ordeal, letter: &Letter, place: &str) -> Result<(), String> {
+    let verbs: Vec<_> = ordeal.asked.iter().filter(|asked| asked.letter == letter.name).collect();
+    let last = verbs.last();
+    let fits = match place {
+        layout::TRASH => last.is_some_and(|asked| asked.verb == "remove"),
+        // Held, and not told that it was released.
+        _ => last.is_some_and(|asked| asked.verb == "hold" || asked.verb == "release" && !asked.answered),
+    };
+    if fits { Ok(()) } else { Err(format!("in {place}/ after {verbs:?}")) }
+}
+
+/// What an administrator was told has happened.
+fn judge_verbs(ordeal: &Ordeal, letter: &Letter) -> Result<(), String> {
+    match ordeal.asked.iter().rfind(|asked| asked.letter == letter.name) {
+        Some(asked) if asked.answered && (asked.verb == "hold" || asked.verb == "remove") => Err(format!("not so after all: {asked:?}")),
+        _ => Ok(()),
+    }
+}
+
+/// More than one copy is a duplicate that the log must have called possible.
+fn judge_copies(bench: &Bench, address: &str, copies: &[&&Transaction]) -> Result<(), String> {
+    if copies.len() == 1 {
+        return Ok(());
+    }
+    let id = queue_id(copies[0]);
+    let warns = |line: &str| line.contains("possible_duplicate") || line.contains("a duplicate is possible");
+    let log = bench.log();
+    if log.lines().any(|line| warns(line) && line.contains(&id)) {
+        return Ok(());
+    }
+    Err(format!("{address} got {id} {} times without a word", copies.len()))
+}
+
+/// The queue id in our Received field.
+fn queue_id(message: &Transaction) -> String {
+    let text = String::from_utf8_lossy(&message.data).into_owned();
+    let id = text.split_once("\tid ").map(|(_, rest)| rest).unwrap_or_default();
+    id.chars().take_while(char::is_ascii_hexdigit).collect()
+}
