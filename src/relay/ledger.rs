@@ -70,8 +70,11 @@ pub enum Admission {
     Foreign,
 }
 
-/// Something else to do with the database and the files, in a synced transaction.
-type Job = Box<dyn FnOnce(&State, &Store) -> rusqlite::Result<()> + Send>;
+/// Something else to do with the database and the files, in a synced transaction. It returns what is to be done behind the commit:
+/// telling whoever waits. Told before, an administrator could believe in what a crash then undoes.
+type Job = Box<dyn FnOnce(&State, &Store) -> rusqlite::Result<Tell> + Send>;
+/// Tells whoever waits for a [`Job`].
+type Tell = Box<dyn FnOnce() + Send>;
 
 enum Command {
     Admit(Box<(Message, Vec<RecipientRow>, Origin)>, oneshot::Sender<Admission>),
@@ -171,9 +174,9 @@ impl Ledger {
     ) -> Result<oneshot::Receiver<T>, Stopped> {
         let (answer, receiver) = oneshot::channel();
         let run = move |state: &State, store: &Store| {
+            let done = work(state, store)?;
             // Nobody may be waiting any more; the work counts all the same.
-            let _ = answer.send(work(state, store)?);
-            Ok(())
+            Ok(Box::new(move || drop(answer.send(done))) as Tell)
         };
         self.send(Command::Work(Box::new(run)))?;
         Ok(receiver)
@@ -229,6 +232,7 @@ enum Due {
     Admission(oneshot::Sender<Admission>, Admission),
     Mark(oneshot::Sender<()>),
     Settled(oneshot::Sender<Settled>, Settled),
+    Told(Tell),
 }
 
 /// What has to happen to a file once its commit has succeeded.
@@ -316,6 +320,7 @@ impl Due {
             Due::Admission(sender, admission) => drop(sender.send(admission)),
             Due::Mark(sender) => drop(sender.send(())),
             Due::Settled(sender, settled) => drop(sender.send(settled)),
+            Due::Told(tell) => tell(),
         }
     }
 }
@@ -346,7 +351,7 @@ fn apply(state: &State, store: &Store, command: Command, answers: &mut Vec<Due>,
             let settled = settle(state, store, *settlement, files)?;
             answers.push(Due::Settled(sender, settled));
         }
-        Command::Work(work) => work(state, store)?,
+        Command::Work(work) => answers.push(Due::Told(work(state, store)?)),
     }
     Ok(())
 }

@@ -217,12 +217,17 @@ pub fn killed(binaries: &Binaries, choice: Choice, report: &Report) {
     for scenario in SCENARIOS {
         let count = calls_of(&Bench::new(binaries, scenario)).len() as u64;
         let points = every(0..count, choice.stride);
-        sweep(&points, choice.workers, || Bench::new(binaries, scenario), |bench, point| {
-            let at = |boundary: &Boundary| if boundary.count == *point { Verdict::Kill } else { Verdict::Go };
-            let ordeal = bench.torment(&mut { at }, |_| {});
-            report.add("kill points daemon", u64::from(ordeal.traced.struck.is_some()));
-            report.note(bench.judge(ordeal, &format!("killed at {point}")));
-        });
+        sweep(
+            &points,
+            choice.workers,
+            || Bench::new(binaries, scenario),
+            |bench, point| {
+                let at = |boundary: &Boundary| if boundary.count == *point { Verdict::Kill } else { Verdict::Go };
+                let ordeal = bench.torment(&mut { at }, |_| {});
+                report.add("kill points daemon", u64::from(ordeal.traced.struck.is_some()));
+                report.note(bench.judge(ordeal, &format!("killed at {point}")));
+            },
+        );
     }
 }
 
@@ -282,7 +287,11 @@ fn ended_well(traced: &Traced, bench: &Bench) -> Result<(), String> {
         // Out of memory there is no other way; and SIGKILL is ours.
         (None, Some(Signal::SIGKILL | Signal::SIGABRT | Signal::SIGSEGV)) | (Some(0 | 127), _) => Ok(()),
         (Some(code), _) if (64..=78).contains(&code) && code != 70 => {
-            if bench.log().contains("mailchuted: fatal: ") { Ok(()) } else { Err(format!("ended with {code} and without a word")) }
+            if bench.log().contains("mailchuted: fatal: ") {
+                Ok(())
+            } else {
+                Err(format!("ended with {code} and without a word"))
+            }
         }
         _ => Err(format!("ended by a wrong code: {traced:?}")),
     }
@@ -294,21 +303,26 @@ pub fn shortened(binaries: &Binaries, choice: Choice, report: &Report) {
         let seen = calls_of(&Bench::new(binaries, scenario));
         let writes = seen.iter().filter(|boundary| boundary.entry && calls::is_write(boundary.call) && boundary.arguments[2] > 1);
         let writes = every(writes.map(|boundary| (boundary.count, boundary.call)), choice.stride);
-        sweep(&writes, choice.workers, || Bench::new(binaries, scenario), |bench, (at, call)| {
-            let mut struck = false;
-            let mut judge = |boundary: &Boundary| {
-                // Eight octets are a counter's: the kernel writes it whole or not.
-                let fits = boundary.entry && boundary.call == *call && boundary.arguments[2] > 8;
-                if struck || !fits || boundary.count < *at {
-                    return Verdict::Go;
-                }
-                struck = true;
-                Verdict::Shorten(boundary.arguments[2] / 2)
-            };
-            let ordeal = bench.torment(&mut judge, |_| {});
-            report.add("short writes", u64::from(struck));
-            report.note(bench.judge(ordeal, &format!("short write at {at}")));
-        });
+        sweep(
+            &writes,
+            choice.workers,
+            || Bench::new(binaries, scenario),
+            |bench, (at, call)| {
+                let mut struck = false;
+                let mut judge = |boundary: &Boundary| {
+                    // Eight octets are a counter's: the kernel writes it whole or not.
+                    let fits = boundary.entry && boundary.call == *call && boundary.arguments[2] > 8;
+                    if struck || !fits || boundary.count < *at {
+                        return Verdict::Go;
+                    }
+                    struck = true;
+                    Verdict::Shorten(boundary.arguments[2] / 2)
+                };
+                let ordeal = bench.torment(&mut judge, |_| {});
+                report.add("short writes", u64::from(struck));
+                report.note(bench.judge(ordeal, &format!("short write at {at}")));
+            },
+        );
     }
 }
 

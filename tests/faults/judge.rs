@@ -39,8 +39,7 @@ fn judge_letter(bench: &Bench, ordeal: &Ordeal, letter: &Letter, mail: &[&Transa
     judge_verbs(ordeal, letter)?;
     for (address, fate) in letter.recipients {
         let path = format!("<{address}>");
-        let copies: Vec<_> =
-            mail.iter().filter(|one| one.data.ends_with(&ending(letter.name)) && one.recipients.contains(&path)).collect();
+        let copies: Vec<_> = mail.iter().filter(|one| one.data.ends_with(&ending(letter.name)) && one.recipients.contains(&path)).collect();
         match fate {
             // A message that failed for good waits visibly for its requeue, if nobody was told that it is requeued.
             Fate::Arrives if copies.is_empty() && place == Some(layout::FAILED) => {

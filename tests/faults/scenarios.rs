@@ -103,6 +103,10 @@ fn gone() -> Script {
     plain().say("RCPT TO:<gone@", "550 5.1.1 no such user")
 }
 
+fn gone_once() -> Script {
+    plain().first(1, "RCPT TO:<gone@", Reply::Lines("550 5.1.1 no such user".into()))
+}
+
 fn busy() -> Script {
     plain().say("RCPT", "450 4.2.1 mailbox busy")
 }
@@ -200,7 +204,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "requeue",
         letters: &[letter("requeued", &[("gone@receiver.example", Arrives)])],
-        script: gone,
+        script: gone_once,
         query: "tls=none",
         toml: "retry_min = \"1h\"\nretry_max = \"1h\"",
         after: Some(plain),
