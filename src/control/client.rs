@@ -25,7 +25,7 @@ pub fn daemon_is_running(paths: &Paths) -> bool {
 /// Asks, and calls `each` with every line of the reply but the last. `each` returns false to stop early.
 ///
 /// Errors: EX_UNAVAILABLE `mail system is down` where no daemon answers; the daemon's own refusal with its code.
-pub fn ask_lines(paths: &Paths, request: &Request, mut each: impl FnMut(&str) -> bool) -> Result<(), Failure> {
+pub fn ask_lines(paths: &Paths, request: &Request, each: impl FnMut(&str) -> bool) -> Result<(), Failure> {
     let socket = paths.control_socket();
     let down = |e: &std::io::Error| {
         let next = "is mailchuted running? try `systemctl status mailchuted`";
@@ -36,7 +36,18 @@ pub fn ask_lines(paths: &Paths, request: &Request, mut each: impl FnMut(&str) ->
     let mut line = serde_json::to_string(request).map_err(|e| Failure::new(Exit::Software, e.to_string()))?;
     line.push('\n');
     stream.write_all(line.as_bytes()).map_err(|e| down(&e))?;
-    let mut reader = BufReader::new(stream);
+    read_answer(BufReader::new(stream), down, each)
+}
+
+/// Reads an answer: calls `each` with every line but the last. `down` says what a broken connection means.
+///
+/// Errors: that of `down`; EX_UNAVAILABLE for an answer without an end; the daemon's own refusal with its code.
+pub fn read_answer(
+    mut reader: impl BufRead,
+    down: impl Fn(&std::io::Error) -> Failure,
+    mut each: impl FnMut(&str) -> bool,
+) -> Result<(), Failure> {
+    let mut line = String::new();
     loop {
         line.clear();
         reader.read_line(&mut line).map_err(|e| down(&e))?;

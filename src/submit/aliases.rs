@@ -15,7 +15,7 @@ use crate::mail::{Address, printable};
 use crate::sys;
 
 pub use expand::{Expansion, World, expand};
-pub use include::read as read_include;
+pub use include::{parse as parse_include, read as read_include};
 
 /// Where mail for a name goes.
 #[derive(Clone, Debug, PartialEq, Eq)]

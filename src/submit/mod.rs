@@ -34,7 +34,7 @@ use std::process::ExitCode;
 use body::{DotRule, Lines};
 use caller::Caller;
 use cli::{Call, Class, Mode, Value};
-use message::{Asked, Intake, Order, Site};
+use message::{Accepted, Asked, Intake, Order, Site};
 
 use crate::config::{self, Config, Names};
 use crate::exit::{Exit, Failure};
@@ -52,17 +52,35 @@ pub fn main() -> ExitCode {
         let _ = writeln!(std::io::stderr(), "sendmail: fatal: internal error: {info}");
         std::process::exit(i32::from(Exit::Software.code()));
     }));
-    run(&std::env::args_os().collect::<Vec<_>>()).into()
+    let Ended { exit, accepted } = run(&std::env::args_os().collect::<Vec<_>>());
+    // The lock on the file lasts as long as the process: the daemon sends nothing that was not acknowledged.
+    std::mem::forget(accepted);
+    exit.into()
 }
 
-fn run(argv: &[OsString]) -> Exit {
+/// How a call ended.
+pub struct Ended {
+    /// The code.
+    pub exit: Exit,
+    /// The message that was injected. Its file is locked until this value is dropped.
+    pub accepted: Option<Accepted>,
+}
+
+impl From<Exit> for Ended {
+    fn from(exit: Exit) -> Ended {
+        Ended { exit, accepted: None }
+    }
+}
+
+/// The whole program: `argv`, standard input, and what belongs to this process. Every failure has been told when it returns.
+pub fn run(argv: &[OsString]) -> Ended {
     sys::process::settle();
     let caller = Caller::of_this_process();
     if sys::process::euid() != caller.uid {
         // The file would carry an identity that is not the caller's.
         let text = "installed set-user-id, which it must never be; run `chmod u-s` on it";
         report::fatal(&caller, &Failure::new(Exit::NoPerm, text), false);
-        return Exit::NoPerm;
+        return Exit::NoPerm.into();
     }
     let call = match cli::parse(argv, caller.uid == 0) {
         Ok(call) => call,
@@ -71,24 +89,24 @@ fn run(argv: &[OsString]) -> Exit {
             if refusal.reads_stdin {
                 report::drain_stdin();
             }
-            return refusal.failure.exit;
+            return refusal.failure.exit.into();
         }
     };
     match perform(&call, &caller) {
-        Ok(exit) => exit,
+        Ok(ended) => ended,
         Err(failure) => {
             report::fatal(&caller, &failure, call.quiet_errors);
             if call.mode.reads_stdin() {
                 report::drain_stdin();
             }
-            failure.exit
+            failure.exit.into()
         }
     }
 }
 
-fn perform(call: &Call, caller: &Caller) -> Result<Exit, Failure> {
-    match &call.mode {
-        Mode::Inject => inject(call, caller),
+fn perform(call: &Call, caller: &Caller) -> Result<Ended, Failure> {
+    let exit = match &call.mode {
+        Mode::Inject => return inject(call, caller),
         Mode::Nothing => Ok(Exit::Ok),
         Mode::Version => answer(&version()),
         Mode::Help => answer(&help()),
@@ -99,7 +117,8 @@ fn perform(call: &Call, caller: &Caller) -> Result<Exit, Failure> {
         Mode::Smtp => speak_smtp(call, caller),
         Mode::Verify => verify(call, caller),
         Mode::Aliases => check_aliases(call),
-    }
+    };
+    exit.map(Ended::from)
 }
 
 fn answer(text: &str) -> Result<Exit, Failure> {
@@ -176,7 +195,7 @@ fn check_aliases(call: &Call) -> Result<Exit, Failure> {
 }
 
 /// `-bm`: the message on standard input.
-fn inject(call: &Call, caller: &Caller) -> Result<Exit, Failure> {
+fn inject(call: &Call, caller: &Caller) -> Result<Ended, Failure> {
     let config = load(call)?;
     let names = Names::load(&config)?;
     let site = Site { config: &config, names: &names, caller };
@@ -198,9 +217,7 @@ fn inject(call: &Call, caller: &Caller) -> Result<Exit, Failure> {
     if let Some(kept) = accepted.kept.as_ref().filter(|_| call.verbose) {
         report::print(&format!("queued as {}\n", kept.id));
     }
-    // The lock on the file lasts as long as the process: the daemon sends nothing that was not acknowledged.
-    std::mem::forget(accepted);
-    Ok(Exit::Ok)
+    Ok(Ended { exit: Exit::Ok, accepted: Some(accepted) })
 }
 
 fn order<'a>(call: &'a Call, names: &Names) -> Result<Order<'a>, Failure> {

@@ -9,7 +9,7 @@ use crate::sys;
 /// Octets of a list; a longer one is no list.
 const LIMIT: u64 = 4 << 20;
 
-/// The targets in the file at `path`: separated by commas or line ends, `#` at the start of a line begins a comment.
+/// The targets in the file at `path`.
 ///
 /// The file must be root's, and nobody else may be able to write it: what stands in it decides where root's mail goes. No link is
 /// followed in the last place, and a FIFO cannot make us wait.
@@ -29,7 +29,10 @@ pub fn read(path: &str) -> Result<Vec<Target>, String> {
     parse(&text).map_err(|why| format!("{path}: {why}"))
 }
 
-fn parse(text: &[u8]) -> Result<Vec<Target>, String> {
+/// The targets in the text of such a file: separated by commas or line ends, `#` at the start of a line begins a comment.
+///
+/// Errors: the first thing that is wrong. A list that holds something else than targets is no list.
+pub fn parse(text: &[u8]) -> Result<Vec<Target>, String> {
     let text = std::str::from_utf8(text).map_err(|_| "not UTF-8".to_owned())?;
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
     let mut all = Vec::new();
