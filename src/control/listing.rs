@@ -84,6 +84,7 @@ impl Recipient {
 pub struct TextListing<W: Write> {
     out: W,
     zone: TimeZone,
+    detailed: bool,
     entries: u64,
     octets: u64,
 }
@@ -91,7 +92,12 @@ pub struct TextListing<W: Write> {
 impl<W: Write> TextListing<W> {
     /// A listing in the local time of `zone`.
     pub fn new(out: W, zone: TimeZone) -> Self {
-        TextListing { out, zone, entries: 0, octets: 0 }
+        TextListing { out, zone, detailed: false, entries: 0, octets: 0 }
+    }
+
+    /// The same with more of each message: who sent it, its attempts and times, and what a recipient was before aliases.
+    pub fn detailed(self) -> Self {
+        TextListing { detailed: true, ..self }
     }
 
     /// One message: its row, then its recipients, each reason once before the recipients it applies to.
@@ -110,6 +116,9 @@ impl<W: Write> TextListing<W> {
         let id = format!("{}{mark}", entry.queue_id);
         let time = date::mailq(entry.arrival_time, &self.zone);
         writeln!(self.out, "{id:<17} {:>8} {time:>19} {}", entry.message_size, printable::column(sender))?;
+        if self.detailed {
+            self.reason(&self.detail(entry))?;
+        }
         let mut shown = "";
         if !entry.reason.is_empty() {
             self.reason(&entry.reason)?;
@@ -121,8 +130,22 @@ impl<W: Write> TextListing<W> {
             }
             shown = reason;
             writeln!(self.out, "{:46} {}", "", printable::column(&recipient.address))?;
+            if self.detailed && !recipient.orig_address.is_empty() {
+                self.reason(&format!("for {}", recipient.orig_address))?;
+            }
         }
         Ok(())
+    }
+
+    /// What `-v` adds, in one line of the form that a reason has, so that readers of the layout pass over it.
+    fn detail(&self, entry: &Entry) -> String {
+        let mut parts = vec![format!("uid {}", entry.uid), format!("attempts {}", entry.attempts)];
+        let times = [("last", entry.last_attempt), ("next", entry.next_attempt), ("expires", entry.expires)];
+        parts.extend(times.iter().filter_map(|(what, time)| time.map(|time| format!("{what} {}", date::mailq(time, &self.zone)))));
+        if !entry.message_id.is_empty() {
+            parts.push(format!("id {}", entry.message_id));
+        }
+        parts.join(", ")
     }
 
     /// `(reason)`, right-aligned to column 76; a longer one starts at the left margin.
@@ -201,6 +224,20 @@ mod tests {
              -- 2 Kbytes in 2 Requests.\n"
         );
         assert_eq!(text(&[]), "Mail queue is empty\n");
+    }
+
+    #[test]
+    fn option_v_shows_more_of_each_message_in_lines_that_look_like_reasons() {
+        let aliased = Recipient { orig_address: "root".into(), ..entry().recipients.remove(0) };
+        let entry = Entry { recipients: vec![aliased], last_attempt: None, ..entry() };
+        let mut out = Vec::new();
+        let mut listing = TextListing::new(&mut out, TimeZone::UTC).detailed();
+        listing.entry(&entry).unwrap();
+        listing.finish().unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains("\n(uid 1001, attempts 1, next Thu Jan  1 00:00:02, expires Thu Jan  1 00:00:03, id <m@host.example>)\n"), "{out}");
+        let lines: Vec<&str> = out.lines().map(str::trim).collect();
+        assert!(lines.contains(&"(for root)") && out.ends_with("-- 0 Kbytes in 1 Request.\n"), "{out}");
     }
 
     #[test]

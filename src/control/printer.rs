@@ -25,6 +25,12 @@ impl<W: Write> Printer<W> {
         Printer { form: Form::Text(TextListing::new(BufWriter::new(out), zone)), has_printed: false, failure: None }
     }
 
+    /// The same with more of each message.
+    pub fn detailed_text(out: W, zone: TimeZone) -> Self {
+        let listing = TextListing::new(BufWriter::new(out), zone).detailed();
+        Printer { form: Form::Text(listing), has_printed: false, failure: None }
+    }
+
     /// JSON Lines.
     pub fn json(out: W) -> Self {
         Printer { form: Form::Json(BufWriter::new(out)), has_printed: false, failure: None }

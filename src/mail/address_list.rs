@@ -124,6 +124,8 @@ impl AddressList {
         let (name, bracketed) = tokens.split_at(open.unwrap_or(0));
         self.phrases.extend(span_of(name));
         let (spec, routed) = match open {
+            // `a@<x.example>` is an address torn in two, and not the name `a@` of a bare `x.example`.
+            Some(_) if name.last().is_some_and(|token| token.kind == Kind::Special(b'@')) => (Err(AddressError::Syntax.into()), false),
             Some(_) => angle_addr(text, bracketed),
             None => (addr_spec(text, tokens), false),
         };

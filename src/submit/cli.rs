@@ -87,7 +87,7 @@ pub const OPTIONS: &[Opt] = {
         ),
         row("c", None, Ignore, "", "Hold expensive mail.", "PF"),
         row("D", Required, Refuse, "file", "Debug log file.", "PF"),
-        row("d", Attached, Honour, "level", "-d0 prints name and version; any other level is ignored.", "MS"),
+        row("d", Attached, Honour, "level", "-d0 and -d0.1 print name and version where there is neither a recipient nor -t nor a mode; any other use is ignored.", "MS"),
         row("E", None, Unsupported, "", "Not an option of this program.", "SM"),
         row(
             "e",
@@ -151,7 +151,7 @@ pub const OPTIONS: &[Opt] = {
         row("t", None, Honour, "", "Take recipients from To, Cc and Bcc too.", "SM"),
         row("U", None, Ignore, "", "Initial submission.", "PF"),
         row("V", Required, Honour, "id", "The envelope id for notices: up to 100 printable ASCII characters (RFC 3461).", "PF"),
-        row("v", None, Honour, "", "Print `queued as ID` after success.", "own"),
+        row("v", None, Honour, "", "Print `queued as ID` after success; with -bp, say more of each message.", "own"),
         row("X", Required, Refuse, "file", "Traffic log file. Refused, for root too.", "PF"),
         row("x", None, Ignore, "", "Flag of AIX and OSF/1.", "PF"),
         row("z", Required, Unsupported, "", "Not an option of this program.", "PF"),
@@ -254,6 +254,8 @@ pub struct Call {
     pub envid: Option<String>,
     /// `-v`
     pub verbose: bool,
+    /// `-d0`, `-d0.1`: the version is wanted, if nothing else is.
+    pub asks_version: bool,
     /// `-j`
     pub json: bool,
     /// `-e`: errors print nothing.
@@ -293,6 +295,7 @@ impl Call {
             ret: None,
             envid: None,
             verbose: false,
+            asks_version: false,
             json: false,
             quiet_errors: false,
             config_file: None,

@@ -111,7 +111,7 @@ fn perform(call: &Call, caller: &Caller) -> Result<Ended, Failure> {
         Mode::Version => answer(&version()),
         Mode::Help => answer(&help()),
         Mode::Daemon => Err(Failure::new(Exit::Unavailable, "no network listener; delivery is done by mailchuted.service")),
-        Mode::List => query::list(&load(call)?.paths, call.json).map(|()| Exit::Ok),
+        Mode::List => query::list(&load(call)?.paths, call.json, call.verbose).map(|()| Exit::Ok),
         Mode::Count => answer(&format!("{}\n", query::count(&load(call)?.paths)?)),
         Mode::Flush(what) => query::flush(&load(call)?.paths, what).map(|()| Exit::Ok),
         Mode::Smtp => speak_smtp(call, caller),

@@ -4,6 +4,7 @@ mod aliases;
 mod bs;
 mod command_line;
 mod environment;
+mod hostile;
 mod input;
 mod recipients;
 mod sandbox;

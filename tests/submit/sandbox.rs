@@ -135,7 +135,8 @@ impl Sandbox {
     }
 }
 
-fn take(path: &Path) -> Message {
+/// Reads and removes a file of the spool, checked as the daemon checks it.
+pub fn take(path: &Path) -> Message {
     let opened = File::open(path).unwrap();
     let line = file::read_line(&opened).unwrap();
     let mut bytes = Vec::new();

@@ -154,6 +154,10 @@ fn fill(call: &mut Call, given: Given, root: bool) -> Result<(), Refusal> {
         return Err(Refusal::value(format!("a control character in operand {}", shown(operand))));
     }
     call.operands = given.operands;
+    // `-d0.1` is how programs ask what this is. Beside a message it is a debug level, and those are ignored: exit 0 means kept.
+    if call.asks_version && call.mode == Mode::Inject && !call.from_header && call.operands.is_empty() {
+        call.mode = Mode::Version;
+    }
     check_conflicts(call)
 }
 
@@ -222,7 +226,7 @@ fn apply_text(call: &mut Call, letter: &str, value: &str) -> Result<(), Refusal>
         "B" if value.eq_ignore_ascii_case("7BIT") || value.eq_ignore_ascii_case("8BITMIME") => {}
         "B" => return Err(Refusal::value(format!("-B takes 7BIT or 8BITMIME, not {}", shown(value)))),
         "b" => call.mode = mode(value)?,
-        "d" if value == "0" || value.starts_with("0.") => call.mode = Mode::Version,
+        "d" => call.asks_version = value == "0" || value.starts_with("0."),
         "e" => return set_error_mode(call, value),
         "h" if value.is_empty() || !value.bytes().all(|b| b.is_ascii_digit()) => {
             return Err(Refusal::value(format!("-h takes a number, not {}", shown(value))));
