@@ -235,7 +235,10 @@ mod tests {
         listing.entry(&entry).unwrap();
         listing.finish().unwrap();
         let out = String::from_utf8(out).unwrap();
-        assert!(out.contains("\n(uid 1001, attempts 1, next Thu Jan  1 00:00:02, expires Thu Jan  1 00:00:03, id <m@host.example>)\n"), "{out}");
+        assert!(
+            out.contains("\n(uid 1001, attempts 1, next Thu Jan  1 00:00:02, expires Thu Jan  1 00:00:03, id <m@host.example>)\n"),
+            "{out}"
+        );
         let lines: Vec<&str> = out.lines().map(str::trim).collect();
         assert!(lines.contains(&"(for root)") && out.ends_with("-- 0 Kbytes in 1 Request.\n"), "{out}");
     }

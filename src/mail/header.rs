@@ -106,6 +106,8 @@ pub fn unfold(value: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -129,5 +131,38 @@ mod tests {
         assert_eq!(Section::scan(b" folded first\r\nA: 1\r\n").fields.len(), 0);
         assert_eq!(Section::scan(b"A: no line end").fields.len(), 1);
         assert_eq!(Section::scan(b""), Section::default());
+    }
+
+    proptest::proptest! {
+        /// Total and byte-exact: the fields follow each other without a gap from the first octet to the end of the section, each
+        /// begins with its name, and nothing after the end looks like a field or a continuation of one.
+        #[test]
+        fn t_hdr_5_any_octets_are_divided_into_fields_and_the_rest(
+            pieces in proptest::collection::vec(
+                proptest::prop_oneof![
+                    "[A-Za-z-]{1,8}[ \t]{0,2}:[ -~]{0,12}".prop_map(String::into_bytes),
+                    Just(b"\r\n".to_vec()),
+                    Just(b"\r\n ".to_vec()),
+                    Just(b"\n".to_vec()),
+                    Just(b"\r".to_vec()),
+                    proptest::collection::vec(any::<u8>(), 0..6),
+                ],
+                0..24,
+            ),
+        ) {
+            let message = pieces.concat();
+            let section = Section::scan(&message);
+            let mut at = 0;
+            for field in &section.fields {
+                prop_assert_eq!(field.whole().start, at);
+                prop_assert!(name_of(&message[at..]).is_some() && !field.name_in(&message).is_empty());
+                prop_assert_eq!(&message[field.name.end..field.value.start], [&message[field.name.end..field.value.start - 1], b":"].concat());
+                at = field.whole().end;
+            }
+            prop_assert_eq!(section.end, at);
+            let rest = &message[at..];
+            prop_assert!(name_of(rest).is_none() && (section.fields.is_empty() || !is_continuation(rest)));
+            prop_assert_eq!(section.body, at + if rest.starts_with(b"\r\n") { 2 } else { 0 });
+        }
     }
 }

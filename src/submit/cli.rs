@@ -87,7 +87,14 @@ pub const OPTIONS: &[Opt] = {
         ),
         row("c", None, Ignore, "", "Hold expensive mail.", "PF"),
         row("D", Required, Refuse, "file", "Debug log file.", "PF"),
-        row("d", Attached, Honour, "level", "-d0 and -d0.1 print name and version where there is neither a recipient nor -t nor a mode; any other use is ignored.", "MS"),
+        row(
+            "d",
+            Attached,
+            Honour,
+            "level",
+            "-d0 and -d0.1 print name and version where there is neither a recipient nor -t nor a mode; any other use is ignored.",
+            "MS",
+        ),
         row("E", None, Unsupported, "", "Not an option of this program.", "SM"),
         row(
             "e",

@@ -2,10 +2,13 @@
 
 mod aliases;
 mod bs;
+mod codes;
 mod command_line;
 mod environment;
 mod hostile;
 mod input;
+mod options;
 mod recipients;
+mod rules;
 mod sandbox;
 mod sender;

@@ -111,4 +111,23 @@ mod tests {
         let text = format!("A: {}end", "word ".repeat(1000));
         assert_eq!(folded(&format!("{text}\r\n")).replace("\r\n", ""), text, "nothing but line ends was added");
     }
+
+    proptest::proptest! {
+        /// Line ends, and the blank after one that had to be made, are all that is added; blanks at line ends are all that goes.
+        #[test]
+        fn h9_no_octet_but_blanks_is_lost_or_added(
+            words in proptest::collection::vec(("[!-~ü]{1,40}", 1..80usize, "([ \t]{1,3}|\r\n[ \t]{1,2})?"), 1..6),
+            blanks in 0..2100usize,
+        ) {
+            let text: String = words.iter().map(|(word, count, after)| word.repeat(*count) + after).collect();
+            let field = format!("A: {text}{}z\r\n", " ".repeat(blanks));
+            let out = folded(&field);
+            let visible = |text: &str| text.chars().filter(|c| !" \t\r\n".contains(*c)).collect::<String>();
+            proptest::prop_assert_eq!(visible(&out), visible(&field));
+            for (number, line) in out.split_terminator("\r\n").enumerate() {
+                proptest::prop_assert!(line.len() <= limits::LINE && !line.contains(['\r', '\n']), "{:?}", line);
+                proptest::prop_assert!(number == 0 || line.starts_with([' ', '\t']) && !line.trim().is_empty(), "{:?}", line);
+            }
+        }
+    }
 }

@@ -231,8 +231,10 @@ fn assert_kept(installation: &Installation, row: &Row, word: &str, stderr: &str)
 /// Nothing is executed, no file outside the spool is made or changed, and the bait is never even looked at.
 #[track_caller]
 pub fn assert_calls(trace: &str, bait: &str, spool: &Path, kept: bool, row: &dyn std::fmt::Debug) {
-    const MAKE_OR_CHANGE: &[&str] =
-        &["creat", "mkdir", "mknod", "link", "symlink", "rename", "unlink", "rmdir", "truncate", "chmod", "fchmod", "chown", "lchown", "fchown", "utime", "mount"];
+    const MAKE_OR_CHANGE: &[&str] = &[
+        "creat", "mkdir", "mknod", "link", "symlink", "rename", "unlink", "rmdir", "truncate", "chmod", "fchmod", "chown", "lchown",
+        "fchown", "utime", "mount",
+    ];
     let started = trace.lines().position(|line| line.contains(&format!("execve(\"{SENDMAIL}\""))).expect("it was started");
     let calls = trace.lines().skip(started + 1).filter_map(|line| line.split_once(' ')).map(|(_, call)| call.trim_start());
     let mut seen = BTreeSet::new();

@@ -123,7 +123,8 @@ fn t_env_2_t_env_3_t_arg_4_a_call_is_whole_or_has_left_nothing() {
     for (script, end) in CALLS {
         let sandbox = Sandbox::new("");
         fs::create_dir(sandbox.path("empty")).unwrap();
-        let setting = format!("D={}; L='python3 {}/tests/submit/hostile/launch.py'; ", sandbox.path("empty").display(), env!("CARGO_MANIFEST_DIR"));
+        let setting =
+            format!("D={}; L='python3 {}/tests/submit/hostile/launch.py'; ", sandbox.path("empty").display(), env!("CARGO_MANIFEST_DIR"));
         let run = sandbox.shell(&format!("{setting}{script}"), MESSAGE);
         if let Err(why) = judge(&sandbox, &run, *end) {
             wrong.push(format!("{script}: {end:?}, but {why}; {:?} {:?}", run.status, run.stderr));
@@ -134,7 +135,8 @@ fn t_env_2_t_env_3_t_arg_4_a_call_is_whole_or_has_left_nothing() {
 }
 
 fn judge(sandbox: &Sandbox, run: &Run, end: End) -> Result<(), String> {
-    let modes = fs::read_dir(sandbox.spool().join("new")).unwrap().map(|entry| entry.unwrap().metadata().unwrap().permissions().mode() & 0o7777);
+    let modes =
+        fs::read_dir(sandbox.spool().join("new")).unwrap().map(|entry| entry.unwrap().metadata().unwrap().permissions().mode() & 0o7777);
     let modes: Vec<u32> = modes.collect();
     // Each is checked as the daemon checks it: a half message ends the test here.
     let kept = sandbox.take_messages();
@@ -155,10 +157,36 @@ fn judge(sandbox: &Sandbox, run: &Run, end: End) -> Result<(), String> {
 
 /// Variables that choose files for other programs, each with the path of a file that everybody may write.
 const CHOOSERS: &[&str] = &[
-    "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "HOME", "TMPDIR", "TZDIR", "MAILCHUTE_CONFIG", "MAILCHUTE_SPOOL", "MAIL_CONFIG",
-    "SENDMAIL_CONFIG", "SENDMAIL_PATH", "MAILRC", "DEAD", "MAIL", "HOSTALIASES", "LOCALDOMAIN", "RES_OPTIONS", "SSL_CERT_FILE",
-    "SSL_CERT_DIR", "OPENSSL_CONF", "RUST_LOG", "JOURNAL_STREAM", "NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY", "LOCPATH", "NLSPATH",
-    "QMAILINJECT", "BASH_ENV", "ENV", "TZ",
+    "XDG_CONFIG_HOME",
+    "XDG_STATE_HOME",
+    "XDG_RUNTIME_DIR",
+    "HOME",
+    "TMPDIR",
+    "TZDIR",
+    "MAILCHUTE_CONFIG",
+    "MAILCHUTE_SPOOL",
+    "MAIL_CONFIG",
+    "SENDMAIL_CONFIG",
+    "SENDMAIL_PATH",
+    "MAILRC",
+    "DEAD",
+    "MAIL",
+    "HOSTALIASES",
+    "LOCALDOMAIN",
+    "RES_OPTIONS",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "OPENSSL_CONF",
+    "RUST_LOG",
+    "JOURNAL_STREAM",
+    "NOTIFY_SOCKET",
+    "CREDENTIALS_DIRECTORY",
+    "LOCPATH",
+    "NLSPATH",
+    "QMAILINJECT",
+    "BASH_ENV",
+    "ENV",
+    "TZ",
 ];
 
 #[test]

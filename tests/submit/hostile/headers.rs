@@ -132,7 +132,9 @@ fn shape(message: &Message, input: &str) -> String {
     let whole = message.text.split_inclusive("\r\n").take_while(|line| *line != "\r\n").collect::<String>().replace("\r\n", "\n");
     let text = whole.replace(WHOLE, "{}");
     let lines = text.split_inclusive('\n').map(|line| match line.split_once(": ") {
-        Some((name, _)) if ADDED.contains(&name) && !input.to_lowercase().contains(&format!("{}:", name.to_lowercase())) => format!("+{name}\n"),
+        Some((name, _)) if ADDED.contains(&name) && !input.to_lowercase().contains(&format!("{}:", name.to_lowercase())) => {
+            format!("+{name}\n")
+        }
         _ => line.to_owned(),
     });
     lines.collect()
@@ -143,7 +145,18 @@ const ADDED: &[&str] = &["Date", "Message-ID", "From", "Resent-Date", "Resent-Me
 #[test]
 fn t_hdr_1_nothing_that_is_said_of_the_sender_adds_a_field() {
     let sandbox = Sandbox::new("");
-    for name in ["Ann\nBcc: b@y.example", "Ann\r\n\r\nbody", "Ann\rBcc: b", "Ann\u{2028}Bcc: b", "\"", "\\", "(", "Ann <evil@y>", "=?utf-8?q?=0ABcc:?=", "\u{7f}\u{1b}[2J"] {
+    for name in [
+        "Ann\nBcc: b@y.example",
+        "Ann\r\n\r\nbody",
+        "Ann\rBcc: b",
+        "Ann\u{2028}Bcc: b",
+        "\"",
+        "\\",
+        "(",
+        "Ann <evil@y>",
+        "=?utf-8?q?=0ABcc:?=",
+        "\u{7f}\u{1b}[2J",
+    ] {
         let by_option = sandbox.send(&["-F", name, "a@x.example"], "Subject: s\n\nx\n");
         let mut command = sandbox.command(super::super::sandbox::SENDMAIL);
         let run = super::super::sandbox::finish(command.env("NAME", name).arg("a@x.example").spawn().unwrap(), b"Subject: s\n\nx\n");
