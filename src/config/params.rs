@@ -110,6 +110,12 @@ parameters! {
             "How long a reply may take. The reply to the final dot may take twice as long (RFC 5321 4.5.3.2).";
         history_time: Span = Span::seconds(30 * 86_400), "time", "30d",
             "How long the history of a finished message is kept.";
+        event_file: Option<PathBuf> = None, "path", "",
+            "A file that gets every event as a line of JSON, as mailchute-log(5) lists them. The daemon's user must be able to write it: the unit gives it /var/log/mailchute.";
+        event_file_size: Size = Size(10 << 20), "size", "10MiB",
+            "The size at which event_file is moved to event_file.1 and begun anew; 0 means never.";
+        event_file_count: u32 = 5, "number", "5",
+            "How many older event files are kept.";
         dns_servers: Vec<std::net::SocketAddr> = Vec::new(), "list of address:port", "[]",
             "DNS servers to ask instead of those in /etc/resolv.conf.";
         mx_port: u16 = 25, "port", "25",

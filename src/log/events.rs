@@ -2,15 +2,18 @@
 //! `queue_id from to relay delay dsn status reply`.
 //!
 //! Levels: `info` for what happens all day, `warn` for what an administrator needs to see eventually, `error` for now. Every text
-//! is printable before it comes here ([`crate::mail::Reply`], `mail::printable`), so no line can be forged.
+//! is made printable here, wherever it comes from, so that none can forge a line, a field of the journal or an argument of a hook
+//! (THREATS T-OUT-1); a test finds the one that is not. The text log, the journal, the event file and the webhooks are all fed by
+//! these calls (`relay::logging`); [`super::names`] has their names for the configuration.
 
 use tracing::{error, info, warn};
 
+use crate::mail::printable::safe;
 use crate::mail::queue_id::QueueId;
 
 /// The daemon is ready.
 pub fn started(version: &str, spool: &str, next_hop: &str) {
-    info!(event = "started", version, spool, next_hop, "mailchuted is ready");
+    info!(event = "started", version = &*safe(version), spool = &*safe(spool), next_hop = &*safe(next_hop), "mailchuted is ready");
 }
 
 /// The daemon ends in order.
@@ -25,12 +28,12 @@ pub fn reloaded() {
 
 /// The new configuration is wrong; the old one stays.
 pub fn reload_refused(reason: &str) {
-    error!(event = "reload_refused", reason, "the configuration is wrong, the old one stays in force");
+    error!(event = "reload_refused", reason = &*safe(reason), "the configuration is wrong, the old one stays in force");
 }
 
 /// A message was claimed: it is ours from here.
 pub fn accepted(queue_id: QueueId, from: &str, uid: u32, size: u64, recipients: usize, message_id: &str) {
-    info!(event = "accepted", queue_id = %queue_id, from, uid, size, recipients, message_id);
+    info!(event = "accepted", queue_id = %queue_id, from = &*safe(from), uid, size, recipients, message_id = &*safe(message_id));
 }
 
 /// What one attempt meant for one recipient.
@@ -54,52 +57,68 @@ pub struct Outcome<'a> {
 
 /// The next hop has taken responsibility.
 pub fn relayed(o: Outcome<'_>) {
-    info!(event = "relayed", queue_id = %o.queue_id, from = o.from, to = o.to, relay = o.relay, delay = o.delay, dsn = o.dsn, status = "relayed", reply = o.reply);
+    info!(
+        event = "relayed", queue_id = %o.queue_id, from = &*safe(o.from), to = &*safe(o.to),
+        relay = &*safe(o.relay), delay = o.delay, dsn = &*safe(o.dsn),
+        status = "relayed", reply = &*safe(o.reply)
+    );
 }
 
 /// It will be tried again.
 pub fn delayed(o: Outcome<'_>) {
-    info!(event = "delayed", queue_id = %o.queue_id, from = o.from, to = o.to, relay = o.relay, delay = o.delay, dsn = o.dsn, status = "delayed", reply = o.reply);
+    info!(
+        event = "delayed", queue_id = %o.queue_id, from = &*safe(o.from), to = &*safe(o.to),
+        relay = &*safe(o.relay), delay = o.delay, dsn = &*safe(o.dsn),
+        status = "delayed", reply = &*safe(o.reply)
+    );
 }
 
 /// It failed for good.
 pub fn failed(o: Outcome<'_>) {
-    warn!(event = "failed", queue_id = %o.queue_id, from = o.from, to = o.to, relay = o.relay, delay = o.delay, dsn = o.dsn, status = "failed", reply = o.reply);
+    warn!(
+        event = "failed", queue_id = %o.queue_id, from = &*safe(o.from), to = &*safe(o.to),
+        relay = &*safe(o.relay), delay = o.delay, dsn = &*safe(o.dsn),
+        status = "failed", reply = &*safe(o.reply)
+    );
 }
 
 /// The connection was lost after the final dot: it may have been delivered, and may be delivered twice.
 pub fn uncertain(o: Outcome<'_>) {
-    warn!(event = "uncertain", queue_id = %o.queue_id, from = o.from, to = o.to, relay = o.relay, delay = o.delay, dsn = o.dsn, status = "uncertain", reply = o.reply, "a duplicate is possible");
+    warn!(
+        event = "uncertain", queue_id = %o.queue_id, from = &*safe(o.from), to = &*safe(o.to),
+        relay = &*safe(o.relay), delay = o.delay, dsn = &*safe(o.dsn),
+        status = "uncertain", reply = &*safe(o.reply), "a duplicate is possible"
+    );
 }
 
 /// The next attempt may deliver it a second time.
 pub fn possible_duplicate(queue_id: QueueId, reason: &str) {
-    warn!(event = "possible_duplicate", queue_id = %queue_id, reason);
+    warn!(event = "possible_duplicate", queue_id = %queue_id, reason = &*safe(reason));
 }
 
 /// A message was parked.
 pub fn held(queue_id: QueueId, reason: &str) {
-    warn!(event = "held", queue_id = %queue_id, reason);
+    warn!(event = "held", queue_id = %queue_id, reason = &*safe(reason));
 }
 
 /// A file in the spool is not a message.
 pub fn corrupt(name: &str, reason: &str) {
-    error!(event = "corrupt", name, reason, "moved to corrupt/");
+    error!(event = "corrupt", name = &*safe(name), reason = &*safe(reason), "moved to corrupt/");
 }
 
 /// Something in the drop directory that can neither be read nor moved.
 pub fn stuck(name: &str, reason: &str) {
-    warn!(event = "stuck", name, reason, "left where it is");
+    warn!(event = "stuck", name = &*safe(name), reason = &*safe(reason), "left where it is");
 }
 
 /// A file of a newer version of mailchute.
 pub fn newer(name: &str, version: u32) {
-    error!(event = "newer", name, version, "left where it is: written by a newer mailchute; upgrade this one");
+    error!(event = "newer", name = &*safe(name), version, "left where it is: written by a newer mailchute; upgrade this one");
 }
 
 /// A file and its row disagreed at start, and how that was settled.
 pub fn reconciled(queue_id: QueueId, what: &str) {
-    warn!(event = "reconciled", queue_id = %queue_id, what);
+    warn!(event = "reconciled", queue_id = %queue_id, what = &*safe(what));
 }
 
 /// What the start found, in messages.
@@ -109,27 +128,27 @@ pub fn recovered(admitted: usize, uncertain: usize, vanished: usize, settled: us
 
 /// A next hop cannot be used; nothing fails, everything for it waits.
 pub fn route_suspended(route: &str, seconds: i64, reason: &str) {
-    warn!(event = "route_suspended", route, seconds, reason);
+    warn!(event = "route_suspended", route = &*safe(route), seconds, reason = &*safe(reason));
 }
 
 /// The next hop works again.
 pub fn route_resumed(route: &str) {
-    info!(event = "route_resumed", route);
+    info!(event = "route_resumed", route = &*safe(route));
 }
 
 /// A key or credential that mail needs cannot be used.
 pub fn unusable(what: &str, reason: &str) {
-    error!(event = "unusable", what, reason);
+    error!(event = "unusable", what = &*safe(what), reason = &*safe(reason));
 }
 
 /// Somebody is told what became of a message: by the message `notice`, `failed`, `delayed` or `relayed`.
 pub fn notified(queue_id: QueueId, notice: QueueId, to: &str, action: &str) {
-    info!(event = "notified", queue_id = %queue_id, notice = %notice, to, action);
+    info!(event = "notified", queue_id = %queue_id, notice = %notice, to = &*safe(to), action = &*safe(action));
 }
 
 /// Nobody is told what became of a message.
 pub fn not_notified(queue_id: QueueId, reason: &str) {
-    warn!(event = "not_notified", queue_id = %queue_id, reason);
+    warn!(event = "not_notified", queue_id = %queue_id, reason = &*safe(reason));
 }
 
 /// `notice_limit` is reached.
@@ -139,10 +158,70 @@ pub fn notices_wait(waiting: u64, seconds: i64) {
 
 /// The disk or the database refused: delivery stops until it works.
 pub fn storage_failed(what: &str, reason: &str) {
-    error!(event = "storage_failed", what, reason);
+    error!(event = "storage_failed", what = &*safe(what), reason = &*safe(reason));
 }
 
 /// An administrator's request that changes something, and who made it.
 pub fn requested(verb: &str, uid: u32, messages: u64) {
-    info!(event = "requested", verb, uid, messages);
+    info!(event = "requested", verb = &*safe(verb), uid, messages);
+}
+
+/// An operator took a message out of the queue.
+pub fn removed(queue_id: QueueId, reason: &str) {
+    info!(event = "removed", queue_id = %queue_id, reason = &*safe(reason));
+}
+
+/// A held message goes on.
+pub fn released(queue_id: QueueId, reason: &str) {
+    info!(event = "released", queue_id = %queue_id, reason = &*safe(reason));
+}
+
+/// A message begins anew.
+pub fn requeued(queue_id: QueueId, reason: &str) {
+    info!(event = "requeued", queue_id = %queue_id, reason = &*safe(reason));
+}
+
+/// The database was lost: it was made anew from the files, and what may have been delivered is held.
+pub fn state_lost(held: usize) {
+    error!(event = "state_lost", held, "state.sqlite was made anew from the files");
+}
+
+/// Something needs a person; told once, until it is over.
+pub fn alarm_raised(alarm: &str, subject: &str, severity: &str, reason: &str) {
+    error!(event = "alarm_raised", alarm = &*safe(alarm), subject = &*safe(subject), severity = &*safe(severity), reason = &*safe(reason));
+}
+
+/// It is over, after this many seconds.
+pub fn alarm_cleared(alarm: &str, subject: &str, seconds: i64) {
+    info!(event = "alarm_cleared", alarm = &*safe(alarm), subject = &*safe(subject), seconds);
+}
+
+/// An outlet of alarms does not work: the command, or the file.
+pub fn alarm_outlet_failed(outlet: &str, reason: &str) {
+    warn!(event = "alarm_outlet_failed", outlet = &*safe(outlet), reason = &*safe(reason));
+}
+
+/// The event file cannot be written. Told once, until it can be again.
+pub fn event_file_failed(path: &str, reason: &str) {
+    error!(event = "event_file_failed", path = &*safe(path), reason = &*safe(reason));
+}
+
+/// Events that an outlet did not get.
+pub fn events_lost(outlet: &str, lost: u64) {
+    warn!(event = "events_lost", outlet = &*safe(outlet), lost);
+}
+
+/// A webhook does not take events. Told once, until it does again.
+pub fn webhook_failed(webhook: &str, reason: &str) {
+    warn!(event = "webhook_failed", webhook = &*safe(webhook), reason = &*safe(reason), "its events wait");
+}
+
+/// It takes them again.
+pub fn webhook_resumed(webhook: &str) {
+    info!(event = "webhook_resumed", webhook = &*safe(webhook));
+}
+
+/// The canary was sent; an alarm follows if it does not arrive.
+pub fn canary_sent(message_id: &str, to: &str) {
+    info!(event = "canary_sent", message_id = &*safe(message_id), to = &*safe(to));
 }

@@ -8,6 +8,12 @@ pub fn rfc3339(seconds: i64) -> String {
     Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
 }
 
+/// `2026-11-22T14:43:49.042Z`: the same with milliseconds, for events. `at` is unix milliseconds.
+pub fn rfc3339_milliseconds(at: i64) -> String {
+    let time = Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
+    time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
 /// The unix seconds of an RFC 3339 time; fractions are dropped.
 pub fn parse_rfc3339(text: &str) -> Option<i64> {
     text.parse::<Timestamp>().ok().map(Timestamp::as_second)
@@ -39,6 +45,7 @@ mod tests {
     fn the_forms() {
         let at = 1_795_358_629;
         assert_eq!(rfc3339(at), "2026-11-22T14:43:49Z");
+        assert_eq!(rfc3339_milliseconds(at * 1000 + 5), "2026-11-22T14:43:49.005Z");
         assert_eq!(parse_rfc3339("2026-11-22T14:43:49Z"), Some(at));
         assert_eq!(parse_rfc3339("yesterday"), None);
         assert_eq!(rfc5322(at, &TimeZone::UTC), "Sun, 22 Nov 2026 14:43:49 +0000");

@@ -1,6 +1,8 @@
 //! Makes hostile text safe to show (THREATS T-OUT-1): what leaves here holds no C0, DEL, C1, bidi control, or line separator,
 //! so it can neither steer a terminal nor forge a log line.
 
+use std::borrow::Cow;
+
 /// `text` with every unsafe character written as `\x1b` or `\u{202e}`; the backslash itself is left alone, because nothing
 /// parses this form back.
 pub fn text(text: &str) -> String {
@@ -15,6 +17,11 @@ pub fn text(text: &str) -> String {
         }
     }
     out
+}
+
+/// `text` itself if it is safe already, which nearly all of it is, else as [`text`] writes it.
+pub fn safe(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_safe) { Cow::Borrowed(text) } else { Cow::Owned(self::text(text)) }
 }
 
 /// `bytes` as text (invalid UTF-8 becomes U+FFFD), made safe.
@@ -43,5 +50,7 @@ mod tests {
         assert_eq!(bytes(b"\xff\x00ok"), "\u{fffd}\\x00ok");
         assert_eq!(column("a\tb"), "a?b");
         assert_eq!(text("Grüße"), "Grüße");
+        assert!(matches!(safe("Grüße"), Cow::Borrowed("Grüße")));
+        assert_eq!(safe("a\u{2066}b\n"), "a\\u{2066}b\\x0a");
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use super::dispatch::Dispatch;
 use super::ledger::Ledger;
 use super::notify;
+use super::outlet;
 use super::setup::{DKIM_HOLD, Setup};
 use super::tasks::Tasks;
 use crate::config::{Config, Paths};
@@ -43,6 +44,7 @@ pub struct Daemon {
     setup: RwLock<Arc<Setup>>,
     budget: Arc<Semaphore>,
     stop: Arc<Stop>,
+    outlet: outlet::Reloader,
     last_relayed: AtomicI64,
     progress: AtomicI64,
 }
@@ -83,7 +85,7 @@ impl Stop {
 
 impl Daemon {
     /// The shared part of a daemon that begins now.
-    pub fn new(paths: Paths, store: Arc<Store>, ledger: Ledger, setup: Setup, stop: Arc<Stop>) -> Daemon {
+    pub fn new(paths: Paths, store: Arc<Store>, ledger: Ledger, setup: Setup, stop: Arc<Stop>, outlet: outlet::Reloader) -> Daemon {
         Daemon {
             paths,
             store,
@@ -96,6 +98,7 @@ impl Daemon {
             setup: RwLock::new(Arc::new(setup)),
             budget: Arc::new(Semaphore::new(BUDGET_KIB as usize)),
             stop,
+            outlet,
             last_relayed: AtomicI64::new(0),
             progress: AtomicI64::new(0),
         }
@@ -152,6 +155,7 @@ impl Daemon {
                     queue.set_limit(setup.params.route_connections);
                     queue.end_suspensions();
                 });
+                self.outlet.reload(outlet::Settings::of(&setup));
                 *self.setup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(setup);
                 events::reloaded();
                 self.release_dkim_holds();

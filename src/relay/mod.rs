@@ -21,6 +21,7 @@
 //! | [`delivery`], [`outcome`], [`settle`] | one connection, what replies mean, and their record |
 //! | [`report`] | who is told about failures and delays, and in which words |
 //! | [`answer`] | the control socket |
+//! | [`logging`], [`outlet`] | events: to the log, and as JSON lines to a file |
 //!
 //! Pure, with the clock and chance passed in: [`plan`], [`queue`], [`backoff`], [`outcome`], [`encode`], most of [`dkim`].
 
@@ -33,9 +34,10 @@ pub mod dkim;
 pub mod encode;
 pub mod intake;
 pub mod ledger;
-mod logging;
+pub mod logging;
 pub mod notify;
 pub mod outcome;
+pub mod outlet;
 pub mod plan;
 pub mod prepare;
 pub mod queue;

@@ -24,6 +24,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::daemon::{Daemon, Stop};
 use super::intake::{Admitted, Intake};
 use super::ledger::Ledger;
+use super::outlet::{self, Outlet};
 use super::plan::{Plan, Policy};
 use super::queue::JobRecipient;
 use super::recover::{self, Recovered, Recovery};
@@ -47,6 +48,8 @@ Signals: TERM ends it in order, HUP reads the configuration again.
 const GRACE: Duration = Duration::from_secs(6);
 /// Seconds without a round of the scheduler after which systemd is no longer told that all is well.
 const STALLED: i64 = 180;
+/// How long the last events may take to be written.
+const LAST_EVENTS: Duration = Duration::from_secs(1);
 /// Tenths of a second that a start waits for the daemon before it.
 const LOCK_TRIES: u32 = 20;
 
@@ -77,10 +80,12 @@ fn say(text: &str) -> Result<(), Failure> {
 fn daemon() -> Result<(), Failure> {
     sys::process::settle();
     let config = Config::load()?;
-    super::logging::start();
+    let feed = super::logging::start();
     let store = Arc::new(open_store(&config.paths)?);
     let _locked = lock(&store)?;
     let setup = Setup::new(&config)?;
+    let outlet = Outlet::start(feed, outlet::Settings::of(&setup), Vec::new());
+    let outlet = outlet.map_err(|e| Failure::new(Exit::OsErr, format!("cannot start a thread: {e}")))?;
     let (state, recovered) = open_state(&store, &setup.params)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -88,9 +93,10 @@ fn daemon() -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure::new(Exit::OsErr, format!("cannot start threads: {e}")))?;
-    let ended = runtime.block_on(serve(config.paths, store, state, setup, recovered));
+    let ended = runtime.block_on(serve(config.paths, store, state, setup, recovered, outlet.reloader()));
     // A thread that waits for a disk that does not answer must not keep the process: what it does is safe to be cut off.
     runtime.shutdown_timeout(Duration::from_millis(500));
+    outlet.end(LAST_EVENTS);
     ended
 }
 
@@ -149,14 +155,21 @@ fn open_state(store: &Store, params: &Params) -> Result<(State, Recovered), Fail
     Ok((state, recovered))
 }
 
-async fn serve(paths: Paths, store: Arc<Store>, state: State, setup: Setup, recovered: Recovered) -> Result<(), Failure> {
+async fn serve(
+    paths: Paths,
+    store: Arc<Store>,
+    state: State,
+    setup: Setup,
+    recovered: Recovered,
+    outlet: outlet::Reloader,
+) -> Result<(), Failure> {
     let thread_failed = |e: std::io::Error| Failure::new(Exit::OsErr, format!("cannot start a thread: {e}"));
     // Before anything shows that we run: who sees that may send a signal, and none may end us by its default.
     let signals = Signals::listen().map_err(|e| Failure::new(Exit::OsErr, format!("cannot listen for signals: {e}")))?;
     let stop = Arc::new(Stop::default());
     let (ledger, ledger_thread) = Ledger::start(state, Arc::clone(&store), end_on_failure(Arc::clone(&stop))).map_err(thread_failed)?;
     let next_hop = setup.params.next_hop.to_string();
-    let daemon = Arc::new(Daemon::new(paths, store, ledger, setup, Arc::clone(&stop)));
+    let daemon = Arc::new(Daemon::new(paths, store, ledger, setup, Arc::clone(&stop), outlet));
     tell_recovered(&recovered);
     daemon.release_dkim_holds();
     let answering = answer::start(&daemon)?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::daemon::{Daemon, Stop};
 use super::ledger::Ledger;
+use super::outlet::Reloader;
 use super::recover::STATE_FILE;
 use super::setup::Setup;
 use crate::config::paths::Mode;
@@ -33,5 +34,5 @@ pub(crate) fn daemon(scratch: &Scratch, toml: &str) -> Arc<Daemon> {
     let state = State::open(&scratch.path().join(STATE_FILE)).unwrap();
     let store = Arc::new(scratch.store());
     let (ledger, _) = Ledger::start(state, Arc::clone(&store), |_| {}).unwrap();
-    Arc::new(Daemon::new(paths(scratch), store, ledger, setup(scratch, toml), Arc::new(Stop::default())))
+    Arc::new(Daemon::new(paths(scratch), store, ledger, setup(scratch, toml), Arc::new(Stop::default()), Reloader::default()))
 }

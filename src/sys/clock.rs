@@ -11,6 +11,11 @@ pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
+/// Unix milliseconds now; 0 for a clock before 1970.
+pub fn milliseconds() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
 /// The zone of /etc/localtime. The TZ variable is the caller's and is not read (SENDMAIL.md H2); unreadable means UTC.
 pub fn local_zone() -> TimeZone {
     super::fs::read_whole(Path::new("/etc/localtime"))

@@ -1,5 +1,6 @@
 //! The only doorway to the kernel. Everything here is a thin, safe name for a call; decisions stay with the callers.
 
+pub mod append;
 pub mod clock;
 pub mod datagram;
 pub mod fs;
