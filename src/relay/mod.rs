@@ -35,6 +35,8 @@ pub mod encode;
 pub mod intake;
 pub mod ledger;
 pub mod logging;
+mod logging;
+pub mod metrics;
 pub mod notify;
 pub mod outcome;
 pub mod outlet;
