@@ -19,6 +19,7 @@ mod dkim;
 mod documents;
 mod install;
 mod interop;
+mod metrics;
 mod privileged;
 mod report;
 mod rig;

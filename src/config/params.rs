@@ -116,6 +116,10 @@ parameters! {
             "The size at which event_file is moved to event_file.1 and begun anew; 0 means never.";
         event_file_count: u32 = 5, "number", "5",
             "How many older event files are kept.";
+        metrics_file: Option<PathBuf> = None, "path", "",
+            "The file with the metrics, in the OpenMetrics text form: give it a name ending in .prom in the textfile directory of node_exporter, which must be writable for the daemon (ReadWritePaths in its unit). Default: metrics.prom in the directory of the sockets.";
+        metrics_interval: Span = Span::seconds(30), "time", "30s",
+            "How often the metrics are written; 0 means never.";
         dns_servers: Vec<std::net::SocketAddr> = Vec::new(), "list of address:port", "[]",
             "DNS servers to ask instead of those in /etc/resolv.conf.";
         mx_port: u16 = 25, "port", "25",

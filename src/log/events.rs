@@ -161,6 +161,11 @@ pub fn storage_failed(what: &str, reason: &str) {
     error!(event = "storage_failed", what = &*safe(what), reason = &*safe(reason));
 }
 
+/// The page of metrics cannot be written; deliveries go on.
+pub fn metrics_refused(path: &str, reason: &str) {
+    warn!(event = "metrics_refused", path, reason);
+}
+
 /// An administrator's request that changes something, and who made it.
 pub fn requested(verb: &str, uid: u32, messages: u64) {
     info!(event = "requested", verb = &*safe(verb), uid, messages);

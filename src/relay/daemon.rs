@@ -8,6 +8,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::dispatch::Dispatch;
 use super::ledger::Ledger;
+use super::metrics::counters::Counters;
 use super::notify;
 use super::outlet;
 use super::setup::{DKIM_HOLD, Setup};
@@ -37,6 +38,8 @@ pub struct Daemon {
     pub tasks: Tasks,
     /// A notice is due.
     pub notices: Notify,
+    /// What is counted for the metrics.
+    pub counters: Arc<Counters>,
     /// When this process started.
     pub started: Instant,
     /// The [`Daemon::uptime`] from which ordinary users may flush again.
@@ -93,6 +96,7 @@ impl Daemon {
             dispatch: Dispatch::new(setup.params.route_connections),
             tasks: Tasks::default(),
             notices: Notify::new(),
+            counters: Arc::default(),
             started: Instant::now(),
             next_flush: AtomicI64::new(0),
             setup: RwLock::new(Arc::new(setup)),

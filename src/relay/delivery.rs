@@ -44,8 +44,13 @@ struct Ready {
 pub async fn run(daemon: Arc<Daemon>, route: RouteKey) {
     let setup = daemon.setup();
     let begun = Instant::now();
-    let result = match connect(&setup, &route).await {
+    let connected = connect(&setup, &route).await;
+    if connected.is_err() {
+        daemon.counters.unreachable(&route.to_string());
+    }
+    let result = match connected {
         Ok(session) => {
+            daemon.counters.session(&route.to_string(), session.tls().map_or("none", |tls| &tls.version));
             if daemon.dispatch.queue(|queue| queue.works(&route)) {
                 events::route_resumed(&route.to_string());
             }

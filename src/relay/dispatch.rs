@@ -135,7 +135,7 @@ impl Dispatch {
         inner.recipients += recipients;
         inner.active.insert(message.id, active);
         for (route, recipients) in jobs {
-            inner.queue.add(&route, Job { id: message.id, uid: message.uid, recipients });
+            inner.queue.add(&route, Job { id: message.id, uid: message.uid, route: route.to_string().into(), recipients });
         }
         drop(inner);
         self.wake.notify_one();

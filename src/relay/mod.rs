@@ -35,7 +35,6 @@ pub mod encode;
 pub mod intake;
 pub mod ledger;
 pub mod logging;
-mod logging;
 pub mod metrics;
 pub mod notify;
 pub mod outcome;

@@ -7,6 +7,7 @@
 //! another. Routes are independent.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use crate::mail::queue_id::QueueId;
 use crate::mail::status::EnhancedStatus;
@@ -26,6 +27,8 @@ pub struct Job {
     pub id: QueueId,
     /// Its user, for fairness.
     pub uid: u32,
+    /// Where it goes, in words.
+    pub route: Arc<str>,
     /// Its recipients.
     pub recipients: Vec<JobRecipient>,
 }
@@ -223,7 +226,7 @@ mod tests {
     use super::*;
 
     fn job(n: u32, uid: u32) -> Job {
-        Job { id: QueueId::new(1, n), uid, recipients: vec![] }
+        Job { id: QueueId::new(1, n), uid, route: "relay".into(), recipients: vec![] }
     }
 
     fn suspension(until: i64) -> Suspension {

@@ -29,7 +29,7 @@ use super::plan::{Plan, Policy};
 use super::queue::JobRecipient;
 use super::recover::{self, Recovered, Recovery};
 use super::setup::Setup;
-use super::{answer, notify, report, schedule};
+use super::{answer, metrics, notify, report, schedule};
 use crate::config::paths::Mode;
 use crate::config::{Config, Params, Paths};
 use crate::exit::{Exit, Failure};
@@ -178,6 +178,7 @@ async fn serve(
     let intake = start_intake(&daemon, &stop, &claims).map_err(thread_failed)?;
     let scheduling = tokio::spawn(watch_scheduler(Arc::clone(&daemon), Arc::clone(&stop)));
     daemon.tasks.spawn(report::run(Arc::clone(&daemon)));
+    let measuring = tokio::spawn(metrics::run(Arc::clone(&daemon)));
     events::started(env!("CARGO_PKG_VERSION"), &daemon.paths.spool.display().to_string(), &next_hop);
     notify::tell("READY=1");
     wait_for_end(signals, &daemon, &stop).await;
@@ -189,8 +190,10 @@ async fn serve(
     daemon.notices.notify_one();
     let all_ended = tokio::time::timeout(GRACE, daemon.tasks.ended()).await.is_ok();
     answering.abort();
+    measuring.abort();
     scheduling.abort();
     let _ = scheduling.await;
+    let _ = measuring.await;
     finish(daemon, intake, ledger_thread, all_ended).await;
     events::stopped();
     stop.failure().map_or(Ok(()), Err)

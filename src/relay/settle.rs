@@ -77,6 +77,9 @@ pub async fn settle(daemon: &Arc<Daemon>, work: Work, job: JobOutcome) -> Result
     let id = work.message.id;
     let JobOutcome { updates, mut transaction, hop_reports, end } = job;
     transaction.reached = end.attempted;
+    if let Some(milliseconds) = transaction.transaction_ms {
+        daemon.counters.transaction(f64::from(milliseconds) / 1000.0);
+    }
     // The usual message has one job, and one commit says all. Otherwise the last job's end comes after the commits of all.
     let single = daemon.dispatch.is_only_job(id);
     if !single {
@@ -128,12 +131,14 @@ fn log_job(daemon: &Daemon, work: &Work, updates: &[RecipientUpdate]) {
 
 fn log_outcome(daemon: &Daemon, work: &Work, to: &str, update: &RecipientUpdate) {
     let now = sys::clock::now();
+    let delay = now.saturating_sub(work.message.accepted);
+    daemon.counters.outcome(&work.job.route, update.progress, &update.status, delay as f64);
     let outcome = Outcome {
         queue_id: work.message.id,
         from: &work.message.reverse_path,
         to,
         relay: &update.relay,
-        delay: now - work.message.accepted,
+        delay,
         dsn: &update.status,
         reply: &update.reply,
     };

@@ -13,6 +13,7 @@
 
 mod history;
 mod notices;
+mod numbers;
 mod queue;
 mod rows;
 mod schema;
@@ -24,6 +25,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use crate::mail::queue_id::QueueId;
 pub use notices::{Action, DueNotice};
+pub use numbers::Numbers;
 pub use rows::{Attempt, Event, Message, Origin, Place, Progress, RecipientRow, RecipientUpdate, Transaction};
 use rows::{COLUMNS, message_of};
 pub use schema::{SCHEMA, is_foreign, is_newer};

@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use mailchute::config::params::{DOMAIN_PARAMETERS, PARAMETERS, Parameter};
 use mailchute::config::sample;
+use mailchute::relay::metrics::families::FAMILIES;
 use mailchute::spool::layout::DIRECTORIES;
 
 /// Compares a file with what it should hold, or with UPDATE=1 writes it.
@@ -108,6 +109,17 @@ fn the_document_of_the_spool_has_the_layout_table() {
         writeln!(table, "| `{}` | {:04o} | {} |", row.name, row.mode, row.holds).unwrap();
     }
     compare("docs/SPOOL.md", &with_section("docs/SPOOL.md", "DIRECTORIES", &table));
+}
+
+#[test]
+fn the_manual_of_the_daemon_has_the_table_of_metrics() {
+    let mut list = ".Bl -tag -width Ds\n".to_owned();
+    for family in FAMILIES {
+        writeln!(list, ".It Sy {} Pq {}", family.name, family.kind.word()).unwrap();
+        list.push_str(&mdoc(family.help));
+    }
+    let path = "man/mailchuted.8";
+    compare(path, &with_section(path, "METRICS", &(list + ".El\n")));
 }
 
 /// The rows of src/exit.rs: number, sysexits name, what it means.

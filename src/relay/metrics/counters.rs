@@ -57,7 +57,7 @@ pub struct Counts {
     /// Messages that had to be signed and could not be.
     pub unsigned: u64,
     /// Events by their names in mailchute-log(5).
-    pub events: BTreeMap<&'static str, u64>,
+    pub events: BTreeMap<String, u64>,
     /// Seconds from acceptance to relayed, for each recipient.
     pub delivery: Histogram,
     /// Seconds from MAIL to the final reply, for each transaction.
@@ -135,8 +135,8 @@ impl Counters {
     }
 
     /// An event of the event table.
-    pub fn event(&self, name: &'static str) {
-        *self.lock().events.entry(name).or_default() += 1;
+    pub fn event(&self, name: &str) {
+        *self.lock().events.entry(name.to_owned()).or_default() += 1;
     }
 }
 

@@ -1,8 +1,93 @@
 //! Metrics: one page in the OpenMetrics text form, for the textfile collector of node_exporter or anything that reads files. No
 //! port.
 //!
-//! In: counters of this process, the queue's numbers from state.sqlite, the spool's free space. Out: `metrics_file`, replaced as a
-//! whole. A disk or a database that refuses costs a page, never a delivery.
+//! In: the counters of this process, the queue's numbers from state.sqlite, the spool's free space. Out: `metrics_file`, replaced
+//! as a whole. A disk or a database that refuses costs a page, never a delivery.
+//!
+//! | module | work |
+//! |---|---|
+//! | [`counters`] | what is counted while the daemon runs |
+//! | [`families`] | the table of families, and the page |
+//! | [`text`] | the form |
+
 pub mod counters;
 pub mod families;
 pub mod text;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::daemon::Daemon;
+use super::recover::STATE_FILE;
+use crate::log::events;
+use crate::spool::state::State;
+use crate::sys;
+use families::{AGES, Facts, QueueFacts};
+
+/// How often a daemon that writes no metrics looks whether it shall.
+const IDLE: Duration = Duration::from_secs(60);
+/// Counting a long queue takes its time: a pause is at least this many times as long, so that metrics cost a twentieth of one
+/// core at most.
+const PATIENCE: u32 = 20;
+
+/// Writes pages until the task is ended.
+pub async fn run(daemon: Arc<Daemon>) {
+    let started = sys::clock::now();
+    let mut is_refused = false;
+    loop {
+        let interval = daemon.setup().params.metrics_interval.0;
+        let began = Instant::now();
+        if !interval.is_zero() {
+            let path = path(&daemon);
+            match write(&daemon, path.clone(), started).await {
+                Ok(()) => is_refused = false,
+                // Once, not every half minute: who reads the page sees its age.
+                Err(e) if !is_refused => {
+                    is_refused = true;
+                    events::metrics_refused(&path.display().to_string(), &e.to_string());
+                }
+                Err(_) => {}
+            }
+        }
+        let pause = if interval.is_zero() { IDLE } else { interval };
+        tokio::time::sleep(pause.max(began.elapsed().saturating_mul(PATIENCE))).await;
+    }
+}
+
+fn path(daemon: &Daemon) -> PathBuf {
+    daemon.setup().params.metrics_file.clone().unwrap_or_else(|| daemon.paths.run.join("metrics.prom"))
+}
+
+async fn write(daemon: &Arc<Daemon>, path: PathBuf, started: i64) -> std::io::Result<()> {
+    let now = sys::clock::now();
+    let suspended = daemon.dispatch.queue(|queue| queue.suspensions(now).map(|(route, _)| route.to_string()).take(100).collect());
+    let facts = Facts { now, started, last_relayed: daemon.last_relayed(), suspended, ..Facts::default() };
+    let counts = daemon.counters.read();
+    let spool = daemon.store.path("");
+    let work = move || {
+        let queue = queue(&spool.join(STATE_FILE), now).ok();
+        let facts = Facts { queue, free: sys::fs::free_space(&spool).ok(), ..facts };
+        sys::replace::replace(&path, 0o644, families::page(&facts, &counts).as_bytes())
+    };
+    // On a thread that may wait for the disk.
+    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
+}
+
+/// The queue's numbers, on a connection of its own: the ledger is not held up.
+fn queue(path: &Path, now: i64) -> rusqlite::Result<QueueFacts> {
+    let bounds = AGES.map(|(_, seconds)| now.saturating_sub(seconds));
+    let numbers = State::open_to_read(path)?.queue_numbers(&bounds)?;
+    let [waiting, held, failed] = numbers;
+    let states = [("waiting", &waiting), ("held", &held), ("failed", &failed)];
+    let by_age = |ages: &[u64]| {
+        let mut all = [0; AGES.len()];
+        all.iter_mut().zip(ages).for_each(|(to, from)| *to = *from);
+        all
+    };
+    Ok(QueueFacts {
+        messages: states.iter().map(|(state, numbers)| (*state, by_age(&numbers.by_age))).collect(),
+        octets: states.iter().map(|(state, numbers)| (*state, numbers.octets)).collect(),
+        oldest: waiting.oldest,
+    })
+}
