@@ -109,3 +109,8 @@ pub fn is_write(call: c_long) -> bool {
 pub fn is_sync(call: c_long) -> bool {
     [libc::SYS_fsync, libc::SYS_fdatasync, libc::SYS_syncfs].contains(&call)
 }
+
+/// True for the calls that change names.
+pub fn is_naming(call: c_long) -> bool {
+    [libc::SYS_linkat, libc::SYS_renameat2, libc::SYS_rename, libc::SYS_unlink, libc::SYS_unlinkat, libc::SYS_ftruncate].contains(&call)
+}

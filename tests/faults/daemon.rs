@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
+use super::disks::{Disk, Kind};
 use super::injector::INTERRUPTIONS;
 use super::judge;
 use super::report::{Report, every, sweep};
@@ -22,6 +23,7 @@ use super::tracer::{self, Boundary, Live, Traced, Verdict};
 use super::{Binaries, Choice, calls};
 use crate::support::command;
 use crate::support::installation::Installation;
+use crate::support::parts::Missing;
 use crate::support::scripted::{Receiver, Script};
 
 /// A receiver and what became of it.
@@ -35,6 +37,8 @@ pub struct Bench<'a> {
     scratch: TempDir,
     /// Letter, id, file.
     pub letters: Vec<(&'static str, String, Vec<u8>)>,
+    /// The disk that its spool is, where the power is to be cut.
+    disk: Option<Disk>,
 }
 
 /// What one run under a fault left.
@@ -50,7 +54,7 @@ pub struct Ordeal {
 impl<'a> Bench<'a> {
     pub fn new(binaries: &'a Binaries, scenario: &'a Scenario) -> Bench<'a> {
         let (installation, scratch) = (Installation::rootless(), TempDir::new().unwrap());
-        let mut bench = Bench { installation, binaries, scenario, scratch, letters: Vec::new() };
+        let mut bench = Bench { installation, binaries, scenario, scratch, letters: Vec::new(), disk: None };
         bench.configure("smtp://127.0.0.1:1?tls=none");
         layout::make_rootless(&bench.installation.paths.spool).unwrap();
         for letter in scenario.letters.iter().filter(|letter| letter.waits) {
@@ -63,6 +67,15 @@ impl<'a> Bench<'a> {
             std::fs::remove_file(path).unwrap();
         }
         bench
+    }
+
+    /// The same, with a spool that is a disk of its own.
+    pub fn on_disk(mut self, kind: Kind) -> Result<Bench<'a>, Missing> {
+        let spool = self.installation.paths.spool.clone();
+        std::fs::remove_dir_all(&spool).unwrap();
+        let (letters, place) = (&self.letters, &spool);
+        self.disk = Some(Disk::new(kind, &spool, || fill(place, letters))?);
+        Ok(self)
     }
 
     fn configure(&self, next_hop: &str) {
@@ -79,15 +92,14 @@ impl<'a> Bench<'a> {
     }
 
     /// A fresh spool with the letters that wait.
-    fn prepare(&self) {
+    fn prepare(&mut self) {
         let spool = &self.installation.paths.spool;
-        let _ = std::fs::remove_dir_all(spool);
         let _ = std::fs::remove_file(self.installation.paths.control_socket());
-        layout::make_rootless(spool).unwrap();
-        for (_, id, octets) in &self.letters {
-            let path = spool.join(layout::NEW).join(id);
-            std::fs::write(&path, octets).unwrap();
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(layout::FILE_MODE)).unwrap();
+        if let Some(disk) = &mut self.disk {
+            disk.renew();
+        } else {
+            let _ = std::fs::remove_dir_all(spool);
+            fill(spool, &self.letters);
         }
         let _ = std::fs::remove_file(self.log_path());
     }
@@ -100,7 +112,7 @@ impl<'a> Bench<'a> {
 
     /// One traced life of the daemon. `judge` sees each boundary, from the start or from the readiness on; `watch` is called when
     /// the steps are over, and before a daemon that still runs is killed.
-    pub fn torment(&self, judge: &mut (dyn FnMut(&Boundary) -> Verdict + Send), watch: impl Fn(&Live)) -> Ordeal {
+    pub fn torment(&mut self, judge: &mut (dyn FnMut(&Boundary) -> Verdict + Send), watch: impl Fn(&Live)) -> Ordeal {
         self.prepare();
         let receiver = self.start_receiver(self.scenario.script);
         let (live, armed) = (Live::default(), AtomicBool::new(self.scenario.from_start));
@@ -120,7 +132,8 @@ impl<'a> Bench<'a> {
             late: AtomicBool::new(false),
         };
         let command = self.installation.program(&self.binaries.mailchuted);
-        let redirections = format!("</dev/null >/dev/null 2>>{}", log.display());
+        let plug = self.disk.as_ref().map(|_| format!("{}<{}", tracer::PLUG, self.installation.paths.spool.display()));
+        let redirections = format!("</dev/null >/dev/null 2>>{} {}", log.display(), plug.unwrap_or_default());
         let traced = std::thread::scope(|scope| {
             let tracing = scope.spawn(|| {
                 let mut counted = 0;
@@ -142,9 +155,12 @@ impl<'a> Bench<'a> {
     }
 
     /// A life without faults, until nothing is left to do. Errors: it does not come to that.
-    pub fn recover(&self, ordeal: &mut Ordeal) -> Result<(), String> {
+    pub fn recover(&mut self, ordeal: &mut Ordeal) -> Result<(), String> {
         if let Some(after) = self.scenario.after {
             ordeal.receivers.push(self.start_receiver(after));
+        }
+        if let Some(disk) = &mut self.disk {
+            disk.replug();
         }
         let mut daemon = self.start()?;
         let end = Instant::now() + Duration::from_secs(30);
@@ -189,7 +205,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Recovers and judges. The error says what, in which scenario, by which fault.
-    pub fn judge(&self, mut ordeal: Ordeal, what: &str) -> Result<(), String> {
+    pub fn judge(&mut self, mut ordeal: Ordeal, what: &str) -> Result<(), String> {
         let recovered = self.recover(&mut ordeal);
         let words = recovered.and_then(|()| judge::judge(self, &ordeal));
         let where_ = ordeal.traced.struck.clone().unwrap_or_default();
@@ -197,8 +213,18 @@ impl<'a> Bench<'a> {
     }
 }
 
+/// Puts letters into a new spool.
+fn fill(spool: &Path, letters: &[(&'static str, String, Vec<u8>)]) {
+    layout::make_rootless(spool).unwrap();
+    for (_, id, octets) in letters {
+        let path = spool.join(layout::NEW).join(id);
+        std::fs::write(&path, octets).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(layout::FILE_MODE)).unwrap();
+    }
+}
+
 /// An undisturbed run: the boundaries that it came to.
-pub fn calls_of(bench: &Bench) -> Vec<Boundary> {
+pub fn calls_of(bench: &mut Bench) -> Vec<Boundary> {
     let mut seen = Vec::new();
     let ordeal = bench.torment(
         &mut |boundary| {
@@ -215,7 +241,7 @@ pub fn calls_of(bench: &Bench) -> Vec<Boundary> {
 /// SIGKILL at every boundary of every scenario.
 pub fn killed(binaries: &Binaries, choice: Choice, report: &Report) {
     for scenario in SCENARIOS {
-        let count = calls_of(&Bench::new(binaries, scenario)).len() as u64;
+        let count = calls_of(&mut Bench::new(binaries, scenario)).len() as u64;
         let points = every(0..count, choice.stride);
         sweep(
             &points,
@@ -238,7 +264,7 @@ const BUSY: u64 = 2500;
 /// Errors at every call on a file or a socket, once and from there on.
 pub fn refused(binaries: &Binaries, choice: Choice, report: &Report) {
     for scenario in SCENARIOS {
-        let seen = calls_of(&Bench::new(binaries, scenario));
+        let seen = calls_of(&mut Bench::new(binaries, scenario));
         let of = |boundary: &Boundary| {
             let (at, call) = (boundary.count, boundary.call);
             calls::errors(call).iter().flat_map(|errno| [false, true].map(|lasts| (at, call, *errno, lasts))).collect::<Vec<_>>()
@@ -248,7 +274,7 @@ pub fn refused(binaries: &Binaries, choice: Choice, report: &Report) {
     }
 }
 
-fn refuse(bench: &Bench, (at, call, errno, lasts): (u64, i64, Errno, bool), report: &Report) -> Result<(), String> {
+fn refuse(bench: &mut Bench, (at, call, errno, lasts): (u64, i64, Errno, bool), report: &Report) -> Result<(), String> {
     let says_again = [Errno::EINTR, Errno::EAGAIN].contains(&errno);
     let mut struck = 0;
     let mut judge = |boundary: &Boundary| {
@@ -300,7 +326,7 @@ fn ended_well(traced: &Traced, bench: &Bench) -> Result<(), String> {
 /// Every write is cut short.
 pub fn shortened(binaries: &Binaries, choice: Choice, report: &Report) {
     for scenario in SCENARIOS {
-        let seen = calls_of(&Bench::new(binaries, scenario));
+        let seen = calls_of(&mut Bench::new(binaries, scenario));
         let writes = seen.iter().filter(|boundary| boundary.entry && calls::is_write(boundary.call) && boundary.arguments[2] > 1);
         let writes = every(writes.map(|boundary| (boundary.count, boundary.call)), choice.stride);
         sweep(
@@ -324,10 +350,4 @@ pub fn shortened(binaries: &Binaries, choice: Choice, report: &Report) {
             },
         );
     }
-}
-
-/// The names in a directory of the spool.
-pub fn names(spool: &Path, directory: &str) -> Vec<String> {
-    let entries = std::fs::read_dir(spool.join(directory)).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }

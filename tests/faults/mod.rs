@@ -7,8 +7,10 @@
 
 pub mod calls;
 pub mod daemon;
+mod disks;
 pub mod injector;
 mod judge;
+pub mod power;
 pub mod report;
 mod scenarios;
 pub mod tracer;

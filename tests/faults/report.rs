@@ -70,14 +70,14 @@ impl Report {
 }
 
 /// Runs `job` for each of `jobs`, with as many threads as there are workers; each worker makes a `bench` for itself.
-pub fn sweep<J: Sync, B>(jobs: &[J], workers: usize, bench: impl Fn() -> B + Sync, job: impl Fn(&B, &J) + Sync) {
+pub fn sweep<J: Sync, B>(jobs: &[J], workers: usize, bench: impl Fn() -> B + Sync, job: impl Fn(&mut B, &J) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..workers.min(jobs.len()) {
             scope.spawn(|| {
-                let bench = bench();
+                let mut bench = bench();
                 while let Some(one) = jobs.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    job(&bench, one);
+                    job(&mut bench, one);
                 }
             });
         }

@@ -37,6 +37,11 @@ pub fn mail_system(name: &str) -> Result<PathBuf, Missing> {
     part(name, &format!("the unpacked {name}"))
 }
 
+/// The unpacked makers of file systems, and qemu's storage daemon.
+pub fn disks() -> Result<PathBuf, Missing> {
+    part("disks", "the makers of file systems")
+}
+
 /// The Python of the virtual environment.
 pub fn python() -> Result<PathBuf, Missing> {
     let python = part("venv", "the Python environment")?.join("bin/python");
