@@ -216,6 +216,8 @@ impl<'a> Bench<'a> {
 /// Puts letters into a new spool.
 fn fill(spool: &Path, letters: &[(&'static str, String, Vec<u8>)]) {
     layout::make_rootless(spool).unwrap();
+    // The root of a new file system is open to all.
+    std::fs::set_permissions(spool, std::fs::Permissions::from_mode(0o700)).unwrap();
     for (_, id, octets) in letters {
         let path = spool.join(layout::NEW).join(id);
         std::fs::write(&path, octets).unwrap();
