@@ -1,0 +1,65 @@
+//! The alias file, the lists that it includes, and the way from a name to addresses.
+//!
+//! Input: an alias file; after each NUL, a list that `:include:/0`, `:include:/1` … brings.
+//!
+//! Asserts: the expansion ends, at any depth and with any loop, within its limits; every address prints and parses back; mail is
+//! discarded only where the file says so or a notice tells; every problem has its line and is printable.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use mailchute::config::Names;
+use mailchute::mail::{Address, limits};
+use mailchute::submit::aliases::{self, Aliases, Target, World};
+use mailchute_fuzz::is_printable;
+use mailchute_fuzz::judge::same_again;
+
+/// Names that every file is asked for, beside those that stand in it.
+const ASKED: [&str; 5] = ["root", "a", "a+b", "ROOT", "nobody"];
+
+struct Lists<'a>(Vec<&'a [u8]>);
+
+impl World for Lists<'_> {
+    fn include(&mut self, path: &str) -> Result<Vec<Target>, String> {
+        let number: usize = path.trim_start_matches('/').parse().map_err(|_| format!("{path}: no such file"))?;
+        aliases::parse_include(self.0.get(number).ok_or("no such file")?)
+    }
+
+    fn is_user(&mut self, name: &str) -> bool {
+        name.len() % 2 == 0
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    let mut parts = data.split(|&octet| octet == 0);
+    let text = parts.next().unwrap_or_default();
+    let mut world = Lists(parts.collect());
+    let aliases = Aliases::parse(text);
+    let lines = text.split(|&octet| octet == b'\n').count();
+    let mut last = 0;
+    for problem in &aliases.problems {
+        assert!(problem.line > last && problem.line <= lines, "line {} of {lines}", problem.line);
+        assert!(is_printable(&problem.text) && !problem.text.contains('\n'), "{:?}", problem.text);
+        last = problem.line;
+    }
+    assert!(aliases.count() <= lines && aliases.longest <= aliases.total && aliases.total <= text.len());
+    let names = Names::of(Some("m.example"), None, "web1", &[]).unwrap();
+    let admin = Address::parse("admin@x.example").unwrap();
+    let in_file = text.split(|&octet| octet == b'\n').filter_map(|line| std::str::from_utf8(line.split(|&octet| octet == b':').next()?).ok());
+    for name in in_file.take(8).chain(ASKED) {
+        for admin in [None, Some(&admin)] {
+            expand(&aliases, name, &names, admin, &mut world, data);
+        }
+    }
+});
+
+fn expand(aliases: &Aliases, name: &str, names: &Names, admin: Option<&Address>, world: &mut Lists, data: &[u8]) {
+    let Some(expansion) = aliases::expand(aliases, name, names, admin, world) else { return };
+    // The last list that was opened may go over the limit, which the caller then refuses.
+    assert!(expansion.addresses.len() <= limits::RECIPIENTS + data.len());
+    expansion.addresses.iter().for_each(same_again);
+    assert!(expansion.notices.iter().all(|notice| is_printable(notice) && !notice.contains('\n')), "{:?}", expansion.notices);
+    let says_so = data.windows(9).any(|window| window == b"/dev/null");
+    let has_lists = !world.0.is_empty();
+    assert!(!expansion.addresses.is_empty() || !expansion.notices.is_empty() || says_so || has_lists, "mail for {name:?} vanishes");
+}
