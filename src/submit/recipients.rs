@@ -17,6 +17,8 @@ use crate::mail::{Address, printable};
 
 /// Characters of a malformed address that are shown.
 const SHOWN: usize = 80;
+/// Malformed addresses that are shown; a header section can hold a quarter of a million.
+const LISTED: usize = 20;
 
 /// An address as it was asked for: not yet qualified, nor expanded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub struct Wish {
     /// In the order given.
     pub wanted: Vec<Wanted>,
     offenders: Vec<String>,
+    /// Malformed addresses beyond those listed.
+    unlisted: usize,
 }
 
 impl Wish {
@@ -74,6 +78,10 @@ impl Wish {
     }
 
     fn refuse(&mut self, text: &[u8], why: &ListError) {
+        if self.offenders.len() >= LISTED {
+            self.unlisted += 1;
+            return;
+        }
         let text = printable::bytes(text);
         let mut short: String = text.chars().take(SHOWN).collect();
         if short.len() < text.len() {
@@ -84,13 +92,14 @@ impl Wish {
 
     /// R5.
     ///
-    /// Errors: EX_DATAERR with every malformed address.
+    /// Errors: EX_DATAERR with the malformed addresses, and how many there are beyond those shown.
     pub fn check(&self) -> Result<(), Failure> {
         if self.offenders.is_empty() {
             return Ok(());
         }
         let plural = if self.offenders.len() == 1 { "" } else { "es" };
-        let text = format!("malformed recipient address{plural}, so nothing was sent: {}", self.offenders.join(", "));
+        let more = if self.unlisted == 0 { String::new() } else { format!(", and {} more", self.unlisted) };
+        let text = format!("malformed recipient address{plural}, so nothing was sent: {}{more}", self.offenders.join(", "));
         Err(Failure::new(Exit::DataErr, text))
     }
 }
@@ -103,6 +112,7 @@ pub fn wanted(operands: &[OsString], head: Option<&Head>, t_arguments: TArgument
     if let Some(head) = head {
         let from_head = Wish::of_head(head);
         wish.offenders.extend(from_head.offenders);
+        wish.unlisted += from_head.unlisted;
         wish.wanted = match t_arguments {
             TArguments::Add => wish.wanted.into_iter().chain(from_head.wanted).collect(),
             TArguments::Remove => {
@@ -221,6 +231,8 @@ mod tests {
              `` (empty address), `<>` (empty address)"
         );
         assert!(listed(&["(only a comment)"], None).starts_with("65:"));
+        let many = listed(&[&"a b,".repeat(100_000)], None);
+        assert!(many.ends_with("), and 99980 more") && many.len() < 4000, "{many}");
         assert!(listed(&["-foo"], None).starts_with("65:"));
     }
 

@@ -6,6 +6,8 @@ use super::{commands, messages};
 pub struct Case {
     /// Unique; kebab-case. The document and the reasons use it.
     pub name: &'static str,
+    /// The name that it is called by: `sendmail`, or one of the others (P1).
+    pub called: &'static str,
     pub argv: Vec<&'static str>,
     pub input: Input,
     /// What is special about the message; empty where the command line says all.

@@ -163,6 +163,14 @@ const WITH_BODY_ALONE: &[Row] = &[
     ("from-of-null", &["-f", "<>", "b@y.example"]),
 ];
 
+/// The other names, without arguments and with one that means something to them.
+const NAMES: &[(&str, &str, &[&str])] = &[
+    ("name-mailq", "mailq", &[]),
+    ("name-mailq-with-mode", "mailq", &["-bm", "b@y.example"]),
+    ("name-newaliases", "newaliases", &[]),
+    ("name-runq", "runq", &[]),
+];
+
 /// SMTP on standard input: one step for each reply. `{}` is the whole message.
 const DIALOGUES: &[(&str, &str, &[&str])] = &[
     ("bs", "", &["EHLO h.example", "MAIL FROM:<s@y.example>", "RCPT TO:<b@y.example>", "DATA", "{}.", "QUIT"]),
@@ -207,23 +215,39 @@ fn dialogue(steps: &[&str], line_end: &str) -> Vec<Vec<u8>> {
 
 pub fn all() -> Vec<Case> {
     let of = |rows: &'static [Row], input: &str, told| -> Vec<Case> {
-        let case = |&(name, argv): &Row| Case { name, argv: argv.to_vec(), input: Input::Whole(input.as_bytes().to_vec()), told };
+        let case = |&(name, argv): &Row| Case {
+            called: "sendmail",
+            name,
+            argv: argv.to_vec(),
+            input: Input::Whole(input.as_bytes().to_vec()),
+            told,
+        };
         rows.iter().map(case).collect()
     };
     let mut cases = of(WITH_WHOLE_MESSAGE, WHOLE, "");
     cases.extend(of(WITH_BODY_ALONE, "body\n", "no header section"));
     cases.extend(DIALOGUES.iter().map(|&(name, told, steps)| {
         let argv = if name == "bs-f" { vec!["-bs", "-f", "u@z.example"] } else { vec!["-bs"] };
-        Case { name, argv, input: Input::Dialogue(dialogue(steps, "\r\n")), told }
+        Case { called: "sendmail", name, argv, input: Input::Dialogue(dialogue(steps, "\r\n")), told }
+    }));
+    cases.extend(NAMES.iter().map(|&(name, called, argv)| {
+        let input = Input::Whole(WHOLE.as_bytes().to_vec());
+        Case { called, name, argv: argv.to_vec(), input, told: "" }
     }));
     let (_, _, plain) = DIALOGUES[0];
     let lf = Input::Dialogue(dialogue(plain, "\n"));
-    cases.push(Case { name: "bs-lf", argv: vec!["-bs"], input: lf, told: "LF line ends" });
+    cases.push(Case { called: "sendmail", name: "bs-lf", argv: vec!["-bs"], input: lf, told: "LF line ends" });
     let blind = Input::Whole(dialogue(plain, "\r\n").concat());
-    cases.push(Case { name: "bs-blind", argv: vec!["-bs"], input: blind, told: "everything written before the greeting is read" });
+    cases.push(Case {
+        called: "sendmail",
+        name: "bs-blind",
+        argv: vec!["-bs"],
+        input: blind,
+        told: "everything written before the greeting is read",
+    });
     for (name, argv) in [("oee-and-malformed", &["-t", "-oee"][..]), ("oep-and-malformed", &["-t", "-oep"])] {
         let input = Input::Whole(format!("To: a@@x.example\n{NO_TO}\nbody\n").into_bytes());
-        cases.push(Case { name, argv: argv.to_vec(), input, told: "a malformed address" });
+        cases.push(Case { called: "sendmail", name, argv: argv.to_vec(), input, told: "a malformed address" });
     }
     cases
 }

@@ -119,7 +119,7 @@ pub fn listing(differences: &[&Difference]) -> String {
 /// The command line, and what is special about the message.
 fn given(case: &Case) -> String {
     let words: Vec<String> = case.argv.iter().map(|word| quoted(word)).collect();
-    let command = [&["sendmail".to_owned()], words.as_slice()].concat().join(" ");
+    let command = [&[case.called.to_owned()], words.as_slice()].concat().join(" ");
     let told = if case.told.is_empty() { String::new() } else { format!("; {}", case.told) };
     format!("`{}`{told}", with_short_runs(&command)).replace('|', "\\|")
 }

@@ -77,6 +77,7 @@ const BODIES: &[(&str, &str, &str)] = &[
 
 pub fn all() -> Vec<Case> {
     let case = |name, argv: &[&'static str], told, input: String| Case {
+        called: "sendmail",
         name,
         argv: argv.to_vec(),
         told,
@@ -88,6 +89,7 @@ pub fn all() -> Vec<Case> {
     cases.extend(BODIES.iter().map(|&(name, told, body)| case(name, &["-t"], told, format!("{header}{body}"))));
     cases.extend(built(header).into_iter().map(|(name, argv, told, input)| case(name, argv, told, input)));
     cases.push(Case {
+        called: "sendmail",
         name: "latin1-field",
         argv: vec!["-t"],
         told: "a field with octets that are not UTF-8",

@@ -67,7 +67,7 @@ fn run_all(system: &dyn MailSystem) -> Vec<Outcome> {
 }
 
 fn run(system: &dyn MailSystem, uid: u32, case: &Case) -> Ended {
-    let mut command = system.command(uid);
+    let mut command = system.command(uid, case.called);
     command.args(&case.argv);
     match &case.input {
         Input::Whole(octets) => command::run(&mut command, octets),

@@ -221,9 +221,10 @@ pub static REASONS: &[Reason] = &[
     },
     Reason {
         title: "`-d0.1`",
-        text: "Prints the version and ends, which is what the programs want that call it. Sendmail goes on and sends.",
+        text: "Beside a message it is a debug level and ignored, as Sendmail does: exit code 0 means that the message is kept. \
+               Alone it prints the version, which is what the programs want that call it so.",
         fits: &[
-            (&[], &["verdict"], "d"),
+            (&["Postfix", "Exim"], &["verdict"], "d"),
         ],
     },
     Reason {

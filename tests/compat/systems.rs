@@ -32,8 +32,8 @@ pub trait MailSystem: Sync {
     fn known_version(&self) -> &'static str;
     /// The version that is here.
     fn version(&self) -> String;
-    /// `sendmail` as `uid`, with its own group alone.
-    fn command(&self, uid: u32) -> Command;
+    /// `sendmail` as `uid`, with its own group alone, under the name `called`.
+    fn command(&self, uid: u32, called: &str) -> Command;
     /// Everything that the receiver got, when nothing is left to deliver.
     fn arrived(&self) -> Vec<Transaction>;
 }
@@ -106,12 +106,21 @@ fn own(root: &ForeignRoot, name: &str, (user, group, mode): (u32, u32, u32)) {
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
 }
 
-/// The `sendmail` inside `root`, as `uid` with its own group alone.
-fn sendmail_inside(root: &ForeignRoot, uid: u32) -> Command {
+/// The `sendmail` inside `root`, as `uid` with its own group alone, under the name `called`.
+fn sendmail_inside(root: &ForeignRoot, uid: u32, called: &str) -> Command {
     let id = uid.to_string();
     let mut command = root.command("/usr/bin/setpriv");
-    command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--", "/usr/sbin/sendmail"]);
+    command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--"]);
+    give_name(&mut command, "/usr/sbin/sendmail", called);
     command
+}
+
+/// Ends a command that runs what follows with `program`, whose argv[0] is `called`.
+fn give_name(command: &mut Command, program: &str, called: &str) {
+    match called {
+        "sendmail" => command.arg(program),
+        name => command.args(["bash", "-c", "exec -a \"$1\" \"$0\" \"${@:2}\"", program, name]),
+    };
 }
 
 /// The names in a directory inside a root.

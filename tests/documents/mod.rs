@@ -1,5 +1,6 @@
 //! The documents say what the programs do: what can be made from a table is made from it, and the rest is compared.
 
+mod contract;
 mod dependencies;
 mod events;
 mod files_list;

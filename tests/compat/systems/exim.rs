@@ -67,8 +67,8 @@ impl MailSystem for Exim {
         command::run(self.root.command(PROGRAM).arg("-bV"), b"").stdout.lines().next().unwrap_or_default().to_owned()
     }
 
-    fn command(&self, uid: u32) -> Command {
-        sendmail_inside(&self.root, uid)
+    fn command(&self, uid: u32, called: &str) -> Command {
+        sendmail_inside(&self.root, uid, called)
     }
 
     fn arrived(&self) -> Vec<Transaction> {

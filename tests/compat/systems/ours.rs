@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{DOMAIN, HOST, MailSystem, receiver};
+use super::{DOMAIN, HOST, MailSystem, give_name, receiver};
 use crate::support::installation::Installation;
 use crate::support::scripted::{Receiver, Transaction};
 
@@ -34,8 +34,16 @@ impl MailSystem for Ours {
         env!("CARGO_PKG_VERSION").to_owned()
     }
 
-    fn command(&self, uid: u32) -> Command {
-        self.installation.program_as(uid, env!("CARGO_BIN_EXE_sendmail"))
+    fn command(&self, uid: u32, called: &str) -> Command {
+        let program = env!("CARGO_BIN_EXE_sendmail");
+        match called {
+            "sendmail" => self.installation.program_as(uid, program),
+            name => {
+                let mut command = self.installation.program_as(uid, "env");
+                give_name(&mut command, program, name);
+                command
+            }
+        }
     }
 
     fn arrived(&self) -> Vec<Transaction> {

@@ -87,8 +87,8 @@ impl MailSystem for Postfix {
         command::run(self.root.command("/usr/sbin/postconf").args(["-d", "-h", "mail_version"]), b"").stdout
     }
 
-    fn command(&self, uid: u32) -> Command {
-        sendmail_inside(&self.root, uid)
+    fn command(&self, uid: u32, called: &str) -> Command {
+        sendmail_inside(&self.root, uid, called)
     }
 
     fn arrived(&self) -> Vec<Transaction> {

@@ -6,3 +6,4 @@ mod arguments;
 mod environment;
 mod headers;
 mod octets;
+mod time;

@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""What hostile input costs `sendmail`: user CPU when an input doubles, the largest header section, and messages in one -bs session.
+
+    benches/hostile.py [SENDMAIL [SPOOL-DIRECTORY]]     default: target/debug/sendmail, a new directory below target/
+
+Prints the tables of docs/PERFORMANCE.md. Medians of three runs; the cost of an empty message is taken off before ratios are made.
+Needs strace for the count of fsync calls. An unoptimised program will do: what holds for it holds for any other.
+"""
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+TREE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+RUNS = 3
+MIB = 1 << 20
+# A header section has 1 MiB at most, so its pieces are half of that, and then all of it.
+HEADER = MIB // 2 - 4096
+
+# Name, arguments, what stands once before, what is repeated, what stands once after, octets of the smaller one.
+INPUTS = [
+    ("comments that nest", ["-t"], "To: ", "(", "\n\nx\n", HEADER),
+    ("comments", ["-t"], "To: a@x.example", "(\u00fc)", "\n\nx\n", HEADER),
+    ("quotes that do not close", ["-t"], "To: ", '"\\', "\n\nx\n", HEADER),
+    ("brackets", ["-t"], "To: ", "<", "\n\nx\n", HEADER),
+    ("commas", ["-t"], "To: a@x.example", ",", "\n\nx\n", HEADER),
+    ("one address again and again", ["-t"], "To: ", "a@x.example,", "\n\nx\n", HEADER),
+    ("malformed addresses", ["-t"], "To: ", "a b,", "\n\nx\n", HEADER),
+    ("names in raw 8-bit text", ["-t"], "To: a@x.example", ",\u00fc <a@x.example>", "\n\nx\n", HEADER),
+    ("groups", ["-t"], "To: a@x.example", ",g:a@x.example;", "\n\nx\n", HEADER),
+    ("begins of encoded words", ["a@x.example"], "Subject: ", "=?\u00fc ", "\n\nx\n", HEADER),
+    ("one line of blanks", ["a@x.example"], "Subject: a", " ", "b\n\nx\n", HEADER),
+    ("one word", ["a@x.example"], "Subject: ", "x", "\n\nx\n", HEADER),
+    ("folds", ["a@x.example"], "Subject: a", "\n b", "\n\nx\n", HEADER),
+    ("short fields", ["a@x.example"], "", "A:\n", "\nx\n", HEADER),
+    ("Bcc fields", ["-t"], "To: a@x.example\n", "Bcc: a@x.example\n", "\nx\n", HEADER),
+    ("quoted parameters", ["a@x.example"], "Content-Type: text/plain", ';n="\u00fc"', "\n\nx\n", HEADER),
+    ("From_ lines", ["a@x.example"], "", ">From x\n", "A: b\n\nx\n", MIB),
+    ("CRs", ["a@x.example"], "\n", "\r", "x\n", MIB),
+    ("NULs", ["a@x.example"], "\n", "\0", "x\n", MIB),
+    ("lone dots", ["a@x.example"], "\n", ".\n", "x\n", MIB),
+    ("line ends", ["a@x.example"], "\n", "\n", "x\n", MIB),
+    ("one body line", ["a@x.example"], "\n", "x", "\n", 4 * MIB),
+]
+
+
+class Installation:
+    def __init__(self, program, below):
+        self.program = program
+        self.directory = tempfile.mkdtemp(dir=below)
+        config = os.path.join(self.directory, "config/mailchute")
+        os.makedirs(config)
+        with open(os.path.join(config, "mailchute.toml"), "w", encoding="ascii") as file:
+            file.write('mailname = "m.example"\nmessage_size_limit = 0\n')
+        self.environment = {
+            "PATH": "/usr/bin:/bin",
+            "XDG_CONFIG_HOME": os.path.join(self.directory, "config"),
+            "XDG_STATE_HOME": os.path.join(self.directory, "state"),
+        }
+        self.new = os.path.join(self.directory, "state/mailchute/spool/new")
+        os.makedirs(self.new, mode=0o700)
+
+    def clear(self):
+        for name in os.listdir(self.new):
+            os.unlink(os.path.join(self.new, name))
+
+    def run(self, arguments, octets, prefix=()):
+        """Exit code, user CPU seconds, wall seconds, standard output. The input is a file: no writer shares the CPU."""
+        with tempfile.TemporaryFile(dir=self.directory) as stdin, tempfile.TemporaryFile() as stdout:
+            stdin.write(octets)
+            stdin.seek(0)
+            begun = time.monotonic()
+            child = subprocess.Popen(
+                [*prefix, self.program, *arguments], stdin=stdin, stdout=stdout, stderr=subprocess.DEVNULL, env=self.environment)
+            _, status, usage = os.wait4(child.pid, 0)
+            wall = time.monotonic() - begun
+            child.returncode = os.waitstatus_to_exitcode(status)
+            stdout.seek(0)
+            return child.returncode, usage.ru_utime, wall, stdout.read()
+
+    def median(self, arguments, octets):
+        """Exit code, medians of user CPU and wall seconds."""
+        runs = [self.run(arguments, octets) for _ in range(RUNS)]
+        self.clear()
+        return runs[0][0], statistics.median(run[1] for run in runs), statistics.median(run[2] for run in runs)
+
+
+def filled(row, size):
+    _, _, before, piece, after, _ = row
+    return (before + piece * (size // len(piece.encode())) + after).encode()
+
+
+def linear(installation):
+    _, empty, _ = installation.median(["a@x.example"], b"x\n")
+    print(f"| input, doubled | octets | exit | user CPU ms | doubled | ratio | ms per MB |\n|---|---|---|---|---|---|---|")
+    for row in INPUTS:
+        small, large = filled(row, row[5]), filled(row, 2 * row[5])
+        code, once, _ = installation.median(row[1], small)
+        _, twice, wall = installation.median(row[1], large)
+        ratio = (twice - empty) / max(once - empty, 0.001)
+        per_mb = (twice - empty) * 1000 / (len(large) / 1e6)
+        print(f"| {row[0]} | {len(large)} | {code} | {once * 1000:.0f} | {twice * 1000:.0f} | {ratio:.2f} | {per_mb:.0f} |", flush=True)
+        allowed = 1 + 0.05 * len(large) / 1e6
+        if wall > allowed or ratio >= 2.5:
+            print(f"  more than it may: {wall:.2f} s of {allowed:.2f} s", file=sys.stderr)
+
+
+def largest(installation):
+    print("\n| header section | exit | user CPU ms | wall ms |\n|---|---|---|---|")
+    for name, count in [("1 MiB with 10,000 recipients", 10_000), ("the same with 10,001", 10_001)]:
+        fields = "".join(f"To: Somebody {number} <a{number}@x{number}.example>\n" for number in range(count))
+        octets = (fields + "Subject: " + "s " * ((MIB - len(fields) - count - 64) // 2) + "\n\nx\n").encode()
+        code, user, wall = installation.median(["-t"], octets)
+        print(f"| {name}, {len(octets)} octets | {code} | {user * 1000:.0f} | {wall * 1000:.0f} |", flush=True)
+
+
+def session(installation, count=1000):
+    message = "MAIL FROM:<f@x.example>\r\nRCPT TO:<a@x.example>\r\nDATA\r\nSubject: s\r\n\r\n" + "x" * 70 + "\r\n.\r\n"
+    dialogue = lambda count: ("EHLO h\r\n" + message * count + "QUIT\r\n").encode()
+    rates = []
+    for _ in range(RUNS):
+        code, _, wall, out = installation.run(["-bs"], dialogue(count))
+        kept = len(os.listdir(installation.new))
+        assert (code, out.count(b"queued as"), kept) == (0, count, count), (code, kept)
+        rates.append(count / wall)
+        installation.clear()
+    trace = os.path.join(installation.directory, "trace")
+    installation.run(["-bs"], dialogue(200), ["strace", "-f", "-o", trace, "-e", "trace=fsync,fdatasync,syncfs"])
+    with open(trace, encoding="ascii") as file:
+        calls = len(re.findall(r"f(?:data)?sync\(|syncfs\(", file.read()))
+    print(f"\n-bs: {statistics.median(rates):.0f} messages/s in one session of {count}; {calls} fsync calls for 200 messages")
+    print(f"fsync probe: {probe(installation, 500):.0f} files/s, each written and synced alone")
+
+
+def probe(installation, count):
+    """What the disk does for a program that only makes files of 4 KiB and syncs them."""
+    begun = time.monotonic()
+    for number in range(count):
+        file = os.open(os.path.join(installation.new, str(number)), os.O_CREAT | os.O_WRONLY, 0o600)
+        os.write(file, b"x" * 4096)
+        os.fsync(file)
+        os.close(file)
+    rate = count / (time.monotonic() - begun)
+    installation.clear()
+    return rate
+
+
+def main():
+    program = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else os.path.join(TREE, "target/debug/sendmail")
+    below = sys.argv[2] if len(sys.argv) > 2 else os.path.join(TREE, "target")
+    installation = Installation(program, below)
+    linear(installation)
+    largest(installation)
+    session(installation)
+    subprocess.run(["rm", "-r", installation.directory], check=True)
+
+
+main()
