@@ -118,7 +118,13 @@ fn unquote(quoted: &str) -> Result<(String, &str), AddressError> {
     Err(AddressError::Syntax)
 }
 
-/// True for a character of an unquoted local part: atext and the dot (dots anywhere: `a..b@docomo.example` exists), and
+/// RFC 5321 4.1.2: a local part that needs no quotes. One with dots at its edge or side by side is written in quotes, as Postfix
+/// does: it is the same mailbox, and strict servers refuse the bare form.
+fn is_dot_string(local: &str) -> bool {
+    local.chars().all(is_plain) && local.split('.').all(|atom| !atom.is_empty())
+}
+
+/// True for a character of an unquoted local part: atext and the dot (read anywhere: `a..b@docomo.example` exists), and
 /// everything beyond ASCII (RFC 6531 3.3).
 fn is_plain(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c) || (!c.is_ascii() && !c.is_control())
@@ -177,7 +183,7 @@ impl std::hash::Hash for Address {
 impl fmt::Display for Address {
     /// The wire form: quoted where it must be. `parse(print(a)) == a`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.local.is_empty() && self.local.chars().all(is_plain) {
+        if is_dot_string(&self.local) {
             return write!(f, "{}@{}", self.local, self.domain);
         }
         f.write_str("\"")?;
@@ -254,7 +260,10 @@ mod tests {
     fn the_wire_form_is_canonical_and_parses_back() {
         for (text, wire) in [
             ("a@b", "a@b"),
-            ("a..b.@docomo.example", "a..b.@docomo.example"),
+            ("a..b.@docomo.example", "\"a..b.\"@docomo.example"),
+            ("\".a\"@x.example", "\".a\"@x.example"),
+            ("\"a.b\"@x.example", "a.b@x.example"),
+            (".@x.example", "\".\"@x.example"),
             ("\"plain\"@x.example", "plain@x.example"),
             ("\"a b\"@x.example", "\"a b\"@x.example"),
             ("\"a\\\"b\\\\\"@x.example", "\"a\\\"b\\\\\"@x.example"),

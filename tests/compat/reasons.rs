@@ -140,7 +140,8 @@ pub static REASONS: &[Reason] = &[
         title: "Spellings of a recipient",
         text: "A path is changed as little as possible. A backslash outside quotes quotes the next character and goes, as \
                with Postfix. Host names are compared without regard to case, local parts are not. The UUCP form with `!` is a \
-               local part. A local part with a dot at its edge is sent as it came, as Sendmail and Exim do.",
+               local part. A local part with a dot at its edge goes in quotes, as with Postfix: RFC 5321 4.1.2 has no other form for \
+               it.",
         fits: &[
             (&[], &["recipients"], "operand-dot-local operand-backslash operand-bang operand-upper-domain-twice operand-upper-local-twice duplicates"),
         ],

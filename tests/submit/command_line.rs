@@ -1,6 +1,5 @@
 //! SENDMAIL.md sections 1, 2, 6 and 7: options, codes, and what is printed.
 
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 
 use super::sandbox::{SENDMAIL, Sandbox, finish};
@@ -35,26 +34,6 @@ fn section_6_a_failure_is_one_line_with_the_caller_and_a_code() {
 }
 
 #[test]
-fn t_arg_1_a_dangerous_option_is_refused_and_no_file_is_made() {
-    let sandbox = Sandbox::new("");
-    let target = sandbox.path("pwned");
-    let path = target.to_str().unwrap();
-    for argv in [
-        vec!["-t".to_owned(), format!("-X{path}")],
-        vec!["-X".to_owned(), path.to_owned(), "a@x.example".to_owned()],
-        vec!["-t".to_owned(), format!("-oQ{path}")],
-        vec!["-t".to_owned(), format!("-OQueueDir={path}")],
-        vec!["-t".to_owned(), format!("-D{path}")],
-        vec!["-t".to_owned(), format!("-fx@y -X{path}")],
-        vec!["-f".to_owned(), format!("x\" -X{path} -oQ/tmp @y"), "a@x.example".to_owned()],
-    ] {
-        let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
-        assert_eq!(sandbox.refused(&argv, MESSAGE).0, 64, "{argv:?}");
-        assert!(!target.exists(), "{argv:?}");
-    }
-}
-
-#[test]
 fn i1_a_writer_is_read_to_the_end_after_a_failure() {
     let sandbox = Sandbox::new("");
     let mut child = sandbox.command(SENDMAIL).arg("-Z").spawn().unwrap();
@@ -63,17 +42,6 @@ fn i1_a_writer_is_read_to_the_end_after_a_failure() {
     std::io::Write::write_all(&mut stdin, &big).expect("no broken pipe");
     drop(stdin);
     assert_eq!(child.wait().unwrap().code(), Some(64));
-}
-
-#[test]
-fn p6_octets_that_are_no_text_are_65_in_an_address() {
-    let sandbox = Sandbox::new("");
-    for argv in [vec![&b"\xff@x.example"[..]], vec![b"-f\xff@x.example", b"a@x.example"]] {
-        let mut command = sandbox.command(SENDMAIL);
-        let run = finish(command.args(argv.iter().map(|word| std::ffi::OsStr::from_bytes(word))).spawn().unwrap(), b"x\n");
-        assert_eq!(run.code(), 65, "{}", run.stderr);
-    }
-    sandbox.assert_nothing_is_left();
 }
 
 #[test]
@@ -104,27 +72,10 @@ fn q5_queries_without_the_daemon_are_69_and_intervals_are_nothing() {
 }
 
 #[test]
-fn version_and_help_are_printed_and_nothing_is_read() {
-    let sandbox = Sandbox::new("");
-    for argv in [&["--version"][..], &["-d0"], &["-d0.1", "a@x.example"]] {
-        let run = sandbox.run(argv, "");
-        assert_eq!(run.code(), 0, "{argv:?}");
-        if argv != ["-d0.1", "a@x.example"] {
-            assert_eq!(run.stdout, format!("mailchute sendmail {}\n", env!("CARGO_PKG_VERSION")));
-        }
-    }
-    let help = sandbox.run(&["--help"], "");
+fn help_is_printed_and_nothing_is_read() {
+    let help = Sandbox::new("").run(&["--help"], "");
     assert_eq!(help.code(), 0);
     assert!(help.stdout.contains("\n  -t                 Take recipients"), "{}", help.stdout);
-}
-
-#[test]
-fn v_prints_the_queue_id_and_without_it_nothing_is_printed() {
-    let sandbox = Sandbox::new("");
-    let run = sandbox.run(&["-v", "-t"], MESSAGE);
-    let message = sandbox.take_messages().remove(0);
-    assert_eq!((run.code(), run.stdout), (0, format!("queued as {}\n", message.envelope.id)));
-    sandbox.send(&["-t"], MESSAGE);
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn r1_r4_the_forms_that_people_write() {
         ("\"a\r\n b\"@x.example", &["\"a b\"@x.example"]),
         ("=?utf-8?q?a=2C?= <a@x.example>", &["a@x.example"]),
         ("Grüße <grün@bücher.example>", &["grün@bücher.example"]),
-        ("a..b.@docomo.example", &["a..b.@docomo.example"]),
+        ("a..b.@docomo.example", &["\"a..b.\"@docomo.example"]),
         ("u@x.example.", &["u@x.example"]),
         ("<>", &["<>"]),
         ("u!v%w@x.example", &["u!v%w@x.example"]),

@@ -29,11 +29,11 @@ const ADDRESSES: &[Row] = &[
     ("*", "*@m.example", "*@m.example"),
     ("a-@x.example", "a-@x.example", "a-@x.example"),
     ("_a_@x_y.example", "_a_@x_y.example", "_a_@x_y.example"),
-    // Dots where the standard has none: Postfix keeps those at the edges too, in quotes; others send them as they came.
-    (".b.@y.example", ".b.@y.example", ".b.@y.example"),
-    ("a..b@y.example", "a..b@y.example", "a..b@y.example"),
-    (".@y.example", ".@y.example", ".@y.example"),
-    ("\".b.\"@y.example", ".b.@y.example", ".b.@y.example"),
+    // Dots where RFC 5321 4.1.2 has none go in quotes, as with Postfix.
+    (".b.@y.example", "\".b.\"@y.example", "\".b.\"@y.example"),
+    ("a..b@y.example", "\"a..b\"@y.example", "\"a..b\"@y.example"),
+    (".@y.example", "\".\"@y.example", "\".\"@y.example"),
+    ("\".b.\"@y.example", "\".b.\"@y.example", "\".b.\"@y.example"),
     // Blanks.
     (" a@x.example ", "a@x.example", "64"),
     ("< a@x.example >", "a@x.example", "64"),

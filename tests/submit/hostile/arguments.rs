@@ -135,7 +135,7 @@ const T_ARG_3: &[Row] = &[
     (&[":include:{}"], 65, ":include:"),
     (&[":include:/etc/shadow"], 65, ":include:"),
     (&["\":include:{}\"@localhost"], 0, "\":include:{}\"@sender.example"),
-    (&["../../../../etc/passwd"], 0, "../../../../etc/passwd@sender.example"),
+    (&["../../../../etc/passwd"], 0, "\"../../../../etc/passwd\"@sender.example"),
     (&["-F", "`touch {}`$(touch {})", "a@x.example"], 0, "a@x.example"),
     (&["-f", "|{}", "a@x.example"], 0, "a@x.example"),
 ];

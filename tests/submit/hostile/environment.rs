@@ -115,7 +115,7 @@ const CALLS: &[(&str, End)] = &[
 ];
 
 #[test]
-fn t_env_2_t_env_3_t_arg_4_a_call_is_whole_or_has_left_nothing() {
+fn t_env_2_c9_t_env_3_t_arg_4_a_call_is_whole_or_has_left_nothing() {
     require!(parts::tool("python3"));
     require!(parts::tool("prlimit"));
     assert!(CALLS.len() >= 40);
