@@ -109,7 +109,9 @@ parameters! {
         reply_timeout: Span = Span::seconds(300), "time", "5m",
             "How long a reply may take. The reply to the final dot may take twice as long (RFC 5321 4.5.3.2).";
         history_time: Span = Span::seconds(30 * 86_400), "time", "30d",
-            "How long the history of a finished message is kept.";
+            "How long the history of a finished message is kept, unless history_size is reached before.";
+        history_size: Size = Size(1 << 30), "size", "1GiB",
+            "How large the database of the queue and its history may become before the oldest history is deleted; a message takes about a kilobyte. What ended within the last hour is always kept.";
         event_file: Option<PathBuf> = None, "path", "",
             "A file that gets every event as a line of JSON, as mailchute-log(5) lists them. The daemon's user must be able to write it: the unit gives it /var/log/mailchute.";
         event_file_size: Size = Size(10 << 20), "size", "10MiB",

@@ -16,6 +16,7 @@ use super::tasks::Tasks;
 use crate::config::{Config, Paths};
 use crate::exit::Failure;
 use crate::log::events;
+use crate::mail::queue_id::QueueId;
 use crate::spool::layout;
 use crate::spool::state::{Event, Message, Place, State};
 use crate::spool::store::Store;
@@ -151,7 +152,7 @@ impl Daemon {
     }
 
     /// Reads the configuration again; a wrong one changes nothing.
-    pub fn reload(&self) {
+    pub fn reload(self: &Arc<Self>) {
         notify::tell(&format!("RELOADING=1\nMONOTONIC_USEC={}", notify::monotonic_microseconds()));
         match Config::load().and_then(|config| Setup::new(&config)) {
             Ok(setup) => {
@@ -171,28 +172,42 @@ impl Daemon {
     }
 
     /// Messages that were held because they could not be signed are tried with the keys of today; if those are no better, they are
-    /// held again.
-    pub fn release_dkim_holds(&self) {
-        let release = |state: &State, store: &Store| {
-            let mut held = Vec::new();
-            state.queued(None, usize::MAX >> 1, |row| {
-                if row.place == Place::Hold && row.reason.starts_with(DKIM_HOLD) {
-                    held.push(row);
+    /// held again. A page at a time: however many there are, the ledger is not kept from others.
+    pub fn release_dkim_holds(self: &Arc<Self>) {
+        let daemon = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let mut after = None;
+            while !daemon.is_stopping() {
+                let work = daemon.ledger.work(move |state, store| release_page(state, store, after));
+                // A stopped ledger ends the daemon by itself.
+                let Ok(released) = work else { return };
+                match released.await {
+                    Ok(Some(last)) => after = Some(last),
+                    Ok(None) | Err(_) => return,
                 }
-            })?;
-            for row in held {
-                release(state, store, row)?;
+                daemon.dispatch.wake.notify_one();
             }
-            Ok(())
-        };
-        // A stopped ledger ends the daemon by itself.
-        let _ = self.ledger.work(release);
+        });
     }
 }
 
-/// From `hold/` back to `cur/`: the file first, because the directory is the state.
+/// Messages released in one transaction.
+const PAGE: usize = 200;
+
+/// From `hold/` back to `cur/`. The files move before the commit and are synced after it, by the ledger: a crash in between finds the
+/// row on hold and moves the file back, or finds the file on hold and lets the row follow; nothing is lost, and the next start or
+/// reload releases again. Returns the last id; `None` where there are no more.
+fn release_page(state: &State, store: &Store, after: Option<QueueId>) -> rusqlite::Result<Option<QueueId>> {
+    let held = state.held_for(DKIM_HOLD, after, PAGE)?;
+    let last = held.last().map(|row| row.id);
+    for row in held {
+        release(state, store, row)?;
+    }
+    Ok(last)
+}
+
 fn release(state: &State, store: &Store, row: Message) -> rusqlite::Result<()> {
-    if let Err(e) = store.park(row.id, layout::HOLD, layout::CUR) {
+    if let Err(e) = store.shift(row.id, layout::HOLD, layout::CUR) {
         events::storage_failed(&format!("hold/{}", row.id), &e.to_string());
         return Ok(());
     }

@@ -31,6 +31,8 @@ const BATCH_RECIPIENTS: usize = 10_000;
 const SCAN: usize = 10_000;
 /// Between two scans, however busy or silent inotify is: what it did not tell is found after this time.
 const RESCAN: Duration = Duration::from_secs(60);
+/// Between two sweeps of what is older than a day.
+const RESWEEP: Duration = Duration::from_secs(3600);
 /// Strange things in `new/` that are remembered, so that each is reported once.
 const STUCK_LIMIT: usize = 10_000;
 /// Between two looks at a file whose injector still holds the lock: the first, and the longest. The close of the file wakes us
@@ -91,11 +93,16 @@ impl Intake {
         let flags = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE;
         inotify.add_watch(&self.store.path(layout::NEW), flags).map_err(|e| format!("inotify on new/: {}", e.desc()))?;
         let mut memory = Memory { busy: HashMap::new(), busy_wait: BUSY_WAIT.0, unread: HashSet::new(), stuck: HashSet::new() };
-        let mut next_scan = Instant::now();
+        let (mut next_scan, mut next_sweep) = (Instant::now(), Instant::now());
         loop {
             let mut told = HashSet::new();
             if Instant::now() >= next_scan {
                 self.scan(&mut memory)?;
+                // After the mail: a million removed messages may lie there.
+                if Instant::now() >= next_sweep {
+                    self.sweep();
+                    next_sweep = Instant::now() + RESWEEP;
+                }
                 next_scan = Instant::now() + RESCAN;
             }
             let until_scan = next_scan.saturating_duration_since(Instant::now());
@@ -111,15 +118,8 @@ impl Intake {
         }
     }
 
-    /// Looks at everything: sweeps `tmp/` and `trash/`, reads again what could not be read, and walks through `new/`, however much is
-    /// in it.
+    /// Looks at everything: reads again what could not be read, and walks through `new/`, however much is in it.
     fn scan(&mut self, memory: &mut Memory) -> Result<(), String> {
-        let now = sys::clock::now();
-        for (directory, swept) in [("tmp/", self.store.sweep(now)), ("trash/", self.store.empty_trash(now))] {
-            if let Err(e) = swept {
-                events::storage_failed(directory, &e.to_string());
-            }
-        }
         let unread = std::mem::take(&mut memory.unread);
         for id in unread {
             let again = self.judge(id.to_string().as_ref(), self.store.check_claimed(id), memory);
@@ -133,6 +133,16 @@ impl Intake {
                 return Ok(());
             }
             self.pass(some, memory)?;
+        }
+    }
+
+    /// Sweeps `tmp/` and `trash/`.
+    fn sweep(&self) {
+        let now = sys::clock::now();
+        for (directory, swept) in [("tmp/", self.store.sweep(now)), ("trash/", self.store.empty_trash(now))] {
+            if let Err(e) = swept {
+                events::storage_failed(directory, &e.to_string());
+            }
         }
     }
 
@@ -150,7 +160,12 @@ impl Intake {
                 recipients = 0;
             }
         }
-        self.admit(claimed).map_err(text_of)
+        self.admit(claimed).map_err(text_of)?;
+        // What went to corrupt/: one sync for all. Before it, they may come back to where they were, and are found there again.
+        if let Err(e) = self.store.sync_moves() {
+            events::storage_failed("corrupt/", &e.to_string());
+        }
+        Ok(())
     }
 
     /// One name. A disk error is loud and leaves the file for the next scan.

@@ -5,29 +5,41 @@
 //!
 //! ```text
 //!   mark     "in data"  → commit, ordered  → answered; only then may the final dot leave
-//!   settle   outcomes, and the notices that they make due → commit, synced → file unlinked or moved → answered
-//!   admit    new row    → commit, ordered  → answered (the file in cur/ repeats it)
+//!   settle   outcomes, and the notices that they make due → K1 to K4
+//!   admit    new row    → commit, ordered  → answered (the file in cur/ repeats it); a held one: K1 to K4
+//!   work     what operators and the start ask for → K1 to K4
 //! ```
-//! A crash after a settle's commit and before its unlink leaves a finished row and a file: the next start removes the file. A crash
-//! before the commit leaves the mark: the next start calls the open recipients uncertain.
+//!
+//! The files follow their rows, for the whole group at once:
+//!
+//! | step | what happens | a crash after it leaves |
+//! |---|---|---|
+//! | K1 | the rows of the group are committed, synced | rows ahead of their files: the next start moves and removes the files |
+//! | K2 | each file is unlinked or moved | each file where it was, or where its row says; the same |
+//! | K3 | one sync for each directory that files were moved from or to | nothing to do; an unlink that was lost is recognised by its row |
+//! | K4 | everybody who waits is answered | nothing to do |
+//!
+//! A crash before K1 leaves the mark "in data": the next start calls the open recipients uncertain.
 //!
 //! An error of the disk or the database stops the ledger: everything that waits for an answer gets none, so no dot is sent and no
 //! file removed, and the daemon ends loudly (promise 1).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use tokio::sync::oneshot;
 
-use super::outcome::{self, Conclusion, GivenUp, Round};
+use super::outcome::{Conclusion, GivenUp, Round};
 use super::plan::Plan;
-use super::report::due;
+use super::recover;
 use crate::log::events;
 use crate::mail::envelope::{Envelope, Notify};
 use crate::mail::queue_id::QueueId;
-use crate::spool::layout;
-use crate::spool::state::{Durability, Event, Message, Origin, Place, Progress, RecipientRow, RecipientUpdate, State, Transaction};
+use crate::spool::state::{Durability, Message, Origin, Place, Progress, RecipientRow, RecipientUpdate, State, Transaction};
 use crate::spool::store::{Claimed, Store};
+use writer::{Broken, Writer};
+
+mod writer;
 
 /// Commands that are committed together at most.
 const GROUP: usize = 512;
@@ -57,6 +69,19 @@ impl Settlement {
     }
 }
 
+/// A file that has no row yet, as far as its finder knows.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Its row.
+    pub message: Message,
+    /// Its recipients' rows.
+    pub recipients: Vec<RecipientRow>,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Where the file is.
+    pub found: Place,
+}
+
 /// What the ledger says to a claimed file.
 #[derive(Debug)]
 pub enum Admission {
@@ -70,17 +95,17 @@ pub enum Admission {
     Foreign,
 }
 
-/// Something else to do with the database and the files, in a synced transaction. It returns what is to be done behind the commit:
-/// telling whoever waits. Told before, an administrator could believe in what a crash then undoes.
-type Job = Box<dyn FnOnce(&State, &Store) -> rusqlite::Result<Tell> + Send>;
-/// Tells whoever waits for a [`Job`].
-type Tell = Box<dyn FnOnce() + Send>;
+/// Something else to do with the database and the files. It returns what answers whoever asked for it. Told before the commit, an
+/// administrator could believe in what a crash then undoes.
+type Job = Box<dyn FnOnce(&State, &Store) -> rusqlite::Result<Answer> + Send>;
+/// Answers, once the commit has succeeded.
+type Answer = Box<dyn FnOnce() + Send>;
 
 enum Command {
-    Admit(Box<(Message, Vec<RecipientRow>, Origin)>, oneshot::Sender<Admission>),
+    Admit(Box<Arrival>, oneshot::Sender<Admission>),
     Mark(QueueId, oneshot::Sender<()>),
     Settle(Box<Settlement>, oneshot::Sender<Settled>),
-    Work(Job),
+    Work(Durability, Job),
 }
 
 impl Command {
@@ -88,9 +113,10 @@ impl Command {
     /// comes too early, and its mark, forgotten with it, makes it uncertain.
     fn needs_no_sync(&self) -> bool {
         match self {
-            Command::Mark(..) | Command::Admit(..) => true,
+            Command::Mark(..) => true,
+            Command::Admit(arrival, _) => arrival.message.place == Place::Cur,
             Command::Settle(settlement, _) => settlement.is_mere_delay(),
-            Command::Work(_) => false,
+            Command::Work(durability, _) => *durability == Durability::Ordered,
         }
     }
 }
@@ -120,16 +146,21 @@ impl Ledger {
     /// Starts the thread. `on_stop` is called once if it has to stop because of an error.
     pub fn start(
         state: State,
-        store: std::sync::Arc<Store>,
+        store: Arc<Store>,
         on_stop: impl FnOnce(String) + Send + 'static,
     ) -> std::io::Result<(Ledger, std::thread::JoinHandle<()>)> {
         let (commands, receiver) = mpsc::sync_channel(BACKLOG);
         let run = move || {
-            let writer = Writer { state, store };
+            let marking = Arc::clone(&store);
             // A ledger that has gone without a word would be a daemon that takes mail and never sends any.
-            let ended = catch_unwind(AssertUnwindSafe(|| writer.run(&receiver)));
-            if let Err(reason) = ended.unwrap_or_else(|_| Err("internal error in the ledger; please report it".to_owned())) {
+            let run = || Writer::new(state, store).map_err(Broken::from).and_then(|writer| writer.run(&receiver));
+            let ended = catch_unwind(AssertUnwindSafe(run));
+            let internal = || Broken { reason: "internal error in the ledger; please report it".to_owned(), is_damage: false };
+            if let Err(Broken { reason, is_damage }) = ended.unwrap_or_else(|_| Err(internal())) {
                 events::storage_failed("state.sqlite or the spool", &reason);
+                if is_damage {
+                    recover::mark_damaged(&marking, &reason);
+                }
                 on_stop(reason);
             }
         };
@@ -148,8 +179,14 @@ impl Ledger {
 
     /// A claimed message becomes a row, as planned.
     pub fn admit(&self, claimed: &Claimed, plan: &Plan) -> Result<oneshot::Receiver<Admission>, Stopped> {
+        let (message, recipients, origin) = rows_of(claimed, plan);
+        self.adopt(Arrival { message, recipients, origin, found: Place::Cur })
+    }
+
+    /// A file without a row gets one; if the row says another place than where the file is, the file follows.
+    pub fn adopt(&self, arrival: Arrival) -> Result<oneshot::Receiver<Admission>, Stopped> {
         let (answer, receiver) = oneshot::channel();
-        self.send(Command::Admit(Box::new(rows_of(claimed, plan)), answer))?;
+        self.send(Command::Admit(Box::new(arrival), answer))?;
         Ok(receiver)
     }
 
@@ -167,18 +204,36 @@ impl Ledger {
         receiver.await.map_err(|_| Stopped)
     }
 
-    /// Runs `work` on the thread, in a synced transaction of its group, and returns what it returned.
+    /// Runs `work` on the thread, in a synced transaction of its group, and returns what it returned once that is on the disk, with
+    /// the moves that it made by [`Store::shift`].
     pub fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce(&State, &Store) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, Stopped> {
-        let (answer, receiver) = oneshot::channel();
+        self.work_with(Durability::Full, work)
+    }
+
+    /// As [`Ledger::work`], for what a power cut may take without harm.
+    pub fn work_unsynced<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&State, &Store) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<oneshot::Receiver<T>, Stopped> {
+        self.work_with(Durability::Ordered, work)
+    }
+
+    fn work_with<T: Send + 'static>(
+        &self,
+        durability: Durability,
+        work: impl FnOnce(&State, &Store) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<oneshot::Receiver<T>, Stopped> {
+        let (sender, receiver) = oneshot::channel();
         let run = move |state: &State, store: &Store| {
             let done = work(state, store)?;
             // Nobody may be waiting any more; the work counts all the same.
-            Ok(Box::new(move || drop(answer.send(done))) as Tell)
+            let answer: Answer = Box::new(move || drop(sender.send(done)));
+            Ok(answer)
         };
-        self.send(Command::Work(Box::new(run)))?;
+        self.send(Command::Work(durability, Box::new(run)))?;
         Ok(receiver)
     }
 }
@@ -225,192 +280,6 @@ fn origin_of(envelope: &Envelope) -> Origin {
         (claimed.gid, claimed.pid) = (Some(peer.gid), Some(peer.pid));
     }
     Origin { attested: envelope.peer.is_some(), claimed, notices: envelope.notices.clone() }
-}
-
-/// An answer that is due once its commit has succeeded.
-enum Due {
-    Admission(oneshot::Sender<Admission>, Admission),
-    Mark(oneshot::Sender<()>),
-    Settled(oneshot::Sender<Settled>, Settled),
-    Told(Tell),
-}
-
-/// What has to happen to a file once its commit has succeeded.
-enum FileWork {
-    Remove(QueueId),
-    Park(QueueId, Place),
-    Discard(QueueId, String),
-    Trash(QueueId),
-}
-
-struct Writer {
-    state: State,
-    store: std::sync::Arc<Store>,
-}
-
-impl Writer {
-    fn run(mut self, receiver: &mpsc::Receiver<Command>) -> Result<(), String> {
-        while let Ok(first) = receiver.recv() {
-            let mut group = vec![first];
-            while let Some(command) = (group.len() < GROUP).then(|| receiver.try_recv().ok()).flatten() {
-                group.push(command);
-            }
-            let (ordered, full): (Vec<_>, Vec<_>) = group.into_iter().partition(Command::needs_no_sync);
-            self.commit(Durability::Ordered, ordered)?;
-            self.commit(Durability::Full, full)?;
-        }
-        Ok(())
-    }
-
-    fn commit(&mut self, durability: Durability, commands: Vec<Command>) -> Result<(), String> {
-        if commands.is_empty() {
-            return Ok(());
-        }
-        let store = std::sync::Arc::clone(&self.store);
-        let (answers, files) = self
-            .state
-            .transaction(durability, |state| {
-                let (mut answers, mut files) = (Vec::new(), Vec::new());
-                for command in commands {
-                    apply(state, &store, command, &mut answers, &mut files)?;
-                }
-                Ok((answers, files))
-            })
-            .map_err(|e| e.to_string())?;
-        for file in files {
-            self.finish(file).map_err(|e| e.to_string())?;
-        }
-        answers.into_iter().for_each(Due::give);
-        Ok(())
-    }
-
-    /// After the commit: the file follows its row.
-    fn finish(&self, work: FileWork) -> std::io::Result<()> {
-        match work {
-            FileWork::Remove(id) => self.store.remove(id, layout::CUR),
-            FileWork::Park(id, place) => self.park(id, place.directory().unwrap_or(layout::FAILED)),
-            FileWork::Trash(id) => self.park(id, layout::TRASH),
-            FileWork::Discard(id, why) => self.store.discard(id, &why),
-        }
-    }
-}
-
-impl Writer {
-    /// Moves a file out of `cur/`. What somebody with the daemon's or root's rights did to one file must not stop all others.
-    fn park(&self, id: QueueId, to: &str) -> std::io::Result<()> {
-        match self.store.park(id, layout::CUR, to) {
-            // The row keeps the history.
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                events::reconciled(id, "its file had vanished from cur/");
-                Ok(())
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                events::reconciled(id, &format!("another file has its place in {to}/; its own was moved to corrupt/"));
-                self.store.discard(id, &format!("another file had its place in {to}/"))
-            }
-            result => result,
-        }
-    }
-}
-
-impl Due {
-    /// A receiver that has gone does not matter: what was committed is committed.
-    fn give(self) {
-        match self {
-            Due::Admission(sender, admission) => drop(sender.send(admission)),
-            Due::Mark(sender) => drop(sender.send(())),
-            Due::Settled(sender, settled) => drop(sender.send(settled)),
-            Due::Told(tell) => tell(),
-        }
-    }
-}
-
-fn apply(state: &State, store: &Store, command: Command, answers: &mut Vec<Due>, files: &mut Vec<FileWork>) -> rusqlite::Result<()> {
-    match command {
-        Command::Mark(id, sender) => {
-            state.mark_in_data(id)?;
-            answers.push(Due::Mark(sender));
-        }
-        Command::Admit(rows, sender) => {
-            let (message, recipients, origin) = *rows;
-            let admission = match state.message(message.id)? {
-                None => {
-                    state.insert(&message, &recipients, &origin)?;
-                    if message.place == Place::Hold {
-                        let held = Event { at: crate::sys::clock::now(), kind: "held".to_owned(), text: message.reason.clone() };
-                        state.record(message.id, &held)?;
-                        files.push(FileWork::Park(message.id, Place::Hold));
-                    }
-                    Admission::Admitted
-                }
-                Some(known) => recognise(&message, &known, files),
-            };
-            answers.push(Due::Admission(sender, admission));
-        }
-        Command::Settle(settlement, sender) => {
-            let settled = settle(state, store, *settlement, files)?;
-            answers.push(Due::Settled(sender, settled));
-        }
-        Command::Work(work) => answers.push(Due::Told(work(state, store)?)),
-    }
-    Ok(())
-}
-
-/// A file in `cur/` whose id has a row (DESIGN.md, "Claim"). The same file, by uid and digest, is adopted or removed; another
-/// one must not overwrite or resurrect anything.
-fn recognise(message: &Message, known: &Message, files: &mut Vec<FileWork>) -> Admission {
-    let is_same = known.uid == message.uid && known.digest == message.digest;
-    match (is_same, known.place) {
-        (true, Place::Cur) => Admission::Known,
-        (true, _) => {
-            files.push(FileWork::Remove(message.id));
-            Admission::Resurrected
-        }
-        (false, _) => {
-            files.push(FileWork::Discard(message.id, "its queue id belongs to another message".to_owned()));
-            Admission::Foreign
-        }
-    }
-}
-
-fn settle(state: &State, store: &Store, settlement: Settlement, files: &mut Vec<FileWork>) -> rusqlite::Result<Settled> {
-    let id = settlement.id;
-    let now = crate::sys::clock::now();
-    for update in &settlement.updates {
-        state.update_recipient(id, update, now)?;
-        state.record_attempt(id, update, &settlement.transaction, now)?;
-        due::note(state, id, update, settlement.hop_reports)?;
-    }
-    let Some(round) = settlement.round else { return Ok(Settled::default()) };
-    let Some(mut message) = state.message(id)? else { return Ok(Settled::default()) };
-    let mut recipients = state.recipients(id)?;
-    let (conclusion, given_up) = outcome::conclude(&mut message, &mut recipients, &round);
-    for GivenUp { update, address } in &given_up {
-        state.update_recipient(id, update, now)?;
-        let text = format!("{address}  {}  {}", update.relay, update.reply);
-        state.record(id, &Event { at: now, kind: "failed".to_owned(), text })?;
-        due::note(state, id, update, false)?;
-    }
-    state.update(&message)?;
-    let notice_due = due::conclude(state, store, &message, &recipients, &conclusion, &round)?;
-    match &conclusion {
-        Conclusion::Relayed => files.push(FileWork::Remove(id)),
-        Conclusion::Failed => files.push(FileWork::Park(id, Place::Failed)),
-        Conclusion::Hold { reason } => {
-            state.record(id, &Event { at: now, kind: "held".to_owned(), text: reason.clone() })?;
-            files.push(FileWork::Park(id, Place::Hold));
-        }
-        Conclusion::Corrupt { reason } => {
-            state.record(id, &Event { at: now, kind: "corrupt".to_owned(), text: reason.clone() })?;
-            files.push(FileWork::Discard(id, reason.clone()));
-        }
-        Conclusion::Removed => {
-            state.record(id, &Event { at: now, kind: "removed".to_owned(), text: "after the attempt under way".to_owned() })?;
-            files.push(FileWork::Trash(id));
-        }
-        Conclusion::Retry { .. } => {}
-    }
-    Ok(Settled { conclusion: Some(conclusion), given_up, notice_due })
 }
 
 #[cfg(test)]

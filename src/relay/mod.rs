@@ -15,6 +15,7 @@
 //! | [`intake`], [`plan`] | the claim, and what is decided of a message then |
 //! | [`recover`] | files and rows agree again at start |
 //! | [`ledger`] | the one writer of state.sqlite and mover of files |
+//! | [`history`] | how long what happened is remembered |
 //! | [`schedule`], [`queue`], [`backoff`] | what is tried when, and over how many connections |
 //! | [`route`], [`tls`], [`smtp`] | where to, how safely, and the dialogue |
 //! | [`prepare`], [`encode`], [`dkim`] | what goes on the wire |
@@ -32,6 +33,7 @@ pub mod delivery;
 pub mod dispatch;
 pub mod dkim;
 pub mod encode;
+pub mod history;
 pub mod intake;
 pub mod ledger;
 pub mod logging;

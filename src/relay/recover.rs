@@ -2,79 +2,46 @@
 //!
 //! | file | row | then |
 //! |---|---|---|
-//! | `cur/` | none | checked and admitted, as after a claim; after a lost database held: it may have been delivered |
+//! | `cur/` | none | a row, while mail is delivered already ([`adopt`]); after a lost database held: it may have been delivered |
 //! | `cur/` | cur | goes on; "in data" = uncertain |
 //! | `cur/` | hold, failed | moved there: the commit came before the move |
-//! | `cur/` | gone | removed: the commit came before the removal |
-//! | `hold/`, `failed/` | none | a row is made from the file |
+//! | `cur/` | gone | removed: the commit came before the removal ([`adopt`]) |
+//! | `hold/`, `failed/` | none | a row is made from the file ([`adopt`]) |
 //! | `hold/`, `failed/` | another place | the directory is the state: the row follows |
 //! | `new/` | cur, hold, failed | claimed again: its move to `cur/` was lost in a power cut, the row was not |
 //! | none | cur, hold, failed | the row ends, and says that the file vanished |
 //!
 //! A commit of the row syncs the database, and on no file system is that a promise that the move before it is on the disk too.
-//! After a power cut, whatever was due, and whatever has no row yet, may have been delivered: it is logged as a possible duplicate.
+//! After a power cut, whatever was due, and whatever has no row yet, may have been delivered: it is logged as a possible duplicate
+//! when it is tried next, or gets its row.
 //!
-//! Nothing is hashed that has a row, so a start with a million messages is quick.
+//! The comparison is one walk through the names and one through an index, side by side: nothing is hashed that has a row, nothing is
+//! read of the others, and it takes 16 octets of memory a message. What does not agree is settled a few hundred at a time, each
+//! group with one commit and one sync of the directories. A crash anywhere leaves less to settle for the next start.
 
-use std::collections::HashSet;
-use std::path::Path;
+pub mod adopt;
+pub mod database;
+pub mod start;
 
 use super::backoff;
-use super::plan::{Plan, Policy};
+use super::plan::Policy;
 use crate::config::OnUncertain;
-use crate::exit::{Exit, Failure};
 use crate::log::events;
 use crate::mail::queue_id::QueueId;
 use crate::spool::layout;
 use crate::spool::state::{Durability, Event, Message, Place, Progress, RecipientUpdate, State};
-use crate::spool::store::{Claim, Claimed, Store};
+use crate::spool::store::{Claim, Store};
+pub use adopt::Orphans;
+pub use database::{STATE_FILE, mark_damaged, open_state};
 
 /// The reason of possible duplicates after a boot without a clean stop.
-const POWER_CUT: &str = "the machine stopped while it was due; a power cut may have lost a delivery's record";
-/// The file name of the database in the spool.
-pub const STATE_FILE: &str = "state.sqlite";
+pub const POWER_CUT: &str = "the machine stopped while it was due; a power cut may have lost a delivery's record";
 /// The reason of messages that are held after a lost database.
 const LOST: &str = "the state was lost, so it may have been delivered already; `mailchute requeue` sends it, `mailchute remove` drops it";
-
-/// Opens the database; a damaged one is put aside and begun anew. Returns it and whether it was lost.
-///
-/// Errors: EX_IOERR where not even a new one can be made.
-pub fn open_state(store: &Store, now: i64) -> Result<(State, bool), Failure> {
-    let path = store.path(STATE_FILE);
-    let existed = path.symlink_metadata().is_ok();
-    match State::open(&path) {
-        Ok(state) => Ok((state, !existed)),
-        Err(e) if existed && is_damage(&e) => {
-            events::storage_failed(STATE_FILE, &format!("{e}; put aside, and rebuilt from the files"));
-            put_aside(&path, now)?;
-            State::open(&path).map(|state| (state, true)).map_err(|e| unusable(&path, &e))
-        }
-        Err(e) => Err(unusable(&path, &e)),
-    }
-}
-
-fn is_damage(e: &rusqlite::Error) -> bool {
-    matches!(e.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase))
-}
-
-fn unusable(path: &Path, e: &dyn std::fmt::Display) -> Failure {
-    Failure::new(Exit::IoErr, format!("{}: {e}; no mail is delivered until it works", path.display()))
-}
-
-/// Keeps the damaged files for a person: `state.sqlite.damaged-TIME`.
-fn put_aside(path: &Path, now: i64) -> Result<(), Failure> {
-    for suffix in ["", "-wal", "-shm"] {
-        let mut from = path.as_os_str().to_owned();
-        from.push(suffix);
-        let mut to = path.as_os_str().to_owned();
-        to.push(format!(".damaged-{now}{suffix}"));
-        match std::fs::rename(&from, &to) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(unusable(path, &e)),
-            _ => {}
-        }
-    }
-    Ok(())
-}
+/// The daemon died between the final dot and the committed outcome.
+const IN_DATA: &str = "the daemon stopped between the final dot and the record of its outcome";
+/// Messages that are settled in one transaction.
+const GROUP: usize = 500;
 
 /// What the start found and did.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -91,6 +58,20 @@ pub struct Recovered {
     pub corrupt: usize,
 }
 
+impl Recovered {
+    /// Logs it, if there is anything to tell.
+    pub fn tell(&self) {
+        if *self != Recovered::default() {
+            events::recovered(self.admitted, self.uncertain, self.vanished, self.settled, self.corrupt);
+        }
+    }
+}
+
+/// True while a lost database has not been rebuilt to the end.
+pub fn is_rebuilding(state: &State) -> rusqlite::Result<bool> {
+    Ok(state.get(adopt::REBUILDING)?.is_some_and(|value| value == "1"))
+}
+
 /// How to recover.
 #[derive(Clone, Copy, Debug)]
 pub struct Recovery {
@@ -104,82 +85,112 @@ pub struct Recovery {
     pub on_uncertain: OnUncertain,
     /// The machine was started since, without a clean stop of the daemon.
     pub after_crash: bool,
+    /// Waits that were planned for later than this may come from a clock that ran ahead, unix seconds: `now` where the clock is known
+    /// to have been set back, else what no wait of ours reaches.
+    pub suspect_waits: i64,
 }
 
-/// Makes files and rows agree.
-///
-/// Errors: one line, where disk or database refuse; then nothing may be delivered.
-pub fn reconcile(state: &mut State, store: &Store, how: Recovery) -> Result<Recovered, String> {
-    let mut recovered = Recovered::default();
-    let text = |e: &dyn std::fmt::Display| e.to_string();
-    let files = |directory| store.ids(directory).map_err(|e| format!("{directory}/: {e}"));
-    let (mut cur, mut hold, mut failed) = (files(layout::CUR)?, files(layout::HOLD)?, files(layout::FAILED)?);
-    let mut unsettled = Vec::new();
-    let look = |row: Message| {
-        let places = [(Place::Cur, &mut cur), (Place::Hold, &mut hold), (Place::Failed, &mut failed)];
-        let found = take(places, row.id, row.place);
-        if found != Some(row.place) || row.in_data {
-            unsettled.push((row, found));
-        } else if row.place == Place::Cur && how.after_crash && row.next_attempt.is_none_or(|at| at <= how.now) {
-            events::possible_duplicate(row.id, POWER_CUT);
+/// Why files and rows cannot be made to agree: then nothing may be delivered.
+#[derive(Debug)]
+pub enum Trouble {
+    /// What SQLite said; it may be damage.
+    Database(rusqlite::Error),
+    /// What the kernel said, with the path.
+    Disk(String),
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Trouble::Database(e) => write!(f, "{STATE_FILE}: {e}"),
+            Trouble::Disk(e) => f.write_str(e),
         }
-    };
-    state.queued(None, usize::MAX >> 1, look).map_err(|e| text(&e))?;
-    for (row, found) in unsettled {
-        follow(state, store, row, found, how, &mut recovered)?;
     }
-    for id in cur {
-        recover_cur(state, store, id, how, &mut recovered)?;
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(e: rusqlite::Error) -> Self {
+        Trouble::Database(e)
+    }
+}
+
+/// Makes the files of all rows agree with them, and returns the files that have none.
+pub fn reconcile(state: &mut State, store: &Store, how: Recovery) -> Result<(Recovered, Orphans), Trouble> {
+    let mut recovered = Recovered::default();
+    if how.state_was_lost {
+        state.set(adopt::REBUILDING, "1")?;
     }
     if how.after_crash {
-        files(layout::NEW)?.into_iter().for_each(|id| events::possible_duplicate(id, POWER_CUT));
+        state.set_crashed(how.now)?;
     }
-    for (directory, place, ids) in [(layout::HOLD, Place::Hold, hold), (layout::FAILED, Place::Failed, failed)] {
-        for id in ids {
-            adopt_parked(state, store, id, directory, place, how, &mut recovered)?;
-        }
-    }
-    state.reclaim(how.now).and_then(|_| state.heal_clock(how.now, how.now)).map_err(|e| text(&e))?;
-    Ok(recovered)
+    let (unsettled, orphans) = compare(state, list(store)?)?;
+    in_groups(state, store, &unsettled, |state, (id, found)| follow(state, store, *id, *found, how, &mut recovered))?;
+    let in_data: Vec<Message> = state.in_hand()?.into_iter().filter(|row| row.in_data).collect();
+    recovered.uncertain = in_data.len();
+    in_groups(state, store, &in_data, |state, row| make_uncertain(state, store, row.clone(), how))?;
+    state.reclaim(how.now)?;
+    state.heal_clock(how.now, how.suspect_waits)?;
+    Ok((recovered, orphans))
 }
 
-/// Where the file of a row is, its own place first; it is taken from the set, so that what is left has no row.
-fn take(places: [(Place, &mut HashSet<QueueId>); 3], id: QueueId, own: Place) -> Option<Place> {
-    let mut places = places;
-    places.sort_by_key(|(place, _)| *place != own);
-    places.into_iter().find_map(|(place, ids)| ids.remove(&id).then_some(place))
+/// Settles `all`, each group with one commit and one sync of the directories. What was settled before an error stays so: it would be
+/// settled in the same way again.
+fn in_groups<T>(
+    state: &mut State,
+    store: &Store,
+    all: &[T],
+    mut each: impl FnMut(&State, &T) -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
+    for group in all.chunks(GROUP) {
+        state.transaction(Durability::Full, |state| Ok(group.iter().try_for_each(|one| each(state, one))))??;
+        store.sync_moves().map_err(|e| Trouble::Disk(e.to_string()))?;
+    }
+    Ok(())
 }
 
-/// A file in `cur/` without a row that says so: finished before, or claimed and never recorded.
-fn recover_cur(state: &mut State, store: &Store, id: QueueId, how: Recovery, recovered: &mut Recovered) -> Result<(), String> {
-    let disk = |e: std::io::Error| format!("cur/{id}: {e}");
-    let claimed = match store.check_claimed(id) {
-        Claim::Message(claimed) => claimed,
-        not_yet => {
-            tell_unclaimed(id, not_yet, recovered);
-            return Ok(());
+/// Every file that is there, in the order of the rows.
+fn list(store: &Store) -> Result<Vec<(QueueId, Place)>, Trouble> {
+    let mut files = Vec::new();
+    for place in [Place::Cur, Place::Hold, Place::Failed] {
+        let directory = place.directory().unwrap_or(layout::CUR);
+        let disk = |e: std::io::Error| Trouble::Disk(format!("{directory}/: {e}"));
+        for id in store.each_id(directory).map_err(disk)? {
+            files.push((id.map_err(disk)?, place));
         }
-    };
-    if let Some(known) = state.message(id).map_err(|e| e.to_string())? {
-        recovered.settled += 1;
-        if known.uid == claimed.uid && known.digest == claimed.digest {
-            events::reconciled(id, "finished before; its file was still there and was removed");
-            return store.remove(id, layout::CUR).map_err(disk);
-        }
-        events::corrupt(&id.to_string(), "its queue id belongs to another message");
-        return store.discard(id, "its queue id belongs to another message").map_err(disk);
     }
-    recovered.admitted += 1;
-    if !how.state_was_lost {
-        if how.after_crash {
-            events::possible_duplicate(id, POWER_CUT);
+    files.sort_unstable_by_key(|(id, place)| (id.to_i64(), *place as i64));
+    Ok(files)
+}
+
+/// Rows whose file is not where they say, with where it is; and files without a row.
+type Disagreement = (Vec<(QueueId, Option<Place>)>, Orphans);
+
+/// Walks through rows and files side by side.
+fn compare(state: &State, files: Vec<(QueueId, Place)>) -> rusqlite::Result<Disagreement> {
+    let (mut unsettled, mut orphans) = (Vec::new(), Vec::new());
+    let mut files = files.into_iter().peekable();
+    state.each_place(|id, place| {
+        while let Some(orphan) = files.next_if(|(file, _)| file.to_i64() < id.to_i64()) {
+            orphans.push(orphan);
         }
-        return insert(state, &claimed, how.policy.plan(&claimed, how.now), Place::Cur, how).and_then(|place| follow_row(store, id, place));
-    }
-    let plan = Plan { hold: Some(LOST.to_owned()), ..how.policy.plan(&claimed, how.now) };
-    let place = insert(state, &claimed, plan, Place::Hold, how)?;
-    events::held(id, LOST);
-    follow_row(store, id, place)
+        let mut found = None;
+        while let Some((_, there)) = files.next_if(|(file, _)| *file == id) {
+            // Its own place counts first; a second file of that name is nobody's.
+            match found {
+                None => found = Some(there),
+                Some(other) if there == place => {
+                    orphans.push((id, other));
+                    found = Some(there);
+                }
+                Some(_) => orphans.push((id, there)),
+            }
+        }
+        if found != Some(place) {
+            unsettled.push((id, found));
+        }
+    })?;
+    orphans.extend(files);
+    Ok((unsettled, orphans))
 }
 
 /// Says why a file is no message, or not now. One that the disk does not let us read must not keep all others waiting.
@@ -195,69 +206,16 @@ fn tell_unclaimed(id: QueueId, claim: Claim, recovered: &mut Recovered) {
     }
 }
 
-/// Moves a file of `cur/` to where its row says.
-fn follow_row(store: &Store, id: QueueId, place: Place) -> Result<(), String> {
-    match place.directory() {
-        Some(directory) if place != Place::Cur => store.park(id, layout::CUR, directory).map_err(|e| format!("cur/{id}: {e}")),
-        _ => Ok(()),
-    }
-}
-
-/// A file in `hold/` or `failed/` without a row, after a lost database.
-fn adopt_parked(
-    state: &mut State,
+/// A row whose file is not where it says: brings row and file together.
+fn follow(
+    state: &State,
     store: &Store,
     id: QueueId,
-    directory: &str,
-    place: Place,
-    how: Recovery,
-    recovered: &mut Recovered,
-) -> Result<(), String> {
-    if state.message(id).map_err(|e| e.to_string())?.is_some() {
-        events::reconciled(id, &format!("a second file in {directory}/ is left for a person"));
-        return Ok(());
-    }
-    match store.inspect(directory, id) {
-        Ok(claimed) => {
-            recovered.admitted += 1;
-            let reason = "the state was lost; the reason is not known any more".to_owned();
-            let plan = Plan { hold: Some(reason), ..how.policy.plan(&claimed, how.now) };
-            insert(state, &claimed, plan, place, how).map(drop)
-        }
-        Err(e) => {
-            recovered.corrupt += 1;
-            events::corrupt(&format!("{directory}/{id}"), &e.to_string());
-            Ok(())
-        }
-    }
-}
-
-/// Makes the rows of a file without any, and says where it belongs. What was not sent from `cur/` may have been delivered.
-fn insert(state: &mut State, claimed: &Claimed, plan: Plan, place: Place, how: Recovery) -> Result<Place, String> {
-    let (mut message, recipients, event) = super::ledger::rows_of(claimed, &plan);
-    if place != Place::Cur {
-        message.place = place;
-    }
-    message.next_attempt = message.next_attempt.or(Some(how.now));
-    let progress = if place == Place::Failed { Progress::Failed } else { Progress::Uncertain };
-    let rows = |s: &State| {
-        s.insert(&message, &recipients, &event)?;
-        if place == Place::Cur { Ok(()) } else { mark_open(s, message.id, progress, &message.reason, how.now) }
-    };
-    state.transaction(Durability::Full, rows).map_err(|e| e.to_string())?;
-    Ok(message.place)
-}
-
-/// A row that has, or should have, a file: brings row and file together, and settles what was in data.
-fn follow(
-    state: &mut State,
-    store: &Store,
-    mut row: Message,
     found: Option<Place>,
     how: Recovery,
     recovered: &mut Recovered,
-) -> Result<(), String> {
-    let id = row.id;
+) -> Result<(), Trouble> {
+    let Some(mut row) = state.message(id)? else { return Ok(()) };
     let found = match found {
         None => claim_again(store, &row, recovered)?,
         found => found,
@@ -268,35 +226,27 @@ fn follow(
         (row.place, row.finished, row.next_attempt) = (Place::Gone, Some(how.now), None);
         return update(state, &row, "vanished", "its file was not in the spool at start", how.now);
     };
-    if found != row.place {
-        recovered.settled += 1;
-        if let (Place::Cur, Some(directory)) = (found, row.place.directory()) {
-            events::reconciled(id, "moved to where its row says");
-            return store.park(id, layout::CUR, directory).map_err(|e| format!("cur/{id}: {e}"));
-        }
-        events::reconciled(id, "its file had been moved by hand");
-        if row.in_data {
-            let why = "the daemon stopped between the final dot and the record of its outcome";
-            state.transaction(Durability::Full, |s| mark_open(s, id, Progress::Uncertain, why, how.now)).map_err(|e| e.to_string())?;
-        }
-        (row.place, row.next_attempt, row.in_data, row.reason) = (found, None, false, "moved by hand".to_owned());
-        return update(state, &row, "held", "its file had been moved by hand", how.now);
+    if found == row.place {
+        return Ok(());
     }
-    if row.place == Place::Cur && row.in_data {
-        recovered.uncertain += 1;
-        return make_uncertain(state, store, row, how);
+    recovered.settled += 1;
+    if let (Place::Cur, Some(directory)) = (found, row.place.directory()) {
+        events::reconciled(id, "moved to where its row says");
+        return shift(store, id, directory);
     }
-    if row.place == Place::Cur && how.after_crash {
-        events::possible_duplicate(id, POWER_CUT);
+    events::reconciled(id, "its file had been moved by hand");
+    if row.in_data {
+        mark_uncertain(state, id, how.now)?;
     }
-    Ok(())
+    (row.place, row.next_attempt, row.in_data, row.reason) = (found, None, false, "moved by hand".to_owned());
+    update(state, &row, "held", "its file had been moved by hand", how.now)
 }
 
 /// Looks for a vanished file in `new/`, and claims it if it is that of the row. Were the row ended instead, the claim would take the
 /// file for one that was finished before, and remove it.
-fn claim_again(store: &Store, row: &Message, recovered: &mut Recovered) -> Result<Option<Place>, String> {
+fn claim_again(store: &Store, row: &Message, recovered: &mut Recovered) -> Result<Option<Place>, Trouble> {
     let id = row.id;
-    let disk = |e: std::io::Error| format!("new/{id}: {e}");
+    let disk = |e: std::io::Error| Trouble::Disk(format!("new/{id}: {e}"));
     if store.path(layout::NEW).join(id.to_string()).symlink_metadata().is_err() {
         return Ok(None);
     }
@@ -316,36 +266,46 @@ fn claim_again(store: &Store, row: &Message, recovered: &mut Recovered) -> Resul
     }
 }
 
-/// The daemon died between the final dot and the committed outcome.
-fn make_uncertain(state: &mut State, store: &Store, mut row: Message, how: Recovery) -> Result<(), String> {
-    const WHY: &str = "the daemon stopped between the final dot and the record of its outcome";
-    events::possible_duplicate(row.id, WHY);
+fn make_uncertain(state: &State, store: &Store, mut row: Message, how: Recovery) -> Result<(), Trouble> {
+    events::possible_duplicate(row.id, IN_DATA);
     row.in_data = false;
     match how.on_uncertain {
         OnUncertain::Retry => row.next_attempt = Some(how.now + backoff::UNCERTAIN),
-        OnUncertain::Hold => (row.place, row.next_attempt, row.reason) = (Place::Hold, None, format!("uncertain: {WHY}")),
+        OnUncertain::Hold => (row.place, row.next_attempt, row.reason) = (Place::Hold, None, format!("uncertain: {IN_DATA}")),
     }
-    state.transaction(Durability::Full, |s| mark_open(s, row.id, Progress::Uncertain, WHY, how.now)).map_err(|e| e.to_string())?;
-    update(state, &row, "uncertain", WHY, how.now)?;
+    mark_uncertain(state, row.id, how.now)?;
+    update(state, &row, "uncertain", IN_DATA, how.now)?;
     if row.place == Place::Hold {
         events::held(row.id, &row.reason);
-        return store.park(row.id, layout::CUR, layout::HOLD).map_err(|e| format!("cur/{}: {e}", row.id));
+        return shift(store, row.id, layout::HOLD);
     }
     Ok(())
 }
 
-fn mark_open(state: &State, id: QueueId, progress: Progress, why: &str, now: i64) -> rusqlite::Result<()> {
+fn shift(store: &Store, id: QueueId, to: &str) -> Result<(), Trouble> {
+    let disk = |e: std::io::Error| Trouble::Disk(format!("cur/{id}: {e}"));
+    match store.shift(id, layout::CUR, to) {
+        // One file must not keep all others waiting.
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            events::reconciled(id, &format!("another file has its place in {to}/; its own was moved to corrupt/"));
+            store.discard(id, &format!("another file had its place in {to}/")).map_err(disk)
+        }
+        result => result.map_err(disk),
+    }
+}
+
+fn mark_uncertain(state: &State, id: QueueId, now: i64) -> rusqlite::Result<()> {
     for recipient in state.recipients(id)?.into_iter().filter(|r| r.progress.is_open()) {
-        let status = if progress == Progress::Failed { "5.0.0" } else { "4.4.2" };
-        let update = RecipientUpdate { n: recipient.n, progress, status: status.to_owned(), reply: why.to_owned(), relay: recipient.relay };
+        let (progress, status) = (Progress::Uncertain, "4.4.2".to_owned());
+        let update = RecipientUpdate { n: recipient.n, progress, status, reply: IN_DATA.to_owned(), relay: recipient.relay };
         state.update_recipient(id, &update, now)?;
     }
     Ok(())
 }
 
-fn update(state: &mut State, row: &Message, kind: &str, text: &str, now: i64) -> Result<(), String> {
-    let event = Event { at: now, kind: kind.to_owned(), text: text.to_owned() };
-    state.transaction(Durability::Full, |s| s.update(row).and_then(|()| s.record(row.id, &event))).map_err(|e| e.to_string())
+fn update(state: &State, row: &Message, kind: &str, text: &str, now: i64) -> Result<(), Trouble> {
+    state.update(row)?;
+    Ok(state.record(row.id, &Event { at: now, kind: kind.to_owned(), text: text.to_owned() })?)
 }
 
 #[cfg(test)]

@@ -27,15 +27,15 @@ use super::ledger::Ledger;
 use super::outlet::{self, Outlet};
 use super::plan::{Plan, Policy};
 use super::queue::JobRecipient;
-use super::recover::{self, Recovered, Recovery};
+use super::recover::start::Started;
+use super::recover::{self, Orphans, Recovery};
 use super::setup::Setup;
-use super::{answer, metrics, notify, report, schedule};
+use super::{answer, history, metrics, notify, report, schedule};
 use crate::config::paths::Mode;
-use crate::config::{Config, Params, Paths};
+use crate::config::{Config, Paths};
 use crate::exit::{Exit, Failure};
 use crate::log::events;
 use crate::spool::layout;
-use crate::spool::state::State;
 use crate::spool::store::{Claimed, Store};
 use crate::sys;
 
@@ -86,14 +86,14 @@ fn daemon() -> Result<(), Failure> {
     let setup = Setup::new(&config)?;
     let outlet = Outlet::start(feed, outlet::Settings::of(&setup), Vec::new());
     let outlet = outlet.map_err(|e| Failure::new(Exit::OsErr, format!("cannot start a thread: {e}")))?;
-    let (state, recovered) = open_state(&store, &setup.params)?;
+    let started = recover::start::start(&store, &setup.params)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(16)
         .enable_all()
         .build()
         .map_err(|e| Failure::new(Exit::OsErr, format!("cannot start threads: {e}")))?;
-    let ended = runtime.block_on(serve(config.paths, store, state, setup, recovered, outlet.reloader()));
+    let ended = runtime.block_on(serve(config.paths, store, started, setup, outlet.reloader()));
     // A thread that waits for a disk that does not answer must not keep the process: what it does is safe to be cut off.
     runtime.shutdown_timeout(Duration::from_millis(500));
     outlet.end(LAST_EVENTS);
@@ -134,35 +134,8 @@ fn lock(store: &Store) -> Result<std::fs::File, Failure> {
     Err(Failure::new(Exit::Unavailable, format!("another mailchuted has locked {}", path.display())))
 }
 
-/// Opens the database and makes files and rows agree.
-fn open_state(store: &Store, params: &Params) -> Result<(State, Recovered), Failure> {
-    let now = sys::clock::now();
-    let (mut state, is_new) = recover::open_state(store, now)?;
-    let failed = |e: &dyn std::fmt::Display| Failure::new(Exit::IoErr, format!("state.sqlite: {e}"));
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let last_boot = state.get("boot_id").map_err(|e| failed(&e))?;
-    let clean = state.get("clean_stop").map_err(|e| failed(&e))?.is_some_and(|value| value == "1");
-    let recovery = Recovery {
-        now,
-        // A start that died while it rebuilt the state left no boot_id: the messages that it did not come to are no less uncertain.
-        state_was_lost: is_new || last_boot.is_none(),
-        policy: Policy::of(params),
-        on_uncertain: params.uncertain,
-        after_crash: !clean && last_boot.is_some_and(|last| last != boot),
-    };
-    let recovered = recover::reconcile(&mut state, store, recovery).map_err(|why| failed(&why))?;
-    state.set("boot_id", &boot).and_then(|()| state.set("clean_stop", "0")).map_err(|e| failed(&e))?;
-    Ok((state, recovered))
-}
-
-async fn serve(
-    paths: Paths,
-    store: Arc<Store>,
-    state: State,
-    setup: Setup,
-    recovered: Recovered,
-    outlet: outlet::Reloader,
-) -> Result<(), Failure> {
+async fn serve(paths: Paths, store: Arc<Store>, started: Started, setup: Setup, outlet: outlet::Reloader) -> Result<(), Failure> {
+    let Started { state, recovered, orphans, how } = started;
     let thread_failed = |e: std::io::Error| Failure::new(Exit::OsErr, format!("cannot start a thread: {e}"));
     // Before anything shows that we run: who sees that may send a signal, and none may end us by its default.
     let signals = Signals::listen().map_err(|e| Failure::new(Exit::OsErr, format!("cannot listen for signals: {e}")))?;
@@ -170,8 +143,9 @@ async fn serve(
     let (ledger, ledger_thread) = Ledger::start(state, Arc::clone(&store), end_on_failure(Arc::clone(&stop))).map_err(thread_failed)?;
     let next_hop = setup.params.next_hop.to_string();
     let daemon = Arc::new(Daemon::new(paths, store, ledger, setup, Arc::clone(&stop), outlet));
-    tell_recovered(&recovered);
+    recovered.tell();
     daemon.release_dkim_holds();
+    adopt(&daemon, orphans, how).map_err(thread_failed)?;
     let answering = answer::start(&daemon)?;
     let claims = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
     let claims = Arc::new(claims.map_err(|e| Failure::new(Exit::OsErr, format!("eventfd: {}", e.desc())))?);
@@ -179,6 +153,7 @@ async fn serve(
     let scheduling = tokio::spawn(watch_scheduler(Arc::clone(&daemon), Arc::clone(&stop)));
     daemon.tasks.spawn(report::run(Arc::clone(&daemon)));
     let measuring = tokio::spawn(metrics::run(Arc::clone(&daemon)));
+    let forgetting = tokio::spawn(history::run(Arc::clone(&daemon)));
     events::started(env!("CARGO_PKG_VERSION"), &daemon.paths.spool.display().to_string(), &next_hop);
     notify::tell("READY=1");
     wait_for_end(signals, &daemon, &stop).await;
@@ -191,6 +166,7 @@ async fn serve(
     let all_ended = tokio::time::timeout(GRACE, daemon.tasks.ended()).await.is_ok();
     answering.abort();
     measuring.abort();
+    forgetting.abort();
     scheduling.abort();
     let _ = scheduling.await;
     let _ = measuring.await;
@@ -207,10 +183,12 @@ fn end_on_failure(stop: Arc<Stop>) -> impl FnOnce(String) + Send {
     }
 }
 
-fn tell_recovered(recovered: &Recovered) {
-    if *recovered != Recovered::default() {
-        events::recovered(recovered.admitted, recovered.uncertain, recovered.vanished, recovered.settled, recovered.corrupt);
-    }
+/// Files without a row get one meanwhile.
+fn adopt(daemon: &Arc<Daemon>, orphans: Orphans, how: Recovery) -> std::io::Result<()> {
+    let (asking, waking) = (Arc::clone(daemon), Arc::clone(daemon));
+    let is_stopping = move || asking.is_stopping();
+    let wake = move || waking.dispatch.wake.notify_one();
+    recover::adopt::spawn(Arc::clone(&daemon.store), daemon.ledger.clone(), orphans, how, is_stopping, wake).map(drop)
 }
 
 /// Runs the scheduler. It ends early only where the ledger stopped, which ends the daemon by itself, or by a panic, which must.
@@ -239,7 +217,7 @@ impl Signals {
 }
 
 /// Signals and signs of life, until the end is told.
-async fn wait_for_end(mut signals: Signals, daemon: &Daemon, stop: &Stop) {
+async fn wait_for_end(mut signals: Signals, daemon: &Arc<Daemon>, stop: &Stop) {
     let mut life = tokio::time::interval(notify::watchdog_interval().unwrap_or(Duration::from_secs(3600)));
     loop {
         tokio::select! {

@@ -12,8 +12,10 @@ use super::dispatch::JobEnd;
 use super::ledger::{Settlement, Stopped};
 use super::outcome::Round;
 use super::queue::JobRecipient;
+use super::recover::POWER_CUT;
 use super::route::RouteKey;
 use super::settle;
+use crate::log::events;
 use crate::mail::Address;
 use crate::mail::queue_id::QueueId;
 use crate::spool::state::{Message, State, Transaction};
@@ -31,8 +33,6 @@ const FULL_SLEEP: i64 = 1;
 const CLOCK_STEP: i64 = 60;
 /// Seconds after which a suspended route without mail is forgotten.
 const ROUTE_MEMORY: i64 = 3600;
-/// Messages forgotten at a time when their history is too old.
-const FORGET: usize = 500;
 
 /// Runs until the daemon stops.
 pub async fn run(daemon: Arc<Daemon>) -> Result<(), Stopped> {
@@ -106,12 +106,8 @@ type Loaded = (Message, Vec<JobRecipient>);
 /// Loads what is due and fits. Returns when the next one is due.
 async fn load_due(daemon: &Arc<Daemon>, now: i64) -> Result<Option<i64>, Stopped> {
     let room = daemon.dispatch.room().min(LOAD);
-    let keep = i64::try_from(daemon.setup().params.history_time.0.as_secs()).unwrap_or(i64::MAX);
     let work = daemon.ledger.work(move |state, _| {
         let loaded = load(state, now, room)?;
-        if loaded.is_empty() {
-            state.forget(now.saturating_sub(keep), FORGET, || true)?;
-        }
         Ok((loaded, state.next_due()?))
     })?;
     let (loaded, next) = work.await.map_err(|_| Stopped)?;
@@ -123,8 +119,13 @@ async fn load_due(daemon: &Arc<Daemon>, now: i64) -> Result<Option<i64>, Stopped
 
 fn load(state: &State, now: i64, room: usize) -> rusqlite::Result<Vec<Loaded>> {
     let due = if room == 0 { Vec::new() } else { state.due(now, room)? };
+    // A time that the clock has not come to is from a clock that was wrong, and says nothing.
+    let crashed = state.crashed()?.filter(|at| *at <= now);
     let (mut loaded, mut count) = (Vec::with_capacity(due.len()), 0);
     for message in due {
+        if crashed.is_some_and(|at| message.next_attempt.is_some_and(|due| due <= at)) {
+            events::possible_duplicate(message.id, POWER_CUT);
+        }
         state.schedule(message.id, None)?;
         let recipients = open_recipients(state, message.id)?;
         count += recipients.len();

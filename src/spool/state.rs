@@ -11,6 +11,7 @@
 //! | 2 failed | `failed/` | at least one recipient failed for good, none is open |
 //! | 3 gone | nowhere | every recipient relayed; the row is history |
 
+mod damage;
 mod history;
 mod notices;
 mod numbers;
@@ -24,6 +25,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use crate::mail::queue_id::QueueId;
+pub use damage::is_damage;
 pub use notices::{Action, DueNotice};
 pub use numbers::Numbers;
 pub use rows::{Attempt, Event, Message, Origin, Place, Progress, RecipientRow, RecipientUpdate, Transaction};
@@ -46,6 +48,11 @@ pub struct State {
     is_new: bool,
 }
 
+/// Pages that the daemon keeps in memory, in KiB (negative, as SQLite wants it).
+const CACHE_KIB: i64 = -16_384;
+/// The key of [`State::crashed`].
+const CRASHED: &str = "crashed";
+
 type Result<T> = rusqlite::Result<T>;
 
 impl State {
@@ -58,7 +65,7 @@ impl State {
         let found = schema::look(&connection)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "cache_size", -4096)?;
+        connection.pragma_update(None, "cache_size", CACHE_KIB)?;
         connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
         connection.pragma_update(None, "trusted_schema", false)?;
         schema::bring_forward(&connection, found)?;
@@ -125,13 +132,21 @@ impl State {
             ])?;
         for recipient in recipients {
             self.connection
-                .prepare_cached("INSERT INTO recipient (message, n, address, original, notify) VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .prepare_cached(
+                    "INSERT INTO recipient (message, n, address, original, notify, state, status, reply, relay, at)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                )?
                 .execute(params![
                     message.id.to_i64(),
                     recipient.n,
                     recipient.address,
                     recipient.original,
-                    notices::bits_of(recipient.notify)
+                    notices::bits_of(recipient.notify),
+                    recipient.progress as i64,
+                    recipient.status,
+                    recipient.reply,
+                    recipient.relay,
+                    recipient.at,
                 ])?;
         }
         self.record_origin(message.id, origin)
@@ -203,6 +218,17 @@ impl State {
     /// A value that outlives the daemon (`boot_id`, `clean_stop`).
     pub fn get(&self, key: &str) -> Result<Option<String>> {
         self.connection.prepare_cached("SELECT value FROM run WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()
+    }
+
+    /// When the machine last stopped without a clean stop of the daemon, unix seconds: the delivery of what is older and not
+    /// attempted since may have lost its record.
+    pub fn crashed(&self) -> Result<Option<i64>> {
+        Ok(self.get(CRASHED)?.and_then(|text| text.parse().ok()))
+    }
+
+    /// Remembers that it did so before `now`.
+    pub fn set_crashed(&self, now: i64) -> Result<()> {
+        self.set(CRASHED, &now.to_string())
     }
 
     /// Sets such a value.

@@ -17,6 +17,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use aws_lc_rs::digest;
 use fs2::FileExt as Lock;
@@ -33,6 +34,8 @@ use crate::mail::queue_id::QueueId;
 use crate::mail::wire::WireFacts;
 use crate::sys;
 
+mod moves;
+
 /// The uid that the kernel shows for a user it cannot name (user namespaces): never an identity.
 pub const OVERFLOW_UID: u32 = 65_534;
 
@@ -47,6 +50,8 @@ pub struct Store {
     failed: File,
     corrupt: File,
     trash: File,
+    /// The directories with moves that are not known to be on the disk.
+    moved: Mutex<Vec<&'static str>>,
 }
 
 /// A checked message in `cur/`.
@@ -95,7 +100,7 @@ impl Store {
         let (cur, hold, failed) = (open(layout::CUR)?, open(layout::HOLD)?, open(layout::FAILED)?);
         let (corrupt, trash) = (open(layout::CORRUPT)?, open(layout::TRASH)?);
         let new = open(layout::NEW)?;
-        Ok(Store { root: root.to_owned(), owner, rootless, new, cur, hold, failed, corrupt, trash })
+        Ok(Store { root: root.to_owned(), owner, rootless, new, cur, hold, failed, corrupt, trash, moved: Mutex::default() })
     }
 
     /// The path of a directory of the spool.
@@ -230,30 +235,6 @@ impl Store {
         sys::fs::open_hostile(self.directory(place), id.to_string())
     }
 
-    /// Moves a message to another directory and makes the move durable before returning.
-    pub fn park(&self, id: QueueId, from: &str, to: &str) -> std::io::Result<()> {
-        let name = id.to_string();
-        sys::fs::rename_new(self.directory(from), &name, self.directory(to), &name)?;
-        self.directory(from).sync_all()?;
-        self.directory(to).sync_all()
-    }
-
-    /// Removes a finished message. Its outcome is committed; if the removal is lost in a power cut, history recognises the file.
-    pub fn remove(&self, id: QueueId, place: &str) -> std::io::Result<()> {
-        match sys::fs::unlink(self.directory(place), id.to_string()) {
-            Err(Errno::ENOENT) => Ok(()),
-            result => Ok(result?),
-        }
-    }
-
-    /// Moves a file of `cur/` to `corrupt/`, with the reason beside it. One that is not there needs no moving.
-    pub fn discard(&self, id: QueueId, why: &str) -> std::io::Result<()> {
-        match self.bury(&self.cur, id.to_string().as_ref(), why) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            result => result,
-        }
-    }
-
     /// Something in `new/` that can never be a message: removed if it holds nothing, moved away with a reason if it is a file, left
     /// alone if the kernel does not let us.
     fn expel(&self, name: &OsStr, why: &str) -> std::io::Result<Claim> {
@@ -276,28 +257,6 @@ impl Store {
         })
     }
 
-    /// Moves `name` to `corrupt/` under a name that is free, and writes the reason to `NAME.why`.
-    fn bury(&self, from: &impl AsFd, name: &OsStr, why: &str) -> std::io::Result<()> {
-        use std::io::Write;
-        let base = match QueueId::parse(name.as_bytes()) {
-            Some(id) => id.to_string(),
-            None => format!("x{:016X}", sys::clock::random()?),
-        };
-        let mut target = base.clone();
-        loop {
-            match sys::fs::rename_new(from, name, &self.corrupt, &target) {
-                Err(Errno::EEXIST) => target = format!("{base}.{:08x}", sys::clock::random()? >> 32),
-                result => break result?,
-            }
-        }
-        let text = format!("{}\nname: {}\n", printable::text(why), printable::bytes(name.as_bytes()));
-        // The reason is a help, not a record: without it the file is still there, and the log has the line.
-        if let Ok(mut reason) = sys::fs::create_new(&self.corrupt, &format!("{target}.why")) {
-            let _ = reason.write_all(text.as_bytes());
-        }
-        self.corrupt.sync_all()
-    }
-
     /// Every name in `new/`, whatever its octets, read as the iterator goes on.
     pub fn waiting(&self) -> std::io::Result<impl Iterator<Item = std::io::Result<OsString>> + use<>> {
         self.names(layout::NEW)
@@ -307,10 +266,14 @@ impl Store {
         Ok(std::fs::read_dir(self.root.join(directory))?.map(|entry| entry.map(|entry| entry.file_name())))
     }
 
+    /// The queue ids of the files in a directory, as the iterator goes on; other names are passed over.
+    pub fn each_id(&self, directory: &str) -> std::io::Result<impl Iterator<Item = std::io::Result<QueueId>> + use<>> {
+        Ok(self.names(directory)?.filter_map(|name| name.map(|name| QueueId::parse(name.as_bytes())).transpose()))
+    }
+
     /// The queue ids of the files in a directory; other names are passed over.
     pub fn ids(&self, directory: &str) -> std::io::Result<std::collections::HashSet<QueueId>> {
-        let entries = std::fs::read_dir(self.root.join(directory))?;
-        entries.filter_map(|entry| entry.map(|e| QueueId::parse(e.file_name().as_bytes())).transpose()).collect()
+        self.each_id(directory)?.collect()
     }
 
     /// Checks a message that lies in `directory`, as the claim does, and leaves it there.
@@ -321,8 +284,8 @@ impl Store {
     /// Removes from `trash/` what was moved there more than a day ago.
     pub fn empty_trash(&self, now: i64) -> std::io::Result<usize> {
         let mut emptied = 0;
-        for id in self.ids(layout::TRASH)? {
-            let name = id.to_string();
+        for id in self.each_id(layout::TRASH)? {
+            let name = id?.to_string();
             // The move is the last change of the inode.
             let old = sys::fs::stat_at(&self.trash, &name).is_ok_and(|stat| stat.st_ctime < now - 86_400);
             if old && sys::fs::unlink(&self.trash, &name).is_ok() {

@@ -10,6 +10,7 @@ use crate::relay::backoff::Backoff;
 use crate::relay::outcome::Stop;
 use crate::relay::plan::Policy;
 use crate::relay::recover::STATE_FILE;
+use crate::spool::layout;
 use crate::spool::testing::{Scratch, claimed, envelope};
 
 struct Running {
