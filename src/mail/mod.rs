@@ -12,6 +12,7 @@ pub mod limits;
 pub mod printable;
 pub mod queue_id;
 pub mod remote_id;
+pub mod seven_bit;
 pub mod status;
 pub mod wire;
 

@@ -22,7 +22,7 @@ use crate::spool::state::{Event, Message, Place, State};
 use crate::spool::store::Store;
 use crate::sys;
 
-/// Octets of message bodies in flight (DESIGN.md, "Claim"), in KiB: a larger message goes alone.
+/// Octets of messages in flight, envelopes included (DESIGN.md, "Claim"), in KiB: a larger message goes alone.
 const BUDGET_KIB: u32 = 64 << 10;
 
 /// What the tasks of the daemon share.
@@ -119,7 +119,7 @@ impl Daemon {
         self.stop.is_set()
     }
 
-    /// A share of the memory for bodies; `None` if there is none now and `wait` is false.
+    /// A share of the memory for messages; `None` if there is none now and `wait` is false.
     pub async fn budget(&self, octets: u64, wait: bool) -> Option<OwnedSemaphorePermit> {
         let kib = u32::try_from(octets / 1024).unwrap_or(u32::MAX).clamp(1, BUDGET_KIB);
         let budget = Arc::clone(&self.budget);

@@ -22,7 +22,9 @@ use super::settle::{self, JobOutcome};
 use super::setup::Setup;
 use super::smtp::{self, EnvelopeReplies, Failure, Session, Stage};
 use crate::log::events;
+use crate::mail::limits;
 use crate::mail::status::{EnhancedStatus, Reply};
+use crate::spool::layout;
 use crate::spool::state::{Progress, RecipientUpdate, Transaction};
 use crate::sys;
 
@@ -32,6 +34,11 @@ const IDLE: Duration = Duration::from_secs(2);
 const TARGETS: usize = 20;
 /// Seconds before a message is tried again that the disk refused.
 const DISK_WAIT: i64 = 60;
+
+/// 4.3.0: the mail system, and not the message.
+const NOT_NOW: EnhancedStatus = EnhancedStatus::new(4, 3, 0);
+/// 5.4.7: the delivery time expired.
+const TOO_LATE: EnhancedStatus = EnhancedStatus::new(5, 4, 7);
 
 /// A message that can be sent, and its share of memory.
 struct Ready {
@@ -54,8 +61,8 @@ pub async fn run(daemon: Arc<Daemon>, route: RouteKey) {
             if daemon.dispatch.queue(|queue| queue.works(&route)) {
                 events::route_resumed(&route.to_string());
             }
-            let connected_in = begun.elapsed();
-            Connection { daemon: &daemon, setup: &setup, route: &route, connected_in }.serve(session).await
+            let (connected_in, takes_8bit) = (begun.elapsed(), session.capabilities().eight_bit_mime);
+            Connection { daemon: &daemon, setup: &setup, route: &route, connected_in, takes_8bit }.serve(session).await
         }
         Err(Unreachable::ForNow { status, reason }) => suspend(&daemon, &setup, &route, Vec::new(), status, &reason).await,
         Err(Unreachable::ForGood { status, reason }) => refuse_all(&daemon, &route, status, &reason).await,
@@ -162,6 +169,8 @@ struct Connection<'a> {
     route: &'a RouteKey,
     /// From the first try to a session that could take mail.
     connected_in: Duration,
+    /// The server offers 8BITMIME.
+    takes_8bit: bool,
 }
 
 impl Connection<'_> {
@@ -265,13 +274,13 @@ impl Connection<'_> {
     /// What the history says of the transaction that began then.
     fn facts(&self, session: &Session, ready: &Ready, begun: Instant) -> Facts {
         let connect_ms = (session.transactions() == 1).then(|| milliseconds(self.connected_in));
-        Facts::of(session, &ready.prepared.envelope, connect_ms, begun).ended()
+        Facts::of(session, &ready.prepared, connect_ms, begun).ended()
     }
 
     /// The next message of the route, prepared. `None` if there is none now (or, with [`Wait::Never`], no memory for it now).
     async fn next(&self, wait: Wait) -> Result<Option<Ready>, Stopped> {
         while let Some(work) = self.take() {
-            let Some(budget) = self.daemon.budget(work.message.size, wait == Wait::ForMemory).await else {
+            let Some(budget) = self.daemon.budget(self.octets(&work), wait == Wait::ForMemory).await else {
                 self.daemon.dispatch.put_back(self.route, work);
                 return Ok(None);
             };
@@ -293,26 +302,36 @@ impl Connection<'_> {
         self.daemon.dispatch.take(self.route)
     }
 
+    /// Octets of the whole file: the envelope of ten thousand recipients is in memory beside the message. What the file says is its
+    /// owner's word, so it counts only as far as a file can be right.
+    fn octets(&self, work: &Work) -> u64 {
+        let size = work.message.size;
+        let length = self.daemon.store.length(layout::CUR, work.message.id).unwrap_or(size);
+        length.clamp(size, size.saturating_add(limits::ENVELOPE_LINE as u64))
+    }
+
     async fn prepare(&self, work: &Work) -> Result<Prepared, Obstacle> {
         let (daemon, setup, work) = (Arc::clone(self.daemon), Arc::clone(self.setup), work.clone());
-        let prepared = tokio::task::spawn_blocking(move || prepare::prepare(&daemon.store, &setup, &work, sys::clock::now()));
+        let takes_8bit = self.takes_8bit;
+        let prepare = move || prepare::prepare(&daemon.store, &setup, &work, takes_8bit, sys::clock::now());
+        let prepared = tokio::task::spawn_blocking(prepare);
         prepared.await.unwrap_or_else(|e| Err(Obstacle::Hold(format!("internal error while preparing it: {e}; please report it"))))
     }
 
-    /// The message cannot be sent: parked with its reason, or tried again when the disk may work.
+    /// The message cannot be sent: parked with its reason, failed, or tried again when the disk may work.
     async fn stop(&self, work: Work, obstacle: Obstacle) -> Result<(), Stopped> {
-        let (stop, route_until, reason) = match obstacle {
-            Obstacle::Hold(reason) => (Some(Stop::Hold(reason.clone())), None, reason),
-            Obstacle::Changed(reason) => (Some(Stop::Corrupt(reason.clone())), None, reason),
-            Obstacle::Disk(reason) => (None, Some(sys::clock::now() + DISK_WAIT), format!("cannot read its file: {reason}")),
+        let (stop, route_until, status, reason) = match obstacle {
+            Obstacle::Hold(reason) => (Some(Stop::Hold(reason.clone())), None, NOT_NOW, reason),
+            Obstacle::Changed(reason) => (Some(Stop::Corrupt(reason.clone())), None, NOT_NOW, reason),
+            Obstacle::Disk(reason) => (None, Some(sys::clock::now() + DISK_WAIT), NOT_NOW, format!("cannot read its file: {reason}")),
+            Obstacle::Late(reason) => (None, None, TOO_LATE, reason),
         };
-        let updates = settle::waiting(&work, "", EnhancedStatus::new(4, 3, 0), &reason);
-        settle::settle(
-            self.daemon,
-            work,
-            JobOutcome { updates, end: JobEnd { stop, attempted: false, route_until }, ..JobOutcome::default() },
-        )
-        .await
+        let mut updates = settle::waiting(&work, "", status, &reason);
+        if status == TOO_LATE {
+            updates.iter_mut().for_each(|update| update.progress = Progress::Failed);
+        }
+        let end = JobEnd { stop, attempted: false, route_until };
+        settle::settle(self.daemon, work, JobOutcome { updates, end, ..JobOutcome::default() }).await
     }
 
     /// Waits a little for more work on this route.
@@ -353,11 +372,12 @@ struct Facts {
 }
 
 impl Facts {
-    fn of(session: &Session, envelope: &smtp::Envelope, connect_ms: Option<u32>, begun: Instant) -> Facts {
+    fn of(session: &Session, prepared: &Prepared, connect_ms: Option<u32>, begun: Instant) -> Facts {
         let mut notes = Vec::new();
         notes.extend(session.downgrade().map(|why| format!("TLS given up: {why}")));
-        if session.sends_unlabelled_8bit(envelope) {
-            notes.push("8-bit content to a server without 8BITMIME, sent as it is".to_owned());
+        notes.extend(prepared.note.clone());
+        if session.sends_unlabelled_8bit(&prepared.envelope) {
+            notes.push("8-bit header fields to a server without 8BITMIME, sent as they are".to_owned());
         }
         let tls = session.tls().map_or_else(|| "in clear".to_owned(), ToString::to_string);
         let transaction = Transaction { tls, notes: notes.join("; "), connect_ms, ..Transaction::default() };

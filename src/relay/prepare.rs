@@ -1,8 +1,8 @@
-//! From a file in `cur/` to what goes on the wire: read, compared with the pinned digest, signed.
+//! From a file in `cur/` to what goes on the wire: read, compared with the pinned digest, converted for the server, signed.
 //!
-//! In: a queue id and its row. Out: a transaction, in memory or in a private copy. The submitter may still have the file open for
-//! writing, so it is read exactly once, and what was hashed is what is signed and sent (DESIGN.md, "Claim"). Runs on threads that
-//! may wait for the disk.
+//! In: a queue id, its row, and whether the server takes 8-bit content. Out: a transaction, in memory or in a private copy. The
+//! submitter may still have the file open for writing, so it is read exactly once, and what was hashed is what is converted, signed
+//! and sent (DESIGN.md, "Claim"). Runs on threads that may wait for the disk.
 
 use std::fs::File;
 use std::io::Write;
@@ -15,9 +15,10 @@ use super::dkim::{self, BodyHasher, Signing};
 use super::encode;
 use super::setup::Setup;
 use super::smtp::{self, Content, Octets};
-use crate::mail::envelope::Envelope;
+use crate::mail::envelope::{Body, Envelope};
 use crate::mail::header::Section;
-use crate::mail::limits;
+use crate::mail::wire::{WireCheck, WireFacts};
+use crate::mail::{date, limits};
 use crate::spool::file::{self, FileError, Line};
 use crate::spool::layout;
 use crate::spool::store::Store;
@@ -35,6 +36,8 @@ pub enum Obstacle {
     Changed(String),
     /// The disk refused.
     Disk(String),
+    /// Its sender wants it delivered by a time that has passed (RFC 2852).
+    Late(String),
 }
 
 /// A transaction, ready for any server.
@@ -44,10 +47,13 @@ pub struct Prepared {
     pub envelope: smtp::Envelope,
     /// What follows DATA.
     pub content: Content,
+    /// What was converted, for the history.
+    pub note: Option<String>,
 }
 
-/// Reads, checks and signs one message for some of its recipients.
-pub fn prepare(store: &Store, setup: &Setup, work: &Work, now: i64) -> Result<Prepared, Obstacle> {
+/// Reads, checks, converts and signs one message for some of its recipients, to be sent at `now` to a server that takes 8-bit
+/// content (RFC 6152), or not.
+pub fn prepare(store: &Store, setup: &Setup, work: &Work, takes_8bit: bool, now: i64) -> Result<Prepared, Obstacle> {
     let message = &work.message;
     let file = store.open_message(layout::CUR, message.id).map_err(|e| match e {
         nix::errno::Errno::ENOENT => Obstacle::Changed("its file has vanished".to_owned()),
@@ -58,15 +64,21 @@ pub fn prepare(store: &Store, setup: &Setup, work: &Work, now: i64) -> Result<Pr
     if line.envelope.size != message.size {
         return Err(Obstacle::Changed("changed since it was claimed".to_owned()));
     }
+    if let Some(by) = line.envelope.deliver_by.as_deref().filter(|by| date::parse_rfc3339(by).is_some_and(|by| by <= now)) {
+        return Err(Obstacle::Late(format!("not sent: its sender wants it delivered by {by}, or not at all")));
+    }
     let read = if message.size <= IN_MEMORY { read_into_memory(&file, &line)? } else { copy_to_private_file(store, &file, &line, setup)? };
     if read.digest != message.digest {
         return Err(Obstacle::Changed("changed since it was claimed".to_owned()));
     }
-    let mut prefix =
+    let received =
         encode::received(&setup.mailname, setup.params.received_uid.then_some(message.uid), message.id, message.accepted, &setup.zone);
-    prefix = [signatures(setup, &read, now)?, prefix].concat();
-    let content = Content { prefix, octets: read.octets };
-    Ok(Prepared { envelope: transaction(line.envelope, work, content.size()), content })
+    let sent = convert(store, read, takes_8bit)?;
+    let signatures = signatures(setup, &sent, now)?;
+    let content = Content { prefix: [signatures, received, sent.on_top].concat(), octets: sent.octets };
+    let body = if sent.eight_bit { Body::EightBitMime } else { Body::SevenBit };
+    let envelope = transaction(Envelope { body, ..line.envelope }, work, content.size());
+    Ok(Prepared { envelope, content, note: sent.note })
 }
 
 /// What the disk says is for now; everything else means that the file is not what was claimed.
@@ -82,7 +94,44 @@ struct Read {
     digest: Vec<u8>,
     octets: Octets,
     header: Vec<u8>,
+    /// Where the body begins.
+    body: u64,
+    /// What it holds.
+    facts: WireFacts,
     body_hash: [u8; 32],
+}
+
+/// A message as it will be sent.
+struct Sent {
+    header: Vec<u8>,
+    body_hash: [u8; 32],
+    /// Header fields and blank line that replace those of the file.
+    on_top: Vec<u8>,
+    /// What follows: the file's message, its body, or a new one.
+    octets: Octets,
+    eight_bit: bool,
+    note: Option<String>,
+}
+
+/// What this server needs, and no more: most messages stay as they are.
+fn convert(store: &Store, read: Read, takes_8bit: bool) -> Result<Sent, Obstacle> {
+    let body = read.octets.tail(read.body);
+    let original = encode::Original { header: &read.header, body: &body, facts: read.facts };
+    let converted = encode::convert(&original, takes_8bit, IN_MEMORY as usize, || store.private_file());
+    let Some(converted) = converted.map_err(|e| Obstacle::Disk(e.to_string()))? else {
+        let eight_bit = read.facts.eight_bit || !read.header.is_ascii();
+        let Read { header, body_hash, octets, .. } = read;
+        return Ok(Sent { header, body_hash, on_top: Vec::new(), octets, eight_bit, note: None });
+    };
+    let (octets, body_hash) = converted.body.map_or((body, read.body_hash), |body| (body.octets, body.body_hash));
+    Ok(Sent {
+        on_top: [converted.header.as_slice(), b"\r\n"].concat(),
+        eight_bit: converted.eight_bit || !converted.header.is_ascii(),
+        header: converted.header,
+        body_hash,
+        octets,
+        note: Some(converted.note),
+    })
 }
 
 fn read_into_memory(file: &File, line: &Line) -> Result<Read, Obstacle> {
@@ -97,23 +146,36 @@ fn read_into_memory(file: &File, line: &Line) -> Result<Read, Obstacle> {
     let message = octets.get(start..).unwrap_or_default();
     let section = Section::scan(message);
     let header = message.get(..section.end).unwrap_or_default().to_vec();
-    let mut hasher = BodyHasher::default();
-    hasher.update(message.get(section.body..).unwrap_or_default());
+    let text = message.get(section.body..).unwrap_or_default();
+    let (mut hasher, mut check) = (BodyHasher::default(), WireCheck::default());
+    hasher.update(text);
+    // What was claimed was in wire form; the digest decides whether this is that.
+    let facts = check.feed(text).and_then(|()| check.finish()).unwrap_or_default();
     let range = start..octets.len();
-    Ok(Read { digest, octets: Octets::Memory { octets: Arc::new(octets), range }, header, body_hash: hasher.finish() })
+    let octets = Octets::Memory { octets: Arc::new(octets), range };
+    Ok(Read { digest, octets, header, body: section.body as u64, facts, body_hash: hasher.finish() })
 }
 
 /// Copies a large message to a file that nobody else can open, hashing on the way.
 fn copy_to_private_file(store: &Store, file: &File, line: &Line, setup: &Setup) -> Result<Read, Obstacle> {
     let disk = |e: std::io::Error| Obstacle::Disk(e.to_string());
     let mut private = store.private_file().map_err(disk)?;
+    let mut written = Ok(());
+    let mut check = WireCheck::default();
     let mut digest = digest::Context::new(&digest::SHA256);
     let mut hasher = BodyHasher::default();
     let (mut header, mut copied) = (Vec::new(), 0u64);
     let mut body_from = None;
     let signs = setup.signs_anything();
     let mut first = true;
-    let facts = file::verify(file, line, |piece| {
+    let mut body_piece = |piece: &[u8]| {
+        if signs {
+            hasher.update(piece);
+        }
+        // verify() reports what breaks the form.
+        let _ = check.feed(piece);
+    };
+    let whole = file::verify(file, line, |piece| {
         digest.update(piece);
         // The first piece is the envelope line.
         if std::mem::take(&mut first) {
@@ -121,35 +183,35 @@ fn copy_to_private_file(store: &Store, file: &File, line: &Line, setup: &Setup) 
         }
         let at = copied;
         copied += piece.len() as u64;
-        if private.1.is_ok() {
-            private.1 = private.0.write_all(piece);
+        if written.is_ok() {
+            written = private.write_all(piece);
         }
         if body_from.is_none() {
             header.extend_from_slice(piece);
             if header.len() > limits::HEADER_SECTION || copied >= line.envelope.size {
                 let section = Section::scan(&header);
                 body_from = Some(section.body);
-                if signs {
-                    hasher.update(header.get(section.body..).unwrap_or_default());
-                }
+                body_piece(header.get(section.body..).unwrap_or_default());
                 header.truncate(section.end);
             }
-        } else if signs && at > 0 {
-            hasher.update(piece);
+        } else if at > 0 {
+            body_piece(piece);
         }
     });
-    private.1.map_err(disk)?;
-    facts.map_err(obstacle)?;
-    let octets = Octets::File { file: Arc::new(private.0), offset: 0, length: copied };
-    Ok(Read { digest: digest.finish().as_ref().to_vec(), octets, header, body_hash: hasher.finish() })
+    written.map_err(disk)?;
+    whole.map_err(obstacle)?;
+    let octets = Octets::File { file: Arc::new(private), offset: 0, length: copied };
+    let facts = check.finish().unwrap_or_default();
+    let body = body_from.unwrap_or(header.len()) as u64;
+    Ok(Read { digest: digest.finish().as_ref().to_vec(), octets, header, body, facts, body_hash: hasher.finish() })
 }
 
-fn signatures(setup: &Setup, read: &Read, now: i64) -> Result<Vec<u8>, Obstacle> {
-    match setup.keys.for_header(&read.header) {
+fn signatures(setup: &Setup, sent: &Sent, now: i64) -> Result<Vec<u8>, Obstacle> {
+    match setup.keys.for_header(&sent.header) {
         Signing::NotConfigured | Signing::Off => Ok(Vec::new()),
         Signing::Unusable(reason) => Err(Obstacle::Hold(format!("{}{reason}", super::setup::DKIM_HOLD))),
         Signing::Signers(signers) => {
-            dkim::sign(signers, &read.header, &read.body_hash, now).map_err(|e| Obstacle::Hold(format!("{}{e}", super::setup::DKIM_HOLD)))
+            dkim::sign(signers, &sent.header, &sent.body_hash, now).map_err(|e| Obstacle::Hold(format!("{}{e}", super::setup::DKIM_HOLD)))
         }
     }
 }
@@ -175,17 +237,17 @@ fn transaction(envelope: Envelope, work: &Work, size: u64) -> smtp::Envelope {
 }
 
 impl Store {
-    /// A file without a name that only this process can reach, and no error so far.
-    fn private_file(&self) -> std::io::Result<(File, std::io::Result<()>)> {
+    /// A file without a name that only this process can reach.
+    fn private_file(&self) -> std::io::Result<File> {
         let directory = sys::fs::open_directory(&self.path(layout::CUR))?;
         match sys::fs::create_unnamed(&directory) {
             Err(e) if sys::fs::has_no_tmpfile(e) => {}
-            created => return Ok((created?, Ok(()))),
+            created => return Ok(created?),
         }
         let name = format!("p.{:016X}", sys::clock::random()?);
         let file = sys::fs::create_new(&directory, &name)?;
         sys::fs::unlink(&directory, &name)?;
-        Ok((file, Ok(())))
+        Ok(file)
     }
 }
 

@@ -235,6 +235,11 @@ impl Store {
         sys::fs::open_hostile(self.directory(place), id.to_string())
     }
 
+    /// Octets of a message's file, envelope line included.
+    pub fn length(&self, place: &str, id: QueueId) -> nix::Result<u64> {
+        sys::fs::stat_at(self.directory(place), id.to_string()).map(|stat| stat.st_size.unsigned_abs())
+    }
+
     /// Something in `new/` that can never be a message: removed if it holds nothing, moved away with a reason if it is a file, left
     /// alone if the kernel does not let us.
     fn expel(&self, name: &OsStr, why: &str) -> std::io::Result<Claim> {

@@ -65,7 +65,7 @@ fn small_and_large_messages_come_out_as_they_went_in_behind_one_received_field()
     let setup = setup(&scratch, "");
     for message in [MESSAGE.to_vec(), large()] {
         let claimed = claim(&scratch, &message);
-        let prepared = prepare(&scratch.store(), &setup, &work(&setup, &claimed), NOW).unwrap();
+        let prepared = prepare(&scratch.store(), &setup, &work(&setup, &claimed), true, NOW).unwrap();
         let sent = octets(&prepared.content);
         assert!(sent.starts_with(b"Received: ") && sent.ends_with(&message) && prepared.content.prefix.len() < 500);
         assert_eq!(prepared.envelope.size, sent.len() as u64);
@@ -93,7 +93,7 @@ fn t_spool_2_a_file_that_was_changed_after_the_claim_is_never_sent() {
             let file = File::options().read(true).write(true).open(scratch.file(layout::CUR, claimed.envelope.id)).unwrap();
             let line = file::read_line(&file).unwrap().length();
             change(&file, line);
-            let obstacle = prepare(&scratch.store(), &setup, &work, NOW).unwrap_err();
+            let obstacle = prepare(&scratch.store(), &setup, &work, true, NOW).unwrap_err();
             assert!(matches!(obstacle, Obstacle::Changed(_)), "{obstacle:?}");
         }
     }
@@ -115,7 +115,7 @@ fn t_spool_2_an_envelope_that_was_rewritten_to_promise_a_terabyte_is_not_copied(
     file.write_all_at(huge.as_bytes(), 0).unwrap();
     file.set_len(1 << 40).unwrap();
     let started = std::time::Instant::now();
-    let obstacle = prepare(&scratch.store(), &setup, &work(&setup, &claimed), NOW).unwrap_err();
+    let obstacle = prepare(&scratch.store(), &setup, &work(&setup, &claimed), true, NOW).unwrap_err();
     assert!(matches!(obstacle, Obstacle::Changed(_)), "{obstacle:?}");
     assert!(started.elapsed().as_secs() < 5);
 }
@@ -128,11 +128,11 @@ fn a_vanished_file_is_told_from_a_disk_that_refuses() {
     let work = work(&setup, &claimed);
     let path = scratch.file(layout::CUR, claimed.envelope.id);
     std::fs::remove_file(&path).unwrap();
-    let vanished = prepare(&scratch.store(), &setup, &work, NOW).unwrap_err();
+    let vanished = prepare(&scratch.store(), &setup, &work, true, NOW).unwrap_err();
     assert_eq!(vanished, Obstacle::Changed("its file has vanished".to_owned()));
     // Reading a directory fails as a bad disk does: an error of the kernel's that is not about the octets.
     std::fs::create_dir(&path).unwrap();
-    let refused = prepare(&scratch.store(), &setup, &work, NOW).unwrap_err();
+    let refused = prepare(&scratch.store(), &setup, &work, true, NOW).unwrap_err();
     assert!(matches!(refused, Obstacle::Disk(_)), "{refused:?}");
 }
 
@@ -141,7 +141,9 @@ fn dkim_without_a_usable_key_holds_the_message_and_says_which() {
     let scratch = Scratch::new();
     let setup = setup(&scratch, "[domain.\"sender.example\"]\nselectors = [\"s1\"]\n");
     let claimed = claim(&scratch, MESSAGE);
-    let Err(Obstacle::Hold(reason)) = prepare(&scratch.store(), &setup, &work(&setup, &claimed), NOW) else { panic!("sent unsigned") };
+    let Err(Obstacle::Hold(reason)) = prepare(&scratch.store(), &setup, &work(&setup, &claimed), true, NOW) else {
+        panic!("sent unsigned")
+    };
     assert!(reason.starts_with(crate::relay::setup::DKIM_HOLD) && reason.contains("s1"), "{reason}");
 }
 
@@ -157,7 +159,7 @@ fn t_dkim_1_small_and_large_messages_are_signed_over_exactly_what_is_sent() {
     let setup = setup(&scratch, "[domain.\"sender.example\"]\nselectors = [\"s1\"]\n");
     for message in [MESSAGE.to_vec(), large()] {
         let claimed = claim(&scratch, &message);
-        let sent = octets(&prepare(&scratch.store(), &setup, &work(&setup, &claimed), NOW).unwrap().content);
+        let sent = octets(&prepare(&scratch.store(), &setup, &work(&setup, &claimed), true, NOW).unwrap().content);
         assert!(verifies(&sent, &key));
         let mut changed = sent.clone();
         let last = changed.iter().rposition(u8::is_ascii_alphabetic).unwrap();

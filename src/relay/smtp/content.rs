@@ -43,6 +43,22 @@ pub enum Octets {
     },
 }
 
+impl Octets {
+    /// What follows the first `skipped` octets; nothing, where there are no more.
+    pub fn tail(&self, skipped: u64) -> Octets {
+        match self {
+            Octets::Memory { octets, range } => {
+                let start = usize::try_from(skipped).map_or(range.end, |skipped| range.start.saturating_add(skipped).min(range.end));
+                Octets::Memory { octets: Arc::clone(octets), range: start..range.end }
+            }
+            Octets::File { file, offset, length } => {
+                let skipped = skipped.min(*length);
+                Octets::File { file: Arc::clone(file), offset: offset.saturating_add(skipped), length: length - skipped }
+            }
+        }
+    }
+}
+
 impl Content {
     /// Octets of all of it, without dot-stuffing: the value of SIZE (RFC 1870 3).
     pub fn size(&self) -> u64 {

@@ -4,10 +4,8 @@ use std::ops::Range;
 
 use crate::mail::address_list::{self, AddressList, Spec};
 use crate::mail::encoded_word;
+use crate::mail::seven_bit::{PARAMETERS, parameters, unstructured};
 use crate::submit::head::{Head, HeadField};
-
-/// Fields of parameters, whose 8-bit text is written in the form of RFC 2231 (an encoded word has no place there, RFC 2047 5).
-const PARAMETERS: &[&str] = &["Content-Type", "Content-Disposition"];
 
 /// Appends the repaired value of `field` to `out`, which ends in the field's name and colon.
 pub fn value(head: &Head, field: &HeadField, mailname: &str, out: &mut Vec<u8>) {
@@ -66,70 +64,5 @@ fn comment(text: &[u8], out: &mut Vec<u8>) {
         let (inner, paren) = part.split_at(part.len() - usize::from(matches!(part.last(), Some(b'(' | b')'))));
         unstructured(inner, out);
         out.extend_from_slice(paren);
-    }
-}
-
-fn unstructured(text: &[u8], out: &mut Vec<u8>) {
-    let (words, end) = encoded_word::words(text);
-    encoded_word::write(&words, out);
-    out.extend_from_slice(end);
-}
-
-/// `name="…"` with 8-bit text becomes `name*=utf-8''…` (RFC 2231 4). What is not of that form becomes encoded words.
-fn parameters(value: &[u8], out: &mut Vec<u8>) {
-    let mut rest = value;
-    while let Some(quote) = memchr::memchr(b'"', rest) {
-        let (before, quoted) = rest.split_at(quote);
-        let Some(end) = quoted_length(quoted) else { break };
-        let (string, after) = quoted.split_at(end);
-        match before.strip_suffix(b"=") {
-            Some(name) if !string.is_ascii() => {
-                unstructured(name, out);
-                extended(string.get(1..end - 1).unwrap_or_default(), out);
-            }
-            _ => {
-                unstructured(before, out);
-                out.extend_from_slice(string);
-            }
-        }
-        rest = after;
-    }
-    unstructured(rest, out);
-}
-
-/// Octets of the quoted string at the start, quotes included.
-fn quoted_length(quoted: &[u8]) -> Option<usize> {
-    let mut octets = quoted.iter().enumerate().skip(1);
-    while let Some((at, octet)) = octets.next() {
-        match octet {
-            b'"' => return Some(at + 1),
-            b'\\' => {
-                octets.next();
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
-fn extended(inner: &[u8], out: &mut Vec<u8>) {
-    let charset = if std::str::from_utf8(inner).is_ok() { "utf-8" } else { "unknown-8bit" };
-    out.extend_from_slice(format!("*={charset}''").as_bytes());
-    let mut octets = inner.iter().copied();
-    while let Some(octet) = octets.next() {
-        match octet {
-            b'\\' => octets.next().into_iter().for_each(|octet| percent(octet, out)),
-            b'\r' | b'\n' => {}
-            octet => percent(octet, out),
-        }
-    }
-}
-
-/// RFC 2231 7: attribute-char, or `%` and two digits.
-fn percent(octet: u8, out: &mut Vec<u8>) {
-    if octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_' | b'!' | b'+') {
-        out.push(octet);
-    } else {
-        out.extend_from_slice(format!("%{octet:02X}").as_bytes());
     }
 }

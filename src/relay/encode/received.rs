@@ -1,4 +1,4 @@
-//! What the daemon puts before a message: its Received field (SENDMAIL.md H1). Pure.
+//! The field that the daemon puts before a message: Received (SENDMAIL.md H1). Pure.
 //!
 //! In: facts of the kernel and of the configuration. Out: octets in wire form. Nothing here comes from the sender.
 

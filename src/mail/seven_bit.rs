@@ -1,0 +1,100 @@
+//! Field values with raw 8-bit text, written so that they need 7 bits only (SENDMAIL.md H6). Pure.
+//!
+//! In: a value as it stands, folds included. Out: the same value where it is ASCII already; otherwise encoded words, or the form of
+//! RFC 2231 in parameters. Octets that are not UTF-8 are labelled `unknown-8bit` (RFC 1428) and kept.
+
+use super::encoded_word;
+
+/// Fields of parameters: an encoded word has no place in them (RFC 2047 5).
+pub const PARAMETERS: &[&str] = &["Content-Type", "Content-Disposition"];
+
+/// Appends unstructured text (or a run of it) to `out`, which holds the field so far: 8-bit words become encoded words (RFC 2047).
+pub fn unstructured(text: &[u8], out: &mut Vec<u8>) {
+    let (words, end) = encoded_word::words(text);
+    encoded_word::write(&words, out);
+    out.extend_from_slice(end);
+}
+
+/// Appends the value of a field with parameters to `out`: `name="…"` with 8-bit text becomes `name*=utf-8''…` (RFC 2231 4). What
+/// is not of that form becomes encoded words.
+pub fn parameters(value: &[u8], out: &mut Vec<u8>) {
+    let mut rest = value;
+    while let Some(quote) = memchr::memchr(b'"', rest) {
+        let (before, quoted) = rest.split_at(quote);
+        let Some(end) = quoted_length(quoted) else { break };
+        let (string, after) = quoted.split_at(end);
+        match before.trim_ascii_end().strip_suffix(b"=") {
+            _ if string.is_ascii() => {
+                unstructured(before, out);
+                out.extend_from_slice(string);
+            }
+            Some(name) => {
+                unstructured(name.trim_ascii_end(), out);
+                extended(string.get(1..end - 1).unwrap_or_default(), out);
+            }
+            None => {
+                unstructured(before, out);
+                unstructured(string, out);
+            }
+        }
+        rest = after;
+    }
+    unstructured(rest, out);
+}
+
+/// Octets of the quoted string at the start, quotes included.
+fn quoted_length(quoted: &[u8]) -> Option<usize> {
+    let mut octets = quoted.iter().enumerate().skip(1);
+    while let Some((at, octet)) = octets.next() {
+        match octet {
+            b'"' => return Some(at + 1),
+            b'\\' => {
+                octets.next();
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+fn extended(inner: &[u8], out: &mut Vec<u8>) {
+    let charset = if std::str::from_utf8(inner).is_ok() { "utf-8" } else { "unknown-8bit" };
+    out.extend_from_slice(format!("*={charset}''").as_bytes());
+    let mut octets = inner.iter().copied();
+    while let Some(octet) = octets.next() {
+        match octet {
+            b'\\' => octets.next().into_iter().for_each(|octet| percent(octet, out)),
+            b'\r' | b'\n' => {}
+            octet => percent(octet, out),
+        }
+    }
+}
+
+/// RFC 2231 7: attribute-char, or `%` and two digits.
+fn percent(octet: u8, out: &mut Vec<u8>) {
+    if octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_' | b'!' | b'+') {
+        out.push(octet);
+    } else {
+        out.extend_from_slice(format!("%{octet:02X}").as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h6_parameters_take_the_form_of_rfc_2231_and_text_that_of_rfc_2047() {
+        for blanks in ["=", " =", "= ", " = \r\n\t"] {
+            let mut out = Vec::new();
+            parameters(format!("attachment; filename{blanks}\"gr\u{fc}n.pdf\"\r\n").as_bytes(), &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), "attachment; filename*=utf-8''gr%C3%BCn.pdf\r\n");
+        }
+        let mut out = Vec::new();
+        parameters("x; \"gr\u{fc}n\"; y=gr\u{fc}n\r\n".as_bytes(), &mut out);
+        assert!(out.is_ascii(), "{}", out.escape_ascii());
+        let mut out = Vec::new();
+        unstructured(b" a \xfc b\r\n", &mut out);
+        assert!(out.starts_with(b" a =?unknown-8bit?") && out.ends_with(b"?= b\r\n"), "{}", out.escape_ascii());
+    }
+}
