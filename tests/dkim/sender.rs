@@ -10,6 +10,8 @@ use mailchute::dkim::Kind;
 use mailchute::mail::header::Section;
 use mailchute::relay::dkim::{BodyHasher, KeyRing, Signer, Signing};
 
+use crate::support::oracles::Txt;
+
 /// The name and the text of a TXT record.
 pub type Record = (String, String);
 
@@ -37,6 +39,11 @@ impl Sender {
         let ring = KeyRing::load(&config.params, &config.paths.keys);
         assert_eq!(ring.problems(), [""; 0]);
         Sender { ring, records: zone_records(&ctl::dkim::dns(&config, "example.org").unwrap()) }
+    }
+
+    /// What it publishes, for the verifiers that are programs.
+    pub fn txt(&self) -> Vec<Txt<'_>> {
+        self.records.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect()
     }
 
     /// The signers for a message, chosen by its From field.

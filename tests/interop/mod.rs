@@ -2,6 +2,7 @@
 
 mod aiosmtpd;
 mod callers;
+mod conversion;
 mod mx;
 mod signing;
 mod smarthost;

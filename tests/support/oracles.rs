@@ -1,4 +1,5 @@
-//! Independent judges of a signature: dkimpy (Python) and OpenDKIM (C). Neither asks a network: the TXT records are given.
+//! Independent judges. Of a signature: dkimpy (Python) and OpenDKIM (C); neither asks a network, the TXT records are given. Of what
+//! a message holds: Python's email parser.
 
 use std::process::Command;
 
@@ -38,4 +39,19 @@ pub fn opendkim(message: &[u8], records: &[Txt]) -> Result<String, Missing> {
     command.env("LD_LIBRARY_PATH", libraries.join(":")).arg("-x").arg(configuration).arg("-t").arg(message);
     let ended = command::run(&mut command, b"");
     Ok(format!("{}{}", ended.stdout, ended.stderr).trim().to_owned())
+}
+
+/// What Python finds in a message.
+#[derive(Debug, PartialEq, Eq, serde::Deserialize)]
+pub struct Mime {
+    /// Media type and decoded content, in hex, of each leaf.
+    pub leaves: Vec<(String, String)>,
+    pub defects: Vec<String>,
+}
+
+/// What Python's email parser finds in `message`.
+pub fn python_email(message: &[u8]) -> Result<Mime, Missing> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/mime_judge.py");
+    let ended = command::run(Command::new(parts::python()?).arg(script), message).succeeded();
+    Ok(serde_json::from_str(&ended.stdout).unwrap())
 }

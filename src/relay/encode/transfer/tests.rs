@@ -137,12 +137,12 @@ fn h8_a_line_that_cannot_be_encoded_is_broken_between_characters() {
 /// Lines of every sort of octet but CR, LF and NUL, some of them long, ended by CRLF.
 fn content() -> impl Strategy<Value = Vec<u8>> {
     let octet = prop_oneof![6 => 33u8..=126, 2 => Just(b' '), 1 => Just(b'\t'), 2 => Just(b'='), 2 => Just(b'-'), 1 => Just(b'.'), 3 => 128u8..=255, 1 => 1u8..=8];
-    let line = (prop::collection::vec(octet, 0..200), 0usize..12).prop_map(|(line, times)| line.repeat(times.max(1)));
-    prop::collection::vec(line, 0..6).prop_map(|lines| lines.join(&b"\r\n"[..]))
+    let line = (prop::collection::vec(octet, 0..150), 0usize..8).prop_map(|(line, times)| line.repeat(times.max(1)));
+    prop::collection::vec(line, 0..4).prop_map(|lines| lines.join(&b"\r\n"[..]))
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn h8_what_is_decoded_is_what_was_encoded(content in content(), piece in 1usize..300) {
