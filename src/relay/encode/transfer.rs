@@ -14,8 +14,6 @@ const BASE64_LINE: usize = 76;
 const BASE64_GROUP: usize = 57;
 /// A line that was quoted-printable before keeps its length up to here.
 const REPAIRED_LINE: usize = 900;
-/// From here a long line is broken where a character of UTF-8 begins; one has four octets at most.
-const BREAK: usize = limits::LINE - 3;
 
 /// What writes the body of one entity.
 #[derive(Debug)]
@@ -85,14 +83,23 @@ impl Plain {
         }
         let is_short = whole && text.len() <= limits::LINE;
         for &octet in text {
-            let is_continuation = (0x80..0xC0).contains(&octet);
-            if !is_short && (self.column >= limits::LINE || (self.column >= BREAK && !is_continuation)) {
+            if !is_short && self.column + character(octet) > limits::LINE {
                 out.extend_from_slice(b"\r\n ");
                 self.column = 1;
             }
             out.push(if self.masks && !octet.is_ascii() { b'?' } else { octet });
             self.column += 1;
         }
+    }
+}
+
+/// Octets of the character of UTF-8 that begins with this one: all of them fit in the line, or none.
+fn character(first: u8) -> usize {
+    match first {
+        0xC0..=0xDF => 2,
+        0xE0..=0xEF => 3,
+        0xF0..=0xFF => 4,
+        _ => 1,
     }
 }
 
