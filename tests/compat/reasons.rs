@@ -44,6 +44,14 @@ pub static REASONS: &[Reason] = &[
         ],
     },
     Reason {
+        title: "8-bit text without a label",
+        text: "A body with 8-bit octets and no field of MIME gets the fields that say what it is: `charset=utf-8`, or \
+               `unknown-8bit` where it is not that.",
+        fits: &[
+            (&[], &["field mime-version", "field content-type", "field content-transfer-encoding"], "latin1-body"),
+        ],
+    },
+    Reason {
         title: "The name of the caller",
         text: "The full name ends at the first comma, as with Postfix and Sendmail. It is left out where `-f` names somebody \
                else, as Sendmail does, and `-F` is always taken. The null sender gives no author: the caller is the author \
@@ -93,9 +101,9 @@ pub static REASONS: &[Reason] = &[
     },
     Reason {
         title: "Long lines",
-        text: "Header fields are folded (RFC 5322 2.1.1). A body goes out as it is, because a break changes it; Postfix and \
-               Sendmail break its lines, and Exim returns the message. What Exim returns with a long header field, it \
-               cannot send either, and nobody hears of it.",
+        text: "Header fields are folded (RFC 5322 2.1.1). A body with a long line becomes quoted-printable, so that its reader \
+               sees what was written; Postfix and Sendmail break its lines, and Exim returns the message. What Exim returns \
+               with a long header field, it cannot send either, and nobody hears of it.",
         fits: &[
             (&[], &[], "long-body-line long-field long-field-unfoldable long-subject"),
         ],

@@ -147,16 +147,21 @@ fn dkim_without_a_usable_key_holds_the_message_and_says_which() {
     assert!(reason.starts_with(crate::relay::setup::DKIM_HOLD) && reason.contains("s1"), "{reason}");
 }
 
-#[test]
-fn t_dkim_1_small_and_large_messages_are_signed_over_exactly_what_is_sent() {
-    let scratch = Scratch::new();
+/// A setup that signs for sender.example, and its key.
+fn signing(scratch: &Scratch) -> (Setup, PrivateKey) {
     let keys = scratch.path().join("keys");
     std::fs::create_dir(&keys).unwrap();
     std::fs::set_permissions(&keys, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     let (domain, selector) = (SigningDomain::parse("sender.example").unwrap(), Selector::parse("s1").unwrap());
     let key = PrivateKey::generate(Kind::Ed25519).unwrap();
     dkim::file::write(&keys, &domain, &selector, &key).unwrap();
-    let setup = setup(&scratch, "[domain.\"sender.example\"]\nselectors = [\"s1\"]\n");
+    (setup(scratch, "[domain.\"sender.example\"]\nselectors = [\"s1\"]\n"), key)
+}
+
+#[test]
+fn t_dkim_1_small_and_large_messages_are_signed_over_exactly_what_is_sent() {
+    let scratch = Scratch::new();
+    let (setup, key) = signing(&scratch);
     for message in [MESSAGE.to_vec(), large()] {
         let claimed = claim(&scratch, &message);
         let sent = octets(&prepare(&scratch.store(), &setup, &work(&setup, &claimed), true, NOW).unwrap().content);
@@ -166,6 +171,52 @@ fn t_dkim_1_small_and_large_messages_are_signed_over_exactly_what_is_sent() {
         changed[last] ^= 1;
         assert!(!verifies(&changed, &key));
     }
+}
+
+#[test]
+fn t_dkim_1_h8_converted_messages_are_signed_as_converted_and_announced_so() {
+    let scratch = Scratch::new();
+    let (setup, key) = signing(&scratch);
+    for mut message in [MESSAGE.to_vec(), large()] {
+        message.extend_from_slice("gr\u{fc}n\r\n".as_bytes());
+        let claimed = claim(&scratch, &message);
+        let work = work(&setup, &claimed);
+        for takes_8bit in [true, false] {
+            let prepared = prepare(&scratch.store(), &setup, &work, takes_8bit, NOW).unwrap();
+            let sent = octets(&prepared.content);
+            assert!(verifies(&sent, &key), "{takes_8bit}");
+            assert_eq!((prepared.envelope.size, sent.is_ascii()), (sent.len() as u64, !takes_8bit));
+            assert_eq!(prepared.envelope.body, if takes_8bit { Body::EightBitMime } else { Body::SevenBit });
+            assert_eq!(prepared.envelope.recipients.len(), 2);
+            let note = prepared.note.unwrap();
+            assert!(note.contains("utf-8") && note.contains("quoted-printable") != takes_8bit, "{note}");
+        }
+    }
+    assert_eq!(scratch.names(layout::CUR).len(), 2, "no copy has a name");
+}
+
+#[test]
+fn a_deadline_that_has_passed_is_an_obstacle_and_one_that_has_not_is_none() {
+    let scratch = Scratch::new();
+    let setup = setup(&scratch, "");
+    for (by, is_late) in [(NOW - 1, true), (NOW, true), (NOW + 1, false)] {
+        let mut envelope = envelope(&["a@receiver.example"]);
+        envelope.deliver_by = Some(date::rfc3339(by));
+        let id = scratch.inject(envelope, MESSAGE);
+        let claimed = testing::message(scratch.store().claim(id.to_string()).unwrap());
+        let result = prepare(&scratch.store(), &setup, &work(&setup, &claimed), true, NOW);
+        assert_eq!(matches!(result, Err(Obstacle::Late(_))), is_late, "{by}");
+        assert_eq!(result.is_ok(), !is_late);
+    }
+}
+
+#[test]
+fn the_length_of_a_file_counts_its_envelope() {
+    let scratch = Scratch::new();
+    let claimed = claim(&scratch, MESSAGE);
+    let file = scratch.store().length(layout::CUR, claimed.envelope.id).unwrap();
+    assert_eq!(file, std::fs::metadata(scratch.file(layout::CUR, claimed.envelope.id)).unwrap().len());
+    assert!(file > claimed.envelope.size);
 }
 
 /// The only key in the DNS.
