@@ -64,12 +64,12 @@ pub fn prepare(store: &Store, setup: &Setup, work: &Work, takes_8bit: bool, now:
     if line.envelope.size != message.size {
         return Err(Obstacle::Changed("changed since it was claimed".to_owned()));
     }
-    if let Some(by) = line.envelope.deliver_by.as_deref().filter(|by| date::parse_rfc3339(by).is_some_and(|by| by <= now)) {
-        return Err(Obstacle::Late(format!("not sent: its sender wants it delivered by {by}, or not at all")));
-    }
     let read = if message.size <= IN_MEMORY { read_into_memory(&file, &line)? } else { copy_to_private_file(store, &file, &line, setup)? };
     if read.digest != message.digest {
         return Err(Obstacle::Changed("changed since it was claimed".to_owned()));
+    }
+    if let Some(by) = line.envelope.deliver_by.as_deref().filter(|by| date::parse_rfc3339(by).is_some_and(|by| by <= now)) {
+        return Err(Obstacle::Late(format!("not sent: its sender wants it delivered by {by}, or not at all")));
     }
     let received =
         encode::received(&setup.mailname, setup.params.received_uid.then_some(message.uid), message.id, message.accepted, &setup.zone);
@@ -136,24 +136,25 @@ fn convert(store: &Store, read: Read, takes_8bit: bool) -> Result<Sent, Obstacle
 
 fn read_into_memory(file: &File, line: &Line) -> Result<Read, Obstacle> {
     let disk = |e: std::io::Error| Obstacle::Disk(e.to_string());
-    let start = usize::try_from(line.length()).unwrap_or(usize::MAX);
     let size = usize::try_from(line.envelope.size.min(IN_MEMORY)).unwrap_or(usize::MAX);
     // One octet more than promised: a file that has grown must not pass.
-    let mut octets = vec![0; start.saturating_add(size).saturating_add(1)];
-    let read = file::read_full(file, &mut octets, 0).map_err(disk)?;
-    octets.truncate(read);
-    let digest = digest::digest(&digest::SHA256, &octets).as_ref().to_vec();
-    let message = octets.get(start..).unwrap_or_default();
-    let section = Section::scan(message);
+    let mut message = vec![0; size.saturating_add(1)];
+    let read = file::read_full(file, &mut message, line.length()).map_err(disk)?;
+    message.truncate(read);
+    // The line is the one that was parsed: read again, it could be another.
+    let mut digest = digest::Context::new(&digest::SHA256);
+    digest.update(line.octets());
+    digest.update(&message);
+    let section = Section::scan(&message);
     let header = message.get(..section.end).unwrap_or_default().to_vec();
     let text = message.get(section.body..).unwrap_or_default();
     let (mut hasher, mut check) = (BodyHasher::default(), WireCheck::default());
     hasher.update(text);
     // What was claimed was in wire form; the digest decides whether this is that.
     let facts = check.feed(text).and_then(|()| check.finish()).unwrap_or_default();
-    let range = start..octets.len();
-    let octets = Octets::Memory { octets: Arc::new(octets), range };
-    Ok(Read { digest, octets, header, body: section.body as u64, facts, body_hash: hasher.finish() })
+    let range = 0..message.len();
+    let octets = Octets::Memory { octets: Arc::new(message), range };
+    Ok(Read { digest: digest.finish().as_ref().to_vec(), octets, header, body: section.body as u64, facts, body_hash: hasher.finish() })
 }
 
 /// Copies a large message to a file that nobody else can open, hashing on the way.

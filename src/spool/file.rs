@@ -100,6 +100,11 @@ pub struct Line {
 }
 
 impl Line {
+    /// The octets that were parsed.
+    pub fn octets(&self) -> &[u8] {
+        &self.raw
+    }
+
     /// The offset of the message in the file.
     pub fn length(&self) -> u64 {
         self.raw.len() as u64
