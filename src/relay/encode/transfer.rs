@@ -78,10 +78,10 @@ impl Plain {
     }
 
     fn text(&mut self, text: &[u8], whole: bool, out: &mut Vec<u8>) {
-        if whole && text.len() <= limits::LINE && !(self.masks && !text.is_ascii()) {
+        let is_short = whole && text.len() <= limits::LINE;
+        if is_short && (!self.masks || text.is_ascii()) {
             return out.extend_from_slice(text);
         }
-        let is_short = whole && text.len() <= limits::LINE;
         for &octet in text {
             if !is_short && self.column + character(octet) > limits::LINE {
                 out.extend_from_slice(b"\r\n ");
