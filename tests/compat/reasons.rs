@@ -247,6 +247,14 @@ pub static REASONS: &[Reason] = &[
         ],
     },
     Reason {
+        title: "Other names",
+        text: "`mailq`, `newaliases` and `runq` are `-bp`, `-bi` and `-q`, with what is said of those, and a later mode \
+               overrides the name, as with Postfix.",
+        fits: &[
+            (&[], &[], "name-mailq name-mailq-with-mode name-newaliases name-runq"),
+        ],
+    },
+    Reason {
         title: "`-v`",
         text: "Prints the queue id. Postfix sends a report by mail.",
         fits: &[

@@ -172,8 +172,8 @@ fn t_hdr_1_nothing_that_is_said_of_the_sender_adds_a_field() {
 
 /// True if a line begins as a Bcc field does. The letters alone stand in many a random Message-ID.
 pub fn has_bcc(message: &Message) -> bool {
-    let begins = |line: &str| line.starts_with("bcc") || line.starts_with("resent-bcc");
-    message.text.split("\r\n").any(|line| begins(line.trim_start().to_lowercase().as_str()))
+    let names = message.text.split("\r\n").filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim_end());
+    names.into_iter().any(|name| ["bcc", "resent-bcc"].iter().any(|bcc| name.eq_ignore_ascii_case(bcc)))
 }
 
 #[test]
