@@ -110,6 +110,13 @@ impl<'a> Bench<'a> {
         receiver
     }
 
+    /// A fresh spool, and an untraced daemon that sends to `receiver`.
+    pub fn begin(&mut self, receiver: &Receiver) -> Result<Child, String> {
+        self.prepare();
+        self.configure(&receiver.url("smtp", self.scenario.query));
+        self.start()
+    }
+
     /// One traced life of the daemon. `judge` sees each boundary, from the start or from the readiness on; `watch` is called when
     /// the steps are over, and before a daemon that still runs is killed.
     pub fn torment(&mut self, judge: &mut (dyn FnMut(&Boundary) -> Verdict + Send), watch: impl Fn(&Live)) -> Ordeal {

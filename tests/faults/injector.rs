@@ -204,7 +204,7 @@ impl Bench {
 }
 
 /// What the caller believes to be kept.
-fn acknowledged(case: &Case, traced: &Traced, stdout: &str) -> usize {
+pub fn acknowledged(case: &Case, traced: &Traced, stdout: &str) -> usize {
     match case.name {
         "-bs" => stdout.matches("queued as ").count(),
         _ if traced.code == Some(0) => case.messages,

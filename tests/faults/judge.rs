@@ -12,6 +12,11 @@ pub fn judge(bench: &Bench, ordeal: &Ordeal) -> Result<(), String> {
     if !corrupt.is_empty() {
         return Err(format!("acknowledged mail is in corrupt/: {corrupt:?}"));
     }
+    // Its file went before the record of its outcome.
+    let log = bench.log();
+    if let Some(line) = log.lines().find(|line| line.contains("its file had vanished") && !is_removed(bench, ordeal, line)) {
+        return Err(format!("a file without a record: {line}"));
+    }
     let messages: Vec<Transaction> = ordeal.receivers.iter().flat_map(|receiver| receiver.messages()).collect();
     let (notices, mail): (Vec<&Transaction>, Vec<&Transaction>) = messages.iter().partition(|one| one.mail.starts_with("<>"));
     let known = |one: &&&Transaction| bench.scenario.letters.iter().any(|letter| one.data.ends_with(&ending(letter.name)));
@@ -22,6 +27,12 @@ pub fn judge(bench: &Bench, ordeal: &Ordeal) -> Result<(), String> {
         judge_letter(bench, ordeal, letter, &mail, !notices.is_empty()).map_err(|why| format!("{}: {why}", letter.name))?;
     }
     Ok(())
+}
+
+/// True if the line is about a letter whose removal was asked for: its file goes to `trash/` before the record.
+fn is_removed(bench: &Bench, ordeal: &Ordeal, line: &str) -> bool {
+    let removed = ordeal.asked.iter().filter(|asked| asked.verb == "remove").map(|asked| asked.letter);
+    removed.into_iter().any(|letter| bench.letters.iter().any(|(name, id, _)| *name == letter && line.contains(id.as_str())))
 }
 
 /// Where the file of a letter may be at rest, and must have been for it not to have arrived.

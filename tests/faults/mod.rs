@@ -14,6 +14,7 @@ pub mod power;
 pub mod report;
 mod scenarios;
 pub mod tracer;
+pub mod trials;
 
 use std::path::PathBuf;
 

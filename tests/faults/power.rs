@@ -12,7 +12,7 @@ use super::disks::{Disk, Kind};
 use super::injector::{self, Case};
 use super::report::{Report, every, sweep};
 use super::scenarios::{SCENARIOS, Scenario};
-use super::tracer::{Boundary, PLUG, Verdict};
+use super::tracer::{self, Boundary, Live, PLUG, Verdict};
 use super::{Binaries, Choice, calls, daemon};
 use crate::support::isolation;
 use crate::support::parts::Missing;
@@ -42,6 +42,8 @@ impl OnDisk {
 
 /// One power cut: in front of which boundary, and how.
 type Cut = (u64, u64);
+/// The boundary behind the end of the program: the caller knows that its message is kept.
+const BEHIND_THE_END: u64 = u64::MAX;
 
 /// At each boundary of an injection, from the moment that it opens the spool.
 pub fn of_injection(binaries: &Binaries, choice: Choice, report: &Report) {
@@ -60,9 +62,9 @@ fn cut_injection(binaries: &Binaries, choice: Choice, report: &Report, kind: Kin
     let seen = injector::calls_of(&injector::Bench::new(binaries), case);
     let is_opened = |boundary: &&Boundary| boundary.call == libc::SYS_openat && boundary.arguments[2] & libc::O_PATH as u64 != 0;
     let first = seen.iter().find(is_opened).map_or(0, |boundary| boundary.count);
-    let entries = seen.iter().filter(|boundary| boundary.entry && boundary.count >= first);
-    let cuts = entries.flat_map(|boundary| FLAGS.map(|flags| (boundary.count, flags)));
-    let cuts = every(cuts, choice.stride);
+    let entries = seen.iter().filter(|boundary| boundary.entry && boundary.count >= first).map(|boundary| boundary.count);
+    let cuts = every(entries.flat_map(|point| FLAGS.map(|flags| (point, flags))), choice.stride);
+    let cuts: Vec<Cut> = FLAGS.map(|flags| (BEHIND_THE_END, flags)).into_iter().chain(cuts).collect();
     let bench = || OnDisk::new(binaries, kind, case).unwrap();
     sweep(&cuts, choice.workers, bench, |on_disk, cut| {
         let what = format!("{} on {}, power cut {cut:?}", case.name, kind.name());
@@ -84,9 +86,11 @@ fn cut_once(on_disk: &mut OnDisk, case: &Case, (point, flags): Cut, report: &Rep
         if boundary.entry && boundary.count == point { Verdict::PullPlug(flags) } else { Verdict::Go }
     };
     let plug = format!("{PLUG}<{}", bench.installation.paths.spool.display());
-    let (traced, ..) = bench.trace(case, &plug, &mut judge);
-    let promised = if case.way == injector::Way::Foreign { flushed } else { synced };
-    match traced.plug {
+    let (traced, stdout, _) = bench.trace(case, &plug, &mut judge);
+    let acknowledged = injector::acknowledged(case, &traced, &stdout);
+    let promised = acknowledged.max(if case.way == injector::Way::Foreign { flushed } else { synced });
+    let pulled = if point == BEHIND_THE_END { pull(bench, &plug, flags) } else { traced.plug };
+    match pulled {
         Some(0) => report.add(&format!("power cuts {}", disk.kind.name()), 1),
         Some(e) => return Err(format!("the plug could not be pulled: {e}")),
         // The run was shorter than the one that was counted.
@@ -101,6 +105,12 @@ fn cut_once(on_disk: &mut OnDisk, case: &Case, (point, flags): Cut, report: &Rep
         return Err(format!("lost: {whole} whole and {torn} torn, promised {least}: {traced:?}"));
     }
     Ok(())
+}
+
+/// Pulls the plug between two programs.
+fn pull(bench: &injector::Bench, plug: &str, flags: u64) -> Option<i64> {
+    let command = bench.installation.program("/bin/true");
+    tracer::run(&command, plug, &Live::default(), &mut |_| Verdict::PullPlug(flags)).plug
 }
 
 /// Scenarios of the daemon in which something is settled on the disk.

@@ -1,13 +1,14 @@
 //! What a daemon goes through while it is tormented: messages, a receiver, and what an administrator does meanwhile.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mailchute::control::client;
-use mailchute::control::protocol::{Count, Request, Select};
+use mailchute::control::protocol::{Request, Select};
 use mailchute::spool::layout;
 use nix::sys::signal::Signal;
 
@@ -236,6 +237,9 @@ pub const SCENARIOS: &[Scenario] = &[
 /// How long the steps of a scenario may take in all; an undisturbed run takes a fraction of a second.
 const PATIENCE: Duration = Duration::from_secs(4);
 
+/// How long a daemon may take to answer an administrator, before that one gives up.
+const ANSWER: Duration = Duration::from_secs(1);
+
 /// Who acts while the daemon is traced.
 pub struct Driver<'a> {
     pub installation: &'a Installation,
@@ -318,8 +322,14 @@ impl Driver<'_> {
         }
         let id = &self.ids.iter().find(|(name, _)| *name == letter).unwrap().1;
         let mut command = self.installation.program(&self.binaries.mailchute);
-        let ended = command.args([verb, id]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
-        self.asked.lock().unwrap().push(Asked { letter, verb, answered: ended.success() });
+        let mut child = command.args([verb, id]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // A daemon under a fault may never answer, and who never got an answer was told nothing.
+        let ended = command::wait(&mut child, ANSWER);
+        if ended.is_none() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        self.asked.lock().unwrap().push(Asked { letter, verb, answered: ended.is_some_and(|status| status.success()) });
     }
 
     /// SIGTERM, and the time that a daemon has for it.
@@ -339,7 +349,12 @@ pub fn has_notice(receiver: &Receiver) -> bool {
     receiver.messages().iter().any(|message| message.mail.starts_with("<>"))
 }
 
-/// Makes everything due.
+/// Makes everything due, if the daemon listens.
 pub fn flush(installation: &Installation) {
-    let _ = client::ask::<Count>(&installation.paths, &Request::Flush { select: Select::All {} });
+    let Ok(mut socket) = UnixStream::connect(installation.paths.control_socket()) else { return };
+    let mut request = serde_json::to_vec(&Request::Flush { select: Select::All {} }).unwrap();
+    request.push(b'\n');
+    let _ = socket.set_read_timeout(Some(ANSWER));
+    let _ = socket.set_write_timeout(Some(ANSWER));
+    let _ = socket.write_all(&request).and_then(|()| socket.read(&mut [0; 1]));
 }

@@ -166,7 +166,7 @@ struct Tracer<'a> {
 impl Tracer<'_> {
     /// Until the last thread is gone.
     fn follow(&mut self) {
-        // Only what this thread traces: others trace too.
+        // Only what this thread traces: others trace too. The first thread of a program ends last.
         let flags = WaitPidFlag::__WALL | WaitPidFlag::from_bits_retain(libc::__WNOTHREAD);
         loop {
             match waitpid(None, Some(flags)) {
@@ -182,12 +182,14 @@ impl Tracer<'_> {
                     self.threads.remove(&pid);
                     if pid == self.leader {
                         self.traced.code = Some(code);
+                        return;
                     }
                 }
                 Ok(WaitStatus::Signaled(pid, signal, _)) => {
                     self.threads.remove(&pid);
                     if pid == self.leader {
                         self.traced.signal = Some(signal);
+                        return;
                     }
                 }
                 Err(Errno::ECHILD) => return,

@@ -1,0 +1,140 @@
+//! Single trials: promises that no sweep can see, because they are about an order and not about a place.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use mailchute::spool::layout;
+use nix::errno::Errno;
+use nix::libc;
+
+use super::injector;
+use super::report::Report;
+use super::scenarios::{self, SCENARIOS};
+use super::tracer::{Boundary, Verdict};
+use super::{Binaries, Choice, daemon};
+use crate::support::command::wait_for;
+use crate::support::scripted::{Reply, Script};
+
+/// How long the daemon has to make the mistake of a trial.
+const TEMPTATION: Duration = Duration::from_millis(600);
+
+/// All of them.
+pub fn all(binaries: &Binaries, _: Choice, report: &Report) {
+    let trials: [(&str, fn(&Binaries) -> Result<(), String>); 4] = [
+        ("what is refused in the end is not sent before", refused_is_never_sent),
+        ("what was changed behind the claim is not sent", changed_is_never_sent),
+        ("a parked message is synced before anybody is told", parked_is_synced),
+        ("an injection syncs once, behind the link", synced_behind_the_link),
+    ];
+    for (name, trial) in trials {
+        report.add("single trials", 1);
+        report.note(trial(binaries).map_err(|why| format!("{name}: {why}")));
+    }
+}
+
+/// A daemon that ends with the value.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start(bench: &injector::Bench, binaries: &Binaries, next_hop: &str) -> Running {
+    let log = bench.scratch.path().join("log");
+    bench.installation.relay_to(next_hop, "");
+    let mut command = bench.installation.program(&binaries.mailchuted);
+    let file = std::fs::File::create(&log).unwrap();
+    let running = Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn().unwrap());
+    wait_for("the daemon", || std::fs::read_to_string(&log).unwrap().contains("mailchuted is ready"));
+    running
+}
+
+/// The injector stands still between the name and the sync, and the sync fails. The daemon sees the file all the while.
+pub fn refused_is_never_sent(binaries: &Binaries) -> Result<(), String> {
+    let (bench, receiver) = (injector::Bench::new(binaries), Script::new().start());
+    let _daemon = start(&bench, binaries, &receiver.url("smtp", "tls=none"));
+    let case = &injector::cases()[0];
+    let mut judge = |boundary: &Boundary| {
+        if !(boundary.entry && boundary.call == libc::SYS_fsync) {
+            return Verdict::Go;
+        }
+        std::thread::sleep(TEMPTATION);
+        Verdict::Fail(Errno::EIO)
+    };
+    let (traced, ..) = bench.trace(case, "", &mut judge);
+    std::thread::sleep(Duration::from_millis(100));
+    match (traced.code, receiver.accepted()) {
+        (Some(74), 0) => Ok(()),
+        (code, sent) => Err(format!("exit {code:?}, sent {sent} times")),
+    }
+}
+
+/// The caller still holds its file open for writing, and writes when the daemon has claimed it.
+pub fn changed_is_never_sent(binaries: &Binaries) -> Result<(), String> {
+    let scenario = SCENARIOS.iter().find(|scenario| scenario.name == "one recipient").unwrap();
+    let mut bench = daemon::Bench::new(binaries, scenario);
+    let receiver = Script::new().first(1, "RCPT", Reply::Lines("450 4.2.1 busy".into())).start();
+    let _daemon = Running(bench.begin(&receiver)?);
+    wait_for("the first attempt", || bench.log().contains("event=\"delayed\""));
+    let (_, id, octets) = &bench.letters[0];
+    let path = bench.installation.paths.spool.join(layout::CUR).join(id);
+    let changed = String::from_utf8(octets.clone()).unwrap().replace("message one", "message two");
+    std::fs::OpenOptions::new().write(true).open(path).unwrap().write_all(changed.as_bytes()).unwrap();
+    let end = Instant::now() + Duration::from_secs(10);
+    while receiver.accepted() == 0 && bench.installation.spooled(layout::CORRUPT).is_empty() && Instant::now() < end {
+        scenarios::flush(&bench.installation);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    match (receiver.accepted(), bench.installation.spooled(layout::CORRUPT).len()) {
+        (0, 2) => Ok(()),
+        (sent, found) => Err(format!("sent {sent} times, {found} files in corrupt/")),
+    }
+}
+
+/// The file system journal of ext4 and xfs makes this true by the way, that of btrfs does not: so the order is looked at.
+pub fn parked_is_synced(binaries: &Binaries) -> Result<(), String> {
+    let scenario = SCENARIOS.iter().find(|scenario| scenario.name == "hold, release, remove").unwrap();
+    let seen = daemon::calls_of(&mut daemon::Bench::new(binaries, scenario));
+    let mut parked = 0;
+    // Directories that a rename changed and that no sync has reached, by descriptor.
+    let mut unsynced: HashMap<u64, u64> = HashMap::new();
+    for boundary in &seen {
+        let [first, _, third, ..] = boundary.arguments;
+        match boundary.call {
+            // The claim is told to nobody, and repeated by the file; each other move has a counterpart that somebody is told of.
+            libc::SYS_renameat2 if boundary.entry && parked + 1 > 0 => {
+                parked += 1;
+                unsynced.insert(first, boundary.count);
+                unsynced.insert(third, boundary.count);
+            }
+            libc::SYS_fsync if !boundary.entry && boundary.result == 0 => {
+                unsynced.remove(&first);
+            }
+            _ => {}
+        }
+    }
+    // new/ and, by its last use, nothing else: every move between the other directories was synced.
+    let claims = scenario.letters.len();
+    if parked < claims + 4 {
+        return Err(format!("{parked} renames, {claims} of them claims: the trial does not see what it is for"));
+    }
+    if unsynced.len() > 1 { Err(format!("never synced: descriptors {unsynced:?}")) } else { Ok(()) }
+}
+
+/// D7 is behind D6, and there is no other sync.
+pub fn synced_behind_the_link(binaries: &Binaries) -> Result<(), String> {
+    let bench = injector::Bench::new(binaries);
+    let seen = injector::calls_of(&bench, &injector::cases()[0]);
+    let order: Vec<_> = seen
+        .iter()
+        .filter(|boundary| !boundary.entry && boundary.result >= 0)
+        .filter(|boundary| [libc::SYS_linkat, libc::SYS_fsync, libc::SYS_syncfs, libc::SYS_fdatasync].contains(&boundary.call))
+        .map(|boundary| boundary.call)
+        .collect();
+    if order == [libc::SYS_linkat, libc::SYS_fsync] { Ok(()) } else { Err(format!("{order:?}")) }
+}
