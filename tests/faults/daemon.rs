@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use mailchute::spool::layout;
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
@@ -249,20 +250,38 @@ pub fn calls_of(bench: &mut Bench) -> Vec<Boundary> {
 
 /// SIGKILL at every boundary of every scenario.
 pub fn killed(binaries: &Binaries, choice: Choice, report: &Report) {
-    for scenario in SCENARIOS {
-        let count = calls_of(&mut Bench::new(binaries, scenario)).len() as u64;
-        let points = every(0..count, choice.stride);
-        sweep(
-            &points,
-            choice.workers,
-            || Bench::new(binaries, scenario),
-            |bench, point| {
-                let at = |boundary: &Boundary| if boundary.count == *point { Verdict::Kill } else { Verdict::Go };
-                let ordeal = bench.torment(&mut { at }, |_| {});
-                report.add("kill points daemon", u64::from(ordeal.traced.struck.is_some()));
-                report.note(bench.judge(ordeal, &format!("killed at {point}")));
-            },
-        );
+    SCENARIOS.iter().for_each(|scenario| killed_in(scenario.name, binaries, choice, report));
+}
+
+/// SIGKILL at every boundary of one scenario.
+pub fn killed_in(name: &str, binaries: &Binaries, choice: Choice, report: &Report) {
+    let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name).unwrap();
+    let seen = calls_of(&mut Bench::new(binaries, scenario));
+    let points = every(0..seen.len() as u64, choice.stride);
+    sweep(
+        &points,
+        choice,
+        report,
+        || Bench::new(binaries, scenario),
+        |bench, point| {
+            let at = |boundary: &Boundary| if boundary.count == *point { Verdict::Kill } else { Verdict::Go };
+            let ordeal = bench.torment(&mut { at }, |_| {});
+            report.add("kill points daemon", u64::from(ordeal.traced.struck.is_some()));
+            report.note(bench.judge(ordeal, &format!("killed at {point}")));
+        },
+    );
+}
+
+/// EIO at every write and every sync behind the readiness, while outcomes are committed.
+pub fn refused_commits(binaries: &Binaries, choice: Choice, report: &Report) {
+    for name in ["250, 450 and 550", "a notice"] {
+        let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name).unwrap();
+        let seen = calls_of(&mut Bench::new(binaries, scenario));
+        let commits =
+            |boundary: &&Boundary| boundary.entry && [libc::SYS_pwrite64, libc::SYS_fsync, libc::SYS_fdatasync].contains(&boundary.call);
+        let faults = seen.iter().filter(commits).map(|boundary| (boundary.count, boundary.call, Errno::EIO, false));
+        let faults = every(faults, choice.stride);
+        sweep(&faults, choice, report, || Bench::new(binaries, scenario), |bench, fault| report.note(refuse(bench, *fault, report)));
     }
 }
 
@@ -279,7 +298,7 @@ pub fn refused(binaries: &Binaries, choice: Choice, report: &Report) {
             calls::errors(call).iter().flat_map(|errno| [false, true].map(|lasts| (at, call, *errno, lasts))).collect::<Vec<_>>()
         };
         let faults = every(seen.iter().filter(|boundary| boundary.entry).flat_map(of), choice.stride);
-        sweep(&faults, choice.workers, || Bench::new(binaries, scenario), |bench, fault| report.note(refuse(bench, *fault, report)));
+        sweep(&faults, choice, report, || Bench::new(binaries, scenario), |bench, fault| report.note(refuse(bench, *fault, report)));
     }
 }
 
@@ -340,7 +359,8 @@ pub fn shortened(binaries: &Binaries, choice: Choice, report: &Report) {
         let writes = every(writes.map(|boundary| (boundary.count, boundary.call)), choice.stride);
         sweep(
             &writes,
-            choice.workers,
+            choice,
+            report,
             || Bench::new(binaries, scenario),
             |bench, (at, call)| {
                 let mut struck = false;

@@ -229,7 +229,7 @@ pub fn killed(binaries: &Binaries, choice: Choice, report: &Report) {
     for case in cases() {
         let count = calls_of(&Bench::new(binaries), &case).len() as u64;
         let points = every(0..count, choice.stride);
-        sweep(&points, choice.workers, || Bench::new(binaries), |bench, point| report.note(kill(bench, &case, *point, report)));
+        sweep(&points, choice, report, || Bench::new(binaries), |bench, point| report.note(kill(bench, &case, *point, report)));
     }
 }
 
@@ -279,7 +279,7 @@ pub fn refused(binaries: &Binaries, choice: Choice, report: &Report) {
         let faults = seen.iter().enumerate().filter(|(_, boundary)| boundary.entry).flat_map(of);
         let faults = every(faults, choice.stride);
         let limit = seen.len() as u64 + ROOM;
-        sweep(&faults, choice.workers, || Bench::new(binaries), |bench, fault| report.note(refuse(bench, &case, *fault, limit, report)));
+        sweep(&faults, choice, report, || Bench::new(binaries), |bench, fault| report.note(refuse(bench, &case, *fault, limit, report)));
     }
 }
 
@@ -357,7 +357,8 @@ pub fn shortened(binaries: &Binaries, choice: Choice, report: &Report) {
         let writes = every(writes.flat_map(lengths), choice.stride);
         sweep(
             &writes,
-            choice.workers,
+            choice,
+            report,
             || Bench::new(binaries),
             |bench, (point, length)| {
                 let at = |boundary: &Boundary| if boundary.count == *point { Verdict::Shorten(*length) } else { Verdict::Go };

@@ -27,6 +27,7 @@ const PARTS: &[Part] = &[
     ("daemon-short", faults::daemon::shortened),
     ("trials", faults::trials::all),
     ("power-injector", faults::power::of_injection),
+    ("mutants", faults::mutants::all),
     ("power-daemon", faults::power::of_delivery),
 ];
 

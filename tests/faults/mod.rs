@@ -10,6 +10,7 @@ pub mod daemon;
 mod disks;
 pub mod injector;
 mod judge;
+pub mod mutants;
 pub mod power;
 pub mod report;
 mod scenarios;
@@ -43,8 +44,10 @@ pub struct Choice {
     /// Every how manieth trial; 1 is all.
     pub stride: usize,
     pub workers: usize,
+    /// It ends with the first violation: a mutant is hunted.
+    pub hunts: bool,
 }
 
 impl Choice {
-    pub const WHOLE: Choice = Choice { stride: 1, workers: 2 };
+    pub const WHOLE: Choice = Choice { stride: 1, workers: 2, hunts: false };
 }

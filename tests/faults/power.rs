@@ -66,7 +66,7 @@ fn cut_injection(binaries: &Binaries, choice: Choice, report: &Report, kind: Kin
     let cuts = every(entries.flat_map(|point| FLAGS.map(|flags| (point, flags))), choice.stride);
     let cuts: Vec<Cut> = FLAGS.map(|flags| (BEHIND_THE_END, flags)).into_iter().chain(cuts).collect();
     let bench = || OnDisk::new(binaries, kind, case).unwrap();
-    sweep(&cuts, choice.workers, bench, |on_disk, cut| {
+    sweep(&cuts, choice, report, bench, |on_disk, cut| {
         let what = format!("{} on {}, power cut {cut:?}", case.name, kind.name());
         report.note(cut_once(on_disk, case, *cut, report).map_err(|why| format!("{what}: {why}")));
     });
@@ -136,7 +136,8 @@ pub fn of_delivery(binaries: &Binaries, choice: Choice, report: &Report) {
             let cuts = every(cuts, choice.stride);
             sweep(
                 &cuts,
-                choice.workers,
+                choice,
+                report,
                 || on_disk().unwrap(),
                 |bench, cut| {
                     report.note(cut_delivery(bench, *cut, kind, report));

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::Choice;
+
 /// Violations that are kept with their words; the rest is counted.
 const TOLD: usize = 40;
 
@@ -69,22 +71,26 @@ impl Report {
     }
 }
 
-/// Runs `job` for each of `jobs`, with as many threads as there are workers; each worker makes a `bench` for itself.
-pub fn sweep<J: Sync, B>(jobs: &[J], workers: usize, bench: impl Fn() -> B + Sync, job: impl Fn(&mut B, &J) + Sync) {
+/// Runs `job` for each of `jobs`, with as many threads as the choice has workers; each of them makes a `bench` for itself. A hunt
+/// ends with the first violation.
+pub fn sweep<J: Sync, B>(jobs: &[J], choice: Choice, report: &Report, bench: impl Fn() -> B + Sync, job: impl Fn(&mut B, &J) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..workers.min(jobs.len()) {
+        for _ in 0..choice.workers.min(jobs.len()) {
             scope.spawn(|| {
                 let mut bench = bench();
                 while let Some(one) = jobs.get(next.fetch_add(1, Ordering::SeqCst)) {
                     job(&mut bench, one);
+                    if choice.hunts && report.violations() > 0 {
+                        return;
+                    }
                 }
             });
         }
     });
 }
 
-/// Every `stride`th of `all`, beginning at a place that moves from run to run by nothing: a selection is the same each time.
+/// Every `stride`th of `all`: the same selection in each run.
 pub fn every<T>(all: impl IntoIterator<Item = T>, stride: usize) -> Vec<T> {
     all.into_iter().step_by(stride.max(1)).collect()
 }

@@ -1,0 +1,114 @@
+//! Seeded mutants: the protocol with one mistake each, which the rig must find. A rig that finds nothing where nothing is wrong
+//! proves nothing.
+//!
+//! Each mutant is a patch. It is applied to a copy of the tree below target/, built there, and hunted with the part of the rig that
+//! must see it. A patch that does not apply any more, a mutant that does not compile and a mutant that lives are violations alike.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::report::Report;
+use super::{Binaries, Choice, daemon, injector, power, trials};
+use crate::support::command::{Ended, run};
+
+/// A part of the rig, as a hunter.
+type Hunt = fn(&Binaries, Choice, &Report);
+
+/// The patch's name, the program that it changes, every how manieth trial the hunt takes, and the hunt.
+const MUTANTS: &[(&str, &str, usize, Hunt)] = &[
+    ("no-sync", "sendmail", 1000, power::of_injection),
+    ("sync-before-link", "sendmail", 1000, power::of_injection),
+    ("exit-before-sync", "sendmail", 1000, power::of_injection),
+    ("link-before-write", "sendmail", 1, injector::killed),
+    ("no-lock", "sendmail", 1, trials::all),
+    ("ignored-write-error", "sendmail", 1, injector::refused),
+    ("ignored-sync-error", "sendmail", 1, injector::refused),
+    ("no-digest-check", "mailchuted", 1, trials::all),
+    ("moves-not-synced", "mailchuted", 1, trials::all),
+    ("mark-not-committed", "mailchuted", 3, |binaries, choice, report| daemon::killed_in("one recipient", binaries, choice, report)),
+    ("remove-before-commit", "mailchuted", 3, |binaries, choice, report| daemon::killed_in("one recipient", binaries, choice, report)),
+    ("answer-before-commit", "mailchuted", 3, |binaries, choice, report| {
+        daemon::killed_in("hold, release, remove", binaries, choice, report);
+    }),
+    ("rollback-removes", "mailchuted", 1, daemon::refused_commits),
+];
+
+/// Builds and hunts every mutant.
+pub fn all(binaries: &Binaries, choice: Choice, report: &Report) {
+    let built = match Workshop::new() {
+        Ok(workshop) => workshop,
+        Err(why) => return report.violation(format!("mutants: {why}")),
+    };
+    for (name, program, stride, hunt) in MUTANTS {
+        let found = Report::default();
+        let mutant = match built.build(name, program, binaries) {
+            Ok(mutant) => mutant,
+            Err(why) => {
+                report.violation(format!("mutant {name}: {why}"));
+                continue;
+            }
+        };
+        hunt(&mutant, Choice { stride: *stride, hunts: true, ..choice }, &found);
+        let words = found.words();
+        let first: String = words.lines().next().unwrap_or_default().chars().take(160).collect();
+        println!("mutant {name}: {}", if first.is_empty() { "LIVES" } else { first.as_str() });
+        report.add("mutants", 1);
+        if found.violations() == 0 {
+            report.violation(format!("mutant {name}: lives: the rig does not see it: {:?}", found.counts()));
+        } else {
+            report.add("mutants caught", 1);
+        }
+    }
+}
+
+/// A copy of the tree, and where it is built.
+struct Workshop {
+    tree: PathBuf,
+    target: PathBuf,
+}
+
+impl Workshop {
+    fn new() -> Result<Workshop, String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let place = root.join("target/faults/mutants");
+        let workshop = Workshop { tree: place.join("tree"), target: place.join("target") };
+        std::fs::create_dir_all(&workshop.tree).map_err(|e| e.to_string())?;
+        // What was built of other packages is as good here. Links suffice: a compiler makes new files.
+        if !workshop.target.exists() {
+            let debug = workshop.target.join("debug");
+            std::fs::create_dir_all(&debug).map_err(|e| e.to_string())?;
+            for part in ["deps", ".fingerprint", "build"] {
+                succeeded(run(Command::new("cp").args(["-a", "--link"]).arg(root.join("target/debug").join(part)).arg(&debug), b""))?;
+            }
+        }
+        Ok(workshop)
+    }
+
+    /// The tree as it is, with this patch, built.
+    fn build(&self, name: &str, program: &str, others: &Binaries) -> Result<Binaries, String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let _ = std::fs::remove_dir_all(self.tree.join("src"));
+        for part in ["Cargo.toml", "Cargo.lock", "build.rs", ".cargo", "src", "tests", "benches", "examples"] {
+            succeeded(run(Command::new("cp").args(["-a", "--update"]).arg(root.join(part)).arg(&self.tree), b""))?;
+        }
+        let patch = root.join("tests/faults/mutants").join(format!("{name}.patch"));
+        let mut apply = Command::new("git");
+        // Otherwise git looks at the repository around the tree, to which these files do not belong.
+        apply.current_dir(&self.tree).env("GIT_CEILING_DIRECTORIES", self.tree.parent().unwrap_or(root));
+        succeeded(run(apply.args(["apply", "--whitespace=nowarn"]).arg(patch), b"")).map_err(|why| format!("does not apply: {why}"))?;
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(&self.tree).args(["build", "--quiet", "--offline", "--locked", "--bin", program, "--target-dir"]);
+        succeeded(run(cargo.arg(&self.target), b"")).map_err(|why| format!("does not compile: {why}"))?;
+        let built = self.target.join("debug").join(program);
+        let mut mutant = others.clone();
+        match program {
+            "sendmail" => mutant.sendmail = built,
+            _ => mutant.mailchuted = built,
+        }
+        Ok(mutant)
+    }
+}
+
+fn succeeded(ended: Ended) -> Result<(), String> {
+    if ended.code == Some(0) { Ok(()) } else { Err(ended.stderr) }
+}
