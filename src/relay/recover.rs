@@ -117,13 +117,14 @@ impl From<rusqlite::Error> for Trouble {
 /// Makes the files of all rows agree with them, and returns the files that have none.
 pub fn reconcile(state: &mut State, store: &Store, how: Recovery) -> Result<(Recovered, Orphans), Trouble> {
     let mut recovered = Recovered::default();
-    if how.state_was_lost {
-        state.set(adopt::REBUILDING, "1")?;
-    }
     if how.after_crash {
         state.set_crashed(how.now)?;
     }
     let (unsettled, orphans) = compare(state, list(store)?)?;
+    if how.state_was_lost {
+        // Where there is nothing to rebuild, as in a new spool, nothing is uncertain: not even if this run ends at once.
+        state.set(adopt::REBUILDING, if orphans.is_empty() { "0" } else { "1" })?;
+    }
     in_groups(state, store, &unsettled, |state, (id, found)| follow(state, store, *id, *found, how, &mut recovered))?;
     let in_data: Vec<Message> = state.in_hand()?.into_iter().filter(|row| row.in_data).collect();
     recovered.uncertain = in_data.len();

@@ -57,7 +57,8 @@ const LOCK_TRIES: u32 = 20;
 pub fn program() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.as_slice() {
-        [] => daemon(),
+        // Whatever panics has said so; what remains is to end by a code that means something.
+        [] => catch_unwind(daemon).unwrap_or_else(|_| Err(Failure::new(Exit::Software, "internal error; please report it; no mail was lost"))),
         [flag] if flag == "--version" => say(concat!("mailchuted ", env!("CARGO_PKG_VERSION"), "\n")),
         [flag] if flag == "--help" => say(USAGE),
         _ => Err(Failure::new(Exit::Usage, "takes no arguments but --help and --version; everything else stands in mailchute.toml")),

@@ -25,6 +25,7 @@ const PARTS: &[Part] = &[
     ("daemon-kill", faults::daemon::killed),
     ("daemon-errno", faults::daemon::refused),
     ("daemon-short", faults::daemon::shortened),
+    ("full", faults::full::all),
     ("trials", faults::trials::all),
     ("power-injector", faults::power::of_injection),
     ("mutants", faults::mutants::all),

@@ -8,6 +8,7 @@
 pub mod calls;
 pub mod daemon;
 mod disks;
+pub mod full;
 pub mod injector;
 mod judge;
 pub mod mutants;

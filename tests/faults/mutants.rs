@@ -98,7 +98,11 @@ impl Workshop {
         succeeded(run(apply.args(["apply", "--whitespace=nowarn"]).arg(patch), b"")).map_err(|why| format!("does not apply: {why}"))?;
         let mut cargo = Command::new(env!("CARGO"));
         cargo.current_dir(&self.tree).args(["build", "--quiet", "--offline", "--locked", "--bin", program, "--target-dir"]);
-        succeeded(run(cargo.arg(&self.target), b"")).map_err(|why| format!("does not compile: {why}"))?;
+        // On a busy machine a build takes as long as it takes.
+        let built = cargo.arg(&self.target).output().map_err(|e| e.to_string())?;
+        if !built.status.success() {
+            return Err(format!("does not compile: {}", String::from_utf8_lossy(&built.stderr)));
+        }
         let built = self.target.join("debug").join(program);
         let mut mutant = others.clone();
         match program {
