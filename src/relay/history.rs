@@ -67,3 +67,53 @@ async fn sweep(daemon: &Daemon) -> Result<(), Stopped> {
         tokio::time::sleep((begun.elapsed() * PAUSE.1).max(PAUSE.0)).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::queue_id::QueueId;
+    use crate::relay::ledger::rows_of;
+    use crate::relay::plan::Plan;
+    use crate::spool::state::{Message, Place};
+    use crate::spool::testing::{claimed, envelope};
+
+    const NOW: i64 = 1_795_358_700;
+
+    /// A database with messages that ended so many seconds ago, and one that waits.
+    fn state(ended: &[i64]) -> (tempfile::TempDir, State) {
+        let scratch = tempfile::tempdir().unwrap();
+        let state = State::open(&scratch.path().join("state.sqlite")).unwrap();
+        for (n, ago) in (0u32..).zip(ended.iter().map(|ago| Some(*ago)).chain([None])) {
+            let plan = Plan { expires: NOW, next_attempt: Some(NOW), hold: None };
+            let (message, recipients, origin) = rows_of(&claimed(envelope(&["a@b.example"])), &plan);
+            let message = Message { id: QueueId::new(1, n), ..message };
+            state.insert(&message, &recipients, &origin).unwrap();
+            let finished = ago.map(|ago| NOW - ago);
+            let place = if finished.is_some() { Place::Gone } else { Place::Cur };
+            state.update(&Message { place, finished, ..message }).unwrap();
+        }
+        (scratch, state)
+    }
+
+    #[test]
+    fn history_ends_with_its_time_and_what_waits_is_no_history() {
+        let (_scratch, state) = state(&[100, 5000, 90_000]);
+        let bounds = Bounds { time: 86_400, size: u64::MAX };
+        assert_eq!(bounds.enforce(&state, NOW, 9, || true).unwrap(), 1);
+        assert_eq!(bounds.enforce(&state, NOW, 9, || true).unwrap(), 0);
+        assert!(state.message(QueueId::new(1, 2)).unwrap().is_none() && state.message(QueueId::new(1, 3)).unwrap().is_some());
+    }
+
+    #[test]
+    fn history_over_its_size_ends_earlier_but_not_within_the_hour() {
+        let (_scratch, state) = state(&[100, 5000, 80_000]);
+        let bounds = Bounds { time: 86_400, size: 0 };
+        assert_eq!(bounds.enforce(&state, NOW, 1, || true).unwrap(), 1);
+        assert!(state.message(QueueId::new(1, 2)).unwrap().is_none(), "the oldest goes first");
+        assert_eq!(bounds.enforce(&state, NOW, 9, || true).unwrap(), 1);
+        assert_eq!(bounds.enforce(&state, NOW, 9, || true).unwrap(), 0);
+        assert!(state.message(QueueId::new(1, 0)).unwrap().is_some());
+        let short = Bounds { time: 60, size: 0 };
+        assert_eq!(short.enforce(&state, NOW, 9, || true).unwrap(), 1, "a shorter time is the administrator's word");
+    }
+}

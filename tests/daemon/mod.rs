@@ -5,6 +5,7 @@ mod connections;
 mod crash;
 mod hostile;
 mod injector;
+mod recovery;
 
 use std::path::Path;
 use std::process::Command;

@@ -207,3 +207,26 @@ fn a_panic_in_the_ledger_ends_the_daemon() {
     let reason = running.stopped.recv_timeout(Duration::from_secs(10)).unwrap();
     assert!(reason.contains("internal error"), "{reason}");
 }
+
+#[test]
+fn damage_that_shows_at_work_stops_the_ledger_and_is_known_to_the_next_start() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join(STATE_FILE);
+    let message = scratch.claimed(&["bob@receiver.example"]);
+    let (row, recipients, origin) = rows_of(&message, &Policy::of(&Params::default()).plan(&message, NOW));
+    let mut state = State::open(&path).unwrap();
+    let insert =
+        |state: &State| (0..3000).try_for_each(|n| state.insert(&Message { id: QueueId::new(1, n), ..row.clone() }, &recipients, &origin));
+    state.transaction(Durability::Full, insert).unwrap();
+    drop(state);
+    let mut octets = std::fs::read(&path).unwrap();
+    octets[40 * 4096..].fill(0x5A);
+    std::fs::write(&path, octets).unwrap();
+    let (tell, stopped) = channel();
+    let (ledger, _) = Ledger::start(State::open(&path).unwrap(), Arc::new(scratch.store()), move |why| drop(tell.send(why))).unwrap();
+    let read = |state: &State, _: &Store| (0..3000).try_for_each(|n| state.recipients(QueueId::new(1, n)).map(drop));
+    assert!(ledger.work(read).unwrap().blocking_recv().is_err());
+    assert!(stopped.recv_timeout(Duration::from_secs(10)).unwrap().contains("malformed"));
+    assert!(recover::open_state(&scratch.store(), NOW).unwrap().1, "lost, and begun anew");
+    assert_eq!(scratch.names(layout::CUR), [message.envelope.id.to_string()]);
+}

@@ -75,3 +75,58 @@ fn suspect_waits(store: &Store, params: &Params, now: i64) -> i64 {
     let longest = i64::try_from(params.retry_max.0.as_secs()).unwrap_or(i64::MAX / 4).saturating_mul(2);
     if last > now.saturating_add(CLOCK_STEP) { now } else { now.saturating_add(longest) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::relay::ledger::rows_of;
+    use crate::spool::layout;
+    use crate::spool::state::{Progress, RecipientUpdate};
+    use crate::spool::testing::Scratch;
+
+    const DAY: i64 = 86_400;
+
+    /// When a message is due after a start, that was tried `tried` seconds from now and planned for then and an hour, in a database
+    /// that was last written `written` seconds from now.
+    fn due_after_start(tried: i64, written: i64) -> i64 {
+        let (scratch, now) = (Scratch::new(), sys::clock::now());
+        let store = scratch.store();
+        let params = Params::default();
+        let Started { state, .. } = start(&store, &params).unwrap();
+        let claimed = scratch.claimed(&["a@receiver.example"]);
+        let (mut row, recipients, origin) = rows_of(&claimed, &Policy::of(&params).plan(&claimed, now));
+        row.next_attempt = Some(now + tried + 3600);
+        state.insert(&row, &recipients, &origin).unwrap();
+        let text = String::new;
+        let update = RecipientUpdate { n: 0, progress: Progress::Waiting, status: text(), reply: text(), relay: text() };
+        state.update_recipient(row.id, &update, now + tried).unwrap();
+        drop(state);
+        let file = std::fs::File::options().write(true).open(store.path(STATE_FILE)).unwrap();
+        let written = u64::try_from(written + DAY).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(DAY as u64) + Duration::from_secs(written)).unwrap();
+        let Started { state, .. } = start(&store, &params).unwrap();
+        assert_eq!(scratch.names(layout::CUR).len(), 1);
+        state.message(row.id).unwrap().unwrap().next_attempt.unwrap() - now
+    }
+
+    #[test]
+    fn t_spool_4_a_clock_that_jumped_by_a_day_while_the_daemon_was_stopped_delays_nothing() {
+        assert!(due_after_start(DAY, DAY) <= 2, "the clock ran ahead by a day and was set back");
+        assert!((3598..=3602).contains(&due_after_start(0, 0)), "nothing has happened");
+        assert!((3600 - DAY - 2..=3602 - DAY).contains(&due_after_start(-DAY, -DAY)), "the clock was set forward: it is due already");
+        assert!(due_after_start(365 * DAY, 0) <= 2, "nobody saw how the clock was set back, but no wait of ours is as long");
+    }
+
+    #[test]
+    fn damage_that_shows_while_the_rows_are_read_is_damage() {
+        let scratch = Scratch::new();
+        let store = scratch.store();
+        let id = scratch.claimed(&["a@receiver.example"]).envelope.id;
+        std::fs::write(store.path(STATE_FILE), [7; 9000]).unwrap();
+        let started = start(&store, &Params::default()).unwrap();
+        assert!(started.how.state_was_lost);
+        assert_eq!(started.orphans, [(id, Place::Cur)]);
+    }
+}

@@ -215,3 +215,42 @@ fn t_spool_4_messages_planned_by_a_clock_that_ran_ahead_are_due_now() {
     spool.start(how());
     assert_eq!((spool.row(tried).next_attempt, spool.row(wished).next_attempt), (Some(NOW), Some(NOW + year)));
 }
+
+#[test]
+fn a_rebuild_that_is_interrupted_is_gone_on_with_at_the_next_start() {
+    let mut spool = Spool::new();
+    let ids: Vec<QueueId> = (0..300).map(|_| spool.scratch.claimed(TO).envelope.id).collect();
+    let how = Recovery { state_was_lost: true, ..how() };
+    let (_, orphans) = reconcile(&mut spool.state, &spool.store, how).unwrap();
+    let state = State::open(&spool.scratch.path().join(STATE_FILE)).unwrap();
+    let (ledger, thread) = Ledger::start(state, Arc::new(spool.scratch.store()), |why| panic!("{why}")).unwrap();
+    let looks = std::cell::Cell::new(0);
+    let first = adopt::adopt(&spool.store, &ledger, &orphans, how, || looks.replace(looks.get() + 1) > 0).unwrap();
+    drop(ledger);
+    thread.join().unwrap();
+    assert!(first.admitted < 300 && is_rebuilding(&spool.state).unwrap());
+    let then = spool.start(Recovery { state_was_lost: is_rebuilding(&spool.state).unwrap(), ..how });
+    assert_eq!(first.admitted + then.admitted, 300);
+    assert!(ids.iter().all(|id| spool.row(*id).place == Place::Hold && spool.place(*id) == [layout::HOLD]));
+    assert!(!is_rebuilding(&spool.state).unwrap());
+}
+
+#[test]
+fn a_second_file_in_the_way_stops_only_itself() {
+    let mut spool = Spool::new();
+    let id = spool.message(|row| row.in_data = true);
+    std::fs::write(spool.scratch.file(layout::HOLD, id), "in the way").unwrap();
+    let (recovered, orphans) = reconcile(&mut spool.state, &spool.store, Recovery { on_uncertain: OnUncertain::Hold, ..how() }).unwrap();
+    assert_eq!((recovered.uncertain, orphans), (1, vec![(id, Place::Hold)]));
+    assert_eq!(spool.scratch.names(layout::CORRUPT).len(), 2, "the file that could not be moved, and why");
+}
+
+#[test]
+fn after_a_power_cut_what_was_due_is_known_as_a_possible_duplicate_until_it_is_tried() {
+    let mut spool = Spool::new();
+    spool.message(|row| row.next_attempt = Some(NOW - 5));
+    spool.start(Recovery { after_crash: true, ..how() });
+    assert_eq!(spool.state.crashed().unwrap(), Some(NOW));
+    spool.start(how());
+    assert_eq!(spool.state.crashed().unwrap(), Some(NOW), "a clean start in between does not make it certain");
+}
