@@ -20,6 +20,9 @@ use crate::spool::state::{Message, State};
 use crate::spool::{file, store::Store};
 use crate::sys;
 
+/// Rows that are in memory at a time.
+const PAGE: usize = 500;
+
 /// The spool while its daemon is stopped.
 pub(super) struct Offline {
     state: Option<State>,
@@ -56,11 +59,16 @@ impl Offline {
     pub(super) fn entries(&self, mut each: impl FnMut(Entry) -> Result<(), Failure>) -> Result<(), Failure> {
         let mut known = std::collections::HashSet::new();
         if let Some(state) = &self.state {
-            let mut messages = Vec::new();
-            state.queued(None, usize::MAX >> 1, |message| messages.push(message)).map_err(|e| unreadable(&e))?;
-            for message in messages {
-                known.insert(message.id);
-                each(self.entry(state, &message)?)?;
+            let mut after = None;
+            loop {
+                let mut page = Vec::with_capacity(PAGE);
+                state.queued(after, PAGE, |message| page.push(message)).map_err(|e| unreadable(&e))?;
+                let Some(last) = page.last() else { break };
+                after = Some(last.id);
+                for message in page {
+                    known.insert(message.id);
+                    each(self.entry(state, &message)?)?;
+                }
             }
         }
         for directory in [layout::NEW, layout::CUR, layout::HOLD, layout::FAILED] {

@@ -18,7 +18,8 @@ impl State {
     /// class.
     pub fn queue_numbers(&self, bounds: &[i64]) -> Result<[Numbers; 3]> {
         let mut numbers = [(); 3].map(|()| Numbers { by_age: vec![0; bounds.len()], ..Numbers::default() });
-        let mut statement = self.connection.prepare_cached("SELECT place, accepted, size FROM message WHERE place < 3")?;
+        let mut statement =
+            self.connection.prepare_cached("SELECT place, accepted, size FROM message INDEXED BY message_queued WHERE place < 3")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let place = usize::try_from(row.get::<_, i64>(0)?).unwrap_or(usize::MAX);

@@ -192,6 +192,7 @@ fn no_question_of_the_daemon_reads_the_whole_history() {
         include_str!("history.rs"),
         include_str!("trace.rs"),
         include_str!("notices.rs"),
+        include_str!("numbers.rs"),
         include_str!("../state.rs"),
     ];
     let mut seen = 0;
