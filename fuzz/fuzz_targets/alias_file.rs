@@ -45,7 +45,8 @@ fuzz_target!(|data: &[u8]| {
     assert!(aliases.count() <= lines && aliases.longest <= aliases.total && aliases.total <= text.len());
     let names = Names::of(Some("m.example"), None, "web1", &[]).unwrap();
     let admin = Address::parse("admin@x.example").unwrap();
-    let in_file = text.split(|&octet| octet == b'\n').filter_map(|line| std::str::from_utf8(line.split(|&octet| octet == b':').next()?).ok());
+    let in_file =
+        text.split(|&octet| octet == b'\n').filter_map(|line| std::str::from_utf8(line.split(|&octet| octet == b':').next()?).ok());
     for name in in_file.take(8).chain(ASKED) {
         for admin in [None, Some(&admin)] {
             expand(&aliases, name, &names, admin, &mut world, data);

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use mailchute::config::{Config, Paths};
 use mailchute::config::paths::PREFIX;
+use mailchute::config::{Config, Paths};
 use mailchute::spool::layout::{self, Owner};
 use mailchute::spool::store::Store;
 
@@ -51,7 +51,8 @@ impl Default for Installation {
         fs::write(&paths.config_file, "").unwrap();
         let owner = fs::metadata(&paths.spool).unwrap();
         let store = Store::open(&paths.spool, Owner { uid: owner.uid(), gid: owner.gid() }, false).unwrap();
-        let parsed = |text: &&str| Config { paths: paths.clone(), params: mailchute::config::parse(text.as_bytes(), Path::new("x")).unwrap() };
+        let parsed =
+            |text: &&str| Config { paths: paths.clone(), params: mailchute::config::parse(text.as_bytes(), Path::new("x")).unwrap() };
         Installation { store, configurations: CONFIGURATIONS.iter().map(parsed).collect(), paths, current: 0 }
     }
 }

@@ -94,14 +94,21 @@ fn header(message: &[u8], envelope: &Envelope) {
     let mut names = Vec::new();
     for line in lines(message) {
         assert!(line.len() <= LINE, "a header line of {} octets", line.len());
-        assert!(line.is_ascii() || envelope.smtputf8 || std::str::from_utf8(line).is_err(), "8-bit text in a header that needs no SMTPUTF8");
+        assert!(
+            line.is_ascii() || envelope.smtputf8 || std::str::from_utf8(line).is_err(),
+            "8-bit text in a header that needs no SMTPUTF8"
+        );
         if line.starts_with(b" ") || line.starts_with(b"\t") {
             assert!(!names.is_empty(), "the section begins with a continuation");
             continue;
         }
         let colon = line.iter().position(|&octet| octet == b':').unwrap_or_else(|| panic!("no field: {:?}", String::from_utf8_lossy(line)));
         let name = &line[..colon];
-        assert!(!name.is_empty() && name.iter().all(|octet| (33..=126).contains(octet)), "a field name: {:?}", String::from_utf8_lossy(name));
+        assert!(
+            !name.is_empty() && name.iter().all(|octet| (33..=126).contains(octet)),
+            "a field name: {:?}",
+            String::from_utf8_lossy(name)
+        );
         names.push(String::from_utf8_lossy(name).to_ascii_lowercase());
     }
     let count = |wanted: &str| names.iter().filter(|name| *name == wanted).count();

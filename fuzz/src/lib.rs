@@ -16,5 +16,6 @@ pub fn steered<const N: usize>(data: &[u8]) -> Option<([u8; N], &[u8])> {
 
 /// True for text that may go to a terminal and a log: no control character but the line feed, no bidi control, no line separator.
 pub fn is_printable(text: &str) -> bool {
-    text.chars().all(|c| c == '\n' || !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+    text.chars()
+        .all(|c| c == '\n' || !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
 }

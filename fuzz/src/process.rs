@@ -56,7 +56,11 @@ impl Descriptors {
         for (memory, redirect) in [(&self.out, true), (&self.err, false)] {
             memory.set_len(0).unwrap();
             nix::unistd::lseek(memory, 0, nix::unistd::Whence::SeekSet).unwrap();
-            if redirect { nix::unistd::dup2_stdout(memory).unwrap() } else { nix::unistd::dup2_stderr(memory).unwrap() };
+            if redirect {
+                nix::unistd::dup2_stdout(memory).unwrap()
+            } else {
+                nix::unistd::dup2_stderr(memory).unwrap()
+            };
         }
         let result = program();
         std::io::stdout().flush().unwrap();
