@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::next_hop::NextHop;
-use super::units::{Size, Span};
+use super::units::{Size, Span, TimeOfDay};
 
 /// One row of the table, for documents.
 #[derive(Clone, Copy, Debug)]
@@ -122,6 +122,22 @@ parameters! {
             "The file with the metrics, in the OpenMetrics text form: give it a name ending in .prom in the textfile directory of node_exporter, which must be writable for the daemon (ReadWritePaths in its unit). Default: metrics.prom in the directory of the sockets.";
         metrics_interval: Span = Span::seconds(30), "time", "30s",
             "How often the metrics are written; 0 means never.";
+        alarm_age: Span = Span::seconds(86_400), "time", "1d",
+            "The age of the oldest waiting message that is an alarm; 0 means never. mailchute(8) lists the alarms.";
+        alarm_route_time: Span = Span::seconds(1800), "time", "30m",
+            "How long next_hop may be suspended before that is an alarm; 0 means for ever. Destinations that are found by MX make none.";
+        alarm_silence_time: Span = Span::seconds(4 * 3600), "time", "4h",
+            "How long every attempt may be in vain before that is an alarm; 0 means for ever.";
+        alarm_free_space: Size = Size(256 << 20), "size", "256MiB",
+            "The room on the spool's file system below which there is an alarm; 0 means none is needed.";
+        alarm_command: Vec<String> = Vec::new(), "list: a program and its arguments", "[]",
+            "A program that is run when an alarm is raised or cleared, without a shell, as the daemon's user; mailchute(8) has its environment. The path is absolute.";
+        canary_address: Option<String> = None, "address", "",
+            "Where a message goes once a day, given to sendmail as any other; that it does not arrive at the next hop is an alarm. Default: none is sent. With sender_policy own or list, the daemon's user has to be trusted.";
+        canary_time: TimeOfDay = TimeOfDay { hour: 4, minute: 0 }, "hour:minute, local time", "04:00",
+            "When the canary is sent.";
+        canary_wait: Span = Span::seconds(900), "time", "15m",
+            "How long the canary may take to the next hop.";
         dns_servers: Vec<std::net::SocketAddr> = Vec::new(), "list of address:port", "[]",
             "DNS servers to ask instead of those in /etc/resolv.conf.";
         mx_port: u16 = 25, "port", "25",

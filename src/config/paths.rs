@@ -81,6 +81,13 @@ impl Paths {
         }
     }
 
+    /// The `sendmail` that belongs to this installation: the installed one, or the one beside the program that asks.
+    pub fn sendmail(&self) -> PathBuf {
+        let installed = PathBuf::from(format!("{}/usr/sbin/sendmail", PREFIX.trim_end_matches('/')));
+        let beside = || std::env::current_exe().ok().map(|path| path.with_file_name("sendmail")).filter(|path| path.exists());
+        if installed.exists() { installed } else { beside().unwrap_or(installed) }
+    }
+
     /// The control socket.
     pub fn control_socket(&self) -> PathBuf {
         self.run.join("control.sock")

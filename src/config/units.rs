@@ -24,6 +24,34 @@ impl Span {
     }
 }
 
+/// A time of day: `04:00`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeOfDay {
+    /// 0 to 23.
+    pub hour: i8,
+    /// 0 to 59.
+    pub minute: i8,
+}
+
+impl TimeOfDay {
+    /// The time that `text` spells, with two digits each.
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = |digits: &str, limit: i8| {
+            let is_two = digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_digit());
+            is_two.then(|| digits.parse::<i8>().ok()).flatten().filter(|number| *number < limit)
+        };
+        let (hour, minute) = text.split_once(':')?;
+        Some(TimeOfDay { hour: number(hour, 24)?, minute: number(minute, 60)? })
+    }
+}
+
+impl<'de> Deserialize<'de> for TimeOfDay {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        TimeOfDay::parse(&text).ok_or_else(|| D::Error::custom(format!("`{text}` is not a time of day such as 04:00")))
+    }
+}
+
 const SIZES: &[(&str, u64)] = &[("", 1), ("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 const SPANS: &[(&str, u64)] = &[("", 1), ("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
 
@@ -71,6 +99,14 @@ impl<'de> Deserialize<'de> for Span {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_of_day_have_two_digits_each() {
+        assert_eq!(TimeOfDay::parse("23:59"), Some(TimeOfDay { hour: 23, minute: 59 }));
+        for text in ["", "4:00", "24:00", "12:60", "12", "12:0", "1a:00", "-1:00", "12:00:00"] {
+            assert_eq!(TimeOfDay::parse(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn units_scale_and_nonsense_is_refused() {

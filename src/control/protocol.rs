@@ -241,6 +241,33 @@ pub struct Status {
     pub suspended: Vec<Suspended>,
     /// What an administrator should look at, one line each.
     pub warnings: Vec<String>,
+    /// What is wrong, the critical things first.
+    #[serde(default)]
+    pub alarms: Vec<AlarmLine>,
+    /// There is a daemon, and it answers.
+    #[serde(default)]
+    pub live: bool,
+    /// It takes and tries mail: its scheduler goes round.
+    #[serde(default)]
+    pub ready: bool,
+    /// It is ready, and nothing critical is wrong.
+    #[serde(default)]
+    pub healthy: bool,
+}
+
+/// Something that is wrong: mailchute(8), ALARMS.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmLine {
+    /// Its name.
+    pub alarm: String,
+    /// Of what; empty where there is only one.
+    pub subject: String,
+    /// `critical` or `warning`.
+    pub severity: String,
+    /// Why, one line.
+    pub reason: String,
+    /// When it was raised, unix seconds.
+    pub since: i64,
 }
 
 /// A next hop that is not tried for a while.

@@ -18,7 +18,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
-use super::daemon::Daemon;
+use super::alarms::alarm::Severity;
+use super::daemon::{Daemon, STALLED};
 use super::recover::STATE_FILE;
 use super::setup::Setup;
 use crate::config::MailqUsers;
@@ -274,7 +275,13 @@ async fn status(daemon: &Arc<Daemon>) -> Result<Status, Failure> {
         shown.map(|(route, s)| Suspended { route: route.to_string(), until: s.until, reason: s.reason.clone() }).collect()
     });
     let [queued, held, failed] = counts;
+    let alarms = daemon.alarms.lines();
+    let ready = daemon.stalled_for() < STALLED && !daemon.is_stopping();
     Ok(Status {
+        live: true,
+        ready,
+        healthy: ready && alarms.iter().all(|alarm| alarm.severity != Severity::Critical.word()),
+        alarms,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         uptime: daemon.started.elapsed().as_secs(),
@@ -285,7 +292,7 @@ async fn status(daemon: &Arc<Daemon>) -> Result<Status, Failure> {
         oldest,
         last_relayed: daemon.last_relayed(),
         suspended,
-        warnings: setup.keys.problems().to_vec(),
+        warnings: setup.problems.clone(),
     })
 }
 

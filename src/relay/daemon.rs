@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use super::alarms::Board;
 use super::dispatch::Dispatch;
 use super::ledger::Ledger;
 use super::metrics::counters::Counters;
@@ -24,6 +25,8 @@ use crate::sys;
 
 /// Octets of messages in flight, envelopes included (DESIGN.md, "Claim"), in KiB: a larger message goes alone.
 const BUDGET_KIB: u32 = 64 << 10;
+/// Seconds without a round of the scheduler after which nobody is told any more that all is well.
+pub const STALLED: i64 = 180;
 
 /// What the tasks of the daemon share.
 pub struct Daemon {
@@ -41,6 +44,8 @@ pub struct Daemon {
     pub notices: Notify,
     /// What is counted for the metrics.
     pub counters: Arc<Counters>,
+    /// What is wrong now.
+    pub alarms: Arc<Board>,
     /// When this process started.
     pub started: Instant,
     /// The [`Daemon::uptime`] from which ordinary users may flush again.
@@ -89,7 +94,15 @@ impl Stop {
 
 impl Daemon {
     /// The shared part of a daemon that begins now.
-    pub fn new(paths: Paths, store: Arc<Store>, ledger: Ledger, setup: Setup, stop: Arc<Stop>, outlet: outlet::Reloader) -> Daemon {
+    pub fn new(
+        paths: Paths,
+        store: Arc<Store>,
+        ledger: Ledger,
+        setup: Setup,
+        stop: Arc<Stop>,
+        outlet: outlet::Reloader,
+        alarms: Arc<Board>,
+    ) -> Daemon {
         Daemon {
             paths,
             store,
@@ -98,6 +111,7 @@ impl Daemon {
             tasks: Tasks::default(),
             notices: Notify::new(),
             counters: Arc::default(),
+            alarms,
             started: Instant::now(),
             next_flush: AtomicI64::new(0),
             setup: RwLock::new(Arc::new(setup)),

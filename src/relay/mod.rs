@@ -23,9 +23,11 @@
 //! | [`report`] | who is told about failures and delays, and in which words |
 //! | [`answer`] | the control socket |
 //! | [`logging`], [`outlet`] | events: to the log, and as JSON lines to a file |
+//! | [`alarms`] | what is wrong, and who is told |
 //!
 //! Pure, with the clock and chance passed in: [`plan`], [`queue`], [`backoff`], [`outcome`], [`encode`], most of [`dkim`].
 
+pub mod alarms;
 pub mod answer;
 pub mod backoff;
 pub mod daemon;

@@ -36,7 +36,9 @@ pub use database::{STATE_FILE, mark_damaged, open_state};
 
 /// The reason of possible duplicates after a boot without a clean stop.
 pub const POWER_CUT: &str = "the machine stopped while it was due; a power cut may have lost a delivery's record";
-/// The reason of messages that are held after a lost database.
+/// How the reasons of messages begin that are held after a lost database.
+pub(super) const WAS_LOST: &str = "the state was lost";
+/// The reason of those that may have been delivered.
 const LOST: &str = "the state was lost, so it may have been delivered already; `mailchute requeue` sends it, `mailchute remove` drops it";
 /// The daemon died between the final dot and the committed outcome.
 const IN_DATA: &str = "the daemon stopped between the final dot and the record of its outcome";

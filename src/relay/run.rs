@@ -14,6 +14,7 @@ use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -21,7 +22,8 @@ use fs2::FileExt as Lock;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::daemon::{Daemon, Stop};
+use super::alarms::Board;
+use super::daemon::{Daemon, STALLED, Stop};
 use super::intake::{Admitted, Intake};
 use super::ledger::Ledger;
 use super::outlet::{self, Outlet};
@@ -30,7 +32,7 @@ use super::queue::JobRecipient;
 use super::recover::start::Started;
 use super::recover::{self, Orphans, Recovery};
 use super::setup::Setup;
-use super::{answer, history, metrics, notify, report, schedule};
+use super::{alarms, answer, history, metrics, notify, report, schedule};
 use crate::config::paths::Mode;
 use crate::config::{Config, Paths};
 use crate::exit::{Exit, Failure};
@@ -46,8 +48,6 @@ Signals: TERM ends it in order, HUP reads the configuration again.
 ";
 /// How long deliveries may go on after SIGTERM. The promise is ten seconds for everything.
 const GRACE: Duration = Duration::from_secs(6);
-/// Seconds without a round of the scheduler after which systemd is no longer told that all is well.
-const STALLED: i64 = 180;
 /// How long the last events may take to be written.
 const LAST_EVENTS: Duration = Duration::from_secs(1);
 /// Tenths of a second that a start waits for the daemon before it.
@@ -85,7 +85,8 @@ fn daemon() -> Result<(), Failure> {
     let store = Arc::new(open_store(&config.paths)?);
     let _locked = lock(&store)?;
     let setup = Setup::new(&config)?;
-    let outlet = Outlet::start(feed, outlet::Settings::of(&setup), Vec::new());
+    let (alarms, woken) = Board::load(&config.paths.spool);
+    let outlet = Outlet::start(feed, outlet::Settings::of(&setup), vec![alarms.listener()]);
     let outlet = outlet.map_err(|e| Failure::new(Exit::OsErr, format!("cannot start a thread: {e}")))?;
     let started = recover::start::start(&store, &setup.params)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -94,9 +95,10 @@ fn daemon() -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure::new(Exit::OsErr, format!("cannot start threads: {e}")))?;
-    let ended = runtime.block_on(serve(config.paths, store, started, setup, outlet.reloader()));
+    let ended = runtime.block_on(serve(config.paths, store, started, setup, (outlet.reloader(), Arc::clone(&alarms), woken)));
     // A thread that waits for a disk that does not answer must not keep the process: what it does is safe to be cut off.
     runtime.shutdown_timeout(Duration::from_millis(500));
+    alarms.end();
     outlet.end(LAST_EVENTS);
     ended
 }
@@ -135,7 +137,13 @@ fn lock(store: &Store) -> Result<std::fs::File, Failure> {
     Err(Failure::new(Exit::Unavailable, format!("another mailchuted has locked {}", path.display())))
 }
 
-async fn serve(paths: Paths, store: Arc<Store>, started: Started, setup: Setup, outlet: outlet::Reloader) -> Result<(), Failure> {
+async fn serve(
+    paths: Paths,
+    store: Arc<Store>,
+    started: Started,
+    setup: Setup,
+    (outlet, alarms, woken): (outlet::Reloader, Arc<Board>, Receiver<()>),
+) -> Result<(), Failure> {
     let Started { state, recovered, orphans, how } = started;
     let thread_failed = |e: std::io::Error| Failure::new(Exit::OsErr, format!("cannot start a thread: {e}"));
     // Before anything shows that we run: who sees that may send a signal, and none may end us by its default.
@@ -143,7 +151,7 @@ async fn serve(paths: Paths, store: Arc<Store>, started: Started, setup: Setup, 
     let stop = Arc::new(Stop::default());
     let (ledger, ledger_thread) = Ledger::start(state, Arc::clone(&store), end_on_failure(Arc::clone(&stop))).map_err(thread_failed)?;
     let next_hop = setup.params.next_hop.to_string();
-    let daemon = Arc::new(Daemon::new(paths, store, ledger, setup, Arc::clone(&stop), outlet));
+    let daemon = Arc::new(Daemon::new(paths, store, ledger, setup, Arc::clone(&stop), outlet, alarms));
     recovered.tell();
     daemon.release_dkim_holds();
     adopt(&daemon, orphans, how).map_err(thread_failed)?;

@@ -30,6 +30,10 @@ pub struct Setup {
     pub names: Names,
     /// `admin_address`, where it is one.
     pub admin: Option<Address>,
+    /// `canary_address`, where it is one.
+    pub canary: Option<Address>,
+    /// What cannot be used, one line each.
+    pub problems: Vec<String>,
     /// The host's zone.
     pub zone: TimeZone,
     /// The way to other hosts.
@@ -56,15 +60,18 @@ impl Setup {
         let mailname = names.mailname.clone();
         let ehlo_name = ehlo_name(&params, &mailname, &sys::process::host_name());
         let keys = KeyRing::load(&params, &config.paths.keys);
-        keys.problems().iter().for_each(|problem| events::unusable("dkim key", problem));
+        let mut problems = Problems::default();
+        keys.problems().iter().for_each(|problem| problems.tell("dkim key", problem));
         let tls = TlsClient::new(params.ca_file.as_deref()).map_err(|e| Failure::new(Exit::Config, e))?;
-        let credentials = credentials(&params, &config.paths);
+        let credentials = credentials(&params, &config.paths, &mut problems);
         let timeouts = Timeouts::new(params.connect_timeout.0, params.reply_timeout.0);
         let session = Settings { ehlo_name: ehlo_name.clone(), timeouts, tls: Arc::new(tls) };
         Ok(Setup {
             mailname,
             names,
-            admin: admin(&params),
+            admin: address("admin_address", params.admin_address.as_deref(), &mut problems),
+            canary: address("canary_address", params.canary_address.as_deref(), &mut problems),
+            problems: problems.0,
             zone: sys::clock::local_zone(),
             router: Router::new(&params, vec![ehlo_name]),
             keys,
@@ -93,20 +100,30 @@ fn ehlo_name(params: &Params, mailname: &str, host_name: &str) -> String {
     params.hostname.clone().or(full).unwrap_or_else(|| mailname.to_owned())
 }
 
-/// The administrator's address. One that is none is told, and notices go to the senders alone.
-fn admin(params: &Params) -> Option<Address> {
-    let text = params.admin_address.as_deref()?;
-    Address::parse(text).map_err(|why| events::unusable("admin_address", &why.to_string())).ok()
+/// What cannot be used: told when it is found, and kept for the alarm.
+#[derive(Default)]
+struct Problems(Vec<String>);
+
+impl Problems {
+    fn tell(&mut self, what: &str, why: &str) {
+        events::unusable(what, why);
+        self.0.push(format!("{what}: {why}"));
+    }
+}
+
+/// The address that `parameter` holds. One that is none is told; then notices go to the senders alone, and no canary is sent.
+fn address(parameter: &str, text: Option<&str>, problems: &mut Problems) -> Option<Address> {
+    Address::parse(text?).map_err(|why| problems.tell(parameter, &why.to_string())).ok()
 }
 
 /// The credentials for the next hop, where it names a user. An unreadable password is told; the session then fails at AUTH, which
 /// suspends the route and loses nothing.
-fn credentials(params: &Params, paths: &Paths) -> Option<Credentials> {
+fn credentials(params: &Params, paths: &Paths, problems: &mut Problems) -> Option<Credentials> {
     let NextHop::Host(host) = &params.next_hop else { return None };
     let user = host.user.clone()?;
     let path = params.password_file.clone().unwrap_or_else(|| default_password_file(paths));
     let made = read_password(&path).and_then(|password| Credentials::new(user, password).map_err(str::to_owned));
-    made.map_err(|why| events::unusable(&format!("password file {}", path.display()), &why)).ok()
+    made.map_err(|why| problems.tell(&format!("password file {}", path.display()), &why)).ok()
 }
 
 /// The systemd credential `next_hop`, else `credentials/next_hop` in the configuration directory.

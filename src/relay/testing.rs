@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::alarms::Board;
 use super::daemon::{Daemon, Stop};
 use super::ledger::Ledger;
 use super::outlet::Reloader;
@@ -33,6 +34,7 @@ pub(crate) fn setup(scratch: &Scratch, toml: &str) -> Setup {
 pub(crate) fn daemon(scratch: &Scratch, toml: &str) -> Arc<Daemon> {
     let state = State::open(&scratch.path().join(STATE_FILE)).unwrap();
     let store = Arc::new(scratch.store());
+    let (alarms, _) = Board::load(scratch.path());
     let (ledger, _) = Ledger::start(state, Arc::clone(&store), |_| {}).unwrap();
-    Arc::new(Daemon::new(paths(scratch), store, ledger, setup(scratch, toml), Arc::new(Stop::default()), Reloader::default()))
+    Arc::new(Daemon::new(paths(scratch), store, ledger, setup(scratch, toml), Arc::new(Stop::default()), Reloader::default(), alarms))
 }

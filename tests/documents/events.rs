@@ -51,6 +51,45 @@ fn in_the_manual() -> Vec<Event> {
     events
 }
 
+/// The functions of the table: name, parameters with their types, body.
+fn functions(source: &str) -> Vec<(String, Vec<(String, String)>, String)> {
+    let function = |text: &str| {
+        let (name, rest) = text.split_once('(').unwrap();
+        let (parameters, body) = rest.split_once(") {\n").unwrap();
+        let pair = |one: &str| one.split_once(": ").map(|(name, kind)| (name.trim().to_owned(), kind.trim().to_owned()));
+        (name.to_owned(), parameters.split(',').filter_map(pair).collect(), body.split("\n}").next().unwrap().to_owned())
+    };
+    source.split("\npub fn ").skip(1).map(function).collect()
+}
+
+#[test]
+fn t_out_1_every_text_of_an_event_is_made_printable_where_it_is_logged() {
+    let source = super::read("src/log/events.rs");
+    for (name, parameters, body) in functions(&source) {
+        let texts = parameters.iter().filter(|(_, kind)| kind == "&str").map(|(text, _)| text.clone());
+        let of_outcome = ["from", "to", "relay", "dsn", "reply"].map(|field| format!("o.{field}"));
+        let has_outcome = parameters.iter().any(|(_, kind)| kind.starts_with("Outcome"));
+        for text in texts.chain(of_outcome.into_iter().filter(|_| has_outcome)) {
+            assert!(body.contains(&format!("&*safe({text})")), "{name} logs {text} as it is: write `{text} = &*safe({text})`");
+        }
+    }
+}
+
+#[test]
+fn the_names_of_the_events_are_those_of_the_table() {
+    let mut names: Vec<_> = in_the_table().into_iter().map(|event| event.name).collect();
+    names.sort();
+    assert_eq!(mailchute::log::names::NAMES, names, "src/log/names.rs has every event, in the order of the alphabet");
+}
+
+#[test]
+fn no_field_of_an_event_has_the_name_of_a_key_of_every_line() {
+    for event in in_the_table() {
+        let taken = event.fields.iter().find(|field| mailchute::log::record::KEYS.contains(&field.as_str()));
+        assert_eq!(taken, None, "{}", event.name);
+    }
+}
+
 #[test]
 fn the_manual_of_the_log_has_every_event_with_its_level_and_its_fields() {
     let table = in_the_table();

@@ -1,0 +1,58 @@
+//! Looking up what alarms are judged by: the database, the directories, the file system. Each costs little, whatever the size of
+//! the queue; what cannot be looked up now makes no alarm by itself, because whoever needs it will say so loudly.
+
+use std::path::Path;
+
+use super::judge::{Facts, Space};
+use super::observed::Remembered;
+use crate::config::NextHop;
+use crate::mail::printable;
+use crate::relay::daemon::Daemon;
+use crate::relay::recover::{STATE_FILE, WAS_LOST};
+use crate::relay::setup::Setup;
+use crate::spool::layout;
+use crate::spool::state::{Place, State};
+use crate::sys;
+
+/// Files in `corrupt/` that are counted: one is enough for an alarm.
+const COUNTED: usize = 1000;
+
+/// What is so at `now`.
+pub(super) fn gather(daemon: &Daemon, setup: &Setup, now: i64) -> Facts {
+    let state = State::open_to_read(&daemon.store.path(STATE_FILE)).ok();
+    Facts {
+        now,
+        oldest: state.and_then(|state| state.oldest().ok()).flatten(),
+        one_route: setup.params.next_hop != NextHop::Mx,
+        unusable: setup.problems.iter().map(|problem| printable::text(problem)).collect(),
+        space: sys::space::left(&daemon.paths.spool).ok().map(|(octets, files)| Space { octets, files }),
+        corrupt: corrupt(&daemon.store.path(layout::CORRUPT)),
+        webhooks: Vec::new(),
+    }
+}
+
+/// Files in `corrupt/`, without the reasons beside them.
+fn corrupt(directory: &Path) -> usize {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.take(COUNTED).filter(|entry| !entry.file_name().as_encoded_bytes().ends_with(b".why")).count()
+}
+
+/// What is over by what operators did: a failed message is no longer there, what was held after a lost database was decided.
+pub(super) fn forget_what_is_over(remembered: &mut Remembered, daemon: &Daemon, facts: &Facts) {
+    let failed = daemon.store.path(layout::FAILED);
+    remembered.untold.retain(|id, _| failed.join(id).symlink_metadata().is_ok());
+    if facts.oldest.is_none() {
+        remembered.trying_since = None;
+    }
+    if remembered.state_lost && is_decided(daemon).unwrap_or(false) {
+        remembered.state_lost = false;
+    }
+}
+
+/// True if no message is held any more because the database was lost.
+fn is_decided(daemon: &Daemon) -> rusqlite::Result<bool> {
+    let state = State::open_to_read(&daemon.store.path(STATE_FILE))?;
+    let mut held = 0;
+    state.queued(None, usize::MAX >> 1, |row| held += usize::from(row.place == Place::Hold && row.reason.starts_with(WAS_LOST)))?;
+    Ok(held == 0)
+}

@@ -1,0 +1,191 @@
+//! Alarms outside of mail: a mail system that does not work cannot say so by mail.
+//!
+//! In: facts that are looked up twice a minute, and the events in between. Out: each alarm raised once and cleared once, over
+//! restarts too, to the log and whoever gets its events (error level when raised, info when cleared), to `alarms.json` in the
+//! spool, to `alarm_command`, and to those who ask for the status. One thread of its own: nothing here can hold up mail.
+//!
+//! | module | work |
+//! |---|---|
+//! | [`alarm`] | the table |
+//! | [`judge`](mod@judge) | facts to alarms; pure |
+//! | [`observed`] | what is remembered of events; pure |
+//! | [`standing`] | what is new and what is over; the file |
+//! | [`facts`] | looking things up |
+//! | [`command`] | the administrator's program |
+//! | [`canary`] | a message a day |
+//!
+//! The order of a change: told as an event, kept in the file, then the program is run. A crash in between tells it a second time.
+
+pub mod alarm;
+pub mod canary;
+pub mod command;
+pub mod facts;
+pub mod judge;
+pub mod observed;
+pub mod standing;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use super::daemon::Daemon;
+use super::outlet::Listener;
+use super::setup::Setup;
+use crate::config::paths::Mode;
+use crate::control::protocol::AlarmLine;
+use crate::log::events;
+use crate::sys;
+use canary::Canary;
+use judge::Limits;
+use observed::Remembered;
+use standing::{Change, Standing};
+
+/// Between two looks, when no event asks for one.
+const ROUND: Duration = Duration::from_secs(30);
+/// The shortest time between two looks: a storm of events is one.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What stands and what is remembered, for the thread and for those who ask.
+pub struct Board {
+    standing: Mutex<Standing>,
+    remembered: Mutex<Remembered>,
+    ending: AtomicBool,
+    wake: SyncSender<()>,
+}
+
+impl Board {
+    /// The board that the last run left in the spool, and what wakes its thread.
+    pub fn load(spool: &std::path::Path) -> (Arc<Board>, Receiver<()>) {
+        let (standing, remembered) = standing::load(spool);
+        let (wake, woken) = sync_channel(1);
+        let board = Board { standing: Mutex::new(standing), remembered: Mutex::new(remembered), ending: AtomicBool::new(false), wake };
+        (Arc::new(board), woken)
+    }
+
+    /// What stands, the critical ones first.
+    pub fn lines(&self) -> Vec<AlarmLine> {
+        lock(&self.standing).lines()
+    }
+
+    /// Takes note of events.
+    pub fn listener(self: &Arc<Self>) -> Listener {
+        let board = Arc::clone(self);
+        Box::new(move |records| {
+            let mut remembered = lock(&board.remembered);
+            // All of them are noted, whether one of them wakes the thread or not.
+            if records.iter().filter(|record| remembered.note(record)).count() > 0 {
+                board.look();
+            }
+        })
+    }
+
+    /// Has the thread look soon.
+    fn look(&self) {
+        // Full: it has been told already.
+        let _ = self.wake.try_send(());
+    }
+
+    /// Lets the thread end.
+    pub fn end(&self) {
+        self.ending.store(true, Ordering::SeqCst);
+        self.look();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts the thread, which ends with the daemon or by [`Board::end`].
+///
+/// Errors: the kernel has no room for a thread.
+pub fn start(daemon: &Arc<Daemon>, woken: Receiver<()>) -> std::io::Result<()> {
+    let (board, daemon) = (Arc::clone(&daemon.alarms), Arc::downgrade(daemon));
+    std::thread::Builder::new().name("alarms".to_owned()).spawn(move || run(&board, &daemon, &woken)).map(drop)
+}
+
+fn run(board: &Board, daemon: &Weak<Daemon>, woken: &Receiver<()>) {
+    let mut file_works = true;
+    while !board.ending.load(Ordering::SeqCst) {
+        let Some(daemon) = daemon.upgrade() else { return };
+        let setup = daemon.setup();
+        let changes = look(board, &daemon, &setup, &mut file_works);
+        // The program may take its time, and the daemon may end meanwhile.
+        drop(daemon);
+        tell_program(&changes, &setup);
+        std::thread::sleep(PAUSE);
+        if woken.recv_timeout(ROUND) == Err(RecvTimeoutError::Disconnected) {
+            return;
+        }
+    }
+}
+
+/// One look: what is new and what is over, told and kept.
+fn look(board: &Board, daemon: &Daemon, setup: &Setup, file_works: &mut bool) -> Vec<Change> {
+    let now = sys::clock::now();
+    let facts = facts::gather(daemon, setup, now);
+    send_canary(board, daemon, setup, now);
+    let mut remembered = lock(&board.remembered);
+    let before = remembered.clone();
+    facts::forget_what_is_over(&mut remembered, daemon, &facts);
+    let mut standing = lock(&board.standing);
+    let alarms = judge::judge(&facts, &remembered, Limits::of(&setup.params), |kind| standing.has(kind));
+    let old = standing.clone();
+    let changes = standing.update(alarms, now);
+    let (standing, remembered) = (standing.clone(), remembered.clone());
+    changes.iter().for_each(tell);
+    if standing != old || remembered != before || !changes.is_empty() {
+        keep(daemon, &standing, &remembered, now, file_works);
+    }
+    changes
+}
+
+fn tell(change: &Change) {
+    let (alarm, since) = (&change.alarm, change.since);
+    match change.is_raised {
+        true => events::alarm_raised(alarm.kind.name(), &alarm.subject, alarm.kind.severity().word(), &alarm.reason),
+        false => events::alarm_cleared(alarm.kind.name(), &alarm.subject, sys::clock::now().saturating_sub(since)),
+    }
+}
+
+/// Writes the file; that it cannot be written is told once.
+fn keep(daemon: &Daemon, standing: &Standing, remembered: &Remembered, now: i64, file_works: &mut bool) {
+    let kept = standing::keep(&daemon.paths.spool, standing, remembered, now);
+    if let (Err(e), true) = (&kept, *file_works) {
+        events::alarm_outlet_failed(standing::FILE, &e.to_string());
+    }
+    *file_works = kept.is_ok();
+}
+
+fn tell_program(changes: &[Change], setup: &Setup) {
+    for change in changes {
+        if let Err(why) = command::run(&setup.params.alarm_command, change, &setup.session.ehlo_name) {
+            events::alarm_outlet_failed("alarm_command", &why);
+        }
+    }
+}
+
+/// Sends the canary, if its time has come. One that cannot be sent has not arrived.
+fn send_canary(board: &Board, daemon: &Daemon, setup: &Setup, now: i64) {
+    let Some(to) = &setup.canary else {
+        lock(&board.remembered).canary = Canary::default();
+        return;
+    };
+    if !lock(&board.remembered).canary.is_due(now, setup.params.canary_time, &setup.zone) {
+        return;
+    }
+    let random = sys::clock::random().unwrap_or_default();
+    let message_id = format!("<canary.{random:016x}@{}>", setup.mailname);
+    let wait = i64::try_from(setup.params.canary_wait.0.as_secs()).unwrap_or(i64::MAX);
+    // Before it can arrive, so that its events are recognised.
+    lock(&board.remembered).canary = Canary::sent(&message_id, now, wait);
+    // One user's sendmail finds that user's spool by these, and by nothing in a system installation.
+    let own = ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"].into_iter().filter(|_| daemon.paths.mode == Mode::Rootless);
+    let environment: Vec<_> = own.filter_map(|name| Some((name, std::env::var_os(name)?))).collect();
+    let message = canary::compose(to, &setup.mailname, &message_id);
+    match canary::send(&daemon.paths.sendmail(), to, &message, &environment) {
+        Ok(()) => events::canary_sent(&message_id, &to.to_string()),
+        Err(why) => lock(&board.remembered).canary = Canary::refused(now, &why),
+    }
+}
