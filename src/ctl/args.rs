@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::range::Range;
 use crate::control::protocol;
 
 #[derive(Debug, Parser)]
@@ -73,6 +74,10 @@ pub(super) enum Verb {
     },
     /// Is this installation right?
     Check,
+    /// A plug-in for Nagios: state, performance data, exit code 0 to 3
+    Monitor(Monitor),
+    /// One line if something is wrong, for those who log in
+    Motd,
     /// Make the spool of a rootless installation
     Setup,
     /// Send a test message through sendmail and wait for its outcome
@@ -104,6 +109,26 @@ pub(super) struct Chosen {
     pub dry_run: bool,
     /// Queue ids, or ALL, or - to read ids from standard input
     pub ids: Vec<String>,
+}
+
+/// Thresholds of the plug-in.
+#[derive(Debug, clap::Args)]
+pub(super) struct Monitor {
+    /// Warning outside of this range of queued messages
+    #[arg(long, short)]
+    pub warning: Option<Range>,
+    /// Critical outside of this range of queued messages
+    #[arg(long, short)]
+    pub critical: Option<Range>,
+    /// Warning outside of this range of the oldest message's age, in seconds
+    #[arg(long)]
+    pub warning_age: Option<Range>,
+    /// Critical outside of this range of the oldest message's age, in seconds
+    #[arg(long)]
+    pub critical_age: Option<Range>,
+    /// How long the daemon may take to answer
+    #[arg(long, short, default_value = "10s")]
+    pub timeout: Wait,
 }
 
 #[derive(Debug, Subcommand)]

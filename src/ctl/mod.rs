@@ -8,9 +8,11 @@ mod act;
 mod args;
 mod check;
 pub mod dkim;
+mod monitor;
 mod offline;
 mod probe;
 mod queue;
+mod range;
 mod show;
 mod status;
 
@@ -34,8 +36,11 @@ pub fn program() -> ExitCode {
     if is_mailq(words.first()) {
         words.insert(1, "mailq".into());
     }
+    let is_monitor = words.get(1).is_some_and(|word| word == "monitor");
     match Arguments::try_parse_from(words) {
+        Ok(Arguments { verb: Verb::Monitor(options) }) => monitor::program(&options),
         Ok(arguments) => finish(run(arguments.verb)),
+        Err(e) if e.use_stderr() && is_monitor => monitor::usage(),
         Err(e) if !e.use_stderr() => finish(print(&e.to_string())),
         Err(e) => {
             // Where stderr is closed there is nobody to tell; the exit code remains.
@@ -65,6 +70,9 @@ fn print(text: &str) -> Result<(), Failure> {
 }
 
 fn run(verb: Verb) -> Result<(), Failure> {
+    if matches!(verb, Verb::Motd) {
+        return monitor::motd();
+    }
     let config = Config::load()?;
     match verb {
         Verb::List { json, ids } => queue::list(&config, json, ids),
@@ -78,6 +86,8 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Remove(chosen) => act::act(&config, Act::Remove, chosen.ids, chosen.dry_run),
         Verb::Requeue(chosen) => act::act(&config, Act::Requeue, chosen.ids, chosen.dry_run),
         Verb::Status { json } => status::status(&config, json),
+        // Done above: the one has exit codes of its own, the other never fails.
+        Verb::Monitor(_) | Verb::Motd => Ok(()),
         Verb::Check => check::check(&config),
         Verb::Setup => setup(&config),
         Verb::Test { recipient, wait } => probe::probe(&config, &recipient, wait.0),

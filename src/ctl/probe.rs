@@ -2,7 +2,6 @@
 //!
 //! lettre composes and submits it: an independent program's view of our `sendmail`.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use lettre::message::{Mailbox, MultiPart, SinglePart};
@@ -11,7 +10,6 @@ use lettre::{Address, Message, SendmailTransport, Transport};
 use super::print;
 use crate::config::Config;
 use crate::config::names::Names;
-use crate::config::paths::PREFIX;
 use crate::control::client;
 use crate::control::protocol::{Detail, Request};
 use crate::exit::{Exit, Failure};
@@ -29,7 +27,7 @@ pub(super) fn probe(config: &Config, recipient: &str, wait: Duration) -> Result<
     let mailname = Names::load(config)?.mailname;
     let message_id = format!("<test.{:016x}@{mailname}>", sys::clock::random().map_err(|e| Failure::new(Exit::OsErr, e.to_string()))?);
     let message = compose(&mailname, to, &message_id)?;
-    let sendmail = sendmail_path();
+    let sendmail = config.paths.sendmail();
     let transport = SendmailTransport::new_with_command(&sendmail);
     transport
         .send(&message)
@@ -46,13 +44,6 @@ fn compose(mailname: &str, to: Mailbox, message_id: &str) -> Result<Message, Fai
     let message =
         Message::builder().from(from).to(to).subject(format!("mailchute test from {mailname}")).message_id(Some(message_id.to_owned()));
     message.multipart(MultiPart::mixed().singlepart(SinglePart::plain(text))).map_err(|e| unfit(&e))
-}
-
-/// The `sendmail` that belongs to this installation: the installed one, or the one beside this program.
-fn sendmail_path() -> PathBuf {
-    let beside = std::env::current_exe().ok().map(|path| path.with_file_name("sendmail")).filter(|path| path.exists());
-    let installed = PathBuf::from(format!("{PREFIX}/usr/sbin/sendmail"));
-    if installed.exists() { installed } else { beside.unwrap_or(installed) }
 }
 
 fn wait_for_outcome(config: &Config, message_id: &str, wait: Duration) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use super::offline::Offline;
 use super::print;
 use crate::config::Config;
 use crate::control::client;
-use crate::control::protocol::{Request, Status};
+use crate::control::protocol::{AlarmLine, Request, Status};
 use crate::exit::{Exit, Failure};
 use crate::mail::printable;
 use crate::sys;
@@ -15,19 +15,35 @@ pub(super) fn status(config: &Config, json: bool) -> Result<(), Failure> {
         Ok(statuses) => {
             let status = statuses.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon gave no status"))?;
             if json {
-                let text = serde_json::to_string(&status).map_err(|e| Failure::new(Exit::Software, e.to_string()))?;
-                return print(&format!("{text}\n"));
+                return print(&format!("{}\n", json_of(&status)?));
             }
             print(&text_of(&status, sys::clock::now()))
         }
         Err(down) if down.exit == Exit::Unavailable => {
             let again = Failure::new(down.exit, down.text.clone());
-            let [queued, held, failed] = Offline::open(config, again)?.counts()?;
+            let counts = Offline::open(config, again).and_then(|spool| spool.counts());
+            if json {
+                // Whoever reads this wants to know that it is down, also where the spool is closed to them.
+                let [queued, held, failed] = counts.unwrap_or_default();
+                print(&format!("{}\n", json_of(&Status { queued, held, failed, ..Status::default() })?))?;
+                return Err(down);
+            }
+            let [queued, held, failed] = counts?;
             print(&format!("mailchuted is stopped; in the spool: {queued} queued, {held} held, {failed} failed\n"))?;
             Err(down)
         }
         Err(failure) => Err(failure),
     }
+}
+
+fn json_of(status: &Status) -> Result<String, Failure> {
+    serde_json::to_string(status).map_err(|e| Failure::new(Exit::Software, e.to_string()))
+}
+
+/// An alarm in one line.
+pub(super) fn alarm(alarm: &AlarmLine) -> String {
+    let subject = if alarm.subject.is_empty() { String::new() } else { format!(" {}", alarm.subject) };
+    format!("{}{subject}: {}", alarm.alarm, alarm.reason)
 }
 
 fn text_of(status: &Status, now: i64) -> String {
@@ -50,6 +66,9 @@ fn text_of(status: &Status, now: i64) -> String {
     }
     for route in &status.suspended {
         add(format!("suspended for {}: {}: {}", span(route.until - now), route.route, route.reason));
+    }
+    for one in &status.alarms {
+        add(format!("{} for {}: {}", one.severity, span(now - one.since), alarm(one)));
     }
     for warning in &status.warnings {
         add(format!("warning: {warning}"));
