@@ -17,6 +17,7 @@ mod delivery;
 mod dependencies;
 mod dkim;
 mod documents;
+mod events;
 mod install;
 mod interop;
 mod metrics;

@@ -9,15 +9,17 @@ pub mod params;
 pub mod paths;
 pub mod sample;
 pub mod units;
+pub mod webhook;
 
 use std::path::Path;
 
 use crate::exit::{Exit, Failure};
 pub use names::Names;
 pub use next_hop::{NextHop, TlsPolicy};
-pub use params::{DkimPolicy, DomainParams, Dot, MailqUsers, OnUncertain, Params, SenderPolicy, TArguments, UnknownLocal};
+pub use params::{DkimPolicy, DomainParams, Dot, MailqUsers, OnUncertain, Params, SenderPolicy, TArguments, UnknownLocal, WebhookParams};
 pub use paths::Paths;
 pub use units::{Size, Span};
+pub use webhook::WebhookUrl;
 
 /// What one program runs with.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::next_hop::NextHop;
 use super::units::{Size, Span, TimeOfDay};
+use super::webhook::WebhookUrl;
 
 /// One row of the table, for documents.
 #[derive(Clone, Copy, Debug)]
@@ -138,12 +139,18 @@ parameters! {
             "When the canary is sent.";
         canary_wait: Span = Span::seconds(900), "time", "15m",
             "How long the canary may take to the next hop.";
+        webhook_queue_limit: u64 = 10_000, "number", "10000",
+            "How many events may wait for one webhook. More are lost, and counted.";
+        webhook_give_up_time: Span = Span::seconds(3 * 86_400), "time", "3d",
+            "How long an event is tried before it is lost.";
         dns_servers: Vec<std::net::SocketAddr> = Vec::new(), "list of address:port", "[]",
             "DNS servers to ask instead of those in /etc/resolv.conf.";
         mx_port: u16 = 25, "port", "25",
             "The port of mail exchangers. Another one than 25 is for tests.";
         domain: BTreeMap<String, DomainParams> = BTreeMap::new(), "tables", "",
             "One table [domain.\"example.org\"] for each domain in From that has DKIM keys.";
+        webhook: BTreeMap<String, WebhookParams> = BTreeMap::new(), "tables", "",
+            "One table [webhook.\"ops\"] for each receiver of events, as Standard Webhooks. The file must belong to root.";
     }
 }
 
@@ -154,6 +161,20 @@ parameters! {
             "required: mail from this domain is held, never sent unsigned, when a key cannot be used. off: not signed.";
         selectors: Vec<String> = Vec::new(), "list of selectors", "[]",
             "The selectors that sign; the private key of each is keys/DOMAIN/SELECTOR.pem below the configuration directory.";
+    }
+}
+
+parameters! {
+    /// `[webhook."ops"]`
+    WEBHOOK_PARAMETERS for WebhookParams {
+        url: Option<WebhookUrl> = None, "URL", "",
+            "Where events are posted: https://host[:port]/path, or http:// to a loopback address. Redirects are not followed.";
+        events: Vec<String> = vec!["alarm_raised".to_owned(), "alarm_cleared".to_owned()], "list of event names", "[\"alarm_raised\", \"alarm_cleared\"]",
+            "The events that it gets, by their names in mailchute-log(5); \"*\" is all of them but those about webhooks.";
+        secret_file: Option<PathBuf> = None, "path", "",
+            "The file with the secret that signs: whsec_ and the base64 of 24 to 64 octets; a second line signs too, while receivers change from one to the other. Nobody but its owner may read it. Default: the systemd credential webhook-NAME, else credentials/webhook-NAME or credentials/webhook below the configuration directory.";
+        ca_file: Option<PathBuf> = None, "path", "",
+            "PEM certificates that verify the receiver. Default: the system's certificate store.";
     }
 }
 

@@ -3,7 +3,7 @@
 //! Out: valid TOML in which every line is a comment, and still valid when the settings are uncommented. install.sh installs it,
 //! `mailchute config --defaults` prints it.
 
-use super::params::{DOMAIN_PARAMETERS, PARAMETERS, Parameter};
+use super::params::{DOMAIN_PARAMETERS, PARAMETERS, Parameter, WEBHOOK_PARAMETERS};
 
 const HEAD: &str = "\
 # mailchute.toml: what is not set here has the value shown. mailchute.toml(5) explains; `systemctl reload mailchuted`
@@ -18,10 +18,19 @@ pub fn text() -> String {
     let mut out = HEAD.to_owned();
     settings.into_iter().for_each(|row| out.push_str(&setting(row)));
     for table in tables {
-        out.push_str(&format!("\n{}#[{}.\"example.org\"]\n", comment(table.prose), table.name));
-        DOMAIN_PARAMETERS.iter().for_each(|row| out.push_str(&setting(row)));
+        let (example, rows) = inside(table.name);
+        out.push_str(&format!("\n{}#[{}.\"{example}\"]\n", comment(table.prose), table.name));
+        rows.iter().for_each(|row| out.push_str(&setting(row)));
     }
     out
+}
+
+/// The name of an example of the tables `name`, and what stands in them.
+fn inside(name: &str) -> (&'static str, &'static [Parameter]) {
+    match name {
+        "webhook" => ("ops", WEBHOOK_PARAMETERS),
+        _ => ("example.org", DOMAIN_PARAMETERS),
+    }
 }
 
 fn setting(row: &Parameter) -> String {

@@ -8,6 +8,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::alarms::Board;
 use super::dispatch::Dispatch;
+use super::hooks::Hooks;
 use super::ledger::Ledger;
 use super::metrics::counters::Counters;
 use super::notify;
@@ -44,6 +45,8 @@ pub struct Daemon {
     pub notices: Notify,
     /// What is counted for the metrics.
     pub counters: Arc<Counters>,
+    /// Receivers of events.
+    pub hooks: Arc<Hooks>,
     /// What is wrong now.
     pub alarms: Arc<Board>,
     /// When this process started.
@@ -56,6 +59,16 @@ pub struct Daemon {
     outlet: outlet::Reloader,
     last_relayed: AtomicI64,
     progress: AtomicI64,
+}
+
+/// Who gets events, beside the log.
+pub struct Outlets {
+    /// The event file.
+    pub outlet: outlet::Reloader,
+    /// Receivers of webhooks.
+    pub hooks: Arc<Hooks>,
+    /// What is wrong now.
+    pub alarms: Arc<Board>,
 }
 
 /// How the daemon is told to end.
@@ -94,15 +107,8 @@ impl Stop {
 
 impl Daemon {
     /// The shared part of a daemon that begins now.
-    pub fn new(
-        paths: Paths,
-        store: Arc<Store>,
-        ledger: Ledger,
-        setup: Setup,
-        stop: Arc<Stop>,
-        outlet: outlet::Reloader,
-        alarms: Arc<Board>,
-    ) -> Daemon {
+    pub fn new(paths: Paths, store: Arc<Store>, ledger: Ledger, setup: Setup, stop: Arc<Stop>, outlets: Outlets) -> Daemon {
+        let Outlets { outlet, hooks, alarms } = outlets;
         Daemon {
             paths,
             store,
@@ -111,6 +117,7 @@ impl Daemon {
             tasks: Tasks::default(),
             notices: Notify::new(),
             counters: Arc::default(),
+            hooks,
             alarms,
             started: Instant::now(),
             next_flush: AtomicI64::new(0),
@@ -175,6 +182,9 @@ impl Daemon {
                     queue.end_suspensions();
                 });
                 self.outlet.reload(outlet::Settings::of(&setup));
+                if let Err(e) = self.hooks.settle(&setup) {
+                    events::webhook_failed("all", &e.to_string());
+                }
                 *self.setup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(setup);
                 events::reloaded();
                 self.release_dkim_holds();

@@ -24,6 +24,7 @@
 //! | [`answer`] | the control socket |
 //! | [`logging`], [`outlet`] | events: to the log, and as JSON lines to a file |
 //! | [`alarms`] | what is wrong, and who is told |
+//! | [`hooks`] | events to HTTPS receivers |
 //!
 //! Pure, with the clock and chance passed in: [`plan`], [`queue`], [`backoff`], [`outcome`], [`encode`], most of [`dkim`].
 
@@ -36,6 +37,7 @@ pub mod dispatch;
 pub mod dkim;
 pub mod encode;
 pub mod history;
+pub mod hooks;
 pub mod intake;
 pub mod ledger;
 pub mod logging;

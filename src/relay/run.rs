@@ -23,7 +23,8 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::alarms::Board;
-use super::daemon::{Daemon, STALLED, Stop};
+use super::daemon::{Daemon, Outlets, STALLED, Stop};
+use super::hooks::Hooks;
 use super::intake::{Admitted, Intake};
 use super::ledger::Ledger;
 use super::outlet::{self, Outlet};
@@ -85,9 +86,13 @@ fn daemon() -> Result<(), Failure> {
     let store = Arc::new(open_store(&config.paths)?);
     let _locked = lock(&store)?;
     let setup = Setup::new(&config)?;
+    let hooks = Hooks::new(&config.paths.spool);
+    let thread_failed = |e: std::io::Error| Failure::new(Exit::OsErr, format!("cannot start a thread: {e}"));
+    // Before the first event is dealt out.
+    hooks.settle(&setup).map_err(thread_failed)?;
     let (alarms, woken) = Board::load(&config.paths.spool);
-    let outlet = Outlet::start(feed, outlet::Settings::of(&setup), vec![alarms.listener()]);
-    let outlet = outlet.map_err(|e| Failure::new(Exit::OsErr, format!("cannot start a thread: {e}")))?;
+    let outlet = Outlet::start(feed, outlet::Settings::of(&setup), vec![hooks.listener(), alarms.listener()]);
+    let outlet = outlet.map_err(thread_failed)?;
     let started = recover::start::start(&store, &setup.params)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -95,10 +100,12 @@ fn daemon() -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure::new(Exit::OsErr, format!("cannot start threads: {e}")))?;
-    let ended = runtime.block_on(serve(config.paths, store, started, setup, (outlet.reloader(), Arc::clone(&alarms), woken)));
+    let outlets = Outlets { outlet: outlet.reloader(), hooks: Arc::clone(&hooks), alarms: Arc::clone(&alarms) };
+    let ended = runtime.block_on(serve(config.paths, store, started, setup, (outlets, woken)));
     // A thread that waits for a disk that does not answer must not keep the process: what it does is safe to be cut off.
     runtime.shutdown_timeout(Duration::from_millis(500));
     alarms.end();
+    hooks.end();
     outlet.end(LAST_EVENTS);
     ended
 }
@@ -142,7 +149,7 @@ async fn serve(
     store: Arc<Store>,
     started: Started,
     setup: Setup,
-    (outlet, alarms, woken): (outlet::Reloader, Arc<Board>, Receiver<()>),
+    (outlets, woken): (Outlets, Receiver<()>),
 ) -> Result<(), Failure> {
     let Started { state, recovered, orphans, how } = started;
     let thread_failed = |e: std::io::Error| Failure::new(Exit::OsErr, format!("cannot start a thread: {e}"));
@@ -151,7 +158,7 @@ async fn serve(
     let stop = Arc::new(Stop::default());
     let (ledger, ledger_thread) = Ledger::start(state, Arc::clone(&store), end_on_failure(Arc::clone(&stop))).map_err(thread_failed)?;
     let next_hop = setup.params.next_hop.to_string();
-    let daemon = Arc::new(Daemon::new(paths, store, ledger, setup, Arc::clone(&stop), outlet, alarms));
+    let daemon = Arc::new(Daemon::new(paths, store, ledger, setup, Arc::clone(&stop), outlets));
     recovered.tell();
     daemon.release_dkim_holds();
     adopt(&daemon, orphans, how).map_err(thread_failed)?;

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::backoff::Backoff;
 use super::dkim::KeyRing;
+use super::hooks::endpoint::{self, Endpoint};
 use super::route::Router;
 use super::smtp::{Credentials, Settings, Timeouts};
 use super::tls::TlsClient;
@@ -32,6 +33,8 @@ pub struct Setup {
     pub admin: Option<Address>,
     /// `canary_address`, where it is one.
     pub canary: Option<Address>,
+    /// The receivers of events that can be used.
+    pub webhooks: Vec<Arc<Endpoint>>,
     /// What cannot be used, one line each.
     pub problems: Vec<String>,
     /// The host's zone.
@@ -63,6 +66,13 @@ impl Setup {
         let mut problems = Problems::default();
         keys.problems().iter().for_each(|problem| problems.tell("dkim key", problem));
         let tls = TlsClient::new(params.ca_file.as_deref()).map_err(|e| Failure::new(Exit::Config, e))?;
+        let (webhooks, wrong) = endpoint::load(config);
+        wrong.iter().for_each(|(what, why)| problems.tell(what, why));
+        let mut params = params;
+        if let (false, Err(why)) = (params.alarm_command.is_empty(), alarm_command(config)) {
+            problems.tell("alarm_command", &why);
+            params.alarm_command.clear();
+        }
         let credentials = credentials(&params, &config.paths, &mut problems);
         let timeouts = Timeouts::new(params.connect_timeout.0, params.reply_timeout.0);
         let session = Settings { ehlo_name: ehlo_name.clone(), timeouts, tls: Arc::new(tls) };
@@ -71,6 +81,7 @@ impl Setup {
             names,
             admin: address("admin_address", params.admin_address.as_deref(), &mut problems),
             canary: address("canary_address", params.canary_address.as_deref(), &mut problems),
+            webhooks: webhooks.into_iter().map(Arc::new).collect(),
             problems: problems.0,
             zone: sys::clock::local_zone(),
             router: Router::new(&params, vec![ehlo_name]),
@@ -116,6 +127,12 @@ fn address(parameter: &str, text: Option<&str>, problems: &mut Problems) -> Opti
     Address::parse(text?).map_err(|why| problems.tell(parameter, &why.to_string())).ok()
 }
 
+/// Whether the program of the alarms may be run.
+fn alarm_command(config: &Config) -> Result<(), String> {
+    let is_absolute = config.params.alarm_command.first().is_some_and(|program| program.starts_with('/'));
+    if is_absolute { endpoint::owned_by_root(&config.paths) } else { Err("the path of the program is absolute".to_owned()) }
+}
+
 /// The credentials for the next hop, where it names a user. An unreadable password is told; the session then fails at AUTH, which
 /// suspends the route and loses nothing.
 fn credentials(params: &Params, paths: &Paths, problems: &mut Problems) -> Option<Credentials> {
@@ -132,8 +149,8 @@ fn default_password_file(paths: &Paths) -> std::path::PathBuf {
     systemd.filter(|path| path.exists()).unwrap_or_else(|| paths.credentials.join("next_hop"))
 }
 
-/// The first line of a file that only its owner can read.
-fn read_password(path: &std::path::Path) -> Result<Zeroizing<String>, String> {
+/// The text of a file that only its owner can read.
+pub(super) fn read_private(path: &std::path::Path) -> Result<Zeroizing<String>, String> {
     use std::io::Read;
     let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
     let stat = sys::fs::stat(&file).map_err(|e| e.desc().to_owned())?;
@@ -143,6 +160,12 @@ fn read_password(path: &std::path::Path) -> Result<Zeroizing<String>, String> {
     }
     let mut text = Zeroizing::new(String::new());
     file.take(64 << 10).read_to_string(&mut text).map_err(|e| e.to_string())?;
+    Ok(text)
+}
+
+/// The first line of such a file.
+fn read_password(path: &std::path::Path) -> Result<Zeroizing<String>, String> {
+    let text = read_private(path)?;
     let line = text.lines().next().unwrap_or_default();
     if line.is_empty() { Err("its first line is empty".to_owned()) } else { Ok(Zeroizing::new(line.to_owned())) }
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::alarms::Board;
-use super::daemon::{Daemon, Stop};
+use super::daemon::{Daemon, Outlets, Stop};
+use super::hooks::Hooks;
 use super::ledger::Ledger;
 use super::outlet::Reloader;
 use super::recover::STATE_FILE;
@@ -35,6 +36,7 @@ pub(crate) fn daemon(scratch: &Scratch, toml: &str) -> Arc<Daemon> {
     let state = State::open(&scratch.path().join(STATE_FILE)).unwrap();
     let store = Arc::new(scratch.store());
     let (alarms, _) = Board::load(scratch.path());
+    let outlets = Outlets { outlet: Reloader::default(), hooks: Hooks::new(scratch.path()), alarms };
     let (ledger, _) = Ledger::start(state, Arc::clone(&store), |_| {}).unwrap();
-    Arc::new(Daemon::new(paths(scratch), store, ledger, setup(scratch, toml), Arc::new(Stop::default()), Reloader::default(), alarms))
+    Arc::new(Daemon::new(paths(scratch), store, ledger, setup(scratch, toml), Arc::new(Stop::default()), outlets))
 }

@@ -2,10 +2,10 @@
 
 /// An event as a reader of the log sees it.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Event {
-    name: String,
-    level: String,
-    fields: Vec<String>,
+pub struct Event {
+    pub name: String,
+    pub level: String,
+    pub fields: Vec<String>,
 }
 
 /// The calls of the tracing macros in src/log/events.rs.
@@ -35,7 +35,7 @@ fn field(argument: &str) -> Option<String> {
 }
 
 /// The items of the page.
-fn in_the_manual() -> Vec<Event> {
+pub fn in_the_manual() -> Vec<Event> {
     let page = super::read("man/mailchute-log.5");
     let mut events: Vec<Event> = page
         .split("\n.It Sy ")

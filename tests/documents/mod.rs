@@ -2,7 +2,7 @@
 
 mod contract;
 mod dependencies;
-mod events;
+pub mod events;
 mod files_list;
 mod generated;
 mod manual;

@@ -11,6 +11,7 @@ pub mod certificates;
 pub mod command;
 pub mod dns;
 pub mod foreign_root;
+pub mod https;
 pub mod installation;
 pub mod keys;
 pub mod message;

@@ -27,7 +27,7 @@ pub(super) fn gather(daemon: &Daemon, setup: &Setup, now: i64) -> Facts {
         unusable: setup.problems.iter().map(|problem| printable::text(problem)).collect(),
         space: sys::space::left(&daemon.paths.spool).ok().map(|(octets, files)| Space { octets, files }),
         corrupt: corrupt(&daemon.store.path(layout::CORRUPT)),
-        webhooks: Vec::new(),
+        webhooks: daemon.hooks.facts(),
     }
 }
 
