@@ -103,7 +103,8 @@ pub async fn settle(daemon: &Arc<Daemon>, work: Work, job: JobOutcome) -> Result
         Some(Conclusion::Corrupt { reason }) => events::corrupt(&id.to_string(), &reason),
         // The scheduler may have to wake earlier than it meant to.
         Some(Conclusion::Retry { .. }) => daemon.dispatch.wake.notify_one(),
-        Some(Conclusion::Relayed | Conclusion::Failed | Conclusion::Removed) | None => {}
+        Some(Conclusion::Removed) => events::removed(id, "after the attempt under way"),
+        Some(Conclusion::Relayed | Conclusion::Failed) | None => {}
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use mailchute::config::params::{DOMAIN_PARAMETERS, PARAMETERS, Parameter};
+use mailchute::config::params::{DOMAIN_PARAMETERS, PARAMETERS, Parameter, WEBHOOK_PARAMETERS};
 use mailchute::config::sample;
 use mailchute::relay::metrics::families::FAMILIES;
 use mailchute::spool::layout::DIRECTORIES;
@@ -80,6 +80,7 @@ fn the_sample_configuration_is_valid_as_it_is_and_with_every_default_set() {
     // Where a default in the table differed from the one in the code, the two would be told apart here.
     let mut expected = mailchute::config::Params::default();
     expected.domain.insert("example.org".to_owned(), mailchute::config::DomainParams::default());
+    expected.webhook.insert("ops".to_owned(), mailchute::config::WebhookParams::default());
     assert_eq!(format!("{params:?}"), format!("{expected:?}"));
 }
 
@@ -88,6 +89,7 @@ fn the_manual_of_the_configuration_is_made_from_the_table_of_parameters() {
     let path = "man/mailchute.toml.5";
     compare(path, &with_section(path, "PARAMETERS", &parameter_items(PARAMETERS)));
     compare(path, &with_section(path, "DOMAIN PARAMETERS", &parameter_items(DOMAIN_PARAMETERS)));
+    compare(path, &with_section(path, "WEBHOOK PARAMETERS", &parameter_items(WEBHOOK_PARAMETERS)));
 }
 
 #[test]

@@ -57,9 +57,23 @@ pub(super) async fn act(
         events::requested(act.done(), rights.uid, count as u64);
     }
     for one in &done {
+        if !dry_run {
+            tell(deed, one);
+        }
         out.say(one).await?;
     }
     if count == done.len() { Ok(()) } else { Err(Failure::new(Exit::NotFound, String::new())) }
+}
+
+/// The event of one message. One whose attempt is under way has its own when that ends.
+fn tell(deed: Deed, one: &Done) {
+    let Some(id) = QueueId::parse(one.id.as_bytes()).filter(|_| one.done && one.text == deed.act.done()) else { return };
+    match deed.act {
+        Act::Hold => events::held(id, &by(deed)),
+        Act::Release => events::released(id, &by(deed)),
+        Act::Remove => events::removed(id, &by(deed)),
+        Act::Requeue => events::requeued(id, &by(deed)),
+    }
 }
 
 /// The messages that `ALL` means: those in a place where the act changes something.
