@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::judge::{Facts, Space};
-use super::observed::Remembered;
+use super::observed::{Over, Remembered};
 use crate::config::NextHop;
 use crate::mail::printable;
 use crate::relay::daemon::Daemon;
@@ -38,14 +38,12 @@ fn corrupt(directory: &Path) -> usize {
 }
 
 /// What is over by what operators did: a failed message is no longer there, what was held after a lost database was decided.
-pub(super) fn forget_what_is_over(remembered: &mut Remembered, daemon: &Daemon, facts: &Facts) {
+pub(super) fn over(remembered: &Remembered, daemon: &Daemon, facts: &Facts) -> Over {
     let failed = daemon.store.path(layout::FAILED);
-    remembered.untold.retain(|id, _| failed.join(id).symlink_metadata().is_ok());
-    if facts.oldest.is_none() {
-        remembered.trying_since = None;
-    }
-    if remembered.state_lost && is_decided(daemon).unwrap_or(false) {
-        remembered.state_lost = false;
+    Over {
+        told: remembered.untold.keys().filter(|id| failed.join(id).symlink_metadata().is_err()).cloned().collect(),
+        trying: facts.oldest.is_none(),
+        state_lost: remembered.state_lost && is_decided(daemon).unwrap_or(false),
     }
 }
 

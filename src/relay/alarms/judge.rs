@@ -116,7 +116,7 @@ pub fn judge(facts: &Facts, remembered: &Remembered, limits: Limits, is_standing
     if let Some((id, reason)) = remembered.untold.first_key_value() {
         let others = remembered.untold.len() - 1;
         let more = if others == 0 { String::new() } else { format!(", and {others} more") };
-        add(Kind::NoticeUndeliverable, "", format!("{id}: {reason}{more}"));
+        add(Kind::NoticeUndeliverable, "", format!("nobody knows of {id}: {reason}{more}; see `mailchute show {id}`"));
     }
     for webhook in &facts.webhooks {
         if let Some(reason) = behind(webhook, facts.now) {

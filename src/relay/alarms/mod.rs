@@ -106,11 +106,11 @@ pub fn start(daemon: &Arc<Daemon>, woken: Receiver<()>) -> std::io::Result<()> {
 }
 
 fn run(board: &Board, daemon: &Weak<Daemon>, woken: &Receiver<()>) {
-    let mut file_works = true;
+    let mut file = StateFile { kept: None, works: true };
     while !board.ending.load(Ordering::SeqCst) {
         let Some(daemon) = daemon.upgrade() else { return };
         let setup = daemon.setup();
-        let changes = look(board, &daemon, &setup, &mut file_works);
+        let changes = look(board, &daemon, &setup, &mut file);
         // The program may take its time, and the daemon may end meanwhile.
         drop(daemon);
         tell_program(&changes, &setup);
@@ -121,23 +121,25 @@ fn run(board: &Board, daemon: &Weak<Daemon>, woken: &Receiver<()>) {
     }
 }
 
-/// One look: what is new and what is over, told and kept.
-fn look(board: &Board, daemon: &Daemon, setup: &Setup, file_works: &mut bool) -> Vec<Change> {
+/// One look: what is new and what is over, told and kept. Nobody who asks for the status waits while things are looked up.
+fn look(board: &Board, daemon: &Daemon, setup: &Setup, file: &mut StateFile) -> Vec<Change> {
     let now = sys::clock::now();
-    let facts = facts::gather(daemon, setup, now);
     send_canary(board, daemon, setup, now);
-    let mut remembered = lock(&board.remembered);
-    let before = remembered.clone();
-    facts::forget_what_is_over(&mut remembered, daemon, &facts);
-    let mut standing = lock(&board.standing);
-    let alarms = judge::judge(&facts, &remembered, Limits::of(&setup.params), |kind| standing.has(kind));
-    let old = standing.clone();
-    let changes = standing.update(alarms, now);
-    let (standing, remembered) = (standing.clone(), remembered.clone());
+    let facts = facts::gather(daemon, setup, now);
+    let known = lock(&board.remembered).clone();
+    let over = facts::over(&known, daemon, &facts);
+    let remembered = {
+        let mut remembered = lock(&board.remembered);
+        remembered.forget(&over);
+        remembered.clone()
+    };
+    let (changes, standing) = {
+        let mut standing = lock(&board.standing);
+        let alarms = judge::judge(&facts, &remembered, Limits::of(&setup.params), |kind| standing.has(kind));
+        (standing.update(alarms, now), standing.clone())
+    };
     changes.iter().for_each(tell);
-    if standing != old || remembered != before || !changes.is_empty() {
-        keep(daemon, &standing, &remembered, now, file_works);
-    }
+    file.keep(&daemon.paths.spool, standing, remembered, now);
     changes
 }
 
@@ -149,13 +151,26 @@ fn tell(change: &Change) {
     }
 }
 
-/// Writes the file; that it cannot be written is told once.
-fn keep(daemon: &Daemon, standing: &Standing, remembered: &Remembered, now: i64, file_works: &mut bool) {
-    let kept = standing::keep(&daemon.paths.spool, standing, remembered, now);
-    if let (Err(e), true) = (&kept, *file_works) {
-        events::alarm_outlet_failed(standing::FILE, &e.to_string());
+/// `alarms.json` as this run has written it.
+struct StateFile {
+    kept: Option<(Standing, Remembered)>,
+    works: bool,
+}
+
+impl StateFile {
+    /// Writes the file, if anything is new; that it cannot be written is told once.
+    fn keep(&mut self, spool: &std::path::Path, standing: Standing, remembered: Remembered, now: i64) {
+        let news = Some((standing, remembered));
+        if self.kept == news {
+            return;
+        }
+        let written = news.as_ref().map_or(Ok(()), |(standing, remembered)| standing::keep(spool, standing, remembered, now));
+        if let (Err(e), true) = (&written, self.works) {
+            events::alarm_outlet_failed(standing::FILE, &e.to_string());
+        }
+        self.works = written.is_ok();
+        self.kept = news.filter(|_| self.works);
     }
-    *file_works = kept.is_ok();
 }
 
 fn tell_program(changes: &[Change], setup: &Setup) {

@@ -45,7 +45,27 @@ pub struct Remembered {
     pub canary: Canary,
 }
 
+/// What is over without an event that says so.
+#[derive(Clone, Debug, Default)]
+pub struct Over {
+    /// Failures, by queue id, whose message is gone.
+    pub told: Vec<String>,
+    /// Nothing waits, so nothing is tried.
+    pub trying: bool,
+    /// What was held has been decided.
+    pub state_lost: bool,
+}
+
 impl Remembered {
+    /// Forgets what is over. What came meanwhile stays.
+    pub fn forget(&mut self, over: &Over) {
+        over.told.iter().for_each(|id| drop(self.untold.remove(id)));
+        if over.trying {
+            self.trying_since = None;
+        }
+        self.state_lost &= !over.state_lost;
+    }
+
     /// Takes note of an event. True if an alarm may follow from it at once.
     pub fn note(&mut self, record: &Record) -> bool {
         let at = record.at / 1000;
@@ -62,8 +82,8 @@ impl Remembered {
             "accepted" => return self.canary.note_accepted(text("message_id"), text("queue_id")),
             "failed" if self.canary.note_outcome(text("queue_id"), false, text("reply")) => {}
             // A notice, or mail whose sender wants to hear nothing.
-            "failed" if text("from").is_empty() => self.note_untold(text("queue_id"), "a notice failed", text("reply")),
-            "not_notified" => self.note_untold(text("queue_id"), "nobody is told", text("reason")),
+            "failed" if text("from").is_empty() => self.note_untold(text("queue_id"), "the notice failed"),
+            "not_notified" => self.note_untold(text("queue_id"), text("reason")),
             "route_suspended" => self.note_suspended(text("route"), at, text("reason")),
             "route_resumed" => drop(self.suspended.remove(text("route"))),
             "storage_failed" => self.storage = Some(trouble(at, at, &format!("{}: {}", text("what"), text("reason")))),
@@ -74,9 +94,10 @@ impl Remembered {
         true
     }
 
-    fn note_untold(&mut self, queue_id: &str, what: &str, why: &str) {
+    /// Without what servers said: everybody may read of alarms, and a reply may name somebody's recipient.
+    fn note_untold(&mut self, queue_id: &str, why: &str) {
         if self.untold.len() < UNTOLD {
-            self.untold.insert(queue_id.to_owned(), format!("{what}: {why}"));
+            self.untold.insert(queue_id.to_owned(), why.to_owned());
         }
     }
 
@@ -130,8 +151,8 @@ mod tests {
         assert!(remembered.untold.is_empty());
         remembered.note(&record(1, "failed", &[("queue_id", "B"), ("from", ""), ("reply", "550 no")]));
         remembered.note(&record(1, "not_notified", &[("queue_id", "C"), ("reason", "no address")]));
-        assert_eq!(remembered.untold["B"], "a notice failed: 550 no");
-        assert_eq!(remembered.untold["C"], "nobody is told: no address");
+        assert_eq!(remembered.untold["B"], "the notice failed");
+        assert_eq!(remembered.untold["C"], "no address");
     }
 
     #[test]

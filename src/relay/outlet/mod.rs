@@ -137,12 +137,13 @@ impl Worker {
         if batch.is_empty() {
             return;
         }
+        for listener in &mut self.listeners {
+            listener(batch);
+        }
+        // Last, because its disk may be the slow one.
         if let Some(file) = &mut self.file {
             let lines = batch.iter().map(|record| record.line(&self.settings.host) + "\n");
             file.write(&lines.collect::<Vec<String>>());
-        }
-        for listener in &mut self.listeners {
-            listener(batch);
         }
     }
 }
