@@ -51,13 +51,21 @@ pub fn in_the_manual() -> Vec<Event> {
     events
 }
 
-/// The functions of the table: name, parameters with their types, body.
-fn functions(source: &str) -> Vec<(String, Vec<(String, String)>, String)> {
+/// A function of the table.
+struct Function {
+    name: String,
+    /// Names and types.
+    parameters: Vec<(String, String)>,
+    body: String,
+}
+
+fn functions(source: &str) -> Vec<Function> {
     let function = |text: &str| {
         let (name, rest) = text.split_once('(').unwrap();
         let (parameters, body) = rest.split_once(") {\n").unwrap();
         let pair = |one: &str| one.split_once(": ").map(|(name, kind)| (name.trim().to_owned(), kind.trim().to_owned()));
-        (name.to_owned(), parameters.split(',').filter_map(pair).collect(), body.split("\n}").next().unwrap().to_owned())
+        let parameters = parameters.split(',').filter_map(pair).collect();
+        Function { name: name.to_owned(), parameters, body: body.split("\n}").next().unwrap().to_owned() }
     };
     source.split("\npub fn ").skip(1).map(function).collect()
 }
@@ -65,7 +73,7 @@ fn functions(source: &str) -> Vec<(String, Vec<(String, String)>, String)> {
 #[test]
 fn t_out_1_every_text_of_an_event_is_made_printable_where_it_is_logged() {
     let source = super::read("src/log/events.rs");
-    for (name, parameters, body) in functions(&source) {
+    for Function { name, parameters, body } in functions(&source) {
         let texts = parameters.iter().filter(|(_, kind)| kind == "&str").map(|(text, _)| text.clone());
         let of_outcome = ["from", "to", "relay", "dsn", "reply"].map(|field| format!("o.{field}"));
         let has_outcome = parameters.iter().any(|(_, kind)| kind.starts_with("Outcome"));
