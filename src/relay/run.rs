@@ -93,6 +93,17 @@ fn daemon() -> Result<(), Failure> {
     let (alarms, woken) = Board::load(&config.paths.spool);
     let outlet = Outlet::start(feed, outlet::Settings::of(&setup), vec![hooks.listener(), alarms.listener()]);
     let outlet = outlet.map_err(thread_failed)?;
+    let outlets = Outlets { outlet: outlet.reloader(), hooks: Arc::clone(&hooks), alarms: Arc::clone(&alarms) };
+    let ended = deliver(config.paths, store, setup, (outlets, woken));
+    // However it ended, the last events say why.
+    alarms.end();
+    hooks.end();
+    outlet.end(LAST_EVENTS);
+    ended
+}
+
+/// From the database to the end of the last delivery.
+fn deliver(paths: Paths, store: Arc<Store>, setup: Setup, outlets: (Outlets, Receiver<()>)) -> Result<(), Failure> {
     let started = recover::start::start(&store, &setup.params)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -100,13 +111,9 @@ fn daemon() -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure::new(Exit::OsErr, format!("cannot start threads: {e}")))?;
-    let outlets = Outlets { outlet: outlet.reloader(), hooks: Arc::clone(&hooks), alarms: Arc::clone(&alarms) };
-    let ended = runtime.block_on(serve(config.paths, store, started, setup, (outlets, woken)));
+    let ended = runtime.block_on(serve(paths, store, started, setup, outlets));
     // A thread that waits for a disk that does not answer must not keep the process: what it does is safe to be cut off.
     runtime.shutdown_timeout(Duration::from_millis(500));
-    alarms.end();
-    hooks.end();
-    outlet.end(LAST_EVENTS);
     ended
 }
 
@@ -170,6 +177,7 @@ async fn serve(
     daemon.tasks.spawn(report::run(Arc::clone(&daemon)));
     let measuring = tokio::spawn(metrics::run(Arc::clone(&daemon)));
     let forgetting = tokio::spawn(history::run(Arc::clone(&daemon)));
+    alarms::start(&daemon, woken).map_err(thread_failed)?;
     events::started(env!("CARGO_PKG_VERSION"), &daemon.paths.spool.display().to_string(), &next_hop);
     notify::tell("READY=1");
     wait_for_end(signals, &daemon, &stop).await;

@@ -8,7 +8,7 @@ use super::observed::{Over, Remembered};
 use crate::config::NextHop;
 use crate::mail::printable;
 use crate::relay::daemon::Daemon;
-use crate::relay::recover::{STATE_FILE, WAS_LOST};
+use crate::relay::recover::{STATE_FILE, WAS_LOST, is_rebuilding};
 use crate::relay::setup::Setup;
 use crate::spool::layout;
 use crate::spool::state::{Place, State};
@@ -47,9 +47,12 @@ pub(super) fn over(remembered: &Remembered, daemon: &Daemon, facts: &Facts) -> O
     }
 }
 
-/// True if no message is held any more because the database was lost.
+/// True if no message is held any more because the database was lost, nor will be, because the files have their rows again.
 fn is_decided(daemon: &Daemon) -> rusqlite::Result<bool> {
     let state = State::open_to_read(&daemon.store.path(STATE_FILE))?;
+    if is_rebuilding(&state)? {
+        return Ok(false);
+    }
     let mut held = 0;
     state.queued(None, usize::MAX >> 1, |row| held += usize::from(row.place == Place::Hold && row.reason.starts_with(WAS_LOST)))?;
     Ok(held == 0)
