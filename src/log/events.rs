@@ -163,7 +163,7 @@ pub fn storage_failed(what: &str, reason: &str) {
 
 /// The page of metrics cannot be written; deliveries go on.
 pub fn metrics_refused(path: &str, reason: &str) {
-    warn!(event = "metrics_refused", path, reason);
+    warn!(event = "metrics_refused", path = &*safe(path), reason = &*safe(reason));
 }
 
 /// An administrator's request that changes something, and who made it.

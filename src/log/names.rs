@@ -14,6 +14,7 @@ pub const NAMES: &[&str] = &[
     "events_lost",
     "failed",
     "held",
+    "metrics_refused",
     "newer",
     "not_notified",
     "notices_wait",

@@ -139,10 +139,12 @@ pub fn fsync_commits_the_name(file: &impl AsFd) -> bool {
         || kind == nix::sys::statfs::TMPFS_MAGIC
 }
 
-/// Free octets and free inodes of the file system of `path`, for a process without privileges.
-pub fn free_space(path: &Path) -> nix::Result<(u64, u64)> {
+/// Free octets and free inodes of the file system of `path`, for a process without privileges. No inodes where the file system
+/// does not count them, as btrfs does not.
+pub fn free_space(path: &Path) -> nix::Result<(u64, Option<u64>)> {
     let stat = nix::sys::statvfs::statvfs(path)?;
-    Ok((stat.blocks_available().saturating_mul(stat.fragment_size()), stat.files_available()))
+    let files = (stat.files() > 0).then(|| stat.files_available());
+    Ok((stat.blocks_available().saturating_mul(stat.fragment_size()), files))
 }
 
 /// Commits everything on the file system of `file`.

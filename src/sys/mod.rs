@@ -9,6 +9,5 @@ pub mod peer;
 pub mod private;
 pub mod process;
 pub mod replace;
-pub mod space;
 pub mod stdin;
 pub mod udp;

@@ -25,7 +25,7 @@ pub(super) fn gather(daemon: &Daemon, setup: &Setup, now: i64) -> Facts {
         oldest: state.and_then(|state| state.oldest().ok()).flatten(),
         one_route: setup.params.next_hop != NextHop::Mx,
         unusable: setup.problems.iter().map(|problem| printable::text(problem)).collect(),
-        space: sys::space::left(&daemon.paths.spool).ok().map(|(octets, files)| Space { octets, files }),
+        space: sys::fs::free_space(&daemon.paths.spool).ok().map(|(octets, files)| Space { octets, files }),
         corrupt: corrupt(&daemon.store.path(layout::CORRUPT)),
         webhooks: daemon.hooks.facts(),
     }

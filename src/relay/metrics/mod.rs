@@ -62,12 +62,17 @@ fn path(daemon: &Daemon) -> PathBuf {
 async fn write(daemon: &Arc<Daemon>, path: PathBuf, started: i64) -> std::io::Result<()> {
     let now = sys::clock::now();
     let suspended = daemon.dispatch.queue(|queue| queue.suspensions(now).map(|(route, _)| route.to_string()).take(100).collect());
-    let facts = Facts { now, started, last_relayed: daemon.last_relayed(), suspended, ..Facts::default() };
+    // One sample for each name: a route and a webhook of it are details.
+    let mut alarms: Vec<String> = daemon.alarms.lines().into_iter().map(|line| line.alarm).collect();
+    alarms.sort();
+    alarms.dedup();
+    let facts = Facts { alarms, now, started, last_relayed: daemon.last_relayed(), suspended, ..Facts::default() };
     let counts = daemon.counters.read();
     let spool = daemon.store.path("");
     let work = move || {
         let queue = queue(&spool.join(STATE_FILE), now).ok();
-        let facts = Facts { queue, free: sys::fs::free_space(&spool).ok(), ..facts };
+        let facts =
+            Facts { queue, free: sys::fs::free_space(&spool).ok().map(|(octets, files)| (octets, files.unwrap_or_default())), ..facts };
         sys::replace::replace(&path, 0o644, families::page(&facts, &counts).as_bytes())
     };
     // On a thread that may wait for the disk.
