@@ -209,7 +209,7 @@ mod tests {
         for (value, media) in [
             ("", Media::Text),
             (" TEXT/Html; charset=x", Media::Text),
-            ("(c) message/RFC822", Media::Message),
+            ("(c) message/Rfc822", Media::Message),
             ("message/delivery-status", Media::Opaque),
             ("message/global", Media::Other),
             ("application/json", Media::Other),
