@@ -63,6 +63,8 @@ pub struct Daemon {
 
 /// Who gets events, beside the log.
 pub struct Outlets {
+    /// What is counted for the metrics.
+    pub counters: Arc<Counters>,
     /// The event file.
     pub outlet: outlet::Reloader,
     /// Receivers of webhooks.
@@ -108,7 +110,7 @@ impl Stop {
 impl Daemon {
     /// The shared part of a daemon that begins now.
     pub fn new(paths: Paths, store: Arc<Store>, ledger: Ledger, setup: Setup, stop: Arc<Stop>, outlets: Outlets) -> Daemon {
-        let Outlets { outlet, hooks, alarms } = outlets;
+        let Outlets { counters, outlet, hooks, alarms } = outlets;
         Daemon {
             paths,
             store,
@@ -116,7 +118,7 @@ impl Daemon {
             dispatch: Dispatch::new(setup.params.route_connections),
             tasks: Tasks::default(),
             notices: Notify::new(),
-            counters: Arc::default(),
+            counters,
             hooks,
             alarms,
             started: Instant::now(),

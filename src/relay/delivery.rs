@@ -19,7 +19,7 @@ use super::prepare::{self, Obstacle, Prepared};
 use super::queue::Suspension;
 use super::route::{self, Endpoint, RouteKey};
 use super::settle::{self, JobOutcome};
-use super::setup::Setup;
+use super::setup::{DKIM_HOLD, Setup};
 use super::smtp::{self, EnvelopeReplies, Failure, Session, Stage};
 use crate::log::events;
 use crate::mail::limits;
@@ -315,7 +315,14 @@ impl Connection<'_> {
         let takes_8bit = self.takes_8bit;
         let prepare = move || prepare::prepare(&daemon.store, &setup, &work, takes_8bit, sys::clock::now());
         let prepared = tokio::task::spawn_blocking(prepare);
-        prepared.await.unwrap_or_else(|e| Err(Obstacle::Hold(format!("internal error while preparing it: {e}; please report it"))))
+        let prepared =
+            prepared.await.unwrap_or_else(|e| Err(Obstacle::Hold(format!("internal error while preparing it: {e}; please report it"))));
+        match &prepared {
+            Ok(Prepared { signed_for: Some(domain), .. }) => self.daemon.counters.signed(domain),
+            Err(Obstacle::Hold(reason)) if reason.starts_with(DKIM_HOLD) => self.daemon.counters.unsigned(),
+            _ => {}
+        }
+        prepared
     }
 
     /// The message cannot be sent: parked with its reason, failed, or tried again when the disk may work.

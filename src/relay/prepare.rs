@@ -49,6 +49,8 @@ pub struct Prepared {
     pub content: Content,
     /// What was converted, for the history.
     pub note: Option<String>,
+    /// The domain that it is signed for.
+    pub signed_for: Option<String>,
 }
 
 /// Reads, checks, converts and signs one message for some of its recipients, to be sent at `now` to a server that takes 8-bit
@@ -74,11 +76,11 @@ pub fn prepare(store: &Store, setup: &Setup, work: &Work, takes_8bit: bool, now:
     let received =
         encode::received(&setup.mailname, setup.params.received_uid.then_some(message.uid), message.id, message.accepted, &setup.zone);
     let sent = convert(store, read, takes_8bit)?;
-    let signatures = signatures(setup, &sent, now)?;
+    let (signatures, signed_for) = signatures(setup, &sent, now)?;
     let content = Content { prefix: [signatures, received, sent.on_top].concat(), octets: sent.octets };
     let body = if sent.eight_bit { Body::EightBitMime } else { Body::SevenBit };
     let envelope = transaction(Envelope { body, ..line.envelope }, work, content.size());
-    Ok(Prepared { envelope, content, note: sent.note })
+    Ok(Prepared { envelope, content, note: sent.note, signed_for })
 }
 
 /// What the disk says is for now; everything else means that the file is not what was claimed.
@@ -207,12 +209,15 @@ fn copy_to_private_file(store: &Store, file: &File, line: &Line, setup: &Setup) 
     Ok(Read { digest: digest.finish().as_ref().to_vec(), octets, header, body, facts, body_hash: hasher.finish() })
 }
 
-fn signatures(setup: &Setup, sent: &Sent, now: i64) -> Result<Vec<u8>, Obstacle> {
+/// The signatures, and the domain that they are for.
+fn signatures(setup: &Setup, sent: &Sent, now: i64) -> Result<(Vec<u8>, Option<String>), Obstacle> {
+    let hold = |reason: String| Obstacle::Hold(format!("{}{reason}", super::setup::DKIM_HOLD));
     match setup.keys.for_header(&sent.header) {
-        Signing::NotConfigured | Signing::Off => Ok(Vec::new()),
-        Signing::Unusable(reason) => Err(Obstacle::Hold(format!("{}{reason}", super::setup::DKIM_HOLD))),
+        Signing::NotConfigured | Signing::Off => Ok((Vec::new(), None)),
+        Signing::Unusable(reason) => Err(hold(reason)),
         Signing::Signers(signers) => {
-            dkim::sign(signers, &sent.header, &sent.body_hash, now).map_err(|e| Obstacle::Hold(format!("{}{e}", super::setup::DKIM_HOLD)))
+            let fields = dkim::sign(signers, &sent.header, &sent.body_hash, now).map_err(|e| hold(e.to_string()))?;
+            Ok((fields, signers.first().map(|signer| signer.domain.to_string())))
         }
     }
 }

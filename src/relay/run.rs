@@ -27,6 +27,7 @@ use super::daemon::{Daemon, Outlets, STALLED, Stop};
 use super::hooks::Hooks;
 use super::intake::{Admitted, Intake};
 use super::ledger::Ledger;
+use super::metrics::counters::Counters;
 use super::outlet::{self, Outlet};
 use super::plan::{Plan, Policy};
 use super::queue::JobRecipient;
@@ -59,7 +60,9 @@ pub fn program() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.as_slice() {
         // Whatever panics has said so; what remains is to end by a code that means something.
-        [] => catch_unwind(daemon).unwrap_or_else(|_| Err(Failure::new(Exit::Software, "internal error; please report it; no mail was lost"))),
+        [] => {
+            catch_unwind(daemon).unwrap_or_else(|_| Err(Failure::new(Exit::Software, "internal error; please report it; no mail was lost")))
+        }
         [flag] if flag == "--version" => say(concat!("mailchuted ", env!("CARGO_PKG_VERSION"), "\n")),
         [flag] if flag == "--help" => say(USAGE),
         _ => Err(Failure::new(Exit::Usage, "takes no arguments but --help and --version; everything else stands in mailchute.toml")),
@@ -91,9 +94,11 @@ fn daemon() -> Result<(), Failure> {
     // Before the first event is dealt out.
     hooks.settle(&setup).map_err(thread_failed)?;
     let (alarms, woken) = Board::load(&config.paths.spool);
-    let outlet = Outlet::start(feed, outlet::Settings::of(&setup), vec![hooks.listener(), alarms.listener()]);
+    let counters = Arc::new(Counters::default());
+    let listeners = vec![hooks.listener(), alarms.listener(), Counters::listener(&counters)];
+    let outlet = Outlet::start(feed, outlet::Settings::of(&setup), listeners);
     let outlet = outlet.map_err(thread_failed)?;
-    let outlets = Outlets { outlet: outlet.reloader(), hooks: Arc::clone(&hooks), alarms: Arc::clone(&alarms) };
+    let outlets = Outlets { counters, outlet: outlet.reloader(), hooks: Arc::clone(&hooks), alarms: Arc::clone(&alarms) };
     let ended = deliver(config.paths, store, setup, (outlets, woken));
     // However it ended, the last events say why.
     alarms.end();

@@ -36,7 +36,7 @@ pub(crate) fn daemon(scratch: &Scratch, toml: &str) -> Arc<Daemon> {
     let state = State::open(&scratch.path().join(STATE_FILE)).unwrap();
     let store = Arc::new(scratch.store());
     let (alarms, _) = Board::load(scratch.path());
-    let outlets = Outlets { outlet: Reloader::default(), hooks: Hooks::new(scratch.path()), alarms };
+    let outlets = Outlets { counters: Arc::default(), outlet: Reloader::default(), hooks: Hooks::new(scratch.path()), alarms };
     let (ledger, _) = Ledger::start(state, Arc::clone(&store), |_| {}).unwrap();
     Arc::new(Daemon::new(paths(scratch), store, ledger, setup(scratch, toml), Arc::new(Stop::default()), outlets))
 }

@@ -1,8 +1,9 @@
 //! What the daemon counts while it runs. In memory only: counters begin at 0 with each start, as readers of metrics expect.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::super::outlet::Listener;
 use super::text::Histogram;
 use crate::spool::state::Progress;
 
@@ -132,6 +133,12 @@ impl Counters {
     /// A message had to be signed and could not be.
     pub fn unsigned(&self) {
         self.lock().unsigned += 1;
+    }
+
+    /// Counts the events that the outlets get.
+    pub fn listener(counters: &Arc<Counters>) -> Listener {
+        let counters = Arc::clone(counters);
+        Box::new(move |records| records.iter().for_each(|record| counters.event(&record.event)))
     }
 
     /// An event of the event table.
