@@ -11,6 +11,9 @@ use tracing::{error, info, warn};
 use crate::mail::printable::safe;
 use crate::mail::queue_id::QueueId;
 
+/// Where these calls stand: what is logged elsewhere is no event.
+pub const TARGET: &str = module_path!();
+
 /// The daemon is ready.
 pub fn started(version: &str, spool: &str, next_hop: &str) {
     info!(event = "started", version = &*safe(version), spool = &*safe(spool), next_hop = &*safe(next_hop), "mailchuted is ready");

@@ -1,7 +1,6 @@
 //! An event as a value, and its JSON line: what the event file and the webhooks get.
 //!
-//! In: the event of a `tracing` call of [`super::events`]; those of other crates have no field `event` and are none. Out: one line
-//! of JSON, its keys in a fixed order: `schema time host level event`, then the fields of the event as mailchute-log(5) lists
+//! In: the event of a `tracing` call of [`super::events`]. Out: one line of JSON, its keys in a fixed order: `schema time host level event`, then the fields of the event as mailchute-log(5) lists
 //! them. Everything is printable, also where JSON would not ask for it: a line may be shown on a terminal.
 //!
 //! The schema: [`SCHEMA`] grows when a key goes or changes its meaning. New events and new keys do not change it.
@@ -31,8 +30,11 @@ pub struct Record {
 }
 
 impl Record {
-    /// The record of an event of ours at `at`, unix milliseconds.
+    /// The record of an event of ours at `at`, unix milliseconds. What a library logs is none, whatever its fields are called.
     pub fn of(event: &tracing::Event<'_>, at: i64) -> Option<Record> {
+        if event.metadata().target() != super::events::TARGET {
+            return None;
+        }
         let mut fields = Fields(Vec::new());
         event.record(&mut fields);
         let named = fields.0.iter().position(|(name, _)| *name == "event")?;

@@ -8,7 +8,7 @@
 pub mod file;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -21,8 +21,8 @@ use file::{EventFile, Rotation};
 
 /// Events that are written together.
 const BATCH: usize = 512;
-/// How often the thread looks whether it has to end.
-const LOOK: Duration = Duration::from_millis(200);
+/// The longest wait for an event; who wants the thread to look wakes it.
+const LOOK: Duration = Duration::from_secs(60);
 /// The outlet of [`events::events_lost`] for events that no outlet got.
 const EVERYWHERE: &str = "all but the log";
 
@@ -53,6 +53,16 @@ struct Shared {
     ending: AtomicBool,
     /// Settings that the thread has not taken yet.
     news: Mutex<Option<Settings>>,
+    wake: Option<SyncSender<Option<Record>>>,
+}
+
+impl Shared {
+    /// Has the thread look. A full queue keeps it looking anyway.
+    fn look(&self) {
+        if let Some(wake) = &self.wake {
+            let _ = wake.try_send(None);
+        }
+    }
 }
 
 /// The running thread.
@@ -69,6 +79,7 @@ impl Reloader {
     /// From the next event on.
     pub fn reload(&self, settings: Settings) {
         *self.0.news.lock().unwrap_or_else(PoisonError::into_inner) = Some(settings);
+        self.0.look();
     }
 }
 
@@ -77,7 +88,7 @@ impl Outlet {
     ///
     /// Errors: the kernel has no room for a thread.
     pub fn start(feed: Feed, settings: Settings, listeners: Vec<Listener>) -> std::io::Result<Outlet> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared { wake: Some(feed.wake.clone()), ..Shared::default() });
         let own = Arc::clone(&shared);
         let mut worker = Worker { file: settings.file.clone().map(EventFile::new), settings, listeners };
         let thread = std::thread::Builder::new().name("events".to_owned()).spawn(move || worker.run(&feed, &own))?;
@@ -93,6 +104,7 @@ impl Outlet {
     /// answer must not keep the process.
     pub fn end(self, limit: Duration) {
         self.shared.ending.store(true, Ordering::SeqCst);
+        self.shared.look();
         let deadline = Instant::now() + limit;
         while !self.thread.is_finished() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
@@ -114,7 +126,6 @@ impl Worker {
             if let Some(settings) = shared.news.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 self.settle(settings);
             }
-            let Ok(batch) = batch else { return };
             if batch.is_empty() && is_ending {
                 return;
             }
@@ -148,15 +159,11 @@ impl Worker {
     }
 }
 
-/// The events that are there, after a wait for the first one. An error where no more can come.
-fn next_batch(feed: &Feed, wait: Duration) -> Result<Vec<Record>, RecvTimeoutError> {
-    let first = match feed.records.recv_timeout(wait) {
-        Ok(record) => record,
-        Err(RecvTimeoutError::Timeout) => return Ok(Vec::new()),
-        Err(e) => return Err(e),
-    };
-    let rest = feed.records.try_iter().take(BATCH - 1);
-    Ok(std::iter::once(first).chain(rest).collect())
+/// The events that are there, after a wait for the first one, or for somebody who wakes us.
+fn next_batch(feed: &Feed, wait: Duration) -> Vec<Record> {
+    let first = feed.records.recv_timeout(wait).ok().flatten();
+    let rest = feed.records.try_iter().take(BATCH - 1).flatten();
+    first.into_iter().chain(rest).collect()
 }
 
 #[cfg(test)]
@@ -178,8 +185,9 @@ mod tests {
         let listening = Arc::clone(&heard);
         let listener: Listener = Box::new(move |records| listening.lock().unwrap().extend(records.iter().map(|r| r.at)));
         let settings = Settings { host: "h".to_owned(), file: Some(Rotation { path: path.clone(), size: 0, kept: 0 }) };
-        (0..1500).for_each(|n| sender.send(record(n)).unwrap());
-        let outlet = Outlet::start(Feed { records, lost: Arc::new(AtomicU64::new(0)) }, settings, vec![listener]).unwrap();
+        (0..1500).for_each(|n| sender.send(Some(record(n))).unwrap());
+        let outlet =
+            Outlet::start(Feed { records, wake: sender.clone(), lost: Arc::new(AtomicU64::new(0)) }, settings, vec![listener]).unwrap();
         outlet.end(Duration::from_secs(60));
         assert_eq!(*heard.lock().unwrap(), (0..1500).collect::<Vec<i64>>());
         assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), 1500);
@@ -191,12 +199,13 @@ mod tests {
         let rotation = |name: &str| Some(Rotation { path: scratch.path().join(name), size: 0, kept: 0 });
         let (sender, records) = mpsc::sync_channel(10);
         let settings = Settings { host: "h".to_owned(), file: rotation("old") };
-        let outlet = Outlet::start(Feed { records, lost: Arc::new(AtomicU64::new(0)) }, settings, Vec::new()).unwrap();
+        let outlet =
+            Outlet::start(Feed { records, wake: sender.clone(), lost: Arc::new(AtomicU64::new(0)) }, settings, Vec::new()).unwrap();
         outlet.reloader().reload(Settings { host: "h".to_owned(), file: rotation("new") });
         while outlet.shared.news.lock().unwrap().is_some() {
             std::thread::yield_now();
         }
-        sender.send(record(1)).unwrap();
+        sender.send(Some(record(1))).unwrap();
         outlet.end(Duration::from_secs(60));
         assert!(scratch.path().join("new").exists());
         assert_eq!(std::fs::read_to_string(scratch.path().join("old")).unwrap_or_default(), "");
