@@ -52,6 +52,13 @@ impl<'de> Deserialize<'de> for TimeOfDay {
     }
 }
 
+impl Size {
+    /// The size that `text` spells, as in the configuration.
+    pub fn parse(text: &str) -> Option<Self> {
+        scaled(text, SIZES).map(Size)
+    }
+}
+
 const SIZES: &[(&str, u64)] = &[("", 1), ("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 const SPANS: &[(&str, u64)] = &[("", 1), ("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
 

@@ -22,10 +22,11 @@ pub fn daemon_is_running(paths: &Paths) -> bool {
     UnixStream::connect(paths.control_socket()).is_ok()
 }
 
-/// Asks, and calls `each` with every line of the reply but the last. `each` returns false to stop early.
+/// Asks, and calls `each` with every line of the reply but the last. `each` returns false to stop early. Returns what the daemon
+/// has to say besides, one printable line, or nothing.
 ///
 /// Errors: EX_UNAVAILABLE `mail system is down` where no daemon answers; the daemon's own refusal with its code.
-pub fn ask_lines(paths: &Paths, request: &Request, each: impl FnMut(&str) -> bool) -> Result<(), Failure> {
+pub fn ask_lines(paths: &Paths, request: &Request, each: impl FnMut(&str) -> bool) -> Result<String, Failure> {
     let socket = paths.control_socket();
     let down = |e: &std::io::Error| {
         let next = "is mailchuted running? try `systemctl status mailchuted`";
@@ -39,14 +40,14 @@ pub fn ask_lines(paths: &Paths, request: &Request, each: impl FnMut(&str) -> boo
     read_answer(BufReader::new(stream), down, each)
 }
 
-/// Reads an answer: calls `each` with every line but the last. `down` says what a broken connection means.
+/// Reads an answer: calls `each` with every line but the last, and returns what that has to say besides. `down` says what a broken connection means.
 ///
 /// Errors: that of `down`; EX_UNAVAILABLE for an answer without an end; the daemon's own refusal with its code.
 pub fn read_answer(
     mut reader: impl BufRead,
     down: impl Fn(&std::io::Error) -> Failure,
     mut each: impl FnMut(&str) -> bool,
-) -> Result<(), Failure> {
+) -> Result<String, Failure> {
     let mut line = String::new();
     loop {
         line.clear();
@@ -55,10 +56,11 @@ pub fn read_answer(
             return Err(Failure::new(Exit::Unavailable, "the daemon ended in the middle of its answer; ask again"));
         }
         if let Ok(End { end, text }) = serde_json::from_str(&line) {
-            return if end == 0 { Ok(()) } else { Err(Failure::new(Exit::from_code(end), printable::text(&text))) };
+            let text = printable::text(&text);
+            return if end == 0 { Ok(text) } else { Err(Failure::new(Exit::from_code(end), text)) };
         }
         if !each(line.trim_end()) {
-            return Ok(());
+            return Ok(String::new());
         }
     }
 }

@@ -1,18 +1,16 @@
 //! Rows of state.sqlite as entries of a listing: the same for the running daemon and for root when it is stopped.
 
 use super::listing::{Entry, Recipient};
-use super::protocol::{Detail, Happening};
-use crate::mail::envelope::Envelope;
-use crate::spool::state::{Event, Message, Place, Progress, RecipientRow};
+use crate::spool::state::{Message, Place, Progress, RecipientRow};
 
-/// The entry of a message. `is_active`: an attempt is under way.
-pub fn entry(message: &Message, recipients: &[RecipientRow], is_active: bool) -> Entry {
+/// The entry of a message at `now`. `is_active`: an attempt is under way.
+pub fn entry(message: &Message, recipients: &[RecipientRow], is_active: bool, now: i64) -> Entry {
     Entry {
         queue_name: queue_name(message, recipients, is_active).to_owned(),
         queue_id: message.id.to_string(),
         arrival_time: message.accepted,
         message_size: message.size,
-        forced_expire: false,
+        forced_expire: message.place == Place::Cur && message.expires <= now,
         sender: message.reverse_path.clone(),
         recipients: recipients.iter().map(recipient).collect(),
         uid: message.uid,
@@ -31,6 +29,7 @@ fn queue_name(message: &Message, recipients: &[RecipientRow], is_active: bool) -
     match message.place {
         Place::Hold => "hold",
         Place::Failed => "failed",
+        Place::Gone if message.reason.starts_with("removed") => "removed",
         Place::Gone => "finished",
         Place::Cur if is_active => "active",
         Place::Cur if is_untouched() => "incoming",
@@ -49,17 +48,5 @@ fn recipient(row: &RecipientRow) -> Recipient {
         dsn: row.status.clone(),
         relay: row.relay.clone(),
         remote_reply: row.reply.clone(),
-    }
-}
-
-/// One message, whole. `envelope` is missing where its file is gone.
-pub fn detail(message: &Message, recipients: &[RecipientRow], events: &[Event], envelope: Option<Envelope>, is_active: bool) -> Detail {
-    let (claimed, notices) = envelope.map(|envelope| (envelope.claimed, envelope.notices)).unwrap_or_default();
-    Detail {
-        entry: entry(message, recipients, is_active),
-        claimed,
-        notices,
-        digest: message.digest.iter().map(|b| format!("{b:02x}")).collect(),
-        history: events.iter().map(|e| Happening { at: e.at, kind: e.kind.clone(), text: e.text.clone() }).collect(),
     }
 }

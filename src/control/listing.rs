@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::mail::{date, printable};
 
 /// One message. Postfix's keys first and as Postfix means them; readers must ignore keys that they do not know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// `incoming`, `active`, `deferred`, `hold` or `failed`.
+    /// `incoming`, `active`, `deferred`, `hold` or `failed`; `finished` and `removed` in histories.
     pub queue_name: String,
     /// Queue id.
     pub queue_id: String,
@@ -19,7 +19,7 @@ pub struct Entry {
     pub arrival_time: i64,
     /// Octets.
     pub message_size: u64,
-    /// It ends with the attempt under way.
+    /// Its next attempt is its last one.
     pub forced_expire: bool,
     /// `""` is the null reverse-path.
     pub sender: String,

@@ -3,9 +3,20 @@
 //! In: one JSON line per connection, from anybody on the host. Out: JSON lines; the last one is an [`protocol::End`]. Authority is
 //! the peer's uid as the kernel has it, never anything in the request.
 
+#[cfg(any(feature = "relay", feature = "ctl"))]
+pub mod advice;
 pub mod client;
 #[cfg(any(feature = "relay", feature = "ctl"))]
+pub mod deed;
+#[cfg(any(feature = "relay", feature = "ctl"))]
 pub mod entries;
+pub mod filter;
+pub mod history;
 pub mod listing;
+#[cfg(any(feature = "relay", feature = "ctl"))]
+pub mod pause;
 pub mod printer;
 pub mod protocol;
+#[cfg(feature = "ctl")]
+pub mod shape;
+pub mod stats;

@@ -11,7 +11,6 @@ use crate::exit::{Exit, Failure};
 pub struct Printer<W: Write> {
     form: Form<W>,
     has_printed: bool,
-    failure: Option<Failure>,
 }
 
 enum Form<W: Write> {
@@ -22,18 +21,18 @@ enum Form<W: Write> {
 impl<W: Write> Printer<W> {
     /// Postfix's long layout, in the local time of `zone`.
     pub fn text(out: W, zone: TimeZone) -> Self {
-        Printer { form: Form::Text(TextListing::new(BufWriter::new(out), zone)), has_printed: false, failure: None }
+        Printer { form: Form::Text(TextListing::new(BufWriter::new(out), zone)), has_printed: false }
     }
 
     /// The same with more of each message.
     pub fn detailed_text(out: W, zone: TimeZone) -> Self {
         let listing = TextListing::new(BufWriter::new(out), zone).detailed();
-        Printer { form: Form::Text(listing), has_printed: false, failure: None }
+        Printer { form: Form::Text(listing), has_printed: false }
     }
 
     /// JSON Lines.
     pub fn json(out: W) -> Self {
-        Printer { form: Form::Json(BufWriter::new(out)), has_printed: false, failure: None }
+        Printer { form: Form::Json(BufWriter::new(out)), has_printed: false }
     }
 
     /// True once a message was printed.
@@ -41,17 +40,18 @@ impl<W: Write> Printer<W> {
         self.has_printed
     }
 
-    /// A line of the daemon's answer; false ends the listing.
-    pub fn line(&mut self, line: &str) -> bool {
-        let result = match (&mut self.form, serde_json::from_str::<Entry>(line)) {
-            (_, Err(e)) => Err(Failure::new(Exit::Software, format!("an answer of the daemon that is not understood: {e}"))),
-            // The daemon's own line: members that this program does not know stay in it.
-            (Form::Json(out), Ok(_)) => written(writeln!(out, "{line}")),
-            (Form::Text(_), Ok(entry)) => self.entry(&entry),
-        };
+    /// A line of the daemon's answer.
+    ///
+    /// Errors: EX_SOFTWARE where it is not understood; EX_IOERR where stdout cannot be written.
+    pub fn line(&mut self, line: &str) -> Result<(), Failure> {
+        let entry = serde_json::from_str::<Entry>(line)
+            .map_err(|e| Failure::new(Exit::Software, format!("an answer of the daemon that is not understood: {e}")))?;
         self.has_printed = true;
-        self.failure = result.err();
-        self.failure.is_none()
+        match &mut self.form {
+            // The daemon's own line: members that this program does not know stay in it.
+            Form::Json(out) => written(writeln!(out, "{line}")),
+            Form::Text(_) => self.entry(&entry),
+        }
     }
 
     /// One message.
@@ -68,11 +68,10 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    /// The last line, and whatever failed on the way.
+    /// The last line.
+    ///
+    /// Errors: EX_IOERR where stdout cannot be written.
     pub fn finish(self) -> Result<(), Failure> {
-        if let Some(failure) = self.failure {
-            return Err(failure);
-        }
         match self.form {
             Form::Text(text) => written(text.finish()),
             Form::Json(mut out) => written(out.flush()),

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::filter::Filter;
 pub use crate::spool::file::Part;
 
 /// What a program asks of the daemon.
@@ -14,9 +15,19 @@ pub enum Request {
         /// Only these.
         #[serde(default)]
         ids: Vec<String>,
+        /// Only such ones.
+        #[serde(default, skip_serializing_if = "Filter::is_everything")]
+        filter: Filter,
     },
     /// How many messages there are that the asker may see: one [`Count`].
-    Count {},
+    Count {
+        /// Only these.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        ids: Vec<String>,
+        /// Only such ones.
+        #[serde(default, skip_serializing_if = "Filter::is_everything")]
+        filter: Filter,
+    },
     /// One message with its history: one [`Detail`].
     Show {
         /// The queue id.
@@ -27,6 +38,20 @@ pub enum Request {
         /// The value of the field, with its angle brackets.
         message_id: String,
     },
+    /// The latest messages that are meant by a queue id, an address or a Message-ID, history included: one [`Detail`] for each.
+    Trace {
+        /// What a person named.
+        subject: String,
+        /// At most so many.
+        limit: usize,
+    },
+    /// What bears on a message, an address, a domain or a route: one [`super::history::Circumstances`].
+    Why {
+        /// What a person named.
+        subject: String,
+    },
+    /// How the daemon works: one [`super::history::Look`].
+    Look {},
     /// The octets of one message: one [`Text`] per piece.
     Cat {
         /// The queue id.
@@ -46,12 +71,22 @@ pub enum Request {
         /// Queue ids; none means all that the asker may steer.
         #[serde(default)]
         ids: Vec<String>,
+        /// Only such ones.
+        #[serde(default, skip_serializing_if = "Filter::is_everything")]
+        filter: Filter,
         /// Only say what would be done.
         #[serde(default)]
         dry_run: bool,
     },
+    /// Stop delivery, or let it go on, over restarts: one [`Text`] that says how it is now.
+    Pause {
+        /// True to stop.
+        on: bool,
+    },
     /// How the daemon is: one [`Status`].
     Status {},
+    /// What went through, and what is in the queue: one [`super::stats::Stats`].
+    Stats {},
     /// Where mail for these domains would go: one [`Text`] for each.
     Route {
         /// Addresses.
@@ -101,8 +136,14 @@ pub enum Act {
     Release,
     /// Drop it; its file is kept in `trash/` for 24 hours.
     Remove,
-    /// Begin anew: failed and held ones too, with a new give-up time.
+    /// Begin anew: failed and held ones too, with a new give-up time; and removed ones, as long as `trash/` has them.
     Requeue,
+    /// Its next attempt is its last one; then it is given up, and its sender told.
+    Expire,
+    /// Give it up now, without another attempt, and tell its sender.
+    Bounce,
+    /// Try it now.
+    Flush,
 }
 
 impl Act {
@@ -113,6 +154,9 @@ impl Act {
             Act::Release => "released from hold",
             Act::Remove => "removed",
             Act::Requeue => "requeued",
+            Act::Expire => "expired",
+            Act::Bounce => "bounced",
+            Act::Flush => "made due now",
         }
     }
 
@@ -123,6 +167,9 @@ impl Act {
             Act::Release => "Released from hold",
             Act::Remove => "Deleted",
             Act::Requeue => "Requeued",
+            Act::Expire => "Expired",
+            Act::Bounce => "Bounced",
+            Act::Flush => "Made due now",
         }
     }
 }
@@ -143,7 +190,7 @@ pub struct Done {
 pub struct End {
     /// The exit code for the asking program; 0 means all is well.
     pub end: u8,
-    /// What went wrong, one line; empty if nothing.
+    /// What went wrong, one line; where nothing did, what the asker should know besides, or nothing.
     #[serde(default)]
     pub text: String,
 }
@@ -199,8 +246,14 @@ pub struct Detail {
     /// What injection changed or noticed.
     #[serde(default)]
     pub notices: Vec<String>,
+    /// True if the caller's group and process ids are the kernel's word too.
+    #[serde(default)]
+    pub attested: bool,
     /// SHA-256 of the spool file, hex.
     pub digest: String,
+    /// Every attempt, oldest first.
+    #[serde(default)]
+    pub tries: Vec<super::history::Tried>,
     /// What happened, oldest first.
     pub history: Vec<Happening>,
 }
@@ -237,6 +290,9 @@ pub struct Status {
     pub oldest: Option<i64>,
     /// When delivery last succeeded, unix seconds.
     pub last_relayed: Option<i64>,
+    /// Since when an administrator has stopped delivery, and who did; empty if nobody has.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub paused: String,
     /// Next hops that are suspended, and why.
     pub suspended: Vec<Suspended>,
     /// What an administrator should look at, one line each.

@@ -1,67 +1,105 @@
-//! `hold`, `release`, `remove` and `requeue`: the same for all four, in the words of postsuper.
+//! The verbs that change messages: the same for all, in the words of postsuper.
 
-use std::io::{BufRead, Write};
+use std::io::Write;
 
+use super::offline::Offline;
+use super::select::Selection;
 use crate::config::Config;
 use crate::control::client;
+use crate::control::deed::Deed;
 use crate::control::protocol::{Act, Done, Request};
 use crate::exit::{Exit, Failure};
+use crate::log::syslog::{self, Facility, Severity};
 use crate::mail::printable;
+use crate::sys;
 
-/// Ids read from stdin at most.
-const IDS: usize = 100_000;
-/// Ids in one request, which has 64 KiB.
-const AT_ONCE: usize = 2000;
+/// What was said of the messages so far.
+#[derive(Default)]
+struct Tally {
+    count: u64,
+    refused: u64,
+}
 
-/// Does `act` to `ids`; `ALL` alone means all, `-` reads ids from stdin. One line per message and a total on stderr, as postsuper
-/// prints them.
+impl Tally {
+    fn add(&mut self, done: &Done) {
+        *(if done.done { &mut self.count } else { &mut self.refused }) += 1;
+        say(&format!("{}: {}", printable::text(&done.id), printable::text(&done.text)));
+    }
+}
+
+/// Does `act` to what was chosen. One line per message and a total on stderr, as postsuper prints them.
 ///
-/// Errors: EX_USAGE without ids; 1 if a message was not found or the act not done.
-pub(super) fn act(config: &Config, act: Act, ids: Vec<String>, dry_run: bool) -> Result<(), Failure> {
-    let ids = given(ids)?;
-    let batches: Vec<Vec<String>> = match ids {
-        None => vec![Vec::new()],
-        Some(ids) => ids.chunks(AT_ONCE).map(<[String]>::to_vec).collect(),
-    };
-    let (mut count, mut refused) = (0u64, 0u64);
-    for ids in batches {
+/// Errors: 1 if a message was not found or the act not done.
+pub(super) fn act(config: &Config, act: Act, selection: &Selection, dry_run: bool) -> Result<(), Failure> {
+    let mut tally = Tally::default();
+    let ended = ask(config, act, selection, dry_run, &mut tally);
+    let Tally { count, refused } = tally;
+    if ended.is_ok() || count + refused > 0 {
+        let would = if dry_run { "Would be: " } else { "" };
+        say(&format!("{would}{}: {count} message{}", act.total(), if count == 1 { "" } else { "s" }));
+    }
+    ended?;
+    if refused == 0 { Ok(()) } else { Err(Failure::new(Exit::NotFound, format!("not done for {refused} of {}", count + refused))) }
+}
+
+fn ask(config: &Config, act: Act, selection: &Selection, dry_run: bool, tally: &mut Tally) -> Result<(), Failure> {
+    for ids in selection.requests() {
         let mut broken = None;
-        let answered =
-            client::ask_lines(&config.paths, &Request::Act { act, ids, dry_run }, |line| match serde_json::from_str::<Done>(line) {
-                Ok(done) => {
-                    *(if done.done { &mut count } else { &mut refused }) += 1;
-                    say(&format!("{}: {}", printable::text(&done.id), printable::text(&done.text)));
-                    true
-                }
-                Err(e) => {
-                    broken = Some(Failure::new(Exit::Software, format!("an answer of the daemon that is not understood: {e}")));
-                    false
-                }
-            });
+        let request = Request::Act { act, ids, filter: selection.filter.clone(), dry_run };
+        let answered = client::ask_lines(&config.paths, &request, |line| match serde_json::from_str::<Done>(line) {
+            Ok(done) => {
+                tally.add(&done);
+                true
+            }
+            Err(e) => {
+                broken = Some(Failure::new(Exit::Software, format!("an answer of the daemon that is not understood: {e}")));
+                false
+            }
+        });
         match answered {
+            // Nothing was done yet: the daemon is stopped, not one that has just died.
+            Err(down) if down.exit == Exit::Unavailable && tally.count + tally.refused == 0 && act != Act::Flush => {
+                return without_daemon(config, act, selection, dry_run, tally, down);
+            }
             Err(failure) if failure.exit != Exit::NotFound => return Err(failure),
             _ => broken.map_or(Ok(()), Err)?,
         }
     }
-    let would = if dry_run { "Would be: " } else { "" };
-    say(&format!("{would}{}: {count} message{}", act.total(), if count == 1 { "" } else { "s" }));
-    if refused == 0 { Ok(()) } else { Err(Failure::new(Exit::NotFound, format!("not done for {refused} of {}", count + refused))) }
+    Ok(())
 }
 
-/// The ids that were meant; `None` is all.
-fn given(ids: Vec<String>) -> Result<Option<Vec<String>>, Failure> {
-    match ids.as_slice() {
-        [] => Err(Failure::new(Exit::Usage, "name queue ids, or ALL, or - to read ids from standard input")),
-        [all] if all == "ALL" => Ok(None),
-        [dash] if dash == "-" => {
-            let lines = std::io::stdin().lock().lines().take(IDS).map_while(Result::ok);
-            Ok(Some(lines.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()))
-        }
-        _ => Ok(Some(ids)),
+fn without_daemon(
+    config: &Config,
+    act: Act,
+    selection: &Selection,
+    dry_run: bool,
+    tally: &mut Tally,
+    down: Failure,
+) -> Result<(), Failure> {
+    // Before root becomes the owner of the spool.
+    let by = who();
+    let mut offline = Offline::open(config, down)?;
+    let give_up = i64::try_from(config.params.give_up_time.0.as_secs()).unwrap_or(i64::MAX / 4);
+    let deed = Deed { act, by, dry_run, now: sys::clock::now(), give_up };
+    let ended = offline.act(&deed, selection, |done| tally.add(&done));
+    if !dry_run && tally.count > 0 {
+        log(&format!("{} {} without the daemon: {} messages, {}", act.done(), deed.by, tally.count, selection.filter));
     }
+    ended
+}
+
+/// Who runs this, as histories have it.
+pub(super) fn who() -> String {
+    let uid = sys::process::uid();
+    format!("by {} (uid {uid})", sys::process::user_name(uid))
+}
+
+/// One line in the log of the system: without the daemon there is no other.
+pub(super) fn log(text: &str) {
+    syslog::send_as("mailchute", Facility::Mail, Severity::Info, text);
 }
 
 /// Where stderr is closed there is nobody to tell; the exit code remains.
-fn say(line: &str) {
+pub(super) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "mailchute: {line}");
 }

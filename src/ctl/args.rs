@@ -1,9 +1,10 @@
 //! The command line of `mailchute`.
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 use super::range::Range;
-use crate::control::protocol;
+use super::select::Chosen;
+use crate::control::protocol::Part;
 
 #[derive(Debug, Parser)]
 #[command(name = "mailchute", version, about = "Shows and steers the mail of this host; see mailchute(8)", disable_help_subcommand = true)]
@@ -19,8 +20,8 @@ pub(super) enum Verb {
         /// JSON Lines, one message per line
         #[arg(long, short)]
         json: bool,
-        /// Only these messages
-        ids: Vec<String>,
+        #[command(flatten)]
+        chosen: Chosen,
     },
     /// The same under its old name, with the options that scripts give it
     #[command(hide = true)]
@@ -36,7 +37,24 @@ pub(super) enum Verb {
         submission: Option<String>,
     },
     /// How many messages there are, and their size
-    Count,
+    Count(Chosen),
+    /// The queue by destination and age
+    Shape {
+        /// JSON Lines, one destination per line
+        #[arg(long, short)]
+        json: bool,
+        /// Destinations in the table
+        #[arg(long, default_value_t = 20)]
+        lines: usize,
+        #[command(flatten)]
+        chosen: Chosen,
+    },
+    /// What is in the queue, and what went through
+    Stats {
+        /// JSON
+        #[arg(long, short)]
+        json: bool,
+    },
     /// One message: envelope, recipients, history
     Show {
         /// Queue id
@@ -45,27 +63,70 @@ pub(super) enum Verb {
         #[arg(long, short)]
         json: bool,
     },
+    /// The whole history of messages, also after their end
+    Trace {
+        /// Queue id, address or Message-ID
+        subject: String,
+        /// JSON Lines, one message per line
+        #[arg(long, short)]
+        json: bool,
+        /// At most so many messages, the latest first
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Why something waits or failed, and what to do
+    Why {
+        /// Queue id, address, domain or route
+        subject: String,
+        /// JSON
+        #[arg(long, short)]
+        json: bool,
+    },
+    /// What failed for good, with advice
+    Failed {
+        /// JSON Lines, one message per line
+        #[arg(long, short)]
+        json: bool,
+        #[command(flatten)]
+        chosen: Chosen,
+    },
+    /// The daemon at work, again and again
+    Top {
+        /// JSON Lines, one look per line
+        #[arg(long, short)]
+        json: bool,
+        /// Look so often, then end
+        #[arg(short = 'n', value_name = "TIMES")]
+        count: Option<u64>,
+        /// Time between two looks
+        #[arg(short = 'd', value_name = "TIME", default_value = "2s")]
+        delay: Wait,
+    },
     /// The octets of one message
     Cat {
         /// Queue id
         id: String,
-        /// Which part
-        #[arg(long, value_enum, default_value_t = Part::Message)]
-        part: Part,
+        #[command(flatten)]
+        part: Parts,
     },
-    /// Try messages now
-    Flush {
-        /// Only these (queue ids, or their beginnings)
-        ids: Vec<String>,
-    },
+    /// Try messages now: all, or these
+    Flush(Steer),
     /// Park messages: no attempt until they are released
-    Hold(Chosen),
+    Hold(Steer),
     /// Let held messages go on
-    Release(Chosen),
-    /// Drop messages; their files are kept in trash/ for 24 hours
-    Remove(Chosen),
-    /// Begin anew, failed and held messages too
-    Requeue(Chosen),
+    Release(Steer),
+    /// Drop messages; for 24 hours requeue brings them back
+    Remove(Steer),
+    /// Begin anew, failed, held and removed messages too
+    Requeue(Steer),
+    /// Give messages up after their next attempt, and tell their senders
+    Expire(Steer),
+    /// Give messages up now, and tell their senders
+    Bounce(Steer),
+    /// Stop delivery, until it is resumed; mail is accepted all the same
+    Pause,
+    /// Let delivery go on
+    Resume,
     /// How the daemon is
     Status {
         /// JSON
@@ -88,6 +149,12 @@ pub(super) enum Verb {
         #[arg(long, default_value = "60s")]
         wait: Wait,
     },
+    /// What becomes of addresses at submission: aliases, and the way they go
+    Aliases {
+        /// Addresses, or local names
+        #[arg(required = true)]
+        recipients: Vec<String>,
+    },
     /// Where the configuration is
     Config {
         /// All parameters with their defaults
@@ -101,14 +168,14 @@ pub(super) enum Verb {
     },
 }
 
-/// Messages that an operator names.
+/// Messages that an operator changes.
 #[derive(Debug, clap::Args)]
-pub(super) struct Chosen {
+pub(super) struct Steer {
     /// Only say what would be done
     #[arg(long)]
     pub dry_run: bool,
-    /// Queue ids, or ALL, or - to read ids from standard input
-    pub ids: Vec<String>,
+    #[command(flatten)]
+    pub chosen: Chosen,
 }
 
 /// Thresholds of the plug-in.
@@ -153,25 +220,28 @@ pub(super) enum Dkim {
     },
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum Part {
-    /// Header section and body
-    Message,
-    /// The header section
-    Headers,
-    /// The body
-    Body,
+/// Which part of a message; by default header section and body.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[group(multiple = false)]
+pub(super) struct Parts {
+    /// Only the header section
+    #[arg(long)]
+    headers: bool,
+    /// Only the body
+    #[arg(long)]
+    body: bool,
     /// The whole spool file, envelope line first
-    Raw,
+    #[arg(long)]
+    raw: bool,
 }
 
-impl From<Part> for protocol::Part {
-    fn from(part: Part) -> Self {
-        match part {
-            Part::Message => protocol::Part::Message,
-            Part::Headers => protocol::Part::Headers,
-            Part::Body => protocol::Part::Body,
-            Part::Raw => protocol::Part::Raw,
+impl From<Parts> for Part {
+    fn from(parts: Parts) -> Self {
+        match parts {
+            Parts { headers: true, .. } => Part::Headers,
+            Parts { body: true, .. } => Part::Body,
+            Parts { raw: true, .. } => Part::Raw,
+            Parts { .. } => Part::Message,
         }
     }
 }

@@ -1,20 +1,30 @@
-//! The administrator's command: `mailchute`, and `mailq`, which is a link to it.
+//! The administrator's command: `mailchute`, and `mailq`, which is a link to it; and Postfix's names for it ([`postfix`]), where an
+//! administrator made such links.
 //!
 //! In: what a person typed. Out: text or JSON on stdout, one line on stderr where something failed, an exit code of sysexits. Asks
 //! the daemon; what the asker may see and do is decided there. Where the daemon is stopped, root reads the spool itself, after
 //! taking the ids of its owner and its lock ([`offline`]).
 
 mod act;
+mod aliases;
 mod args;
 mod check;
 pub mod dkim;
+mod failed;
+mod json;
 mod monitor;
+mod numbers;
 mod offline;
+mod pause;
+mod postfix;
 mod probe;
 mod queue;
 mod range;
+mod select;
 mod show;
 mod status;
+mod top;
+mod why;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -28,14 +38,30 @@ use crate::control::printer::written;
 use crate::control::protocol::{Act, Count, Request, Select};
 use crate::exit::{Exit, Failure};
 use crate::spool::layout;
-use args::{Arguments, Dkim, Verb};
+use args::{Arguments, Dkim, Steer, Verb};
+use select::Selection;
 
 /// The program.
 pub fn program() -> ExitCode {
     let mut words: Vec<std::ffi::OsString> = std::env::args_os().collect();
-    if is_mailq(words.first()) {
+    let name = words.first().and_then(|name| std::path::Path::new(name).file_name()).unwrap_or_default().to_owned();
+    if name == "mailq" {
         words.insert(1, "mailq".into());
     }
+    let given = words.get(1..).unwrap_or_default();
+    match postfix::translate(&name, given) {
+        None => command(words),
+        Some(Err(failure)) => finish(Err(failure)),
+        // Each thing is done, whatever became of the one before; the first failure counts.
+        Some(Ok(lines)) => {
+            let run = |line: Vec<String>| command(std::iter::once("mailchute".into()).chain(line.into_iter().map(Into::into)).collect());
+            lines.into_iter().map(run).fold(ExitCode::SUCCESS, |first, next| if first == ExitCode::SUCCESS { next } else { first })
+        }
+    }
+}
+
+/// One command line.
+fn command(words: Vec<std::ffi::OsString>) -> ExitCode {
     let is_monitor = words.get(1).is_some_and(|word| word == "monitor");
     match Arguments::try_parse_from(words) {
         Ok(Arguments { verb: Verb::Monitor(options) }) => monitor::program(&options),
@@ -48,10 +74,6 @@ pub fn program() -> ExitCode {
             Exit::Usage.into()
         }
     }
-}
-
-fn is_mailq(name: Option<&std::ffi::OsString>) -> bool {
-    name.and_then(|name| std::path::Path::new(name).file_name()).is_some_and(|name| name == "mailq")
 }
 
 fn finish(result: Result<(), Failure>) -> ExitCode {
@@ -75,16 +97,28 @@ fn run(verb: Verb) -> Result<(), Failure> {
     }
     let config = Config::load()?;
     match verb {
-        Verb::List { json, ids } => queue::list(&config, json, ids),
-        Verb::Mailq { json, .. } => queue::list(&config, json, Vec::new()),
-        Verb::Count => queue::count(&config),
+        Verb::List { json, chosen } => queue::list(&config, &chosen.to_show(), json),
+        Verb::Mailq { json, .. } => queue::list(&config, &Selection::default(), json),
+        Verb::Count(chosen) => numbers::count(&config, &chosen.to_show()),
+        Verb::Shape { json, lines, chosen } => numbers::shape(&config, &chosen.to_show(), lines, json),
+        Verb::Stats { json } => numbers::stats(&config, json),
         Verb::Show { id, json } => show::show(&config, &id, json),
+        Verb::Trace { subject, json, limit } => show::trace(&config, &subject, limit, json),
+        Verb::Why { subject, json } => why::why(&config, &subject, json),
+        Verb::Failed { json, chosen } => failed::failed(&config, chosen.to_show(), json),
+        Verb::Top { json, count, delay } => top::top(&config, count, delay.0.max(std::time::Duration::from_millis(100)), json),
         Verb::Cat { id, part } => show::cat(&config, &id, part.into()),
-        Verb::Flush { ids } => flush(&config, ids),
-        Verb::Hold(chosen) => act::act(&config, Act::Hold, chosen.ids, chosen.dry_run),
-        Verb::Release(chosen) => act::act(&config, Act::Release, chosen.ids, chosen.dry_run),
-        Verb::Remove(chosen) => act::act(&config, Act::Remove, chosen.ids, chosen.dry_run),
-        Verb::Requeue(chosen) => act::act(&config, Act::Requeue, chosen.ids, chosen.dry_run),
+        Verb::Flush(steer) if steer.chosen.is_empty() && !steer.dry_run => flush(&config),
+        Verb::Flush(steer) => change(&config, Act::Flush, &steer),
+        Verb::Hold(steer) => change(&config, Act::Hold, &steer),
+        Verb::Release(steer) => change(&config, Act::Release, &steer),
+        Verb::Remove(steer) => change(&config, Act::Remove, &steer),
+        Verb::Requeue(steer) => change(&config, Act::Requeue, &steer),
+        Verb::Expire(steer) => change(&config, Act::Expire, &steer),
+        Verb::Bounce(steer) => change(&config, Act::Bounce, &steer),
+        Verb::Pause => pause::pause(&config, true),
+        Verb::Resume => pause::pause(&config, false),
+        Verb::Aliases { recipients } => aliases::aliases(&config, &recipients),
         Verb::Status { json } => status::status(&config, json),
         // Done above: the one has exit codes of its own, the other never fails.
         Verb::Monitor(_) | Verb::Motd => Ok(()),
@@ -99,15 +133,14 @@ fn run(verb: Verb) -> Result<(), Failure> {
     }
 }
 
-/// Tries all messages now, or those whose ids begin so.
-fn flush(config: &Config, ids: Vec<String>) -> Result<(), Failure> {
-    let selects =
-        if ids.is_empty() { vec![Select::All {}] } else { ids.into_iter().map(|text| Select::Id { text, except: false }).collect() };
-    let mut due = 0;
-    for select in selects {
-        let counts: Vec<Count> = client::ask(&config.paths, &Request::Flush { select })?;
-        due += counts.iter().map(|count| count.messages).sum::<u64>();
-    }
+fn change(config: &Config, act: Act, steer: &Steer) -> Result<(), Failure> {
+    act::act(config, act, &steer.chosen.to_change()?, steer.dry_run)
+}
+
+/// Tries everything now.
+fn flush(config: &Config) -> Result<(), Failure> {
+    let counts: Vec<Count> = client::ask(&config.paths, &Request::Flush { select: Select::All {} })?;
+    let due = counts.iter().map(|count| count.messages).sum::<u64>();
     print(&format!("{due} message{} made due now\n", if due == 1 { "" } else { "s" }))
 }
 

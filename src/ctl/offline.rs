@@ -1,31 +1,41 @@
-//! The spool without its daemon: root reads the files and the database itself.
+//! The spool without its daemon: root reads and steers the files and the database itself.
 //!
 //! Root first becomes the owner of the spool for good, so that nothing in a directory of another user is ever opened with root's
 //! rights (THREATS PF26-7), then takes the daemon's lock, so that no daemon starts meanwhile.
+
+mod act;
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 
 use fs2::FileExt as Lock;
 
+use super::select::Selection;
 use crate::config::Config;
-use crate::control::entries;
+use crate::control::filter::{Filter, QueueState};
 use crate::control::listing::{Entry, Recipient};
 use crate::control::protocol::{Detail, Part};
+use crate::control::stats::Stats;
+use crate::control::{entries, history, pause};
 use crate::exit::{Exit, Failure};
-use crate::mail::date;
 use crate::mail::queue_id::QueueId;
+use crate::mail::{date, printable};
 use crate::spool::layout::{self, Owner};
-use crate::spool::state::{Message, State};
+use crate::spool::state::{Message, Place, State, is_damage, is_newer};
 use crate::spool::{file, store::Store};
 use crate::sys;
 
-/// Rows that are in memory at a time.
+/// Rows read at a time.
 const PAGE: usize = 500;
+/// Where files may lie that have no row.
+const UNKNOWN: [&str; 4] = [layout::NEW, layout::CUR, layout::HOLD, layout::FAILED];
 
 /// The spool while its daemon is stopped.
 pub(super) struct Offline {
+    /// Where there is no database, or none that can be used, the files are all there is.
     state: Option<State>,
+    /// Why the database, which is not damaged, cannot be changed: then nothing is.
+    trouble: Option<String>,
     store: Store,
     _lock: File,
 }
@@ -52,38 +62,102 @@ impl Offline {
         let owner = Owner { uid: meta.uid(), gid: meta.gid() };
         let rootless = config.paths.mode == crate::config::paths::Mode::Rootless;
         let store = Store::open(spool, owner, rootless).map_err(|e| unreadable(&e))?;
-        Ok(Offline { state: State::open_to_read(&spool.join("state.sqlite")).ok(), store, _lock: lock })
+        let path = spool.join("state.sqlite");
+        // Never made here: a database without the messages of the files would hide that the true one was lost.
+        let opened = if path.exists() { State::open(&path).map(Some) } else { Ok(None) };
+        let (state, trouble) = match opened {
+            Ok(state) => (state, None),
+            // On a full or read-only disk it can still be looked at.
+            Err(e) => (State::open_to_read(&path).ok().filter(|_| !is_newer(&e)), (!is_damage(&e)).then(|| e.to_string())),
+        };
+        Ok(Offline { state, trouble, store, _lock: lock })
     }
 
-    /// Every message: what the database knows, then what it does not know yet, from the files.
-    pub(super) fn entries(&self, mut each: impl FnMut(Entry) -> Result<(), Failure>) -> Result<(), Failure> {
-        let mut known = std::collections::HashSet::new();
+    /// Every message of the selection: what the database knows, then what it does not know yet, from the files.
+    ///
+    /// Errors: 1 where an id is unknown, after all others.
+    pub(super) fn entries(&self, selection: &Selection, mut each: impl FnMut(Entry) -> Result<(), Failure>) -> Result<(), Failure> {
+        let now = sys::clock::now();
+        let Some(ids) = &selection.ids else {
+            return self.every(&selection.filter, now, |_, entry| if selection.filter.matches(&entry, now) { each(entry) } else { Ok(()) });
+        };
+        let mut unknown = Vec::new();
+        for text in ids {
+            match QueueId::parse(text.as_bytes()).map(|id| self.find(id, now)).transpose()?.flatten() {
+                Some(entry) if selection.filter.matches(&entry, now) => each(entry)?,
+                Some(_) => {}
+                None => unknown.push(printable::text(text)),
+            }
+        }
+        if unknown.is_empty() { Ok(()) } else { Err(Failure::new(Exit::NotFound, format!("{}: no such message", unknown.join(", ")))) }
+    }
+
+    /// Calls `each` with every message, and its row if it has one; with removed ones where the filter asks for them.
+    fn every(
+        &self,
+        filter: &Filter,
+        now: i64,
+        mut each: impl FnMut(Option<&Message>, Entry) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         if let Some(state) = &self.state {
+            if filter.state.contains(&QueueState::Removed) {
+                for id in self.sorted(layout::TRASH)? {
+                    let message = state.message(id).map_err(|e| unreadable(&e))?.filter(|message| message.place == Place::Gone);
+                    message.map_or(Ok(()), |message| each(Some(&message), self.entry(state, &message, now)?))?;
+                }
+            }
             let mut after = None;
             loop {
-                let mut page = Vec::with_capacity(PAGE);
+                let mut page = Vec::new();
                 state.queued(after, PAGE, |message| page.push(message)).map_err(|e| unreadable(&e))?;
                 let Some(last) = page.last() else { break };
                 after = Some(last.id);
                 for message in page {
-                    known.insert(message.id);
-                    each(self.entry(state, &message)?)?;
+                    each(Some(&message), self.entry(state, &message, now)?)?;
                 }
             }
         }
-        for directory in [layout::NEW, layout::CUR, layout::HOLD, layout::FAILED] {
-            let mut ids: Vec<QueueId> =
-                self.store.ids(directory).map_err(|e| unreadable(&e))?.into_iter().filter(|id| !known.contains(id)).collect();
-            ids.sort_unstable();
-            for id in ids {
-                each(self.entry_from_file(directory, id))?;
+        for directory in UNKNOWN {
+            for id in self.sorted(directory)? {
+                each(None, self.entry_from_file(directory, id))?;
             }
         }
         Ok(())
     }
 
-    fn entry(&self, state: &State, message: &Message) -> Result<Entry, Failure> {
-        Ok(entries::entry(message, &state.recipients(message.id).map_err(|e| unreadable(&e))?, false))
+    /// The ids of the files in a directory that have no row, or, in the trash, all, in their order.
+    fn sorted(&self, directory: &str) -> Result<Vec<QueueId>, Failure> {
+        let mut ids = Vec::new();
+        for id in self.store.each_id(directory).map_err(|e| unreadable(&e))? {
+            let id = id.map_err(|e| unreadable(&e))?;
+            if directory == layout::TRASH || self.row(id)?.is_none() {
+                ids.push(id);
+            }
+        }
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// The row of a message that is in the queue.
+    fn row(&self, id: QueueId) -> Result<Option<Message>, Failure> {
+        let Some(state) = &self.state else { return Ok(None) };
+        Ok(state.message(id).map_err(|e| unreadable(&e))?.filter(|message| message.place != Place::Gone))
+    }
+
+    fn find(&self, id: QueueId, now: i64) -> Result<Option<Entry>, Failure> {
+        match (self.row(id)?, &self.state) {
+            (Some(message), Some(state)) => self.entry(state, &message, now).map(Some),
+            _ => Ok(self.adrift(id).map(|directory| self.entry_from_file(directory, id))),
+        }
+    }
+
+    /// Where the file of a message lies that has no row.
+    fn adrift(&self, id: QueueId) -> Option<&'static str> {
+        UNKNOWN.into_iter().find(|directory| self.store.has(directory, id))
+    }
+
+    fn entry(&self, state: &State, message: &Message, now: i64) -> Result<Entry, Failure> {
+        Ok(entries::entry(message, &state.recipients(message.id).map_err(|e| unreadable(&e))?, false, now))
     }
 
     /// What the file itself says. A corrupt one is shown as failed and never ends the listing (SENDMAIL.md Q5).
@@ -93,17 +167,7 @@ impl Offline {
             queue_name: queue_name.to_owned(),
             queue_id: id.to_string(),
             arrival_time: i64::from(id.seconds()),
-            message_size: 0,
-            forced_expire: false,
-            sender: String::new(),
-            recipients: Vec::new(),
-            uid: 0,
-            message_id: String::new(),
-            attempts: 0,
-            last_attempt: None,
-            next_attempt: None,
-            expires: None,
-            reason: String::new(),
+            ..Entry::default()
         };
         match self.store.inspect(directory, id) {
             Ok(claimed) => {
@@ -120,7 +184,7 @@ impl Offline {
     }
 
     fn message(&self, id: &str) -> Result<Message, Failure> {
-        let no_such = || Failure::new(Exit::NotFound, format!("{}: no such message", crate::mail::printable::text(id)));
+        let no_such = || Failure::new(Exit::NotFound, format!("{}: no such message", printable::text(id)));
         let parsed = QueueId::parse(id.as_bytes()).ok_or_else(no_such)?;
         let state = self.state.as_ref().ok_or_else(no_such)?;
         state.message(parsed).map_err(|e| unreadable(&e))?.ok_or_else(no_such)
@@ -130,11 +194,25 @@ impl Offline {
     pub(super) fn detail(&self, id: &str) -> Result<Detail, Failure> {
         let message = self.message(id)?;
         let Some(state) = &self.state else { return Err(unreadable(&"state.sqlite is missing")) };
-        let recipients = state.recipients(message.id).map_err(|e| unreadable(&e))?;
-        let events = state.events(message.id).map_err(|e| unreadable(&e))?;
-        let file = message.place.directory().and_then(|place| self.store.open_message(place, message.id).ok());
-        let envelope = file.and_then(|file| file::read_line(&file).ok()).map(|line| line.envelope);
-        Ok(entries::detail(&message, &recipients, &events, envelope, false))
+        history::detail(state, &message, false, sys::clock::now()).map_err(|e| unreadable(&e))
+    }
+
+    /// The latest messages that `subject` means, at most `limit`, with their history.
+    ///
+    /// Errors: 1 where there is none.
+    pub(super) fn trace(&self, subject: &str, limit: usize) -> Result<Vec<Detail>, Failure> {
+        let none = || Failure::new(Exit::NotFound, format!("{}: no such message is known", printable::text(subject)));
+        let state = self.state.as_ref().ok_or_else(none)?;
+        let found = history::find(state, subject, limit, |_| true).map_err(|e| unreadable(&e))?;
+        let now = sys::clock::now();
+        let details = found.messages.iter().map(|message| history::detail(state, message, false, now));
+        let details = details.collect::<rusqlite::Result<Vec<_>>>().map_err(|e| unreadable(&e))?;
+        if details.is_empty() { Err(none()) } else { Ok(details) }
+    }
+
+    /// Since when delivery is paused, and by whom; empty where it is not.
+    pub(super) fn paused(&self) -> Result<String, Failure> {
+        Ok(self.state.as_ref().map(pause::read).transpose().map_err(|e| unreadable(&e))?.flatten().unwrap_or_default())
     }
 
     /// The octets of one message, in pieces.
@@ -155,6 +233,16 @@ impl Offline {
             at += read as u64;
         }
         Ok(())
+    }
+
+    /// The numbers of `mailchute stats`.
+    pub(super) fn stats(&self, now: i64) -> Result<Stats, Failure> {
+        self.state.as_ref().map_or(Ok(Stats::default()), |state| Stats::read(state, None, now).map_err(|e| unreadable(&e)))
+    }
+
+    /// What there is to say beside a listing.
+    pub(super) fn besides(&self) -> Result<String, Failure> {
+        Ok(Some(self.paused()?).filter(|since| !since.is_empty()).map_or_else(String::new, |since| pause::warning(&since)))
     }
 
     /// How many messages are in each place.

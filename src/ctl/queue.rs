@@ -1,47 +1,73 @@
-//! `list`, `mailq` and `count`: of the daemon, or of the spool itself where the daemon is stopped.
+//! `list` and `mailq`: of the daemon, or of the spool itself where the daemon is stopped. One message at a time: a queue of any
+//! length needs no memory.
 
+use super::act::say;
 use super::offline::Offline;
-use super::print;
+use super::select::Selection;
 use crate::config::Config;
 use crate::control::client;
+use crate::control::listing::Entry;
 use crate::control::printer::Printer;
-use crate::control::protocol::{Count, Request};
+use crate::control::protocol::Request;
 use crate::exit::{Exit, Failure};
 use crate::sys;
 
-/// Prints the queue as text or JSON Lines, one message at a time.
-pub(super) fn list(config: &Config, json: bool, ids: Vec<String>) -> Result<(), Failure> {
-    let out = std::io::stdout();
-    let mut printer = if json { Printer::json(out) } else { Printer::text(out, sys::clock::local_zone()) };
-    let wanted = ids.clone();
-    let answered = client::ask_lines(&config.paths, &Request::List { ids }, |line| printer.line(line));
-    match answered {
-        Ok(()) => {}
-        Err(down) if down.exit == Exit::Unavailable && !printer.has_printed() => {
-            let offline = Offline::open(config, down)?;
-            offline.entries(|entry| if wanted.is_empty() || wanted.contains(&entry.queue_id) { printer.entry(&entry) } else { Ok(()) })?;
-        }
-        Err(failure) => {
-            printer.finish()?;
-            return Err(failure);
-        }
-    }
-    printer.finish()
+/// A message of a listing, as it came.
+pub(super) enum Piece<'a> {
+    /// The daemon's line: members that this program does not know are in it.
+    Line(&'a str),
+    /// From the spool itself.
+    Entry(&'a Entry),
 }
 
-/// Prints how many messages there are.
-pub(super) fn count(config: &Config) -> Result<(), Failure> {
-    let count = match client::ask::<Count>(&config.paths, &Request::Count {}) {
-        Ok(counts) => counts.first().copied().unwrap_or_default(),
-        Err(down) if down.exit == Exit::Unavailable => {
-            let mut count = Count::default();
-            Offline::open(config, down)?.entries(|entry| {
-                (count.messages, count.octets) = (count.messages + 1, count.octets + entry.message_size);
-                Ok(())
-            })?;
-            count
+/// Prints the queue as text or JSON Lines.
+pub(super) fn list(config: &Config, selection: &Selection, json: bool) -> Result<(), Failure> {
+    let out = std::io::stdout();
+    let mut printer = if json { Printer::json(out) } else { Printer::text(out, sys::clock::local_zone()) };
+    let ended = each(config, selection, |piece| match piece {
+        Piece::Line(line) => printer.line(line),
+        Piece::Entry(entry) => printer.entry(entry),
+    });
+    match ended {
+        // Nothing of the kind can be said of a queue that was not seen.
+        Err(failure) if failure.exit != Exit::NotFound && !printer.has_printed() => return Err(failure),
+        _ => printer.finish()?,
+    }
+    let besides = ended?;
+    if !besides.is_empty() {
+        say(&format!("warning: {besides}"));
+    }
+    Ok(())
+}
+
+/// Calls `each` with every message of the selection that may be seen. Returns what there is to say besides.
+///
+/// Errors: 1 where an id is unknown, after all others.
+pub(super) fn each(
+    config: &Config,
+    selection: &Selection,
+    mut each: impl FnMut(Piece<'_>) -> Result<(), Failure>,
+) -> Result<String, Failure> {
+    let (mut besides, mut unknown, mut has_seen) = (String::new(), None, false);
+    for ids in selection.requests() {
+        let mut failure = None;
+        let request = Request::List { ids, filter: selection.filter.clone() };
+        let answered = client::ask_lines(&config.paths, &request, |line| {
+            has_seen = true;
+            failure = each(Piece::Line(line)).err();
+            failure.is_none()
+        });
+        failure.map_or(Ok(()), Err)?;
+        match answered {
+            Ok(text) => besides = text,
+            Err(down) if down.exit == Exit::Unavailable && !has_seen => {
+                let offline = Offline::open(config, down)?;
+                offline.entries(selection, |entry| each(Piece::Entry(&entry)))?;
+                return offline.besides();
+            }
+            Err(failure) if failure.exit == Exit::NotFound => unknown = Some(failure),
+            Err(failure) => return Err(failure),
         }
-        Err(failure) => return Err(failure),
-    };
-    print(&format!("{} messages, {} octets\n", count.messages, count.octets))
+    }
+    unknown.map_or(Ok(besides), Err)
 }

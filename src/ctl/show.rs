@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use mail_parser::{HeaderValue, MessageParser};
 
 use super::offline::Offline;
-use super::print;
+use super::{json, print};
 use crate::config::Config;
 use crate::control::client;
 use crate::control::listing::Recipient;
@@ -22,7 +22,7 @@ const SHOWN: [&str; 5] = ["From", "To", "Cc", "Subject", "Date"];
 const HEADER: usize = 64 << 10;
 
 /// Prints one message's envelope, recipients and history.
-pub(super) fn show(config: &Config, id: &str, json: bool) -> Result<(), Failure> {
+pub(super) fn show(config: &Config, id: &str, as_json: bool) -> Result<(), Failure> {
     let mut header = Vec::new();
     let detail = match client::ask::<Detail>(&config.paths, &Request::Show { id: id.to_owned() }) {
         Ok(details) => {
@@ -45,12 +45,32 @@ pub(super) fn show(config: &Config, id: &str, json: bool) -> Result<(), Failure>
         }
         Err(failure) => return Err(failure),
     };
-    if json {
-        let text = serde_json::to_string(&detail).map_err(|e| Failure::new(Exit::Software, e.to_string()))?;
-        return print(&format!("{text}\n"));
+    if as_json {
+        return json::print(&detail);
     }
     header.truncate(HEADER);
     print(&text_of(&detail, &header, &sys::clock::local_zone()))
+}
+
+/// Prints the latest messages that a queue id, an address or a Message-ID means, with their history.
+pub(super) fn trace(config: &Config, subject: &str, limit: usize, as_json: bool) -> Result<(), Failure> {
+    let zone = sys::clock::local_zone();
+    let mut count = 0;
+    let mut each = |detail: &Detail| {
+        count += 1;
+        let gap = if count > 1 { "\n" } else { "" };
+        if as_json { json::print(detail) } else { print(&format!("{gap}{}", text_of(detail, &[], &zone))) }
+    };
+    let (mut failure, request) = (None, Request::Trace { subject: subject.to_owned(), limit });
+    let answered = client::ask_lines(&config.paths, &request, |line| {
+        failure = json::read(line).and_then(|detail| each(&detail)).err();
+        failure.is_none()
+    });
+    failure.map_or(Ok(()), Err)?;
+    match answered {
+        Err(down) if down.exit == Exit::Unavailable => Offline::open(config, down)?.trace(subject, limit)?.iter().try_for_each(each),
+        result => result.map(drop),
+    }
 }
 
 /// Everything about one message, one fact per line. All of it is somebody's text, so all of it is made printable.
@@ -70,7 +90,11 @@ fn text_of(detail: &Detail, header: &[u8], zone: &TimeZone) -> String {
     fact("sender", if entry.sender.is_empty() { "<>" } else { &entry.sender });
     fact("user", &format!("{} (uid {})", sys::process::user_name(entry.uid), entry.uid));
     let claimed = &detail.claimed;
+    let id = |name: &str, id: Option<String>| id.map(|id| format!("{name} {id}"));
+    let ids = [id("gid", claimed.gid.map(|gid| gid.to_string())), id("pid", claimed.pid.map(|pid| pid.to_string()))];
+    let ids = ids.into_iter().flatten().collect::<Vec<_>>().join(", ");
     let claims = [claimed.exe.as_deref(), claimed.unit.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    fact(if detail.attested { "by the kernel" } else { "by its claim" }, &ids);
     fact("by its claim", &claims);
     fact("size", &format!("{} octets", entry.message_size));
     fact("Message-ID", &entry.message_id);
@@ -79,7 +103,8 @@ fn text_of(detail: &Detail, header: &[u8], zone: &TimeZone) -> String {
     }
     fact("attempts", &entry.attempts.to_string());
     fact("next attempt", &entry.next_attempt.map(time).unwrap_or_default());
-    fact("given up", &entry.expires.filter(|_| entry.queue_name != "finished").map(time).unwrap_or_default());
+    let is_open = !matches!(entry.queue_name.as_str(), "finished" | "removed" | "failed");
+    fact("given up", &entry.expires.filter(|_| is_open).map(time).unwrap_or_default());
     for notice in &detail.notices {
         fact("notice", notice);
     }

@@ -3,8 +3,8 @@
 use super::offline::Offline;
 use super::print;
 use crate::config::Config;
-use crate::control::client;
 use crate::control::protocol::{AlarmLine, Request, Status};
+use crate::control::{client, pause};
 use crate::exit::{Exit, Failure};
 use crate::mail::printable;
 use crate::sys;
@@ -21,15 +21,19 @@ pub(super) fn status(config: &Config, json: bool) -> Result<(), Failure> {
         }
         Err(down) if down.exit == Exit::Unavailable => {
             let again = Failure::new(down.exit, down.text.clone());
-            let counts = Offline::open(config, again).and_then(|spool| spool.counts());
+            let spool = Offline::open(config, again);
+            let found = spool.and_then(|spool| Ok((spool.counts()?, spool.paused()?)));
             if json {
                 // Whoever reads this wants to know that it is down, also where the spool is closed to them.
-                let [queued, held, failed] = counts.unwrap_or_default();
-                print(&format!("{}\n", json_of(&Status { queued, held, failed, ..Status::default() })?))?;
+                let ([queued, held, failed], paused) = found.unwrap_or_default();
+                print(&format!("{}\n", json_of(&Status { queued, held, failed, paused, ..Status::default() })?))?;
                 return Err(down);
             }
-            let [queued, held, failed] = counts?;
+            let ([queued, held, failed], paused) = found?;
             print(&format!("mailchuted is stopped; in the spool: {queued} queued, {held} held, {failed} failed\n"))?;
+            if !paused.is_empty() {
+                print(&format!("{}\n", printable::text(&pause::warning(&paused))))?;
+            }
             Err(down)
         }
         Err(failure) => Err(failure),
@@ -61,6 +65,9 @@ fn text_of(status: &Status, now: i64) -> String {
         ago(status.last_relayed),
     );
     let mut add = |line: String| text.push_str(&format!("{}\n", printable::text(&line)));
+    if !status.paused.is_empty() {
+        add(pause::warning(&status.paused));
+    }
     if let Some(oldest) = status.oldest {
         add(format!("oldest queued message: {} old", span(now - oldest)));
     }
@@ -77,7 +84,7 @@ fn text_of(status: &Status, now: i64) -> String {
 }
 
 /// Seconds as a person says them.
-fn span(seconds: i64) -> String {
+pub(super) fn span(seconds: i64) -> String {
     match seconds.max(0) {
         s if s < 120 => format!("{s} s"),
         s if s < 7200 => format!("{} min", s / 60),

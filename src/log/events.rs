@@ -169,9 +169,9 @@ pub fn metrics_refused(path: &str, reason: &str) {
     warn!(event = "metrics_refused", path = &*safe(path), reason = &*safe(reason));
 }
 
-/// An administrator's request that changes something, and who made it.
-pub fn requested(verb: &str, uid: u32, messages: u64) {
-    info!(event = "requested", verb = &*safe(verb), uid, messages);
+/// An administrator's request that changes something, who made it, and which messages it named.
+pub fn requested(verb: &str, uid: u32, messages: u64, selection: &str) {
+    info!(event = "requested", verb = &*safe(verb), uid, messages, selection = &*safe(selection));
 }
 
 /// An operator took a message out of the queue.

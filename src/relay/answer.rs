@@ -5,6 +5,9 @@
 //! never holds up delivery.
 
 mod act;
+mod choose;
+mod history;
+mod pause;
 mod show;
 
 use std::collections::HashMap;
@@ -23,12 +26,14 @@ use super::daemon::{Daemon, STALLED};
 use super::recover::STATE_FILE;
 use super::setup::Setup;
 use crate::config::MailqUsers;
-use crate::control::protocol::{Count, End, Request, Select, Status, Suspended, Text};
+use crate::control;
+use crate::control::protocol::{Act, Count, End, Request, Select, Status, Suspended, Text};
 use crate::exit::{Exit, Failure};
 use crate::log::events;
 use crate::mail::limits;
 use crate::spool::state::{Message, Place, State};
 use crate::sys;
+use act::Order;
 
 /// Connections of ordinary users answered at a time, and of one of them: nobody can take all places. Root and the daemon's own
 /// user always get one.
@@ -68,6 +73,11 @@ impl Rights {
 
     fn sees(&self, message: &Message) -> bool {
         self.sees_all || (self.sees_own && message.uid == self.uid)
+    }
+
+    /// May they change it?
+    fn steers(&self, message: &Message) -> bool {
+        self.is_admin || message.uid == self.uid
     }
 }
 
@@ -165,10 +175,18 @@ async fn answer(daemon: Arc<Daemon>, stream: UnixStream) -> std::io::Result<()> 
     // Groups may be kept on another host, by a service that answers when it likes.
     let rights = tokio::task::spawn_blocking(move || Rights::of(peer.uid, &setup)).await.map_err(std::io::Error::other)?;
     let end = match serde_json::from_slice::<Request>(&line) {
-        Ok(request) => handle(&daemon, rights, request, &mut out).await,
+        Ok(request) => {
+            let is_listing = matches!(request, Request::List { .. });
+            handle(&daemon, rights, request, &mut out).await.map(|()| is_listing)
+        }
         Err(e) => Err(Failure::new(Exit::Usage, format!("not a request that this daemon knows: {e}"))),
     };
-    let end = end.map_or_else(|failure| End { end: failure.exit.code(), text: failure.text }, |()| End { end: 0, text: String::new() });
+    // Who looks at a queue that does not move should be told why.
+    let besides = |is_listing: bool| daemon.paused().filter(|_| is_listing).map(|since| control::pause::warning(&since));
+    let end = match end {
+        Ok(is_listing) => End { end: 0, text: besides(is_listing).unwrap_or_default() },
+        Err(failure) => End { end: failure.exit.code(), text: failure.text },
+    };
     out.line(&end).await?;
     out.writer.flush().await
 }
@@ -192,13 +210,19 @@ impl Answer {
 
 async fn handle(daemon: &Arc<Daemon>, rights: Rights, request: Request, out: &mut Answer) -> Result<(), Failure> {
     match request {
-        Request::List { ids } => show::list(daemon, rights, ids, out).await,
-        Request::Count {} => show::count(daemon, rights, out).await,
+        Request::List { ids, filter } => show::list(daemon, rights, ids, filter, out).await,
+        Request::Count { ids, filter } => show::count(daemon, rights, ids, filter, out).await,
         Request::Show { id } => show::detail(daemon, rights, &id, out).await,
         Request::Find { message_id } => show::find_by_message_id(daemon, rights, message_id, out).await,
+        Request::Trace { subject, limit } => history::trace(daemon, rights, subject, limit, out).await,
+        Request::Why { subject } => history::why(daemon, rights, subject, out).await,
+        Request::Look {} => history::look(daemon, rights, out).await,
         Request::Cat { id, part } => show::cat(daemon, rights, &id, part, out).await,
         Request::Flush { select } => flush(daemon, rights, select, out).await,
-        Request::Act { act, ids, dry_run } => act::act(daemon, rights, act, ids, dry_run, out).await,
+        Request::Act { act: Act::Flush, dry_run: false, .. } if !may_flush(daemon, rights) => Ok(()),
+        Request::Act { act, ids, filter, dry_run } => act::act(daemon, rights, Order { act, ids, filter, dry_run }, out).await,
+        Request::Pause { on } => pause::pause(daemon, rights, on, out).await,
+        Request::Stats {} => show::stats(daemon, rights, out).await,
         Request::Status {} => out.say(&status(daemon).await?).await,
         Request::Route { addresses } => routes(daemon, &addresses, out).await,
     }
@@ -223,19 +247,35 @@ async fn read<T: Send + 'static>(daemon: &Daemon, read: impl FnOnce(&State) -> r
 async fn flush(daemon: &Arc<Daemon>, rights: Rights, select: Select, out: &mut Answer) -> Result<(), Failure> {
     let now = sys::clock::now();
     let is_all = matches!(select, Select::All {});
-    if !rights.is_admin && !may_flush(&daemon.next_flush, daemon.uptime()) {
+    if !may_flush(daemon, rights) {
         return out.say(&Count::default()).await;
     }
-    let work = daemon.ledger.work(move |state, _| if is_all { state.make_all_due(now) } else { make_due(state, rights, &select, now) });
+    let wanted = select.clone();
+    let work = daemon.ledger.work(move |state, _| if is_all { state.make_all_due(now) } else { make_due(state, rights, &wanted, now) });
     let messages = work.map_err(|_| stopped())?.await.map_err(|_| stopped())?;
     daemon.dispatch.queue(|queue| queue.end_suspensions());
     daemon.dispatch.wake.notify_one();
-    events::requested("flush", rights.uid, messages as u64);
+    events::requested("flush", rights.uid, messages as u64, &select_text(&select));
     out.say(&Count { messages: messages as u64, octets: 0 }).await
 }
 
+/// What a flush was asked for, for the log.
+fn select_text(select: &Select) -> String {
+    let (by, text, except) = match select {
+        Select::All {} => return "ALL".to_owned(),
+        Select::Id { text, except } => ("id", text, except),
+        Select::Recipient { text, except } => ("to", text, except),
+        Select::Sender { text, except } => ("from", text, except),
+    };
+    format!("{}{by} {}", if *except { "not " } else { "" }, crate::mail::printable::text(text))
+}
+
+fn may_flush(daemon: &Daemon, rights: Rights) -> bool {
+    rights.is_admin || is_time(&daemon.next_flush, daemon.uptime())
+}
+
 /// True once in [`FLUSH_INTERVAL`]: every flush reads the queue, and knocks at next hops that do not want to be knocked at.
-fn may_flush(next: &AtomicI64, uptime: i64) -> bool {
+fn is_time(next: &AtomicI64, uptime: i64) -> bool {
     let planned = next.load(Ordering::Relaxed);
     let after = uptime.saturating_add(FLUSH_INTERVAL);
     uptime >= planned && next.compare_exchange(planned, after, Ordering::Relaxed, Ordering::Relaxed).is_ok()
@@ -291,6 +331,7 @@ async fn status(daemon: &Arc<Daemon>) -> Result<Status, Failure> {
         failed,
         oldest,
         last_relayed: daemon.last_relayed(),
+        paused: daemon.paused().unwrap_or_default(),
         suspended,
         warnings: setup.problems.clone(),
     })

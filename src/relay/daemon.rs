@@ -59,6 +59,7 @@ pub struct Daemon {
     outlet: outlet::Reloader,
     last_relayed: AtomicI64,
     progress: AtomicI64,
+    paused: Mutex<Option<String>>,
 }
 
 /// Who gets events, beside the log.
@@ -129,6 +130,7 @@ impl Daemon {
             outlet,
             last_relayed: AtomicI64::new(0),
             progress: AtomicI64::new(0),
+            paused: Mutex::new(None),
         }
     }
 
@@ -147,6 +149,23 @@ impl Daemon {
         let kib = u32::try_from(octets / 1024).unwrap_or(u32::MAX).clamp(1, BUDGET_KIB);
         let budget = Arc::clone(&self.budget);
         if wait { budget.acquire_many_owned(kib).await.ok() } else { budget.try_acquire_many_owned(kib).ok() }
+    }
+
+    /// Since when an administrator has stopped delivery, and who ([`crate::control::pause`]).
+    pub fn paused(&self) -> Option<String> {
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Delivery stops, or goes on, as the database has it.
+    pub fn set_paused(&self, since: Option<String>) {
+        let is_paused = since.is_some();
+        *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = since;
+        if !is_paused {
+            return self.dispatch.resume();
+        }
+        let (waiting, now) = (self.dispatch.pause(), sys::clock::now());
+        // A stopped ledger ends the daemon by itself; the next start finds these messages due.
+        let _ = self.ledger.work(move |state, _| waiting.into_iter().try_for_each(|id| state.schedule(id, Some(now))));
     }
 
     /// Remembers when delivery last succeeded.

@@ -78,6 +78,8 @@ struct Inner {
     /// Recipients of the active messages.
     recipients: usize,
     abandoned: Vec<Arc<Job>>,
+    /// An administrator has stopped delivery.
+    is_paused: bool,
 }
 
 struct Shared {
@@ -104,7 +106,8 @@ pub struct Dispatch {
 impl Dispatch {
     /// Nothing queued yet.
     pub fn new(connections: usize) -> Self {
-        let inner = Inner { queue: Queue::new(connections), active: HashMap::new(), recipients: 0, abandoned: Vec::new() };
+        let inner =
+            Inner { queue: Queue::new(connections), active: HashMap::new(), recipients: 0, abandoned: Vec::new(), is_paused: false };
         let wake = Arc::new(Notify::new());
         let shared = Arc::new(Shared { inner: Mutex::new(inner), wake: Arc::clone(&wake) });
         Dispatch { shared, wake, work: Notify::new() }
@@ -114,10 +117,10 @@ impl Dispatch {
         self.shared.lock()
     }
 
-    /// How many more messages memory takes.
+    /// How many more messages memory takes: none while delivery is paused.
     pub fn room(&self) -> usize {
         let inner = self.lock();
-        if inner.recipients >= ACTIVE_RECIPIENTS { 0 } else { ACTIVE_LIMIT.saturating_sub(inner.active.len()) }
+        if inner.is_paused || inner.recipients >= ACTIVE_RECIPIENTS { 0 } else { ACTIVE_LIMIT.saturating_sub(inner.active.len()) }
     }
 
     /// Starts a round: `routes` has the open recipients by route.
@@ -142,9 +145,41 @@ impl Dispatch {
         self.work.notify_waiters();
     }
 
-    /// The next job of a route.
+    /// True while delivery is paused.
+    pub fn is_paused(&self) -> bool {
+        self.lock().is_paused
+    }
+
+    /// Lets delivery go on.
+    pub fn resume(&self) {
+        self.lock().is_paused = false;
+        self.wake.notify_one();
+        self.work.notify_waiters();
+    }
+
+    /// From now on no job is begun. Returns the messages of which none was: they are forgotten here, and are to be due again. What
+    /// is being sent goes on to its end.
+    pub fn pause(&self) -> Vec<QueueId> {
+        let mut inner = self.lock();
+        inner.is_paused = true;
+        let Inner { queue, active, recipients, .. } = &mut *inner;
+        let mut waiting: HashMap<QueueId, usize> = HashMap::new();
+        queue.waiting_jobs().for_each(|job| *waiting.entry(job.id).or_default() += 1);
+        waiting.retain(|id, jobs| active.get(id).is_some_and(|active| active.jobs == *jobs));
+        queue.drop_waiting(|job| waiting.contains_key(&job.id));
+        for id in waiting.keys() {
+            let dropped = active.remove(id).map_or(0, |active| active.recipients);
+            *recipients = recipients.saturating_sub(dropped);
+        }
+        waiting.into_keys().collect()
+    }
+
+    /// The next job of a route; none while delivery is paused.
     pub fn take(&self, route: &RouteKey) -> Option<Work> {
         let mut inner = self.lock();
+        if inner.is_paused {
+            return None;
+        }
         let job = inner.queue.take(route)?;
         let message = Arc::clone(&inner.active.get(&job.id)?.message);
         Some(self.taken(Arc::new(job), message))
@@ -224,11 +259,6 @@ impl Dispatch {
             .filter(|(work, ..)| !work.is_empty())
             .map(|(work, r, s)| (r, s, work))
             .collect()
-    }
-
-    /// Has something done to a message when its round ends. False if it is in none.
-    pub fn stop_after_round(&self, id: QueueId, stop: Stop) -> bool {
-        self.lock().active.get_mut(&id).map(|active| active.end.stop = Some(stop)).is_some()
     }
 
     /// True if the message is in a round now.

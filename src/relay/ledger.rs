@@ -29,6 +29,7 @@ use std::sync::{Arc, mpsc};
 
 use tokio::sync::oneshot;
 
+use super::orders::Orders;
 use super::outcome::{Conclusion, GivenUp, Round};
 use super::plan::Plan;
 use super::recover;
@@ -111,11 +112,11 @@ enum Command {
 impl Command {
     /// True for what the files repeat, or what a power cut may take without harm: a delay that is forgotten is only an attempt that
     /// comes too early, and its mark, forgotten with it, makes it uncertain.
-    fn needs_no_sync(&self) -> bool {
+    fn needs_no_sync(&self, orders: &Orders) -> bool {
         match self {
             Command::Mark(..) => true,
             Command::Admit(arrival, _) => arrival.message.place == Place::Cur,
-            Command::Settle(settlement, _) => settlement.is_mere_delay(),
+            Command::Settle(settlement, _) => settlement.is_mere_delay() && !orders.has(settlement.id),
             Command::Work(durability, _) => *durability == Durability::Ordered,
         }
     }
@@ -136,6 +137,7 @@ pub struct Settled {
 #[derive(Clone)]
 pub struct Ledger {
     commands: mpsc::SyncSender<Command>,
+    orders: Arc<Orders>,
 }
 
 /// The ledger has stopped: the disk or the database failed. Its reason is in the log.
@@ -150,10 +152,12 @@ impl Ledger {
         on_stop: impl FnOnce(String) + Send + 'static,
     ) -> std::io::Result<(Ledger, std::thread::JoinHandle<()>)> {
         let (commands, receiver) = mpsc::sync_channel(BACKLOG);
+        let orders = Arc::new(Orders::default());
+        let given = Arc::clone(&orders);
         let run = move || {
             let marking = Arc::clone(&store);
             // A ledger that has gone without a word would be a daemon that takes mail and never sends any.
-            let run = || Writer::new(state, store).map_err(Broken::from).and_then(|writer| writer.run(&receiver));
+            let run = || Writer::new(state, store, given).map_err(Broken::from).and_then(|writer| writer.run(&receiver));
             let ended = catch_unwind(AssertUnwindSafe(run));
             let internal = || Broken { reason: "internal error in the ledger; please report it".to_owned(), is_damage: false };
             if let Err(Broken { reason, is_damage }) = ended.unwrap_or_else(|_| Err(internal())) {
@@ -165,7 +169,12 @@ impl Ledger {
             }
         };
         let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn(run)?;
-        Ok((Ledger { commands }, thread))
+        Ok((Ledger { commands, orders }, thread))
+    }
+
+    /// What is to be done to messages that are being sent; to be given in [`Ledger::work`] only.
+    pub fn orders(&self) -> &Arc<Orders> {
+        &self.orders
     }
 
     fn send(&self, command: Command) -> Result<(), Stopped> {

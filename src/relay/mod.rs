@@ -14,7 +14,7 @@
 //! | [`daemon`], [`setup`], [`dispatch`], [`tasks`] | what the tasks share |
 //! | [`intake`], [`plan`] | the claim, and what is decided of a message then |
 //! | [`recover`] | files and rows agree again at start |
-//! | [`ledger`] | the one writer of state.sqlite and mover of files |
+//! | [`ledger`], [`orders`] | the one writer of state.sqlite and mover of files; what it is to do when a round ends |
 //! | [`history`] | how long what happened is remembered |
 //! | [`schedule`], [`queue`], [`backoff`] | what is tried when, and over how many connections |
 //! | [`route`], [`tls`], [`smtp`] | where to, how safely, and the dialogue |
@@ -43,6 +43,7 @@ pub mod ledger;
 pub mod logging;
 pub mod metrics;
 pub mod notify;
+pub mod orders;
 pub mod outcome;
 pub mod outlet;
 pub mod plan;

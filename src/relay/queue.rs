@@ -204,9 +204,35 @@ impl<R: Clone + Eq + std::hash::Hash> Queue<R> {
         self.routes.iter().filter_map(move |(route, state)| Some((route, state.suspended.as_ref().filter(|s| s.until > now)?)))
     }
 
+    /// All routes that are remembered: with work, connections or failures.
+    pub fn known_routes(&self) -> impl Iterator<Item = &R> {
+        self.routes.keys()
+    }
+
+    /// The jobs that wait for the route, and its connections.
+    pub fn load(&self, route: &R) -> (usize, usize) {
+        self.routes.get(route).map_or((0, 0), |route| (route.waiting, route.connections))
+    }
+
     /// Routes with waiting jobs.
     pub fn waiting_routes(&self) -> Vec<R> {
         self.routes.iter().filter(|(_, route)| route.waiting > 0).map(|(route, _)| route.clone()).collect()
+    }
+
+    /// All jobs that wait.
+    pub fn waiting_jobs(&self) -> impl Iterator<Item = &Job> {
+        self.routes.values().flat_map(|route| route.turns.iter().flat_map(|(_, line)| line))
+    }
+
+    /// Forgets the waiting jobs that `which` names.
+    pub fn drop_waiting(&mut self, which: impl Fn(&Job) -> bool) {
+        for route in self.routes.values_mut() {
+            for (_, line) in &mut route.turns {
+                line.retain(|job| !which(job));
+            }
+            route.turns.retain(|(_, line)| !line.is_empty());
+            route.waiting = route.turns.iter().map(|(_, line)| line.len()).sum();
+        }
     }
 
     /// True while no job waits and none is taken.

@@ -37,6 +37,7 @@ use super::setup::Setup;
 use super::{alarms, answer, history, metrics, notify, report, schedule};
 use crate::config::paths::Mode;
 use crate::config::{Config, Paths};
+use crate::control;
 use crate::exit::{Exit, Failure};
 use crate::log::events;
 use crate::spool::layout;
@@ -168,9 +169,11 @@ async fn serve(
     // Before anything shows that we run: who sees that may send a signal, and none may end us by its default.
     let signals = Signals::listen().map_err(|e| Failure::new(Exit::OsErr, format!("cannot listen for signals: {e}")))?;
     let stop = Arc::new(Stop::default());
+    let paused = control::pause::read(&state).map_err(|e| Failure::new(Exit::IoErr, format!("state.sqlite: {e}")))?;
     let (ledger, ledger_thread) = Ledger::start(state, Arc::clone(&store), end_on_failure(Arc::clone(&stop))).map_err(thread_failed)?;
     let next_hop = setup.params.next_hop.to_string();
     let daemon = Arc::new(Daemon::new(paths, store, ledger, setup, Arc::clone(&stop), outlets));
+    daemon.set_paused(paused);
     recovered.tell();
     daemon.release_dkim_holds();
     adopt(&daemon, orphans, how).map_err(thread_failed)?;

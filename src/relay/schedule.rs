@@ -57,10 +57,18 @@ async fn round(daemon: &Arc<Daemon>, now: i64) -> Result<Duration, Stopped> {
     for work in daemon.dispatch.take_abandoned() {
         settle::abandoned(daemon, work).await?;
     }
-    open_connections(daemon, now);
+    let is_paused = daemon.dispatch.is_paused();
+    if !is_paused {
+        open_connections(daemon, now);
+    }
     daemon.dispatch.queue(|queue| queue.forget_routes(now.saturating_sub(ROUTE_MEMORY)));
     daemon.made_progress();
-    let earliest = if daemon.dispatch.room() == 0 { FULL_SLEEP } else { 0 };
+    let earliest = match daemon.dispatch.room() {
+        // Whoever resumes wakes us.
+        0 if is_paused => LONGEST_SLEEP,
+        0 => FULL_SLEEP,
+        _ => 0,
+    };
     let sleep = next.map_or(LONGEST_SLEEP, |at| at.saturating_sub(now).clamp(earliest, LONGEST_SLEEP));
     Ok(Duration::from_secs(sleep.unsigned_abs()).max(Duration::from_millis(5)))
 }

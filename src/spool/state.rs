@@ -18,6 +18,7 @@ mod numbers;
 mod queue;
 mod rows;
 mod schema;
+mod stats;
 mod trace;
 
 use std::path::Path;
@@ -31,6 +32,7 @@ pub use numbers::Numbers;
 pub use rows::{Attempt, Event, Message, Origin, Place, Progress, RecipientRow, RecipientUpdate, Transaction};
 use rows::{COLUMNS, message_of};
 pub use schema::{SCHEMA, is_foreign, is_newer};
+pub use stats::{InPlace, Passed};
 
 /// How a commit is synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -34,6 +34,7 @@ use crate::mail::queue_id::QueueId;
 use crate::mail::wire::WireFacts;
 use crate::sys;
 
+mod batch;
 mod moves;
 
 /// The uid that the kernel shows for a user it cannot name (user namespaces): never an identity.

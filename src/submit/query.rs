@@ -3,9 +3,12 @@
 //! In: the call. Out: text on standard output, or EX_UNAVAILABLE: the daemon alone sees the queue, so while it is stopped there is
 //! nothing to say. Authority is the daemon's business; it knows the caller by SO_PEERCRED.
 
+use std::io::Write;
+
 use super::cli::{Flush, FlushField};
 use crate::config::Paths;
 use crate::control::client;
+use crate::control::filter::Filter;
 use crate::control::printer::Printer;
 use crate::control::protocol::{Count, Request, Select, Text};
 use crate::exit::{Exit, Failure};
@@ -23,8 +26,19 @@ pub fn list(paths: &Paths, json: bool, detailed: bool) -> Result<(), Failure> {
         (false, true) => Printer::detailed_text(out, sys::clock::local_zone()),
         (false, false) => Printer::text(out, sys::clock::local_zone()),
     };
-    client::ask_lines(paths, &Request::List { ids: Vec::new() }, |line| printer.line(line)).map_err(point_to_mailchute)?;
-    printer.finish()
+    let mut failure = None;
+    let besides = client::ask_lines(paths, &Request::List { ids: Vec::new(), filter: Filter::default() }, |line| {
+        failure = printer.line(line).err();
+        failure.is_none()
+    });
+    let besides = besides.map_err(point_to_mailchute)?;
+    failure.map_or(Ok(()), Err)?;
+    printer.finish()?;
+    if !besides.is_empty() {
+        // Where stderr is closed there is nobody to tell.
+        let _ = writeln!(std::io::stderr(), "sendmail: warning: {besides}");
+    }
+    Ok(())
 }
 
 /// Q5: half of a queue's state is in the daemon's database, which this program does not link. Half a listing would pass for a
@@ -40,7 +54,8 @@ fn point_to_mailchute(failure: Failure) -> Failure {
 ///
 /// Errors: EX_UNAVAILABLE, EX_NOPERM.
 pub fn count(paths: &Paths) -> Result<u64, Failure> {
-    let counts: Vec<Count> = client::ask(paths, &Request::Count {}).map_err(point_to_mailchute)?;
+    let request = Request::Count { ids: Vec::new(), filter: Filter::default() };
+    let counts: Vec<Count> = client::ask(paths, &request).map_err(point_to_mailchute)?;
     Ok(counts.first().map_or(0, |count| count.messages))
 }
 

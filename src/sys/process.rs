@@ -31,6 +31,11 @@ pub fn user_name(uid: u32) -> String {
     user(uid).map_or_else(|| format!("uid{uid}"), |user| user.name)
 }
 
+/// The id of the user `name`.
+pub fn user_id(name: &str) -> Option<u32> {
+    User::from_name(name).ok().flatten().map(|user| user.uid.as_raw())
+}
+
 /// The id of the group `name`.
 pub fn group_id(name: &str) -> Option<u32> {
     Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw())

@@ -1,200 +1,192 @@
-//! What operators do to messages: hold, release, remove, requeue.
-//!
-//! The file moves first and durably, the row follows in the same turn of the ledger, and only then is anybody answered. A crash
-//! between the two is settled at the next start: what went to `hold/` stays there, what left it goes back, and nothing is lost.
-//! A message whose attempt is under way is marked, and follows when its round ends.
+//! What operators do to messages, in the daemon: a hundred at a time in the ledger's turns, so that deliveries go on between them.
 
 use std::sync::Arc;
 
+use super::choose::Wanted;
 use super::{Answer, Rights, stopped};
+use crate::control::deed::{Deed, GIVEN_UP, Named, Reach};
+use crate::control::filter::Filter;
 use crate::control::protocol::{Act, Done};
 use crate::exit::{Exit, Failure};
-use crate::log::events;
-use crate::mail::printable;
+use crate::log::events::{self, Outcome};
 use crate::mail::queue_id::QueueId;
 use crate::relay::daemon::Daemon;
 use crate::relay::outcome::Stop;
-use crate::spool::layout;
-use crate::spool::state::{Event, Message, Place, Progress, RecipientUpdate, State};
-use crate::spool::store::Store;
+use crate::spool::state::{Message, RecipientRow, State};
 use crate::sys;
 
-/// Who does what, when.
-#[derive(Clone, Copy)]
-struct Deed {
-    act: Act,
-    rights: Rights,
-    dry_run: bool,
-    now: i64,
-    /// Seconds until a requeued message is given up.
-    give_up: i64,
+/// Messages of one turn of the ledger.
+const TURN: usize = 100;
+/// Octets of the selection that the log repeats.
+const SELECTION: usize = 200;
+
+/// A request to do something to messages.
+pub(super) struct Order {
+    /// What.
+    pub act: Act,
+    /// Queue ids; none means all that match.
+    pub ids: Vec<String>,
+    /// The conditions.
+    pub filter: Filter,
+    /// Only say what would be done.
+    pub dry_run: bool,
 }
 
-/// Does `act` to the messages of these ids, or to all that the peer may steer. EX 1 if one was not found or cannot be had.
-pub(super) async fn act(
-    daemon: &Arc<Daemon>,
-    rights: Rights,
-    act: Act,
-    ids: Vec<String>,
-    dry_run: bool,
-    out: &mut Answer,
-) -> Result<(), Failure> {
+/// Does it to the messages of these ids that match, or to all that match and that the peer may steer. EX 1 if one was not found or
+/// cannot be had.
+pub(super) async fn act(daemon: &Arc<Daemon>, rights: Rights, order: Order, out: &mut Answer) -> Result<(), Failure> {
     let give_up = i64::try_from(daemon.setup().params.give_up_time.0.as_secs()).unwrap_or(i64::MAX / 4);
-    let deed = Deed { act, rights, dry_run, now: sys::clock::now(), give_up };
-    let working = Arc::clone(daemon);
-    let work = daemon.ledger.work(move |state, store| {
-        let named: Vec<(String, Option<QueueId>)> = if ids.is_empty() {
-            candidates(state, deed)?.into_iter().map(|id| (id.to_string(), Some(id))).collect()
-        } else {
-            ids.into_iter().map(|text| (printable::text(&text), QueueId::parse(text.as_bytes()))).collect()
-        };
-        named.into_iter().map(|(name, id)| one(&working, state, store, deed, name, id)).collect::<rusqlite::Result<Vec<Done>>>()
-    });
-    let done = work.map_err(|_| stopped())?.await.map_err(|_| stopped())?;
+    let by = by(rights).await?;
+    let deed = Deed { act: order.act, by, dry_run: order.dry_run, now: sys::clock::now(), give_up };
+    let selection = selection(&order);
+    let mut doing = Doing { daemon, rights, deed: Arc::new(deed), out, count: 0, refused: 0 };
+    let wanted = Wanted { may: Rights::steers, rights, filter: order.filter, with_recipients: false };
+    let ended = match order.ids.is_empty() {
+        true => doing.all(&wanted).await,
+        false => doing.these(&wanted, &order.ids).await,
+    };
+    // Also where it ended early: what was done was done.
+    if !order.dry_run && doing.count > 0 {
+        events::requested(order.act.done(), rights.uid, doing.count, &selection);
+    }
+    let refused = doing.refused;
     daemon.dispatch.wake.notify_one();
-    let count = done.iter().filter(|one| one.done).count();
-    if !dry_run && count > 0 {
-        events::requested(act.done(), rights.uid, count as u64);
+    daemon.notices.notify_one();
+    ended?;
+    if refused == 0 { Ok(()) } else { Err(Failure::new(Exit::NotFound, String::new())) }
+}
+
+/// Who asks, as histories have it. Names may be kept on another host, by a service that answers when it likes.
+pub(super) async fn by(rights: Rights) -> Result<String, Failure> {
+    let name = tokio::task::spawn_blocking(move || sys::process::user_name(rights.uid)).await.map_err(super::database)?;
+    Ok(format!("by {name} (uid {})", rights.uid))
+}
+
+/// What was asked for, for the log: the conditions, and the ids as far as there is room.
+fn selection(order: &Order) -> String {
+    if order.ids.is_empty() {
+        return order.filter.to_string();
     }
-    for one in &done {
-        if !dry_run {
-            tell(deed, one);
+    let mut text = crate::mail::printable::text(&order.ids.join(" "));
+    if text.len() > SELECTION {
+        text.truncate(text.floor_char_boundary(SELECTION));
+        text.push('…');
+    }
+    if order.filter.is_everything() { text } else { format!("{text} {}", order.filter) }
+}
+
+struct Doing<'a> {
+    daemon: &'a Arc<Daemon>,
+    rights: Rights,
+    deed: Arc<Deed>,
+    out: &'a mut Answer,
+    count: u64,
+    refused: u64,
+}
+
+impl Doing<'_> {
+    async fn all(&mut self, wanted: &Wanted) -> Result<(), Failure> {
+        let mut pages = wanted.pages(self.daemon);
+        while let Some(found) = pages.next().await? {
+            let changes = found.into_iter().filter(|(message, _)| self.deed.changes(message));
+            self.turns(changes.map(|(message, _)| Named::from(message.id)).collect()).await?;
         }
-        out.say(one).await?;
+        Ok(())
     }
-    if count == done.len() { Ok(()) } else { Err(Failure::new(Exit::NotFound, String::new())) }
-}
 
-/// The event of one message. One whose attempt is under way has its own when that ends.
-fn tell(deed: Deed, one: &Done) {
-    let Some(id) = QueueId::parse(one.id.as_bytes()).filter(|_| one.done && one.text == deed.act.done()) else { return };
-    match deed.act {
-        Act::Hold => events::held(id, &by(deed)),
-        Act::Release => events::released(id, &by(deed)),
-        Act::Remove => events::removed(id, &by(deed)),
-        Act::Requeue => events::requeued(id, &by(deed)),
+    /// The ids that were named. Those that do not match are passed over; those that are none, or another's, are told.
+    async fn these(&mut self, wanted: &Wanted, ids: &[String]) -> Result<(), Failure> {
+        for ids in ids.chunks(TURN) {
+            let mut named = Vec::new();
+            for text in ids {
+                let found = if wanted.filter.is_everything() { None } else { wanted.named(self.daemon, text).await? };
+                if found.is_none_or(|(_, is_meant)| is_meant) {
+                    named.push(Named::parse(text));
+                }
+            }
+            self.turns(named).await?;
+        }
+        Ok(())
     }
-}
 
-/// The messages that `ALL` means: those in a place where the act changes something.
-fn candidates(state: &State, deed: Deed) -> rusqlite::Result<Vec<QueueId>> {
-    let mut ids = Vec::new();
-    state.queued(None, usize::MAX >> 1, |message| {
-        let changes = match deed.act {
-            Act::Hold => message.place == Place::Cur,
-            Act::Release => message.place == Place::Hold,
-            Act::Remove | Act::Requeue => true,
+    async fn turns(&mut self, mut named: Vec<Named>) -> Result<(), Failure> {
+        while !named.is_empty() {
+            let rest = named.split_off(named.len().min(TURN));
+            for done in self.turn(std::mem::replace(&mut named, rest)).await? {
+                self.log(&done);
+                *(if done.done { &mut self.count } else { &mut self.refused }) += 1;
+                self.out.say(&done).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What happened to the message, as an event of its own. What follows only after an attempt is told then.
+    fn log(&self, done: &Done) {
+        let Some(id) = QueueId::parse(done.id.as_bytes()).filter(|_| done.done && !self.deed.dry_run && done.text == self.deed.act.done())
+        else {
+            return;
         };
-        if changes && deed.may(&message) {
-            ids.push(message.id);
-        }
-    })?;
-    Ok(ids)
-}
-
-impl Deed {
-    fn may(self, message: &Message) -> bool {
-        self.rights.is_admin || message.uid == self.rights.uid
-    }
-}
-
-fn one(daemon: &Daemon, state: &State, store: &Store, deed: Deed, name: String, id: Option<QueueId>) -> rusqlite::Result<Done> {
-    let told = |name: String, done: bool, text: &str| Ok(Done { id: name, done, text: text.to_owned() });
-    let message = match id {
-        Some(id) => state.message(id)?.filter(|message| deed.may(message) && message.place != Place::Gone),
-        None => None,
-    };
-    let Some(message) = message else { return told(name, false, "no such message") };
-    if daemon.dispatch.is_active(message.id) {
-        let follows = matches!(deed.act, Act::Hold | Act::Remove);
-        let text = if follows { "is being sent; it follows after the attempt" } else { "is being sent already" };
-        return told(name, mark(daemon, deed, message.id), text);
-    }
-    if let Some(why) = refusal(deed.act, message.place) {
-        return told(name, false, why);
-    }
-    if deed.dry_run {
-        return told(name, true, deed.act.done());
-    }
-    match perform(state, store, deed, message) {
-        Ok(()) => told(name, true, deed.act.done()),
-        Err(Trouble::Database(e)) => Err(e),
-        Err(Trouble::Disk(e)) => told(name, false, &format!("not done: {e}")),
-    }
-}
-
-fn refusal(act: Act, place: Place) -> Option<&'static str> {
-    match (act, place) {
-        (Act::Hold, Place::Hold) => Some("is on hold already"),
-        (Act::Hold, Place::Failed) => Some("has failed for good; requeue or remove it"),
-        (Act::Release, Place::Cur | Place::Failed) => Some("is not on hold"),
-        _ => None,
-    }
-}
-
-/// Marks a message whose attempt is under way. Release and requeue have nothing to wait for.
-fn mark(daemon: &Daemon, deed: Deed, id: QueueId) -> bool {
-    match deed.act {
-        _ if deed.dry_run => true,
-        Act::Hold => daemon.dispatch.stop_after_round(id, Stop::Hold(by(deed))),
-        Act::Remove => daemon.dispatch.stop_after_round(id, Stop::Remove),
-        Act::Release | Act::Requeue => true,
-    }
-}
-
-fn by(deed: Deed) -> String {
-    format!("by {} (uid {})", sys::process::user_name(deed.rights.uid), deed.rights.uid)
-}
-
-enum Trouble {
-    Database(rusqlite::Error),
-    Disk(std::io::Error),
-}
-
-impl From<rusqlite::Error> for Trouble {
-    fn from(e: rusqlite::Error) -> Self {
-        Trouble::Database(e)
-    }
-}
-
-fn perform(state: &State, store: &Store, deed: Deed, mut message: Message) -> Result<(), Trouble> {
-    let from = message.place.directory().unwrap_or(layout::CUR);
-    let to = match deed.act {
-        Act::Hold => layout::HOLD,
-        Act::Release | Act::Requeue => layout::CUR,
-        Act::Remove => layout::TRASH,
-    };
-    if from != to {
-        store.park(message.id, from, to).map_err(Trouble::Disk)?;
-    }
-    message.in_data = false;
-    message.reason = String::new();
-    match deed.act {
-        Act::Hold => (message.place, message.next_attempt, message.reason) = (Place::Hold, None, by(deed)),
-        Act::Release => (message.place, message.next_attempt) = (Place::Cur, Some(deed.now)),
-        Act::Remove => (message.place, message.next_attempt, message.finished) = (Place::Gone, None, Some(deed.now)),
-        Act::Requeue => {
-            (message.place, message.next_attempt, message.finished) = (Place::Cur, Some(deed.now), None);
-            (message.attempts, message.expires) = (0, deed.now.saturating_add(deed.give_up));
-            reopen(state, &message, deed.now)?;
+        match self.deed.act {
+            Act::Hold => events::held(id, &self.deed.by),
+            Act::Release => events::released(id, &self.deed.by),
+            Act::Remove => events::removed(id, &self.deed.by),
+            Act::Requeue => events::requeued(id, &self.deed.by),
+            // The outcomes of their recipients follow.
+            Act::Expire | Act::Bounce | Act::Flush => {}
         }
     }
-    state.update(&message)?;
-    state.record(message.id, &Event { at: deed.now, kind: deed.act.done().to_owned(), text: by(deed) })?;
-    Ok(())
+
+    /// One turn of the ledger; two where something comes out of the trash.
+    async fn turn(&self, named: Vec<Named>) -> Result<Vec<Done>, Failure> {
+        let rights = self.rights;
+        let may = move |message: &Message| Rights::steers(&rights, message);
+        if self.deed.act == Act::Requeue {
+            let (deed, names) = (Arc::clone(&self.deed), named.clone());
+            let restored = self.daemon.ledger.work(move |state, store| deed.restore(state, store, &may, &names));
+            restored.map_err(|_| stopped())?.await.map_err(|_| stopped())?;
+        }
+        let (deed, orders) = (Arc::clone(&self.deed), Arc::clone(self.daemon.ledger.orders()));
+        let work = self.daemon.ledger.work(move |state, store| {
+            let mark = |id| orders.give(id, stop_of(&deed));
+            let done = deed.perform(state, store, &Reach { may: &may, mark: Some(&mark) }, named)?;
+            let bounced = if deed.act == Act::Bounce { bounced(state, &done)? } else { Vec::new() };
+            Ok((done, bounced))
+        });
+        let (done, bounced) = work.map_err(|_| stopped())?.await.map_err(|_| stopped())?;
+        bounced.iter().for_each(|(message, recipient)| log_failure(message, recipient, self.deed.now));
+        Ok(done)
+    }
 }
 
-/// A requeued message tries all of its recipients again that were not relayed.
-fn reopen(state: &State, message: &Message, now: i64) -> rusqlite::Result<()> {
-    for recipient in state.recipients(message.id)?.into_iter().filter(|r| r.progress != Progress::Relayed) {
-        let update = RecipientUpdate {
-            n: recipient.n,
-            progress: Progress::Waiting,
-            status: recipient.status,
-            reply: recipient.reply,
-            relay: recipient.relay,
-        };
-        state.update_recipient(message.id, &update, now)?;
+/// The recipients that were given up with these messages.
+fn bounced(state: &State, done: &[Done]) -> rusqlite::Result<Vec<(Message, RecipientRow)>> {
+    let mut bounced = Vec::new();
+    for id in done.iter().filter(|done| done.text == Act::Bounce.done()).filter_map(|done| QueueId::parse(done.id.as_bytes())) {
+        let Some(message) = state.message(id)? else { continue };
+        let given_up = state.recipients(id)?.into_iter().filter(|recipient| recipient.reply.starts_with(GIVEN_UP));
+        bounced.extend(given_up.map(|recipient| (message.clone(), recipient)));
     }
-    Ok(())
+    Ok(bounced)
+}
+
+fn log_failure(message: &Message, recipient: &RecipientRow, now: i64) {
+    events::failed(Outcome {
+        queue_id: message.id,
+        from: &message.reverse_path,
+        to: &recipient.address,
+        relay: &recipient.relay,
+        delay: now - message.accepted,
+        dsn: &recipient.status,
+        reply: &recipient.reply,
+    });
+}
+
+/// How the round of a message ends that is being sent.
+fn stop_of(deed: &Deed) -> Option<Stop> {
+    match deed.act {
+        Act::Hold => Some(Stop::Hold(deed.by.clone())),
+        Act::Remove => Some(Stop::Remove),
+        Act::Release | Act::Requeue | Act::Expire | Act::Bounce | Act::Flush => None,
+    }
 }

@@ -2,79 +2,53 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Rights, database, read};
-use crate::control::entries;
+use super::choose::Wanted;
+use super::{Answer, Rights, database, history, read};
+use crate::control::filter::Filter;
 use crate::control::listing::Entry;
-use crate::control::protocol::{Count, Detail, Part, Text};
+use crate::control::protocol::{Count, Part, Text};
+use crate::control::stats::Stats;
 use crate::exit::{Exit, Failure};
 use crate::mail::queue_id::QueueId;
 use crate::relay::daemon::Daemon;
 use crate::spool::file::{self, Line};
-use crate::spool::state::{Message, State};
+use crate::spool::state::Message;
+use crate::sys;
 
-/// Rows read at a time: between two pages the database is free.
-const PAGE: usize = 500;
-/// And about the most recipients of a page: each message may have ten thousand.
-const PAGE_RECIPIENTS: usize = 10_000;
+/// Messages with one Message-ID that are shown.
+const SAME_MESSAGE_ID: usize = 500;
 /// Octets of one piece of `cat`.
 const PIECE: usize = 48 << 10;
 
-/// One entry per message that the peer may see, by queue id; or of `ids` only, with EX 1 if one is unknown.
-pub(super) async fn list(daemon: &Arc<Daemon>, rights: Rights, ids: Vec<String>, out: &mut Answer) -> Result<(), Failure> {
+/// One entry per message that the peer may see and that matches, by queue id; or of `ids` only, with EX 1 if one is unknown.
+pub(super) async fn list(daemon: &Arc<Daemon>, rights: Rights, ids: Vec<String>, filter: Filter, out: &mut Answer) -> Result<(), Failure> {
+    let wanted = wanted(rights, filter, true)?;
+    if !ids.is_empty() {
+        return list_some(daemon, &wanted, &ids, out).await;
+    }
+    let mut pages = wanted.pages(daemon);
+    while let Some(found) = pages.next().await? {
+        for (_, entry) in &found {
+            out.say(entry).await?;
+        }
+    }
+    Ok(())
+}
+
+fn wanted(rights: Rights, filter: Filter, with_recipients: bool) -> Result<Wanted, Failure> {
     if !rights.sees_own {
         return Err(Failure::new(Exit::NoPerm, "only root and the admin group may list the queue here (mailq_users)"));
     }
-    if !ids.is_empty() {
-        return list_some(daemon, rights, &ids, out).await;
-    }
-    let mut after = None;
-    loop {
-        let reading = Arc::clone(daemon);
-        // No thread is kept while the client takes its time: there are few, and deliveries need them.
-        let (entries, last) = read(daemon, move |state| read_page(&reading, state, rights, after)).await?;
-        for entry in &entries {
-            out.say(entry).await?;
-        }
-        if last.is_none() {
-            return Ok(());
-        }
-        after = last;
-    }
+    Ok(Wanted { may: Rights::sees, rights, filter, with_recipients })
 }
 
-/// The next page of the queue behind `after`, and its last id; none where the queue ends.
-fn read_page(daemon: &Daemon, state: &State, rights: Rights, after: Option<QueueId>) -> rusqlite::Result<(Vec<Entry>, Option<QueueId>)> {
-    let mut page = Vec::with_capacity(PAGE);
-    state.queued(after, PAGE, |message| page.push(message))?;
-    let (mut entries, mut recipients, mut last) = (Vec::new(), 0, None);
-    for message in page {
-        last = Some(message.id);
-        if !rights.sees(&message) {
-            continue;
-        }
-        let entry = entry_of(daemon, state, &message)?;
-        recipients += entry.recipients.len();
-        entries.push(entry);
-        if recipients >= PAGE_RECIPIENTS {
-            break;
-        }
-    }
-    Ok((entries, last))
-}
-
-fn entry_of(daemon: &Daemon, state: &State, message: &Message) -> rusqlite::Result<Entry> {
-    Ok(entries::entry(message, &state.recipients(message.id)?, daemon.dispatch.is_active(message.id)))
-}
-
-async fn list_some(daemon: &Arc<Daemon>, rights: Rights, ids: &[String], out: &mut Answer) -> Result<(), Failure> {
+async fn list_some(daemon: &Arc<Daemon>, wanted: &Wanted, ids: &[String], out: &mut Answer) -> Result<(), Failure> {
     let mut unknown = Vec::new();
     for text in ids {
-        match find(daemon, rights, text).await {
-            Ok(message) => {
-                let reading = Arc::clone(daemon);
-                out.say(&read(daemon, move |state| entry_of(&reading, state, &message)).await?).await?;
-            }
-            Err(_) => unknown.push(text.as_str()),
+        match wanted.named(daemon, text).await? {
+            Some((entry, true)) => out.say(&entry).await?,
+            Some((_, false)) => {}
+            None => unknown.push(text.as_str()),
         }
     }
     if unknown.is_empty() { Ok(()) } else { Err(no_such(&unknown.join(", "))) }
@@ -91,42 +65,49 @@ async fn find(daemon: &Arc<Daemon>, rights: Rights, id: &str) -> Result<Message,
     message.filter(|message| rights.sees(message)).ok_or_else(|| no_such(id))
 }
 
-/// How many messages the peer may see, and their octets.
-pub(super) async fn count(daemon: &Arc<Daemon>, rights: Rights, out: &mut Answer) -> Result<(), Failure> {
-    let count = read(daemon, move |state| {
-        let mut count = Count::default();
-        state.queued(None, usize::MAX >> 1, |message| {
-            if rights.sees(&message) {
-                count.messages += 1;
-                count.octets += message.size;
-            }
-        })?;
-        Ok(count)
-    });
-    out.say(&count.await?).await
+/// How many messages match that the peer may see, and their octets. EX 1 if one of `ids` is unknown.
+pub(super) async fn count(daemon: &Arc<Daemon>, rights: Rights, ids: Vec<String>, filter: Filter, out: &mut Answer) -> Result<(), Failure> {
+    let wanted = wanted(rights, filter, false)?;
+    let (mut count, mut unknown) = (Count::default(), Vec::new());
+    let mut add = |entry: &Entry| (count.messages, count.octets) = (count.messages + 1, count.octets + entry.message_size);
+    for text in &ids {
+        match wanted.named(daemon, text).await? {
+            Some((entry, true)) => add(&entry),
+            Some((_, false)) => {}
+            None => unknown.push(text.as_str()),
+        }
+    }
+    let mut pages = wanted.pages(daemon);
+    while ids.is_empty()
+        && let Some(found) = pages.next().await?
+    {
+        found.iter().for_each(|(_, entry)| add(entry));
+    }
+    out.say(&count).await?;
+    if unknown.is_empty() { Ok(()) } else { Err(no_such(&unknown.join(", "))) }
 }
 
-/// One message with its envelope's claims and its history.
+/// The numbers of what the peer may see.
+pub(super) async fn stats(daemon: &Arc<Daemon>, rights: Rights, out: &mut Answer) -> Result<(), Failure> {
+    let uid = (!rights.sees_all).then_some(rights.uid);
+    if !rights.sees_own {
+        return Err(Failure::new(Exit::NoPerm, "only root and the admin group may look at the queue here (mailq_users)"));
+    }
+    let stats = read(daemon, move |state| Stats::read(state, uid, sys::clock::now())).await?;
+    out.say(&stats).await
+}
+
+/// One message with its history.
 pub(super) async fn detail(daemon: &Arc<Daemon>, rights: Rights, id: &str, out: &mut Answer) -> Result<(), Failure> {
     let message = find(daemon, rights, id).await?;
-    out.say(&detail_of(daemon, message).await?).await
-}
-
-async fn detail_of(daemon: &Arc<Daemon>, message: Message) -> Result<Detail, Failure> {
-    let reading = Arc::clone(daemon);
-    let detail = read(daemon, move |state| {
-        let envelope = open(&reading, &message).ok().map(|(_, line)| line.envelope);
-        let (recipients, events) = (state.recipients(message.id)?, state.events(message.id)?);
-        Ok(entries::detail(&message, &recipients, &events, envelope, reading.dispatch.is_active(message.id)))
-    });
-    detail.await
+    out.say(&history::detail(daemon, message).await?).await
 }
 
 /// All messages with a Message-ID that the peer may see, the latest first.
 pub(super) async fn find_by_message_id(daemon: &Arc<Daemon>, rights: Rights, message_id: String, out: &mut Answer) -> Result<(), Failure> {
-    let found = read(daemon, move |state| state.trace_by_message_id(&message_id, None, PAGE)).await?;
+    let found = read(daemon, move |state| state.trace_by_message_id(&message_id, None, SAME_MESSAGE_ID)).await?;
     for message in found.into_iter().filter(|message| rights.sees(message)) {
-        out.say(&detail_of(daemon, message).await?).await?;
+        out.say(&history::detail(daemon, message).await?).await?;
     }
     Ok(())
 }

@@ -73,7 +73,7 @@ async fn t_out_5_an_ordinary_user_flushes_only_now_and_then_whatever_is_selected
         assert_eq!((lines.as_slice(), end.end), ([r#"{"messages":0,"octets":0}"#.to_owned()].as_slice(), 0), "no error: {request}");
     }
     let next = AtomicI64::new(0);
-    assert!(may_flush(&next, 5) && !may_flush(&next, 5 + FLUSH_INTERVAL - 1) && may_flush(&next, 5 + FLUSH_INTERVAL));
+    assert!(is_time(&next, 5) && !is_time(&next, 5 + FLUSH_INTERVAL - 1) && is_time(&next, 5 + FLUSH_INTERVAL));
 }
 
 #[test]

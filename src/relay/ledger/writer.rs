@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::{Admission, Answer, Arrival, Command, GROUP, Settled, Settlement};
 use crate::log::events;
 use crate::mail::queue_id::QueueId;
+use crate::relay::orders::Orders;
 use crate::relay::outcome::{self, Conclusion, GivenUp};
 use crate::relay::recover::POWER_CUT;
 use crate::relay::report::due;
@@ -34,6 +35,7 @@ enum FileWork {
 pub(super) struct Writer {
     state: State,
     store: Arc<Store>,
+    orders: Arc<Orders>,
     /// When the machine stopped without a clean stop of the daemon, if ever: what is older may have been delivered.
     crashed: Option<i64>,
 }
@@ -59,9 +61,9 @@ impl From<std::io::Error> for Broken {
 }
 
 impl Writer {
-    pub(super) fn new(state: State, store: Arc<Store>) -> rusqlite::Result<Writer> {
+    pub(super) fn new(state: State, store: Arc<Store>, orders: Arc<Orders>) -> rusqlite::Result<Writer> {
         let crashed = state.crashed()?;
-        Ok(Writer { state, store, crashed })
+        Ok(Writer { state, store, orders, crashed })
     }
 
     pub(super) fn run(mut self, receiver: &mpsc::Receiver<Command>) -> Result<(), Broken> {
@@ -70,7 +72,7 @@ impl Writer {
             while let Some(command) = (group.len() < GROUP).then(|| receiver.try_recv().ok()).flatten() {
                 group.push(command);
             }
-            let (ordered, full): (Vec<_>, Vec<_>) = group.into_iter().partition(Command::needs_no_sync);
+            let (ordered, full): (Vec<_>, Vec<_>) = group.into_iter().partition(|command| command.needs_no_sync(&self.orders));
             self.commit(Durability::Ordered, ordered)?;
             self.commit(Durability::Full, full)?;
         }
@@ -82,9 +84,9 @@ impl Writer {
         if commands.is_empty() {
             return Ok(());
         }
-        let (store, crashed) = (Arc::clone(&self.store), self.crashed);
+        let (store, orders, crashed) = (Arc::clone(&self.store), Arc::clone(&self.orders), self.crashed);
         let (answers, files) = self.state.transaction(durability, |state| {
-            let mut group = Group { state, store: &store, crashed, answers: Vec::new(), files: Vec::new() };
+            let mut group = Group { state, store: &store, orders: &orders, crashed, answers: Vec::new(), files: Vec::new() };
             for command in commands {
                 group.apply(command)?;
             }
@@ -143,6 +145,7 @@ impl Due {
 struct Group<'a> {
     state: &'a State,
     store: &'a Store,
+    orders: &'a Orders,
     crashed: Option<i64>,
     answers: Vec<Due>,
     files: Vec<FileWork>,
@@ -156,7 +159,12 @@ impl Group<'_> {
                 Due::Mark(sender)
             }
             Command::Admit(arrival, sender) => Due::Admission(sender, self.admit(&arrival)?),
-            Command::Settle(settlement, sender) => Due::Settled(sender, settle(self.state, self.store, *settlement, &mut self.files)?),
+            Command::Settle(mut settlement, sender) => {
+                if let Some(round) = &mut settlement.round {
+                    round.stop = self.orders.take(settlement.id, round.stop.take());
+                }
+                Due::Settled(sender, settle(self.state, self.store, *settlement, &mut self.files)?)
+            }
             Command::Work(_, work) => Due::Work(work(self.state, self.store)?),
         };
         self.answers.push(due);

@@ -170,7 +170,11 @@ impl Event {
             Progress::Waiting => "delayed",
             progress => progress.word(),
         };
-        let session: Vec<&str> = [attempt.tls.as_str(), attempt.notes.as_str()].into_iter().filter(|text| !text.is_empty()).collect();
+        let remote_id = Some(&attempt.remote_id).filter(|id| !id.is_empty()).map(|id| format!("queued there as {id}"));
+        let connect = attempt.connect_ms.map(|ms| format!("connected in {ms} ms"));
+        let transaction = attempt.transaction_ms.map(|ms| format!("answered in {ms} ms"));
+        let session = [Some(attempt.tls.clone()), Some(attempt.notes.clone()), remote_id, connect, transaction];
+        let session: Vec<String> = session.into_iter().flatten().filter(|text| !text.is_empty()).collect();
         let mut text = format!("{}  {}  {}", attempt.address, attempt.relay, attempt.reply);
         if !session.is_empty() {
             text.push_str(&format!(" ({})", session.join("; ")));

@@ -1,0 +1,251 @@
+//! Which messages an operator means, beyond naming their ids: all conditions hold at once (SENDMAIL.md section 11).
+//!
+//! In: what a person typed, over the control socket; an entry of the queue. Out: yes or no. Pure, and the same for the daemon and
+//! for root while the daemon is stopped.
+
+use serde::{Deserialize, Serialize};
+
+use super::listing::{Entry, Recipient};
+
+/// Conditions on a message; an empty one is true of all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Filter {
+    /// A part of the reverse-path, in any case; `<>` is the null one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// A part of a recipient's address, in any case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The domain of a recipient, in any case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// Who submitted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// Accepted at least so many seconds ago.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub older: Option<u64>,
+    /// At least so many octets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub larger: Option<u64>,
+    /// A part of the reason why it waits, is held or has failed, in any case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// It is in one of these states.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub state: Vec<QueueState>,
+}
+
+/// The state of a message, as listings call it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QueueState {
+    /// Nobody has tried to deliver it yet.
+    Incoming,
+    /// It is being sent.
+    Active,
+    /// It was tried, and waits.
+    Deferred,
+    /// It is parked.
+    Hold,
+    /// It failed for good.
+    Failed,
+    /// One of its recipients may have got it, or not.
+    Uncertain,
+    /// It was removed, and lies in `trash/`.
+    Removed,
+}
+
+impl QueueState {
+    /// All of them, in the order of a message's life.
+    pub const ALL: [QueueState; 7] = [
+        QueueState::Incoming,
+        QueueState::Active,
+        QueueState::Deferred,
+        QueueState::Hold,
+        QueueState::Failed,
+        QueueState::Uncertain,
+        QueueState::Removed,
+    ];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            QueueState::Incoming => "incoming",
+            QueueState::Active => "active",
+            QueueState::Deferred => "deferred",
+            QueueState::Hold => "hold",
+            QueueState::Failed => "failed",
+            QueueState::Uncertain => "uncertain",
+            QueueState::Removed => "removed",
+        }
+    }
+
+    /// The state of this name; `held` is `hold`.
+    pub fn parse(text: &str) -> Option<Self> {
+        QueueState::ALL.into_iter().find(|state| state.word() == text || (text, *state) == ("held", QueueState::Hold))
+    }
+}
+
+impl Filter {
+    /// True where there is no condition.
+    pub fn is_everything(&self) -> bool {
+        *self == Filter::default()
+    }
+
+    /// True where the recipients have to be known.
+    pub fn looks_at_recipients(&self) -> bool {
+        self.to.is_some() || self.domain.is_some() || self.reason.is_some() || !self.state.is_empty()
+    }
+
+    /// Whether the message of `entry` is meant, at `now`.
+    pub fn matches(&self, entry: &Entry, now: i64) -> bool {
+        self.matches_message(entry, now) && (!self.looks_at_recipients() || self.matches_recipients(entry))
+    }
+
+    /// The conditions that need no recipients.
+    pub fn matches_message(&self, entry: &Entry, now: i64) -> bool {
+        let from = self.from.as_deref().is_none_or(|from| match from {
+            "" | "<>" => entry.sender.is_empty(),
+            part => has(&entry.sender, part),
+        });
+        let age = u64::try_from(now.saturating_sub(entry.arrival_time)).unwrap_or(0);
+        from && self.uid.is_none_or(|uid| uid == entry.uid)
+            && self.older.is_none_or(|older| age >= older)
+            && self.larger.is_none_or(|larger| entry.message_size >= larger)
+    }
+
+    /// False where the state says already, without the recipients, that the message is not meant: of those in `cur/` (`is_open`) it
+    /// depends on them.
+    pub fn may_be(&self, is_open: bool, entry: &Entry) -> bool {
+        let depends = |state: &QueueState| match state {
+            QueueState::Incoming | QueueState::Active | QueueState::Deferred => is_open,
+            QueueState::Uncertain => true,
+            state => entry.queue_name == state.word(),
+        };
+        self.state.is_empty() || self.state.iter().any(depends)
+    }
+
+    fn matches_recipients(&self, entry: &Entry) -> bool {
+        let any = |condition: &dyn Fn(&Recipient) -> bool| entry.recipients.iter().any(condition);
+        let to = self.to.as_deref().is_none_or(|part| any(&|r| has(&r.address, part) || has(&r.orig_address, part)));
+        let domain = self.domain.as_deref().map(|domain| domain.trim_start_matches('@').to_lowercase());
+        let domain = domain.is_none_or(|domain| any(&|r| domain_of(&r.address) == domain));
+        let said =
+            |part: &str| has(&entry.reason, part) || any(&|r| [&r.delay_reason, &r.bounce_reason].iter().any(|text| has(text, part)));
+        to && domain && self.reason.as_deref().is_none_or(said) && (self.state.is_empty() || self.state.iter().any(|s| is_in(entry, *s)))
+    }
+}
+
+fn is_in(entry: &Entry, state: QueueState) -> bool {
+    match state {
+        QueueState::Uncertain => entry.recipients.iter().any(|r| r.status == state.word()),
+        state => entry.queue_name == state.word(),
+    }
+}
+
+fn has(text: &str, part: &str) -> bool {
+    text.to_lowercase().contains(&part.to_lowercase())
+}
+
+/// The domain of an address, in lower case; all of it where there is no `@`.
+pub fn domain_of(address: &str) -> String {
+    address.rsplit_once('@').map_or(address, |(_, domain)| domain).to_lowercase()
+}
+
+/// The conditions as the options that a person would type, for the log.
+impl std::fmt::Display for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let number = |number: Option<u64>| number.map(|number| number.to_string());
+        let states = self.state.iter().map(|state| state.word()).collect::<Vec<_>>().join(",");
+        let options = [
+            ("from", self.from.clone()),
+            ("to", self.to.clone()),
+            ("domain", self.domain.clone()),
+            ("uid", self.uid.map(|uid| uid.to_string())),
+            ("older", number(self.older)),
+            ("larger", number(self.larger)),
+            ("reason", self.reason.clone()),
+            ("state", Some(states).filter(|states| !states.is_empty())),
+        ];
+        let mut gap = "";
+        for (name, value) in options.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            write!(f, "{gap}--{name} {}", crate::mail::printable::text(&value))?;
+            gap = " ";
+        }
+        if gap.is_empty() { f.write_str("ALL") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry() -> Entry {
+        let recipient = |address: &str, reason: &str, status: &str| Recipient {
+            address: address.into(),
+            delay_reason: reason.into(),
+            status: status.into(),
+            ..Recipient::default()
+        };
+        Entry {
+            queue_name: "deferred".into(),
+            queue_id: "6921CE05000000AB".into(),
+            arrival_time: 1000,
+            message_size: 290,
+            sender: "Alice@Host.example".into(),
+            recipients: vec![recipient("a@example.com", "450 4.2.1 Busy", "waiting"), recipient("b@EXAMPLE.org", "lost", "uncertain")],
+            uid: 1001,
+            ..Entry::default()
+        }
+    }
+
+    fn meant(json: &str, now: i64) -> bool {
+        serde_json::from_str::<Filter>(json).unwrap().matches(&entry(), now)
+    }
+
+    #[test]
+    fn each_condition_is_true_of_some_messages_only() {
+        for (yes, no) in [
+            (r#"{"from":"alice@"}"#, r#"{"from":"bob@"}"#),
+            (r#"{"to":"B@example"}"#, r#"{"to":"c@"}"#),
+            (r#"{"domain":"@Example.ORG"}"#, r#"{"domain":"ample.org"}"#),
+            (r#"{"uid":1001}"#, r#"{"uid":1}"#),
+            (r#"{"older":100}"#, r#"{"older":101}"#),
+            (r#"{"larger":290}"#, r#"{"larger":291}"#),
+            (r#"{"reason":"busy"}"#, r#"{"reason":"refused"}"#),
+            (r#"{"state":["hold","deferred"]}"#, r#"{"state":["hold"]}"#),
+            (r#"{"state":["uncertain"]}"#, r#"{"from":"<>"}"#),
+            ("{}", r#"{"state":["removed"]}"#),
+        ] {
+            assert!(meant(yes, 1100) && !meant(no, 1100), "{yes} {no}");
+        }
+    }
+
+    #[test]
+    fn all_conditions_hold_at_once() {
+        assert!(meant(r#"{"from":"alice","domain":"example.com","uid":1001}"#, 1100));
+        assert!(!meant(r#"{"from":"alice","domain":"example.com","uid":1002}"#, 1100));
+        assert!(!meant(r#"{"older":5}"#, 900), "a message from the future is not old");
+    }
+
+    #[test]
+    fn what_is_parked_is_told_apart_without_its_recipients() {
+        let filter = |json: &str| serde_json::from_str::<Filter>(json).unwrap();
+        let parked = Entry { queue_name: "hold".into(), ..Entry::default() };
+        assert!(filter(r#"{"state":["hold"]}"#).may_be(false, &parked) && filter("{}").may_be(true, &entry()));
+        assert!(!filter(r#"{"state":["failed","deferred"]}"#).may_be(false, &parked));
+        assert!(filter(r#"{"state":["failed","deferred"]}"#).may_be(true, &entry()));
+        assert!(!filter(r#"{"state":["failed"]}"#).may_be(true, &entry()));
+    }
+
+    #[test]
+    fn the_log_has_the_options_and_nothing_that_steers_a_terminal() {
+        let filter = Filter { from: Some("a\x1b[2J\nb".into()), uid: Some(7), state: vec![QueueState::Hold], ..Filter::default() };
+        assert_eq!(filter.to_string(), "--from a\\x1b[2J\\x0ab --uid 7 --state hold");
+        assert_eq!(Filter::default().to_string(), "ALL");
+        assert!(serde_json::from_str::<Filter>(r#"{"state":["gone"]}"#).is_err());
+        assert!(QueueState::ALL.into_iter().all(|state| QueueState::parse(state.word()) == Some(state)));
+    }
+}

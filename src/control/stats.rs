@@ -1,0 +1,83 @@
+//! The numbers of `mailchute stats`: what is in the queue, and what went through.
+
+use serde::{Deserialize, Serialize};
+
+/// All numbers, of the messages that the asker may see.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// The queue as it is.
+    pub queue: Vec<Held>,
+    /// What went through, over growing times up to now.
+    pub passed: Vec<Passed>,
+}
+
+/// The messages of one place in the spool.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// `queued`, `hold`, `failed`.
+    pub state: String,
+    /// Messages.
+    pub messages: u64,
+    /// Their octets.
+    pub octets: u64,
+    /// When the oldest of them was accepted, unix seconds.
+    pub oldest: Option<i64>,
+}
+
+/// What went through in the last seconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passed {
+    /// How many seconds.
+    pub seconds: u64,
+    /// Messages accepted.
+    pub accepted: u64,
+    /// Their octets.
+    pub octets: u64,
+    /// Messages of which every recipient was relayed.
+    pub relayed: u64,
+    /// Messages of which a recipient failed for good.
+    pub failed: u64,
+    /// Messages that were removed.
+    pub removed: u64,
+}
+
+const HOUR: u64 = 3600;
+/// The times over which is counted: an hour, a day, a week.
+const TIMES: [u64; 3] = [HOUR, 86_400, 604_800];
+
+#[cfg(any(feature = "relay", feature = "ctl"))]
+impl Stats {
+    /// The numbers at `now`; of the messages of this user, or of all.
+    ///
+    /// Errors: the database's.
+    pub fn read(state: &crate::spool::state::State, uid: Option<u32>, now: i64) -> rusqlite::Result<Stats> {
+        use crate::spool::state::Place;
+        let held = state.in_places(uid)?.into_iter().map(|held| Held {
+            state: match held.place {
+                Place::Cur => "queued",
+                Place::Hold => "hold",
+                Place::Failed | Place::Gone => "failed",
+            }
+            .to_owned(),
+            messages: held.messages,
+            octets: held.octets,
+            oldest: Some(held.oldest),
+        });
+        let queue = held.collect();
+        let passed = TIMES.into_iter().map(|seconds| Self::passed(state, uid, now, seconds)).collect::<rusqlite::Result<_>>()?;
+        Ok(Stats { queue, passed })
+    }
+
+    /// The last hour alone: what can be asked for every other second, whatever the queue and the history hold.
+    ///
+    /// Errors: the database's.
+    pub fn brief(state: &crate::spool::state::State, uid: Option<u32>, now: i64) -> rusqlite::Result<Stats> {
+        Ok(Stats { queue: Vec::new(), passed: vec![Self::passed(state, uid, now, HOUR)?] })
+    }
+
+    fn passed(state: &crate::spool::state::State, uid: Option<u32>, now: i64, seconds: u64) -> rusqlite::Result<Passed> {
+        let since = now.saturating_sub(i64::try_from(seconds).unwrap_or(i64::MAX));
+        let crate::spool::state::Passed { accepted, octets, relayed, failed, removed } = state.passed(since, uid)?;
+        Ok(Passed { seconds, accepted, octets, relayed, failed, removed })
+    }
+}

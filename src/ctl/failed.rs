@@ -1,0 +1,83 @@
+//! `mailchute failed`: what failed for good and waits for a person, with the reply and advice for each.
+
+use jiff::tz::TimeZone;
+
+use super::queue::{self, Piece};
+use super::select::Selection;
+use super::{json, print};
+use crate::config::Config;
+use crate::control::advice::advise;
+use crate::control::filter::QueueState;
+use crate::control::listing::Entry;
+use crate::exit::Failure;
+use crate::mail::{date, printable};
+use crate::sys;
+
+/// Recipients of one message that are shown.
+const RECIPIENTS: usize = 5;
+
+/// Prints the failed messages of the selection, as text or JSON Lines.
+pub(super) fn failed(config: &Config, mut selection: Selection, as_json: bool) -> Result<(), Failure> {
+    selection.filter.state = vec![QueueState::Failed];
+    let (zone, mut count) = (sys::clock::local_zone(), 0u64);
+    queue::each(config, &selection, |piece| {
+        count += 1;
+        match piece {
+            Piece::Line(line) if as_json => print(&format!("{line}\n")),
+            Piece::Line(line) => print(&text_of(&json::read(line)?, &zone)),
+            Piece::Entry(entry) if as_json => json::print(entry),
+            Piece::Entry(entry) => print(&text_of(entry, &zone)),
+        }
+    })?;
+    match (as_json, count) {
+        (true, _) => Ok(()),
+        (false, 0) => print("nothing has failed\n"),
+        (false, 1) => print("1 message has failed; `mailchute requeue` begins anew, `mailchute remove` drops it\n"),
+        (false, count) => print(&format!("{count} messages have failed; `mailchute requeue` begins anew, `mailchute remove` drops them\n")),
+    }
+}
+
+fn text_of(entry: &Entry, zone: &TimeZone) -> String {
+    let sender = if entry.sender.is_empty() { "<>" } else { &entry.sender };
+    let mut lines = vec![format!("{}  {}  {sender}", entry.queue_id, date::mailq(entry.arrival_time, zone))];
+    let failed: Vec<_> = entry.recipients.iter().filter(|recipient| recipient.status == "failed").collect();
+    let mut advices = Vec::new();
+    for recipient in failed.iter().take(RECIPIENTS) {
+        lines.push(format!("    {}: {}", recipient.address, recipient.remote_reply));
+        advices.extend(advise(&recipient.remote_reply, &recipient.dsn));
+    }
+    if failed.len() > RECIPIENTS {
+        lines.push(format!("    and {} more recipients", failed.len() - RECIPIENTS));
+    }
+    if failed.is_empty() && !entry.reason.is_empty() {
+        lines.push(format!("    {}", entry.reason));
+    }
+    advices.dedup();
+    lines.extend(advices.iter().map(|advice| format!("    => {advice}")));
+    lines.iter().map(|line| format!("{}\n", printable::text(line))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::listing::Recipient;
+
+    #[test]
+    fn t_out_1_a_failure_is_shown_with_advice_once_and_steers_no_terminal() {
+        let recipient = |address: &str| Recipient {
+            address: address.into(),
+            status: "failed".into(),
+            dsn: "5.1.1".into(),
+            remote_reply: "550 5.1.1 no\x1b[2J such user".into(),
+            ..Recipient::default()
+        };
+        let entry = Entry {
+            queue_id: "6921CE05000000AB".into(),
+            recipients: vec![recipient("a@x.example"), recipient("b@x.example")],
+            ..Entry::default()
+        };
+        let text = text_of(&entry, &TimeZone::UTC);
+        assert_eq!(text.matches("no such mailbox").count(), 1, "{text}");
+        assert!(text.contains("a@x.example: 550 5.1.1 no\\x1b[2J") && text.chars().all(|c| c == '\n' || !c.is_control()), "{text}");
+    }
+}

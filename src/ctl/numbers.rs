@@ -1,0 +1,105 @@
+//! `count`, `shape` and `stats`: the queue in numbers.
+
+use super::offline::Offline;
+use super::queue::{self, Piece};
+use super::select::Selection;
+use super::{json, print};
+use crate::config::Config;
+use crate::control::client;
+use crate::control::listing::Entry;
+use crate::control::protocol::{Count, Request};
+use crate::control::shape::{AGES, Row, Shape};
+use crate::control::stats::Stats;
+use crate::exit::{Exit, Failure};
+use crate::mail::printable;
+use crate::sys;
+
+use super::status::span;
+
+/// Prints how many messages there are.
+pub(super) fn count(config: &Config, selection: &Selection) -> Result<(), Failure> {
+    let mut sum = Count::default();
+    let mut add = |count: Count| (sum.messages, sum.octets) = (sum.messages + count.messages, sum.octets + count.octets);
+    let mut unknown = None;
+    for ids in selection.requests() {
+        match client::ask::<Count>(&config.paths, &Request::Count { ids, filter: selection.filter.clone() }) {
+            Ok(counts) => counts.into_iter().for_each(&mut add),
+            Err(down) if down.exit == Exit::Unavailable => {
+                let each = |entry: Entry| {
+                    add(Count { messages: 1, octets: entry.message_size });
+                    Ok(())
+                };
+                Offline::open(config, down)?.entries(selection, each)?;
+                break;
+            }
+            Err(failure) if failure.exit == Exit::NotFound => unknown = Some(failure),
+            Err(failure) => return Err(failure),
+        }
+    }
+    print(&format!("{} messages, {} octets\n", sum.messages, sum.octets))?;
+    unknown.map_or(Ok(()), Err)
+}
+
+/// Prints the recipients that wait or failed, by destination and age, the largest `lines` destinations.
+pub(super) fn shape(config: &Config, selection: &Selection, lines: usize, as_json: bool) -> Result<(), Failure> {
+    let (mut shape, now) = (Shape::default(), sys::clock::now());
+    queue::each(config, selection, |piece| {
+        match piece {
+            Piece::Entry(entry) => shape.add(entry, now),
+            Piece::Line(line) => shape.add(&json::read::<Entry>(line)?, now),
+        }
+        Ok(())
+    })?;
+    let (total, rows) = shape.finish();
+    if as_json {
+        return rows.iter().try_for_each(json::print);
+    }
+    let mut text = format!("{:>40} {:>7}", "", "T");
+    AGES.iter().for_each(|age| text.push_str(&format!(" {age:>6}")));
+    text.push_str(&format!(" {:>6}\n", format!("{}+", AGES.last().copied().unwrap_or_default())));
+    for row in std::iter::once(&total).chain(rows.iter().take(lines)) {
+        text.push_str(&line_of(row));
+    }
+    if rows.len() > lines {
+        text.push_str(&format!("{:>40}\n", format!("and {} more", rows.len() - lines)));
+    }
+    print(&text)
+}
+
+fn line_of(row: &Row) -> String {
+    let mut line = format!("{:>40} {:>7}", printable::column(&row.destination), row.total);
+    row.ages.iter().for_each(|cell| line.push_str(&format!(" {cell:>6}")));
+    line.push('\n');
+    line
+}
+
+/// Prints what is in the queue, and what went through.
+pub(super) fn stats(config: &Config, as_json: bool) -> Result<(), Failure> {
+    let stats = match client::ask::<Stats>(&config.paths, &Request::Stats {}) {
+        Ok(stats) => stats.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon gave no numbers"))?,
+        Err(down) if down.exit == Exit::Unavailable => Offline::open(config, down)?.stats(sys::clock::now())?,
+        Err(failure) => return Err(failure),
+    };
+    if as_json { json::print(&stats) } else { print(&text_of(&stats, sys::clock::now())) }
+}
+
+fn text_of(stats: &Stats, now: i64) -> String {
+    let mut text = format!("{:<10} {:>9} {:>12} {:>10}\n", "in queue", "messages", "KiB", "oldest");
+    for held in &stats.queue {
+        let oldest = held.oldest.map(|at| span(now - at)).unwrap_or_default();
+        text.push_str(&format!("{:<10} {:>9} {:>12} {oldest:>10}\n", printable::column(&held.state), held.messages, held.octets / 1024));
+    }
+    text.push_str(&format!("\n{:<10} {:>9} {:>12} {:>10} {:>9} {:>9}\n", "the last", "accepted", "KiB", "relayed", "failed", "removed"));
+    for passed in &stats.passed {
+        let time = span(i64::try_from(passed.seconds).unwrap_or(i64::MAX));
+        text.push_str(&format!(
+            "{time:<10} {:>9} {:>12} {:>10} {:>9} {:>9}\n",
+            passed.accepted,
+            passed.octets / 1024,
+            passed.relayed,
+            passed.failed,
+            passed.removed
+        ));
+    }
+    text
+}

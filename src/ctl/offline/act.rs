@@ -1,0 +1,133 @@
+//! What root does to messages while the daemon is stopped. Those that have a row: as in the daemon. Those that nobody has claimed yet,
+//! or whose row was lost, are moved between the directories; the next start of the daemon makes their rows.
+
+use super::{Offline, unreadable};
+use crate::control::deed::{Deed, Named, Reach};
+use crate::control::pause;
+use crate::control::protocol::{Act, Done};
+use crate::ctl::select::Selection;
+use crate::exit::{Exit, Failure};
+use crate::mail::queue_id::QueueId;
+use crate::spool::layout;
+use crate::spool::state::{Durability, Message};
+use crate::sys;
+
+/// Messages of one transaction.
+const TURN: usize = 100;
+
+impl Offline {
+    /// Does it to what was chosen, and calls `each` with what became of each message.
+    ///
+    /// Errors: those of the disk and the database; what was told before was done.
+    pub(in crate::ctl) fn act(&mut self, deed: &Deed, selection: &Selection, mut each: impl FnMut(Done)) -> Result<(), Failure> {
+        self.check_writable()?;
+        let mut named = self.named(deed, selection)?;
+        while !named.is_empty() {
+            let rest = named.split_off(named.len().min(TURN));
+            self.turn(deed, std::mem::replace(&mut named, rest))?.into_iter().for_each(&mut each);
+        }
+        Ok(())
+    }
+
+    fn check_writable(&self) -> Result<(), Failure> {
+        let refused = |why: &String| Failure::new(Exit::IoErr, format!("state.sqlite cannot be changed, so nothing is: {why}"));
+        self.trouble.as_ref().map(refused).map_or(Ok(()), Err)
+    }
+
+    fn named(&self, deed: &Deed, selection: &Selection) -> Result<Vec<Named>, Failure> {
+        let (filter, mut named) = (&selection.filter, Vec::new());
+        let Some(ids) = &selection.ids else {
+            self.every(filter, deed.now, |message, entry| {
+                let changes = message.map_or_else(|| changes_adrift(deed.act, &entry.queue_name), |message| deed.changes(message));
+                if changes && filter.matches(&entry, deed.now) {
+                    named.push(Named::parse(&entry.queue_id));
+                }
+                Ok(())
+            })?;
+            return Ok(named);
+        };
+        for one in ids.iter().map(|text| Named::parse(text)) {
+            let found = match one.id {
+                Some(id) if !filter.is_everything() => self.find(id, deed.now)?,
+                _ => None,
+            };
+            if found.is_none_or(|entry| filter.matches(&entry, deed.now)) {
+                named.push(one);
+            }
+        }
+        Ok(named)
+    }
+
+    fn turn(&mut self, deed: &Deed, named: Vec<Named>) -> Result<Vec<Done>, Failure> {
+        let (mut rows, mut done) = (Vec::new(), Vec::new());
+        for one in named {
+            let directory = match one.id {
+                Some(id) if self.row(id)?.is_none() => self.adrift(id),
+                _ => None,
+            };
+            match (one.id, directory) {
+                (Some(id), Some(directory)) => done.push(self.move_adrift(deed, id, directory)),
+                _ => rows.push(one),
+            }
+        }
+        let Some(state) = &mut self.state else {
+            done.extend(rows.into_iter().map(|one| Done { id: one.text, done: false, text: "no such message".to_owned() }));
+            return Ok(done);
+        };
+        let may = |_: &Message| true;
+        let store = &self.store;
+        state.transaction(Durability::Full, |state| deed.restore(state, store, &may, &rows)).map_err(|e| unreadable(&e))?;
+        let reach = Reach { may: &may, mark: None };
+        done.extend(state.transaction(Durability::Full, |state| deed.perform(state, store, &reach, rows)).map_err(|e| unreadable(&e))?);
+        Ok(done)
+    }
+
+    /// A file without a row: the directory is its state. What goes on goes through `new/`, so that the daemon checks it like any other.
+    fn move_adrift(&self, deed: &Deed, id: QueueId, from: &'static str) -> Done {
+        let told = |done: bool, text: &str| Done { id: id.to_string(), done, text: text.to_owned() };
+        let to = match (deed.act, from) {
+            (Act::Hold, layout::HOLD) => return told(false, "is on hold already"),
+            (Act::Hold, layout::FAILED) => return told(false, "has failed for good; requeue or remove it"),
+            (Act::Hold, _) => layout::HOLD,
+            (Act::Release, layout::HOLD) => layout::NEW,
+            (Act::Release, _) => return told(false, "is not on hold"),
+            (Act::Remove, _) => layout::TRASH,
+            (Act::Requeue, layout::HOLD | layout::FAILED) => layout::NEW,
+            (Act::Requeue, _) => return told(true, "is new, and sent when the daemon starts"),
+            (Act::Expire | Act::Bounce | Act::Flush, _) => return told(false, "was not taken over by the daemon yet; start it first"),
+        };
+        if let Err(why) = self.store.inspect(from, id) {
+            return told(false, &format!("not readable as a message: {why}"));
+        }
+        if deed.dry_run {
+            return told(true, deed.act.done());
+        }
+        match self.store.park(id, from, to) {
+            Ok(()) => told(true, deed.act.done()),
+            Err(e) => told(false, &format!("not done: {e}")),
+        }
+    }
+
+    /// Stops delivery (`on`) from the next start on, or lets it go on. Returns how it is now.
+    ///
+    /// Errors: EX_UNAVAILABLE where there is no database to say it in.
+    pub(in crate::ctl) fn pause(&mut self, on: bool, by: &str) -> Result<String, Failure> {
+        self.check_writable()?;
+        let missing = || Failure::new(Exit::Unavailable, "there is no state.sqlite that can be used yet; start mailchuted once");
+        let state = self.state.as_mut().ok_or_else(missing)?;
+        let now = sys::clock::now();
+        let since = state.transaction(Durability::Full, |state| pause::write(state, on, by, now)).map_err(|e| unreadable(&e))?;
+        Ok(since.map_or_else(|| "delivery goes on when the daemon starts".to_owned(), |since| pause::warning(&since)))
+    }
+}
+
+/// Whether an act would change a file without a row: what `ALL` and conditions choose from.
+fn changes_adrift(act: Act, queue_name: &str) -> bool {
+    match act {
+        Act::Hold => queue_name == "incoming",
+        Act::Release => queue_name == "hold",
+        Act::Requeue => matches!(queue_name, "hold" | "failed"),
+        Act::Remove => true,
+        Act::Expire | Act::Bounce | Act::Flush => false,
+    }
+}

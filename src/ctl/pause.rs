@@ -1,0 +1,25 @@
+//! `pause` and `resume`: delivery stops and goes on.
+
+use super::offline::Offline;
+use super::{act, print};
+use crate::config::Config;
+use crate::control::client;
+use crate::control::protocol::{Request, Text};
+use crate::exit::{Exit, Failure};
+use crate::mail::printable;
+
+/// Stops delivery (`on`), or lets it go on; over restarts of the daemon.
+///
+/// Errors: EX_NOPERM without the right to it.
+pub(super) fn pause(config: &Config, on: bool) -> Result<(), Failure> {
+    match client::ask::<Text>(&config.paths, &Request::Pause { on }) {
+        Ok(texts) => texts.iter().try_for_each(|text| print(&format!("{}\n", printable::bytes(&text.octets())))),
+        Err(down) if down.exit == Exit::Unavailable => {
+            let by = act::who();
+            let said = Offline::open(config, down)?.pause(on, &by)?;
+            act::log(&format!("{} {by} without the daemon", if on { "pause" } else { "resume" }));
+            print(&format!("{}\n", printable::text(&said)))
+        }
+        Err(failure) => Err(failure),
+    }
+}

@@ -1,0 +1,160 @@
+//! `mailchute top`: the daemon at work, again and again. In a terminal a screen in plain ANSI, elsewhere a line for each look.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use super::status::span;
+use super::{json, print};
+use crate::config::Config;
+use crate::control::client;
+use crate::control::history::{Look, RouteView};
+use crate::control::listing::Entry;
+use crate::control::protocol::Request;
+use crate::exit::{Exit, Failure};
+use crate::mail::printable;
+
+/// Lines and columns where nobody says how many there are.
+const SCREEN: (usize, usize) = (24, 80);
+/// Home, and everything below it cleared.
+const CLEAR: &str = "\x1b[H\x1b[J";
+
+/// Looks `count` times, or without end, with `delay` between.
+///
+/// Errors: EX_UNAVAILABLE while the daemon is stopped; EX_NOPERM.
+pub(super) fn top(config: &Config, count: Option<u64>, delay: Duration, as_json: bool) -> Result<(), Failure> {
+    let is_screen = std::io::stdout().is_terminal() && !as_json;
+    let mut before: Option<Look> = None;
+    let mut looks = 0;
+    loop {
+        let answers: Vec<Look> = client::ask(&config.paths, &Request::Look {})?;
+        let look = answers.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon gave no answer"))?;
+        match (as_json, is_screen) {
+            (true, _) => json::print(&look)?,
+            (false, true) => print(&format!("{CLEAR}{}", screen(&look, screen_size()).join("\n")))?,
+            (false, false) => print(&format!("{}\n", line(&look, before.as_ref())))?,
+        }
+        looks += 1;
+        if count.is_some_and(|count| looks >= count) {
+            return if is_screen { print("\n") } else { Ok(()) };
+        }
+        before = Some(look);
+        std::thread::sleep(delay);
+    }
+}
+
+/// What the shell says of its terminal.
+fn screen_size() -> (usize, usize) {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<usize>().ok().filter(|number| *number >= 10);
+    (number("LINES").unwrap_or(SCREEN.0), number("COLUMNS").unwrap_or(SCREEN.1))
+}
+
+/// One look on one line, for logs and pipes.
+fn line(look: &Look, before: Option<&Look>) -> String {
+    let hour = |look: &Look| look.stats.passed.first().map_or((0, 0, 0), |passed| (passed.accepted, passed.relayed, passed.failed));
+    let (accepted, relayed, failed) = hour(look);
+    let at = crate::mail::date::rfc3339(look.at);
+    let status = &look.status;
+    let mut text = format!(
+        "{at} queued={} held={} failed={} accepted_1h={accepted} relayed_1h={relayed} failed_1h={failed} suspended={} paused={}",
+        status.queued,
+        status.held,
+        status.failed,
+        status.suspended.len(),
+        u8::from(!status.paused.is_empty()),
+    );
+    if let Some(before) = before {
+        let change = i128::from(status.queued) - i128::from(before.status.queued);
+        text.push_str(&format!(" change={change:+}"));
+    }
+    text
+}
+
+/// One look as lines, no more and no longer than the screen.
+fn screen(look: &Look, (height, width): (usize, usize)) -> Vec<String> {
+    let status = &look.status;
+    let uptime = span(i64::try_from(status.uptime).unwrap_or(i64::MAX));
+    let last = status.last_relayed.map_or_else(|| "never".to_owned(), |at| format!("{} ago", span(look.at - at)));
+    let oldest = status.oldest.map_or_else(|| "-".to_owned(), |at| span(look.at - at));
+    let mut lines = vec![
+        format!("mailchuted {}, up {uptime}, next hop {}, last delivery {last}", status.version, status.next_hop),
+        format!("{} queued (oldest {oldest}), {} held, {} failed", status.queued, status.held, status.failed),
+    ];
+    if !status.paused.is_empty() {
+        lines.push(format!("PAUSED {}", status.paused));
+    }
+    lines.extend(status.warnings.iter().take(2).map(|warning| format!("WARNING {warning}")));
+    lines.push(String::new());
+    lines.push(format!("{:<10} {:>9} {:>9} {:>9} {:>9}", "the last", "accepted", "relayed", "failed", "removed"));
+    for passed in &look.stats.passed {
+        let time = span(i64::try_from(passed.seconds).unwrap_or(i64::MAX));
+        lines.push(format!("{time:<10} {:>9} {:>9} {:>9} {:>9}", passed.accepted, passed.relayed, passed.failed, passed.removed));
+    }
+    lines.push(String::new());
+    lines.push(format!("{:<32} {:>7} {:>6}  {}", "route", "waiting", "conns", "state"));
+    lines.extend(look.routes.iter().map(|route| route_line(route, look.at)));
+    lines.push(String::new());
+    lines.extend(look.latest.iter().map(|entry| latest_line(entry, look.at)));
+    lines.truncate(height.saturating_sub(1));
+    lines.iter().map(|line| printable::column(line).chars().take(width).collect()).collect()
+}
+
+fn route_line(route: &RouteView, now: i64) -> String {
+    let state = match route.until {
+        Some(until) => format!("suspended for {}: {}", span(until - now), route.reason),
+        None if route.failures > 0 => format!("{} failures", route.failures),
+        None => "works".to_owned(),
+    };
+    let name: String = route.route.chars().take(32).collect();
+    format!("{name:<32} {:>7} {:>6}  {state}", route.waiting, route.connections)
+}
+
+fn latest_line(entry: &Entry, now: i64) -> String {
+    let to = entry.recipients.first().map_or("", |recipient| recipient.address.as_str());
+    let more = if entry.recipients.len() > 1 { format!(" +{}", entry.recipients.len() - 1) } else { String::new() };
+    let state = if entry.queue_name == "finished" { "relayed" } else { &entry.queue_name };
+    format!("{} {:>8} {state:<8} {to}{more}", entry.queue_id, span(now - entry.arrival_time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::listing::Recipient;
+    use crate::control::protocol::Status;
+    use crate::control::stats::{Passed, Stats};
+
+    fn look() -> Look {
+        let hostile = "x\x1b[2J\r\n\u{202e}".repeat(100);
+        let route = RouteView { route: hostile.clone(), waiting: 7, until: Some(1060), reason: hostile.clone(), ..RouteView::default() };
+        let recipient = Recipient { address: hostile.clone(), ..Recipient::default() };
+        let entry = Entry { queue_name: "failed".into(), recipients: vec![recipient], ..Entry::default() };
+        let passed = Passed { seconds: 3600, accepted: 5, relayed: 4, ..Passed::default() };
+        Look {
+            at: 1000,
+            status: Status { queued: 3, paused: hostile, ..Status::default() },
+            stats: Stats { queue: vec![], passed: vec![passed] },
+            routes: vec![route; 40],
+            latest: vec![entry],
+        }
+    }
+
+    #[test]
+    fn t_out_1_a_screen_is_no_larger_than_the_terminal_and_holds_nothing_that_steers_it() {
+        for size in [(24, 80), (10, 10), (60, 200)] {
+            let lines = screen(&look(), size);
+            assert!(lines.len() < size.0 && lines.iter().all(|line| line.chars().count() <= size.1), "{size:?}");
+            assert!(lines.iter().all(|line| line.chars().all(|c| !c.is_control() && c != '\u{202e}')));
+        }
+        let lines = screen(&look(), (60, 200));
+        assert!(lines.iter().any(|line| line.contains("suspended for 60 s")));
+    }
+
+    #[test]
+    fn a_line_has_the_numbers_and_what_changed() {
+        let before = Look { status: Status { queued: 10, ..Status::default() }, ..look() };
+        let text = line(&look(), Some(&before));
+        assert_eq!(
+            text,
+            "1970-01-01T00:16:40Z queued=3 held=0 failed=0 accepted_1h=5 relayed_1h=4 failed_1h=0 suspended=0 paused=1 change=-7"
+        );
+    }
+}

@@ -1,0 +1,287 @@
+//! `mailchute why`: why a message, an address, a domain or a route is as it is, and what to do. One screen.
+//!
+//! In: the circumstances, from the daemon or, while it is stopped, from the spool. Out: facts, each a line, and advice. Pure but for
+//! the asking.
+
+use serde::Serialize;
+
+use super::offline::Offline;
+use super::status::span;
+use super::{json, print};
+use crate::config::Config;
+use crate::control::advice::advise;
+use crate::control::history::{Circumstances, RouteView};
+use crate::control::listing::{Entry, Recipient};
+use crate::control::protocol::Request;
+use crate::control::{client, pause};
+use crate::exit::{Exit, Failure};
+use crate::mail::printable;
+use crate::sys;
+
+/// Messages that are explained while the daemon is stopped.
+const SHOWN: usize = 3;
+/// Recipients of one message that are explained.
+const RECIPIENTS: usize = 4;
+/// Columns of a reply.
+const REPLY: usize = 300;
+
+/// The explanation.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+struct Why {
+    facts: Vec<String>,
+    advice: Vec<String>,
+}
+
+impl Why {
+    fn fact(&mut self, text: impl Into<String>) {
+        self.facts.push(text.into());
+    }
+
+    fn advise(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        if !self.advice.contains(&text) {
+            self.advice.push(text);
+        }
+    }
+}
+
+/// Prints why `subject` is as it is.
+///
+/// Errors: 1 where it names nothing that is known.
+pub(super) fn why(config: &Config, subject: &str, as_json: bool) -> Result<(), Failure> {
+    let circumstances = match client::ask::<Circumstances>(&config.paths, &Request::Why { subject: subject.to_owned() }) {
+        Ok(answers) => answers.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon gave no answer"))?,
+        Err(down) if down.exit == Exit::Unavailable => {
+            let offline = Offline::open(config, down)?;
+            Circumstances { messages: offline.trace(subject, SHOWN)?, paused: offline.paused()?, ..Circumstances::default() }
+        }
+        Err(failure) => return Err(failure),
+    };
+    let why = explain(subject, &circumstances, sys::clock::now());
+    if as_json {
+        let Why { facts, advice } = why;
+        return json::print(&serde_json::json!({ "subject": subject, "facts": facts, "advice": advice, "circumstances": circumstances }));
+    }
+    let lines = why.facts.iter().cloned().chain(why.advice.iter().map(|advice| format!("=> {advice}")));
+    print(&lines.map(|line| format!("{}\n", printable::text(&line))).collect::<String>())
+}
+
+fn explain(subject: &str, circumstances: &Circumstances, now: i64) -> Why {
+    let mut why = Why::default();
+    if !circumstances.is_running {
+        why.fact("mailchuted is stopped: nothing is sent");
+        why.advise("start it: `systemctl start mailchuted`");
+    }
+    if !circumstances.paused.is_empty() {
+        why.fact(pause::warning(&circumstances.paused));
+        why.advise("`mailchute resume` lets delivery go on");
+    }
+    for detail in &circumstances.messages {
+        explain_message(&mut why, &detail.entry, circumstances, now);
+    }
+    if circumstances.messages.is_empty() {
+        why.fact(format!("{subject}: no message of it is waiting or known"));
+    }
+    for route in &circumstances.routes {
+        explain_route(&mut why, route, circumstances.connection_limit, now);
+    }
+    if why.advice.is_empty() {
+        why.advise("nothing is to be done");
+    }
+    why
+}
+
+fn explain_message(why: &mut Why, entry: &Entry, circumstances: &Circumstances, now: i64) {
+    let id = &entry.queue_id;
+    let sender = if entry.sender.is_empty() { "<>" } else { &entry.sender };
+    let stands = match entry.queue_name.as_str() {
+        "incoming" => "was not tried yet",
+        "active" => "is being sent",
+        "deferred" => "waits for its next attempt",
+        "hold" => "is on hold: it is not tried until it is released",
+        "failed" => "has failed for good, and is kept for a person",
+        "removed" => "was removed",
+        _ => "is done: every recipient was relayed",
+    };
+    why.fact(format!("{id} from {sender}, accepted {} ago, {stands}", span(now - entry.arrival_time)));
+    if !entry.reason.is_empty() {
+        why.fact(format!("  reason: {}", entry.reason));
+    }
+    match entry.queue_name.as_str() {
+        "incoming" | "deferred" => explain_schedule(why, entry, circumstances, now),
+        "hold" => why.advise(match advise(&entry.reason, "") {
+            Some(advice) => advice.to_owned(),
+            None => format!("`mailchute release {id}` lets it go on, `mailchute remove {id}` drops it"),
+        }),
+        "failed" => why.advise(format!("when what the reply says is mended, `mailchute requeue {id}`; else `mailchute remove {id}`")),
+        "removed" => why.advise(format!("`mailchute requeue {id}` brings it back for 24 hours")),
+        _ => {}
+    }
+    let is_telling = |recipient: &&Recipient| recipient.status != "relayed";
+    let telling: Vec<&Recipient> = entry.recipients.iter().filter(is_telling).collect();
+    let shown: Vec<&Recipient> = if telling.is_empty() { entry.recipients.iter().collect() } else { telling };
+    for recipient in shown.iter().take(RECIPIENTS) {
+        explain_recipient(why, recipient);
+    }
+    if shown.len() > RECIPIENTS {
+        why.fact(format!("  and {} more recipients: `mailchute show {id}`", shown.len() - RECIPIENTS));
+    }
+}
+
+fn explain_schedule(why: &mut Why, entry: &Entry, circumstances: &Circumstances, now: i64) {
+    let mut line = format!("  {} attempt{}", entry.attempts, if entry.attempts == 1 { "" } else { "s" });
+    if let Some(last) = entry.last_attempt {
+        line.push_str(&format!(", the last {} ago", span(now - last)));
+    }
+    match entry.next_attempt {
+        Some(next) if next > now => line.push_str(&format!("; the next in {}", span(next - now))),
+        Some(_) => line.push_str("; the next is due"),
+        None => {}
+    }
+    match entry.expires {
+        Some(expires) if expires <= now => line.push_str("; that is its last one"),
+        Some(expires) => line.push_str(&format!("; given up in {} (give_up_time)", span(expires - now))),
+        None => {}
+    }
+    why.fact(line);
+    let is_due = entry.next_attempt.is_some_and(|next| next <= now);
+    if is_due && circumstances.is_running && circumstances.paused.is_empty() {
+        why.fact("  it is due, and waits for room in memory or for a connection of its route");
+    } else if circumstances.is_running {
+        why.advise(format!("`mailchute flush {}` tries it now", entry.queue_id));
+    }
+}
+
+fn explain_recipient(why: &mut Why, recipient: &Recipient) {
+    let mut line = format!("  {}: {}", recipient.address, recipient.status);
+    if !recipient.relay.is_empty() {
+        line.push_str(&format!(" by {}", recipient.relay));
+    }
+    if !recipient.remote_reply.is_empty() {
+        let reply: String = recipient.remote_reply.chars().take(REPLY).collect();
+        line.push_str(&format!(": {reply}"));
+    }
+    why.fact(line);
+    if recipient.status != "relayed"
+        && let Some(advice) = advise(&recipient.remote_reply, &recipient.dsn)
+    {
+        why.advise(advice);
+    }
+}
+
+fn explain_route(why: &mut Why, route: &RouteView, limit: usize, now: i64) {
+    let mut line = format!("route {}: ", route.route);
+    match route.until {
+        Some(until) => {
+            line.push_str(&format!("suspended for {} after {} failures in a row: {}", span(until - now), route.failures, route.reason));
+            why.advise(advise(&route.reason, "").unwrap_or("mend what the reason of the route says"));
+            why.advise("`mailchute flush` tries every route now");
+        }
+        None if route.failures > 0 => line.push_str("on probation after a failure: one connection finds out"),
+        None => line.push_str("not suspended"),
+    }
+    if route.waiting + route.connections > 0 {
+        line.push_str(&format!("; {} waiting, {} connections of at most {limit} (route_connections)", route.waiting, route.connections));
+    }
+    why.fact(line);
+    if route.until.is_none() && route.waiting > 0 && route.connections >= limit {
+        why.advise("all connections of the route are at work; more are allowed by route_connections");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::protocol::Detail;
+
+    const NOW: i64 = 100_000;
+
+    fn waiting(reply: &str, dsn: &str) -> Circumstances {
+        let recipient = Recipient {
+            address: "a@x.example".into(),
+            status: "waiting".into(),
+            remote_reply: reply.into(),
+            dsn: dsn.into(),
+            relay: "mx.x.example".into(),
+            ..Recipient::default()
+        };
+        let entry = Entry {
+            queue_name: "deferred".into(),
+            queue_id: "6921CE05000000AB".into(),
+            arrival_time: NOW - 3600,
+            sender: "alice@host.example".into(),
+            recipients: vec![recipient],
+            attempts: 2,
+            last_attempt: Some(NOW - 600),
+            next_attempt: Some(NOW + 900),
+            expires: Some(NOW + 400_000),
+            ..Entry::default()
+        };
+        let detail = Detail {
+            entry,
+            attested: false,
+            claimed: Default::default(),
+            notices: vec![],
+            digest: String::new(),
+            tries: vec![],
+            history: vec![],
+        };
+        Circumstances { is_running: true, messages: vec![detail], connection_limit: 20, ..Circumstances::default() }
+    }
+
+    fn text(why: &Why) -> String {
+        [why.facts.join("\n"), why.advice.join("\n")].join("\n=>\n")
+    }
+
+    #[test]
+    fn a_waiting_message_shows_its_last_reply_its_times_and_what_to_do() {
+        let why = explain("x", &waiting("450 4.2.1 busy", "4.2.1"), NOW);
+        let text = text(&why);
+        for part in [
+            "accepted 60 min ago, waits for its next attempt",
+            "2 attempts, the last 10 min ago; the next in 15 min; given up in 4 d (give_up_time)",
+            "a@x.example: waiting by mx.x.example: 450 4.2.1 busy",
+            "`mailchute flush 6921CE05000000AB` tries it now",
+            "nothing is to be done",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_suspended_route_a_pause_and_a_stopped_daemon_are_named_first() {
+        let mut circumstances = waiting("connect: Connection refused", "4.4.1");
+        circumstances.routes = vec![RouteView {
+            route: "relay:587".into(),
+            failures: 3,
+            until: Some(NOW + 60),
+            reason: "535 no".into(),
+            ..RouteView::default()
+        }];
+        circumstances.paused = "since noon by root (uid 0)".into();
+        circumstances.is_running = false;
+        let why = explain("x", &circumstances, NOW);
+        assert!(why.facts[0].contains("is stopped") && why.facts[1].contains("paused since noon"), "{why:?}");
+        assert!(text(&why).contains("suspended for 60 s after 3 failures in a row: 535 no"), "{why:?}");
+        assert!(why.advice.iter().any(|advice| advice.contains("password file")), "{why:?}");
+        assert!(why.facts.len() + why.advice.len() <= 24, "one screen");
+    }
+
+    #[test]
+    fn every_state_says_what_it_means() {
+        for (state, means, advice) in [
+            ("hold", "until it is released", "mailchute release"),
+            ("failed", "kept for a person", "mailchute requeue"),
+            ("removed", "was removed", "brings it back"),
+            ("finished", "is done", "nothing is to be done"),
+            ("active", "is being sent", "nothing is to be done"),
+        ] {
+            let mut circumstances = waiting("", "");
+            circumstances.messages[0].entry.queue_name = state.into();
+            let text = text(&explain("x", &circumstances, NOW));
+            assert!(text.contains(means) && text.contains(advice), "{state}: {text}");
+        }
+        let nothing = explain("x.example", &Circumstances { is_running: true, ..Circumstances::default() }, NOW);
+        assert_eq!(nothing.facts, ["x.example: no message of it is waiting or known"]);
+    }
+}

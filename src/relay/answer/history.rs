@@ -1,0 +1,174 @@
+//! `trace`, `why` and the live view: the history from the database, and how the daemon stands to it now.
+
+use std::sync::Arc;
+
+use super::{Answer, Rights, read, status};
+use crate::control::filter::domain_of;
+use crate::control::history::{self, Circumstances, Look, RouteView};
+use crate::control::protocol::Detail;
+use crate::control::stats::Stats;
+use crate::control::{entries, listing::Entry};
+use crate::exit::{Exit, Failure};
+use crate::mail::Address;
+use crate::mail::queue_id::QueueId;
+use crate::relay::daemon::Daemon;
+use crate::relay::queue::Queue;
+use crate::relay::route::RouteKey;
+use crate::spool::state::{Message, State};
+use crate::sys;
+
+/// Messages that one trace gives at most.
+const TRACED: usize = 1000;
+/// Messages that a person sees about one subject.
+const SHOWN: usize = 3;
+/// Queued messages that are searched for a domain, the oldest first: those have waited longest, and a person waits for the answer.
+const SEARCHED: usize = 2000;
+/// Routes in one answer.
+const ROUTES: usize = 12;
+/// Ended messages in one look.
+const LATEST: usize = 8;
+
+fn may_look(rights: Rights) -> Result<(), Failure> {
+    let refused = || Failure::new(Exit::NoPerm, "only root and the admin group may look at mail here (mailq_users)");
+    rights.sees_own.then_some(()).ok_or_else(refused)
+}
+
+fn nothing(subject: &str) -> Failure {
+    let subject = crate::mail::printable::text(subject);
+    Failure::new(Exit::NotFound, format!("{subject}: no message of this id, address or Message-ID is in the queue or the history"))
+}
+
+/// The messages that `subject` means, the latest first. EX 1 if there is none that the peer may see.
+pub(super) async fn trace(daemon: &Arc<Daemon>, rights: Rights, subject: String, limit: usize, out: &mut Answer) -> Result<(), Failure> {
+    may_look(rights)?;
+    let (wanted, limit) = (subject.clone(), limit.min(TRACED));
+    let found = read(daemon, move |state| history::find(state, &wanted, limit, |message| rights.sees(message))).await?;
+    if found.messages.is_empty() {
+        return Err(nothing(&subject));
+    }
+    for message in found.messages {
+        out.say(&detail(daemon, message).await?).await?;
+    }
+    Ok(())
+}
+
+/// One message with its history.
+pub(super) async fn detail(daemon: &Arc<Daemon>, message: Message) -> Result<Detail, Failure> {
+    let is_active = daemon.dispatch.is_active(message.id);
+    read(daemon, move |state| history::detail(state, &message, is_active, sys::clock::now())).await
+}
+
+/// What bears on `subject`. EX 1 if it names nothing that we know and can be no domain.
+pub(super) async fn why(daemon: &Arc<Daemon>, rights: Rights, subject: String, out: &mut Answer) -> Result<(), Failure> {
+    may_look(rights)?;
+    let is_message = QueueId::parse(subject.as_bytes()).is_some() || subject.contains('@');
+    let mut circumstances = Circumstances {
+        is_running: true,
+        paused: daemon.paused().unwrap_or_default(),
+        connection_limit: daemon.setup().params.route_connections,
+        ..Circumstances::default()
+    };
+    let messages = match is_message {
+        true => by_subject(daemon, rights, subject.clone()).await?,
+        false => by_domain(daemon, rights, subject.clone()).await?,
+    };
+    for message in messages {
+        circumstances.messages.push(detail(daemon, message).await?);
+    }
+    let routes = match is_message {
+        true => routes_of(daemon, &circumstances.messages, &subject),
+        false => routes_named(daemon, &subject),
+    };
+    if routes.is_empty() && circumstances.messages.is_empty() {
+        return Err(nothing(&subject));
+    }
+    circumstances.routes = views(daemon, &routes);
+    out.say(&circumstances).await
+}
+
+async fn by_subject(daemon: &Arc<Daemon>, rights: Rights, subject: String) -> Result<Vec<Message>, Failure> {
+    Ok(read(daemon, move |state| history::find(state, &subject, SHOWN, |message| rights.sees(message))).await?.messages)
+}
+
+/// Queued messages to a domain.
+async fn by_domain(daemon: &Arc<Daemon>, rights: Rights, domain: String) -> Result<Vec<Message>, Failure> {
+    let search = move |state: &State| {
+        let (domain, mut rows, mut found) = (domain.to_lowercase(), Vec::new(), Vec::new());
+        state.queued(None, SEARCHED, |message| rows.push(message))?;
+        for message in rows.into_iter().filter(|message| rights.sees(message)) {
+            if state.recipients(message.id)?.iter().any(|recipient| recipient.progress.is_open() && domain_of(&recipient.address) == domain)
+            {
+                found.push(message);
+                if found.len() >= SHOWN {
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    };
+    read(daemon, search).await
+}
+
+/// The routes of the open recipients; of the address itself, where it has no message.
+fn routes_of(daemon: &Daemon, messages: &[Detail], subject: &str) -> Vec<RouteKey> {
+    let open = messages.iter().flat_map(|detail| &detail.entry.recipients).filter(|r| matches!(r.status.as_str(), "waiting" | "uncertain"));
+    let mut addresses: Vec<&str> = open.map(|recipient| recipient.address.as_str()).collect();
+    if messages.is_empty() && !subject.starts_with('<') {
+        addresses.push(subject);
+    }
+    let setup = daemon.setup();
+    let mut routes = Vec::new();
+    for address in addresses {
+        let route = Address::parse(address).map(|address| setup.router.route_of(&address));
+        if let Ok(route) = route
+            && !routes.contains(&route)
+            && routes.len() < ROUTES
+        {
+            routes.push(route);
+        }
+    }
+    routes
+}
+
+/// The routes of this name, as listings and logs have it; else the one to the domain of this name.
+fn routes_named(daemon: &Daemon, name: &str) -> Vec<RouteKey> {
+    let is_named = |route: &RouteKey| route.to_string().eq_ignore_ascii_case(name);
+    let named = daemon.dispatch.queue(|queue| queue.known_routes().find(|route| is_named(route)).cloned());
+    let to_domain = || Address::new("postmaster", name).ok().filter(|_| name.contains('.')).map(|a| daemon.setup().router.route_of(&a));
+    named.or_else(to_domain).into_iter().collect()
+}
+
+fn views(daemon: &Daemon, routes: &[RouteKey]) -> Vec<RouteView> {
+    let now = sys::clock::now();
+    daemon.dispatch.queue(|queue| routes.iter().map(|route| view(queue, route, now)).collect())
+}
+
+fn view(queue: &Queue<RouteKey>, route: &RouteKey, now: i64) -> RouteView {
+    let (waiting, connections) = queue.load(route);
+    let suspension = queue.suspension(route, now);
+    RouteView {
+        route: route.to_string(),
+        waiting,
+        connections,
+        failures: queue.failures(route),
+        until: suspension.map(|suspension| suspension.until),
+        reason: suspension.map(|suspension| suspension.reason.clone()).unwrap_or_default(),
+    }
+}
+
+/// How the daemon works.
+pub(super) async fn look(daemon: &Arc<Daemon>, rights: Rights, out: &mut Answer) -> Result<(), Failure> {
+    may_look(rights)?;
+    let now = sys::clock::now();
+    let uid = (!rights.sees_all).then_some(rights.uid);
+    let numbers = move |state: &State| {
+        let latest = state.latest_ended(LATEST, uid)?;
+        let entry = |message: &Message| Ok(entries::entry(message, &state.recipients(message.id)?, false, now));
+        Ok((Stats::brief(state, uid, now)?, latest.iter().map(entry).collect::<rusqlite::Result<Vec<Entry>>>()?))
+    };
+    let (stats, latest) = read(daemon, numbers).await?;
+    let mut routes = daemon.dispatch.queue(|queue| queue.known_routes().map(|route| view(queue, route, now)).collect::<Vec<_>>());
+    routes.sort_by_key(|route| (std::cmp::Reverse(route.waiting + route.connections), route.until.is_none(), route.route.clone()));
+    routes.truncate(ROUTES);
+    out.say(&Look { at: now, status: status(daemon).await?, stats, routes, latest }).await
+}
