@@ -1,6 +1,7 @@
 //! Disks that are full, at many levels: no space, no inodes. What is acknowledged is whole, what is refused is gone, and when there
 //! is room again everything arrives.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -136,10 +137,12 @@ impl<'a> Full<'a> {
 fn full_ext4(spool: &Path, kib: u64) -> Result<Disk, Missing> {
     let mut disk = Disk::new(Kind::Ext4, spool, || layout::make_rootless(spool).unwrap())?;
     disk.renew();
-    let free = nix::sys::statvfs::statvfs(spool).unwrap();
-    let octets = (free.blocks_free() * free.fragment_size()).saturating_sub(kib << 10);
-    let filler = spool.join(FILLER);
-    run(Command::new("fallocate").arg("-l").arg(octets.to_string()).arg(filler), b"").succeeded();
+    let mut filler = std::fs::File::create(spool.join(FILLER)).unwrap();
+    let mut taken = 0;
+    while filler.write_all(&[b'x'; 4096]).is_ok() {
+        taken += 4096;
+    }
+    filler.set_len(u64::saturating_sub(taken, kib << 10)).unwrap();
     std::fs::set_permissions(spool, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     Ok(disk)
 }
