@@ -18,6 +18,9 @@ mod dependencies;
 mod dkim;
 mod documents;
 mod events;
+// A selection of the rig runs here, all of it by tests/faults/run.
+#[allow(dead_code)]
+mod faults;
 mod install;
 mod interop;
 mod metrics;

@@ -1,10 +1,15 @@
 //! What must hold when a daemon that was tormented has come to rest.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use mailchute::spool::layout;
 
 use super::daemon::{Bench, Ordeal};
 use super::scenarios::{Fate, Letter, ending};
 use crate::support::scripted::Transaction;
+
+/// Duplicates that the log had called possible.
+pub static TOLD_DUPLICATES: AtomicU64 = AtomicU64::new(0);
 
 /// Errors: the promise that was broken.
 pub fn judge(bench: &Bench, ordeal: &Ordeal) -> Result<(), String> {
@@ -99,6 +104,7 @@ fn judge_copies(bench: &Bench, address: &str, copies: &[&&Transaction]) -> Resul
     let warns = |line: &str| line.contains("possible_duplicate") || line.contains("a duplicate is possible");
     let log = bench.log();
     if log.lines().any(|line| warns(line) && line.contains(&id)) {
+        TOLD_DUPLICATES.fetch_add(copies.len() as u64 - 1, Ordering::Relaxed);
         return Ok(());
     }
     Err(format!("{address} got {id} {} times without a word", copies.len()))

@@ -15,33 +15,75 @@ use std::time::Instant;
 use faults::report::Report;
 use faults::{Binaries, Choice};
 
-/// A part of the rig.
-type Part = (&'static str, fn(&Binaries, Choice, &Report));
+/// A part of the rig: its name, every how manieth trial it takes, and itself.
+type Part = (&'static str, usize, fn(&Binaries, Choice, &Report));
 
+/// A daemon comes to some two thousand boundaries in each scenario, and to ten errors at each call: of those, a part has to do.
 const PARTS: &[Part] = &[
-    ("injector-kill", faults::injector::killed),
-    ("injector-errno", faults::injector::refused),
-    ("injector-short", faults::injector::shortened),
-    ("daemon-kill", faults::daemon::killed),
-    ("daemon-errno", faults::daemon::refused),
-    ("daemon-short", faults::daemon::shortened),
-    ("full", faults::full::all),
-    ("trials", faults::trials::all),
-    ("power-injector", faults::power::of_injection),
-    ("mutants", faults::mutants::all),
-    ("power-daemon", faults::power::of_delivery),
+    ("injector-kill", 1, faults::injector::killed),
+    ("injector-errno", 1, faults::injector::refused),
+    ("injector-short", 1, faults::injector::shortened),
+    ("trials", 1, faults::trials::all),
+    ("full", 1, faults::full::all),
+    ("power-injector", 1, faults::power::of_injection),
+    ("power-daemon", 3, faults::power::of_delivery),
+    ("daemon-kill", 4, faults::daemon::killed),
+    ("daemon-errno", 61, faults::daemon::refused),
+    ("daemon-short", 5, faults::daemon::shortened),
+    ("mutants", 1, faults::mutants::all),
+];
+
+/// The rows of the table, and the least that the whole must reach.
+const ROWS: &[(&str, u64)] = &[
+    ("kill points injector", 500),
+    ("kill points daemon", 3000),
+    ("errno injections", 5000),
+    ("errno injections injector", 0),
+    ("errno injections daemon", 0),
+    ("short writes", 100),
+    ("power cuts ext4", 500),
+    ("power cuts xfs", 500),
+    ("block-log states ext4", 100),
+    ("block-log states xfs", 100),
+    ("block-log states btrfs", 100),
+    ("torn and never acknowledged", 0),
+    ("fill levels", 100),
+    ("single trials", 5),
+    ("mutants", 12),
+    ("mutants caught", 12),
 ];
 
 fn main() {
     let (strides, wanted): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|argument| argument.parse::<usize>().is_ok());
     let stride = strides.first().map_or(1, |stride| stride.parse().unwrap());
     let (binaries, report) = (Binaries::built(), Report::default());
-    for (name, run) in PARTS.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|part| name.starts_with(part.as_str()))) {
+    for (name, part, run) in
+        PARTS.iter().filter(|(name, ..)| wanted.is_empty() || wanted.iter().any(|part| name.starts_with(part.as_str())))
+    {
         let (began, before) = (Instant::now(), report.violations());
-        run(&binaries, Choice { stride, ..Choice::WHOLE }, &report);
+        run(&binaries, Choice { stride: part * stride, ..Choice::WHOLE }, &report);
         println!("{name}: {:.0} s, {} violations", began.elapsed().as_secs_f64(), report.violations() - before);
     }
-    println!("{:#?}", report.counts());
+    let is_whole = wanted.is_empty() && strides.is_empty();
+    let is_enough = table(&report, is_whole);
     println!("{}", report.words());
-    std::process::exit(i32::from(report.violations() > 0));
+    std::process::exit(i32::from(report.violations() > 0 || !is_enough));
+}
+
+/// Prints the counts. False where the whole did less than it has to.
+fn table(report: &Report, is_whole: bool) -> bool {
+    let mut is_enough = true;
+    println!("\n| what | count |\n|---|---|");
+    for (what, least) in ROWS {
+        let count = report.count(what);
+        let is_short = is_whole && count < *least;
+        is_enough &= !is_short;
+        if count > 0 || is_short {
+            println!("| {what} | {count} |{}", if is_short { format!(" less than {least}") } else { String::new() });
+        }
+    }
+    let duplicates = faults::judge::TOLD_DUPLICATES.load(std::sync::atomic::Ordering::Relaxed);
+    println!("| lost | {} |\n| half | {} |", report.violations_with("lost"), report.violations_with("half"));
+    println!("| duplicates, all of them told | {duplicates} |\n| violations | {} |\n", report.violations());
+    is_enough
 }

@@ -10,7 +10,7 @@ pub mod daemon;
 mod disks;
 pub mod full;
 pub mod injector;
-mod judge;
+pub mod judge;
 pub mod mutants;
 pub mod power;
 pub mod report;
@@ -51,4 +51,122 @@ pub struct Choice {
 
 impl Choice {
     pub const WHOLE: Choice = Choice { stride: 1, workers: 2, hunts: false };
+}
+
+impl Choice {
+    /// A selection for the tests below.
+    #[cfg(test)]
+    const fn every(stride: usize) -> Choice {
+        Choice { stride, workers: 2, hunts: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::report::Report;
+    use super::{Binaries, Choice, daemon, full, injector, mutants, power, tracer, trials};
+    use crate::support::isolation;
+
+    /// A part of the rig, of which nothing may be broken and `least` trials must have struck.
+    #[track_caller]
+    fn holds(part: fn(&Binaries, Choice, &Report), stride: usize, count: &str, least: u64) {
+        let report = Report::default();
+        part(&Binaries::built(), Choice::every(stride), &report);
+        report.assert_clean();
+        assert!(report.count(count) >= least, "{:?}", report.counts());
+    }
+
+    #[test]
+    fn t_env_4_sendmail_killed_at_any_boundary_leaves_what_it_acknowledged_and_nothing_half() {
+        require!(tracer::is_allowed());
+        holds(injector::killed, 23, "kill points injector", 60);
+    }
+
+    #[test]
+    fn sendmail_refused_by_the_kernel_at_any_call_acknowledges_what_is_kept_and_nothing_else() {
+        require!(tracer::is_allowed());
+        holds(injector::refused, 97, "errno injections", 50);
+    }
+
+    #[test]
+    fn a_write_of_sendmail_that_is_cut_short_is_finished() {
+        require!(tracer::is_allowed());
+        holds(injector::shortened, 7, "short writes", 15);
+    }
+
+    #[test]
+    fn a_daemon_killed_at_any_boundary_of_any_scenario_loses_nothing_and_says_what_may_come_twice() {
+        require!(tracer::is_allowed());
+        holds(daemon::killed, 397, "kill points daemon", 20);
+    }
+
+    #[test]
+    fn a_daemon_refused_by_the_kernel_at_any_call_loses_nothing_and_does_not_spin() {
+        require!(tracer::is_allowed());
+        holds(daemon::refused, 2003, "errno injections", 10);
+    }
+
+    #[test]
+    fn a_commit_that_the_disk_refuses_removes_no_file() {
+        require!(tracer::is_allowed());
+        holds(daemon::refused_commits, 12, "errno injections", 10);
+    }
+
+    #[test]
+    fn a_power_cut_at_any_boundary_takes_nothing_that_was_acknowledged() {
+        isolated!();
+        // Images on a memory disk: no trial waits for the disk of the host.
+        isolation::mount_fresh(&std::env::temp_dir(), "mode=1777");
+        require!(tracer::is_allowed());
+        require!(crate::support::parts::disks());
+        holds(power::of_injection, 61, "power cuts ext4", 20);
+    }
+
+    #[test]
+    fn a_power_cut_during_a_delivery_loses_nothing() {
+        isolated!();
+        // Images on a memory disk: no trial waits for the disk of the host.
+        isolation::mount_fresh(&std::env::temp_dir(), "mode=1777");
+        require!(tracer::is_allowed());
+        require!(crate::support::parts::disks());
+        holds(power::of_delivery, 211, "power cuts ext4", 4);
+    }
+
+    #[test]
+    fn a_disk_that_is_full_at_any_level_refuses_or_keeps_and_loses_nothing() {
+        isolated!();
+        // Images on a memory disk: no trial waits for the disk of the host.
+        isolation::mount_fresh(&std::env::temp_dir(), "mode=1777");
+        require!(tracer::is_allowed());
+        require!(crate::support::parts::disks());
+        holds(full::all, 19, "fill levels", 9);
+    }
+
+    #[test]
+    fn what_is_refused_in_the_end_was_never_sent() {
+        require!(tracer::is_allowed());
+        trials::refused_is_never_sent(&Binaries::built()).unwrap();
+    }
+
+    #[test]
+    fn what_was_changed_behind_the_claim_is_never_sent() {
+        trials::changed_is_never_sent(&Binaries::built()).unwrap();
+    }
+
+    #[test]
+    fn a_parked_message_is_synced_before_anybody_is_told() {
+        require!(tracer::is_allowed());
+        trials::parked_is_synced(&Binaries::built()).unwrap();
+    }
+
+    #[test]
+    fn an_injection_syncs_once_and_behind_the_link() {
+        require!(tracer::is_allowed());
+        trials::synced_behind_the_link(&Binaries::built()).unwrap();
+    }
+
+    #[test]
+    fn every_mutant_of_the_rig_still_applies_to_the_source() {
+        mutants::all_apply().unwrap();
+    }
 }

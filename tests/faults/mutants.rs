@@ -61,6 +61,34 @@ pub fn all(binaries: &Binaries, choice: Choice, report: &Report) {
     }
 }
 
+/// Errors: the patch that does not apply to the source as it is, or that nobody hunts.
+pub fn all_apply() -> Result<(), String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let patches = std::fs::read_dir(root.join("tests/faults/mutants")).map_err(|e| e.to_string())?;
+    let mut count = 0;
+    for patch in patches {
+        let path = patch.map_err(|e| e.to_string())?.path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let tree = tempfile::tempdir().map_err(|e| e.to_string())?;
+        succeeded(run(Command::new("cp").arg("-a").arg(root.join("src")).arg(tree.path()), b""))?;
+        apply(tree.path(), &name)?;
+        if !MUTANTS.iter().any(|(hunted, ..)| *hunted == name) {
+            return Err(format!("nobody hunts {name}"));
+        }
+        count += 1;
+    }
+    if count == MUTANTS.len() { Ok(()) } else { Err(format!("{count} patches for {} hunts", MUTANTS.len())) }
+}
+
+/// Applies a patch to the copy of the source in `tree`.
+fn apply(tree: &Path, name: &str) -> Result<(), String> {
+    let patch = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/mutants").join(format!("{name}.patch"));
+    let mut git = Command::new("git");
+    // Otherwise git looks at the repository around the tree, to which these files do not belong.
+    git.current_dir(tree).env("GIT_CEILING_DIRECTORIES", tree.parent().unwrap_or(tree));
+    succeeded(run(git.args(["apply", "--whitespace=nowarn"]).arg(patch), b"")).map_err(|why| format!("{name} does not apply: {why}"))
+}
+
 /// A copy of the tree, and where it is built.
 struct Workshop {
     tree: PathBuf,
@@ -91,11 +119,7 @@ impl Workshop {
         for part in ["Cargo.toml", "Cargo.lock", "build.rs", ".cargo", "src", "tests", "benches", "examples"] {
             succeeded(run(Command::new("cp").args(["-a", "--update"]).arg(root.join(part)).arg(&self.tree), b""))?;
         }
-        let patch = root.join("tests/faults/mutants").join(format!("{name}.patch"));
-        let mut apply = Command::new("git");
-        // Otherwise git looks at the repository around the tree, to which these files do not belong.
-        apply.current_dir(&self.tree).env("GIT_CEILING_DIRECTORIES", self.tree.parent().unwrap_or(root));
-        succeeded(run(apply.args(["apply", "--whitespace=nowarn"]).arg(patch), b"")).map_err(|why| format!("does not apply: {why}"))?;
+        apply(&self.tree, name)?;
         let mut cargo = Command::new(env!("CARGO"));
         cargo.current_dir(&self.tree).args(["build", "--quiet", "--offline", "--locked", "--bin", program, "--target-dir"]);
         // On a busy machine a build takes as long as it takes.

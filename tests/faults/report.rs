@@ -54,6 +54,11 @@ impl Report {
         self.inner.lock().unwrap().total_violations
     }
 
+    /// How many of those that are kept in words have this word in their first line.
+    pub fn violations_with(&self, word: &str) -> usize {
+        self.inner.lock().unwrap().violations.iter().filter(|words| words.lines().next().is_some_and(|line| line.contains(word))).count()
+    }
+
     /// The violations, in words.
     pub fn words(&self) -> String {
         self.inner.lock().unwrap().violations.join("\n")

@@ -19,6 +19,8 @@ use nix::sys::signal::{self, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use crate::support::parts::Missing;
+
 /// The descriptor that a traced program inherits on the file system whose plug may be pulled.
 pub const PLUG: i32 = 9;
 /// `FS_IOC_GOINGDOWN`, of ext4 and xfs.
@@ -116,6 +118,13 @@ struct Thread {
     /// The registers in front of a call that was changed, and what it has to return.
     changed: Option<(user_regs_struct, Option<Errno>)>,
     plug: bool,
+}
+
+/// Whether processes of ours may be traced.
+pub fn is_allowed() -> Result<(), Missing> {
+    // 3 forbids it to everybody, for ever; children may be traced with every other value.
+    let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+    if scope.trim() == "3" { Err(Missing("nothing may be traced here (kernel.yama.ptrace_scope = 3)".to_owned())) } else { Ok(()) }
 }
 
 /// Runs `command`, which is a bare program with arguments and environment, to its end. `judge` is asked at each boundary.

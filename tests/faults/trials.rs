@@ -22,11 +22,12 @@ const TEMPTATION: Duration = Duration::from_millis(600);
 
 /// All of them.
 pub fn all(binaries: &Binaries, _: Choice, report: &Report) {
-    let trials: [(&str, fn(&Binaries) -> Result<(), String>); 4] = [
+    let trials: [(&str, fn(&Binaries) -> Result<(), String>); 5] = [
         ("what is refused in the end is not sent before", refused_is_never_sent),
         ("what was changed behind the claim is not sent", changed_is_never_sent),
         ("a parked message is synced before anybody is told", parked_is_synced),
         ("an injection syncs once, behind the link", synced_behind_the_link),
+        ("without any way to name a file, mail is refused", refused_without_a_name),
     ];
     for (name, trial) in trials {
         report.add("single trials", 1);
@@ -107,7 +108,7 @@ pub fn parked_is_synced(binaries: &Binaries) -> Result<(), String> {
         let [first, _, third, ..] = boundary.arguments;
         match boundary.call {
             // The claim is told to nobody, and repeated by the file; each other move has a counterpart that somebody is told of.
-            libc::SYS_renameat2 if boundary.entry && parked + 1 > 0 => {
+            libc::SYS_renameat2 if boundary.entry => {
                 parked += 1;
                 unsynced.insert(first, boundary.count);
                 unsynced.insert(third, boundary.count);
@@ -137,4 +138,13 @@ pub fn synced_behind_the_link(binaries: &Binaries) -> Result<(), String> {
         .map(|boundary| boundary.call)
         .collect();
     if order == [libc::SYS_linkat, libc::SYS_fsync] { Ok(()) } else { Err(format!("{order:?}")) }
+}
+
+/// Neither AT_EMPTY_PATH nor /proc: one line, 73, and nothing left.
+pub fn refused_without_a_name(binaries: &Binaries) -> Result<(), String> {
+    let bench = injector::Bench::new(binaries);
+    let case = injector::Case { way: injector::Way::NoLink, ..injector::cases()[0].clone() };
+    let run = bench.run(&case, &mut |_| Verdict::Go)?;
+    let is_right = run.traced.code == Some(73) && run.kept == 0 && run.left == 0 && run.stderr.lines().count() == 1;
+    if is_right { Ok(()) } else { Err(format!("{run:?}")) }
 }
