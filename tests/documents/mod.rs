@@ -7,6 +7,7 @@ mod files_list;
 mod generated;
 mod manual;
 mod paths;
+mod proofs;
 
 use std::path::{Path, PathBuf};
 

@@ -9,7 +9,7 @@ fn named_paths(text: &str) -> Vec<&str> {
 
 #[test]
 fn every_path_that_a_document_names_exists() {
-    for document in ["README.md", "docs/ARCHITECTURE.md", "docs/DEPENDENCIES.md", "docs/SPOOL.md", "CHANGELOG.md"] {
+    for document in ["README.md", "docs/ARCHITECTURE.md", "docs/DEPENDENCIES.md", "docs/SPOOL.md", "docs/FAULTS.md", "CHANGELOG.md"] {
         for path in named_paths(&super::read(document)) {
             assert!(super::tree().join(path).exists(), "{document} names {path}");
         }
@@ -29,7 +29,7 @@ fn the_architecture_names_every_module() {
 
 #[test]
 fn every_link_in_a_document_leads_to_a_file() {
-    for document in ["README.md", "docs/ARCHITECTURE.md", "docs/DEPENDENCIES.md", "docs/SPOOL.md", "CHANGELOG.md"] {
+    for document in ["README.md", "docs/ARCHITECTURE.md", "docs/DEPENDENCIES.md", "docs/SPOOL.md", "docs/FAULTS.md", "CHANGELOG.md"] {
         let text = super::read(document);
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for target in targets.filter(|target| !target.starts_with("http") && !target.starts_with('#')) {

@@ -169,4 +169,22 @@ mod tests {
     fn every_mutant_of_the_rig_still_applies_to_the_source() {
         mutants::all_apply().unwrap();
     }
+
+    #[test]
+    fn head_and_tail_are_all_that_a_rescue_needs() {
+        require!(tracer::is_allowed());
+        let (bench, case) = (injector::Bench::new(&Binaries::built()), &injector::cases()[0]);
+        bench.run(case, &mut |_| tracer::Verdict::Go).unwrap();
+        let new = bench.installation.paths.spool.join("new");
+        let name = bench.installation.spooled("new").pop().unwrap();
+        let tool = |program: &str, lines: &str| {
+            let ended = crate::support::command::run(std::process::Command::new(program).args(["-n", lines]).arg(new.join(&name)), b"");
+            ended.succeeded().stdout
+        };
+        let envelope: serde_json::Value = serde_json::from_str(&tool("head", "1")).unwrap();
+        assert_eq!(envelope["id"], name.as_str());
+        assert_eq!(envelope["recipients"][0]["address"], "bob@receiver.example");
+        let message = tool("tail", "+2");
+        assert!(message.contains("Subject: hello\r\n") && message.ends_with("\r\n\r\nHello\r\n.leading dot\r\n"), "{message}");
+    }
 }

@@ -217,6 +217,16 @@ fn t_spool_4_messages_planned_by_a_clock_that_ran_ahead_are_due_now() {
 }
 
 #[test]
+fn a_first_start_that_was_cut_off_holds_nothing() {
+    let mut spool = Spool::new();
+    // Everything that the start does before the daemon is ready; then the power goes, with mail claimed and no row of it.
+    reconcile(&mut spool.state, &spool.store, Recovery { state_was_lost: true, ..how() }).unwrap();
+    let id = spool.scratch.claimed(TO).envelope.id;
+    spool.start(Recovery { state_was_lost: is_rebuilding(&spool.state).unwrap(), ..how() });
+    assert_eq!(spool.row(id).place, Place::Cur);
+}
+
+#[test]
 fn a_rebuild_that_is_interrupted_is_gone_on_with_at_the_next_start() {
     let mut spool = Spool::new();
     let ids: Vec<QueueId> = (0..300).map(|_| spool.scratch.claimed(TO).envelope.id).collect();
