@@ -24,13 +24,13 @@ fn with_one_of_each() -> (Installation, Receiver) {
     installation.relay_to(&receiver.url("smtp", "tls=none"), "retry_min = \"1h\"\nretry_max = \"1h\"");
     installation.start_daemon();
     installation.sendmail(&["-N", "never", "-O", "HoldUntil=2099-01-01T00:00:00Z", "hold@receiver.example"], MESSAGE).succeeded();
-    installation.wait_for_log("hold@receiver.example");
+    command::wait_for("the first message", || installation.queue().len() == 1);
     installation.mailchute(&["hold", "ALL"]).succeeded();
     for recipient in ["ok", "wait", "no"] {
         installation.sendmail(&["-N", "never", &format!("{recipient}@receiver.example")], MESSAGE).succeeded();
     }
     receiver.wait_for_messages(1);
-    crate::support::command::wait_for("one of each", || places(&installation) == [1, 1, 1]);
+    command::wait_for("one of each", || places(&installation) == [1, 1, 1]);
     installation.stop_daemon();
     (installation, receiver)
 }
@@ -77,9 +77,11 @@ fn a_lost_database_is_rebuilt_from_the_files_and_nothing_is_sent_unasked() {
         installation.spooled(".").into_iter().filter(|name| name.contains("damaged") && !name.contains("-wal") && !name.contains("-shm"));
     assert_eq!(aside.count(), 3, "the latest ones are kept for a person");
     // Somebody decides.
-    installation.relay_to(&Script::new().start().url("smtp", "tls=none"), "");
+    let willing = Script::new().start();
+    installation.relay_to(&willing.url("smtp", "tls=none"), "");
     installation.start_daemon();
     installation.mailchute(&["requeue", "ALL"]).succeeded();
+    willing.wait_for_messages(3);
     installation.wait_until_drained();
     assert_eq!(places(&installation), [0, 0, 0]);
 }
@@ -87,16 +89,18 @@ fn a_lost_database_is_rebuilt_from_the_files_and_nothing_is_sent_unasked() {
 #[test]
 fn a_disk_that_refuses_the_database_stops_delivery_and_touches_nothing() {
     let strace = require!(strace());
-    let (installation, _receiver) = with_one_of_each();
-    let spool = &installation.paths.spool;
-    let listed = || ["cur", "hold", "failed", "corrupt", "trash", "new"].map(|name| installation.spooled(name));
-    let (before, database) = (listed(), std::fs::read(spool.join("state.sqlite")).unwrap());
+    let (mut installation, _receiver) = with_one_of_each();
+    let spool = installation.paths.spool.clone();
+    let listed = |installation: &Installation| ["cur", "hold", "failed", "corrupt", "trash", "new"].map(|name| installation.spooled(name));
+    let before = listed(&installation);
     let injection = injecting(&strace, "pread64:error=EIO:when=2+");
     let mut command = installation.program(injection.get_program());
     command.args(injection.get_args()).arg("-P").arg(spool.join("state.sqlite")).arg(env!("CARGO_BIN_EXE_mailchuted"));
     let ended = command::run(command.stdin(Stdio::null()), b"").ended_with(74);
     assert!(ended.stderr.contains("state.sqlite"), "{}", ended.stderr);
-    assert_eq!(listed(), before);
-    assert!(std::fs::read(spool.join("state.sqlite")).unwrap() == database);
+    assert_eq!(listed(&installation), before);
     assert!(!installation.spooled(".").iter().any(|name| name.contains("damaged")), "an error of the disk is no damage");
+    // The disk works again.
+    installation.start_daemon();
+    assert_eq!(places(&installation), [1, 1, 1]);
 }
