@@ -71,6 +71,10 @@ impl Aliases {
         let entry = std::str::from_utf8(entry).map_err(|_| "not UTF-8".to_owned())?;
         let (name, value) = split_name(entry)?;
         let (targets, problems) = targets(value);
+        if targets.is_empty() {
+            // Commas alone. An alias without targets would discard mail in silence; only /dev/null may.
+            return Err(no_target(name));
+        }
         self.longest = self.longest.max(value.len());
         self.total += name.len() + value.len();
         let known = self.entries.contains_key(&name.to_lowercase());
@@ -158,9 +162,13 @@ fn split_name(entry: &str) -> Result<(&str, &str), String> {
         return Err(format!("`{}` is not a local name", printable::text(name)));
     }
     if value.is_empty() {
-        return Err(format!("{name}: no target"));
+        return Err(no_target(name));
     }
     Ok((name, value))
+}
+
+fn no_target(name: &str) -> String {
+    format!("{name}: no target")
 }
 
 /// The targets in a list, and what is wrong with some of them.

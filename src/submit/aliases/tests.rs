@@ -116,3 +116,14 @@ fn pf26_4_a_wide_and_deep_file_ends_soon() {
     let expansion = expansion(&file, "f0k0", None).unwrap();
     assert_eq!(expansion.addresses.len(), 30 * 30, "the last floor, once for each of the floor before");
 }
+
+#[test]
+fn section_9_an_alias_of_commas_alone_is_a_mistake_and_discards_nothing() {
+    for value in [",", " , ,", "\t,\n ,"] {
+        let file = format!("root:{value}\n");
+        assert_eq!(expanded(&file, "root"), "-", "{value:?}");
+        let problems = Aliases::parse(file.as_bytes()).problems;
+        assert_eq!(problems, [Problem { line: 1, text: "root: no target".to_owned() }]);
+    }
+    assert_eq!(expanded("root: ,a@x.example,,\n", "root"), "a@x.example");
+}
