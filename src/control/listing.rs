@@ -113,7 +113,7 @@ impl<W: Write> TextListing<W> {
             _ => "",
         };
         let sender = if entry.sender.is_empty() { "MAILER-DAEMON" } else { &entry.sender };
-        let id = format!("{}{mark}", entry.queue_id);
+        let id = format!("{}{mark}", printable::column(&entry.queue_id));
         let time = date::mailq(entry.arrival_time, &self.zone);
         writeln!(self.out, "{id:<17} {:>8} {time:>19} {}", entry.message_size, printable::column(sender))?;
         if self.detailed {
@@ -251,7 +251,8 @@ mod tests {
 
     #[test]
     fn t_out_1_nothing_in_an_entry_reaches_a_terminal() {
-        let hostile = Entry { sender: "a\x1b[2J\r\n@x".into(), reason: "\u{202e}evil\x07".into(), ..entry() };
+        let hostile =
+            Entry { queue_id: "6921\u{202e}\x1b".into(), sender: "a\x1b[2J\r\n@x".into(), reason: "\u{202e}evil\x07".into(), ..entry() };
         assert!(text(&[hostile]).chars().all(|c| c == '\n' || !c.is_control() && c != '\u{202e}'));
     }
 }
