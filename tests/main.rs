@@ -9,6 +9,7 @@
 #[macro_use]
 mod support;
 
+mod admission;
 mod architecture;
 mod callers;
 mod compat;

@@ -59,6 +59,14 @@ parameters! {
             "PEM certificates that verify the next hop. Default: the system's certificate store.";
         message_size_limit: Size = Size(50 << 20), "size", "50MiB",
             "The largest message that is accepted; 0 means no limit. A larger one ends in exit code 65.";
+        spool_reserve: Option<Size> = None, "size", "",
+            "How much of the spool's file system new mail leaves free; where less is free, sendmail ends with exit code 69, and old mail is still delivered. 0 means none. Default: 64MiB, or one and a half times message_size_limit where that is more.";
+        spool_inode_reserve: u64 = 1000, "number", "1000",
+            "How many inodes of the spool's file system new mail leaves free; 0 means none.";
+        user_message_limit: u64 = 100_000, "number", "100000",
+            "The most messages that one user may have in the spool, held and failed ones too; 0 means no limit. At the limit sendmail ends with exit code 69, and what comes all the same is held. Root has no limit.";
+        user_octets_limit: Size = Size(4 << 30), "size", "4GiB",
+            "The most octets that the messages of one user may have in the spool; 0 means no limit. It works as user_message_limit does.";
         recipient_limit: usize = 10_000, "number, 1 to 10000", "10000",
             "The most recipients of one message. More end in exit code 65.";
         dot: Dot = Dot::Smart, "smart, strict or data", "smart",
@@ -175,6 +183,16 @@ parameters! {
             "The file with the secret that signs: whsec_ and the base64 of 24 to 64 octets; a second line signs too, while receivers change from one to the other. Nobody but its owner may read it. Default: the systemd credential webhook-NAME, else credentials/webhook-NAME or credentials/webhook below the configuration directory.";
         ca_file: Option<PathBuf> = None, "path", "",
             "PEM certificates that verify the receiver. Default: the system's certificate store.";
+    }
+}
+
+impl Params {
+    /// Octets that new mail leaves free (`spool_reserve`). A message that is being taken when the rest of the space is used up must
+    /// still fit, so the default grows with the largest message.
+    pub fn reserve(&self) -> u64 {
+        const LEAST: u64 = 64 << 20;
+        let largest = self.message_size_limit.0;
+        self.spool_reserve.map_or_else(|| LEAST.max(largest.saturating_add(largest / 2)), |size| size.0)
     }
 }
 

@@ -81,6 +81,16 @@ impl Paths {
         }
     }
 
+    /// What the daemon tells `sendmail` about admission.
+    pub fn admission_file(&self) -> PathBuf {
+        self.run.join("admission")
+    }
+
+    /// The socket for callers to whom the drop directory is closed.
+    pub fn submit_socket(&self) -> PathBuf {
+        self.run.join("submit.sock")
+    }
+
     /// The `sendmail` that belongs to this installation: the installed one, or the one beside the program that asks.
     pub fn sendmail(&self) -> PathBuf {
         let installed = PathBuf::from(format!("{}/usr/sbin/sendmail", PREFIX.trim_end_matches('/')));

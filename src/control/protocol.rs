@@ -295,6 +295,12 @@ pub struct Status {
     pub paused: String,
     /// Next hops that are suspended, and why.
     pub suspended: Vec<Suspended>,
+    /// Why admission is closed; absent while it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<String>,
+    /// The uids that have as much mail in the spool as they may have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub over_cap: Vec<u32>,
     /// What an administrator should look at, one line each.
     pub warnings: Vec<String>,
     /// What is wrong, the critical things first.

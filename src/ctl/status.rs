@@ -71,6 +71,13 @@ fn text_of(status: &Status, now: i64) -> String {
     if let Some(oldest) = status.oldest {
         add(format!("oldest queued message: {} old", span(now - oldest)));
     }
+    if let Some(reason) = &status.closed {
+        add(format!("admission is closed: {reason}"));
+    }
+    if !status.over_cap.is_empty() {
+        let uids: Vec<String> = status.over_cap.iter().map(u32::to_string).collect();
+        add(format!("no mail is taken of uids that have enough in the spool: {}", uids.join(", ")));
+    }
     for route in &status.suspended {
         add(format!("suspended for {}: {}: {}", span(route.until - now), route.route, route.reason));
     }

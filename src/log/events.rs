@@ -159,6 +159,36 @@ pub fn notices_wait(waiting: u64, seconds: i64) {
     warn!(event = "notices_wait", waiting, seconds, "more messages fail or are late than notices may leave");
 }
 
+/// An administrator closed admission.
+pub fn admission_closed(uid: u32, reason: &str) {
+    warn!(event = "admission_closed", uid, reason, "no new mail is taken");
+}
+
+/// An administrator opened admission.
+pub fn admission_opened(uid: u32) {
+    info!(event = "admission_opened", uid, "new mail is taken again");
+}
+
+/// A user has as much mail in the spool as it may have.
+pub fn cap_reached(uid: u32, messages: u64, octets: u64) {
+    warn!(event = "cap_reached", uid, messages, octets, "no more mail of this user is taken");
+}
+
+/// There is room for mail of that user again.
+pub fn cap_left(uid: u32) {
+    info!(event = "cap_left", uid, "mail of this user is taken again");
+}
+
+/// Space was set aside for a full disk.
+pub fn ballast_made(octets: u64) {
+    info!(event = "ballast_made", octets);
+}
+
+/// The disk is full, or nearly: the space set aside is used, so that outcomes can be recorded.
+pub fn ballast_given_back(octets: u64, reason: &str) {
+    error!(event = "ballast_given_back", octets, reason, "the disk of the spool is full: free some space");
+}
+
 /// The disk or the database refused: delivery stops until it works.
 pub fn storage_failed(what: &str, reason: &str) {
     error!(event = "storage_failed", what = &*safe(what), reason = &*safe(reason));

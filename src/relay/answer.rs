@@ -333,6 +333,8 @@ async fn status(daemon: &Arc<Daemon>) -> Result<Status, Failure> {
         last_relayed: daemon.last_relayed(),
         paused: daemon.paused().unwrap_or_default(),
         suspended,
+        closed: daemon.gate.closed(),
+        over_cap: daemon.gate.over(),
         warnings: setup.problems.clone(),
     })
 }

@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use super::admission::Gate;
 use super::alarms::Board;
 use super::dispatch::Dispatch;
 use super::hooks::Hooks;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Stopped};
 use super::metrics::counters::Counters;
 use super::notify;
 use super::outlet;
@@ -18,7 +19,6 @@ use super::tasks::Tasks;
 use crate::config::{Config, Paths};
 use crate::exit::Failure;
 use crate::log::events;
-use crate::mail::queue_id::QueueId;
 use crate::spool::layout;
 use crate::spool::state::{Event, Message, Place, State};
 use crate::spool::store::Store;
@@ -41,6 +41,8 @@ pub struct Daemon {
     pub dispatch: Dispatch,
     /// Deliveries and settlements under way.
     pub tasks: Tasks,
+    /// Who may put mail into the spool.
+    pub gate: Gate,
     /// A notice is due.
     pub notices: Notify,
     /// What is counted for the metrics.
@@ -112,12 +114,15 @@ impl Daemon {
     /// The shared part of a daemon that begins now.
     pub fn new(paths: Paths, store: Arc<Store>, ledger: Ledger, setup: Setup, stop: Arc<Stop>, outlets: Outlets) -> Daemon {
         let Outlets { counters, outlet, hooks, alarms } = outlets;
+        let gate = Gate::default();
+        ledger.set_limits(gate.limits(&setup.params));
         Daemon {
             paths,
             store,
             ledger,
             dispatch: Dispatch::new(setup.params.route_connections),
             tasks: Tasks::default(),
+            gate,
             notices: Notify::new(),
             counters,
             hooks,
@@ -208,6 +213,8 @@ impl Daemon {
                 }
                 *self.setup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(setup);
                 events::reloaded();
+                self.gate.apply(self);
+                self.gate.look_again();
                 self.release_dkim_holds();
                 self.dispatch.wake.notify_one();
             }
@@ -217,22 +224,41 @@ impl Daemon {
     }
 
     /// Messages that were held because they could not be signed are tried with the keys of today; if those are no better, they are
-    /// held again. A page at a time: however many there are, the ledger is not kept from others.
+    /// held again.
     pub fn release_dkim_holds(self: &Arc<Self>) {
         let daemon = Arc::clone(self);
         self.tasks.spawn(async move {
-            let mut after = None;
-            while !daemon.is_stopping() {
-                let work = daemon.ledger.work(move |state, store| release_page(state, store, after));
-                // A stopped ledger ends the daemon by itself.
-                let Ok(released) = work else { return };
-                match released.await {
-                    Ok(Some(last)) => after = Some(last),
-                    Ok(None) | Err(_) => return,
-                }
-                daemon.dispatch.wake.notify_one();
-            }
+            // A stopped ledger ends the daemon by itself.
+            let _ = daemon.release_held(DKIM_HOLD, |_| true, "the keys were read again").await;
         });
+    }
+
+    /// Releases the messages that are held for a reason that begins with `prefix` and that `is_free` of it. `why` goes into their
+    /// history. A page at a time: however many there are, the ledger is not kept from others.
+    ///
+    /// Errors: [`Stopped`].
+    pub async fn release_held(
+        &self,
+        prefix: &'static str,
+        is_free: impl Fn(&Message) -> bool + Clone + Send + 'static,
+        why: &'static str,
+    ) -> Result<(), Stopped> {
+        let mut after = None;
+        while !self.is_stopping() {
+            let is_free = is_free.clone();
+            let release = move |state: &State, store: &Store| {
+                let held = state.held_for(prefix, after, PAGE)?;
+                let last = held.last().map(|row| row.id);
+                held.into_iter().filter(is_free).try_for_each(|row| release(state, store, row, why))?;
+                Ok(last)
+            };
+            match self.ledger.work(release)?.await.map_err(|_| Stopped)? {
+                None => return Ok(()),
+                last => after = last,
+            }
+            self.dispatch.wake.notify_one();
+        }
+        Ok(())
     }
 }
 
@@ -241,17 +267,8 @@ const PAGE: usize = 200;
 
 /// From `hold/` back to `cur/`. The files move before the commit and are synced after it, by the ledger: a crash in between finds the
 /// row on hold and moves the file back, or finds the file on hold and lets the row follow; nothing is lost, and the next start or
-/// reload releases again. Returns the last id; `None` where there are no more.
-fn release_page(state: &State, store: &Store, after: Option<QueueId>) -> rusqlite::Result<Option<QueueId>> {
-    let held = state.held_for(DKIM_HOLD, after, PAGE)?;
-    let last = held.last().map(|row| row.id);
-    for row in held {
-        release(state, store, row)?;
-    }
-    Ok(last)
-}
-
-fn release(state: &State, store: &Store, row: Message) -> rusqlite::Result<()> {
+/// reload releases again.
+fn release(state: &State, store: &Store, row: Message, why: &str) -> rusqlite::Result<()> {
     if let Err(e) = store.shift(row.id, layout::HOLD, layout::CUR) {
         events::storage_failed(&format!("hold/{}", row.id), &e.to_string());
         return Ok(());
@@ -259,5 +276,5 @@ fn release(state: &State, store: &Store, row: Message) -> rusqlite::Result<()> {
     let now = sys::clock::now();
     let id = row.id;
     state.update(&Message { place: Place::Cur, reason: String::new(), next_attempt: Some(now), ..row })?;
-    state.record(id, &Event { at: now, kind: "released".to_owned(), text: "the keys were read again".to_owned() })
+    state.record(id, &Event { at: now, kind: "released".to_owned(), text: why.to_owned() })
 }

@@ -210,6 +210,7 @@ impl Intake {
             let id = message.envelope.id;
             match answer.blocking_recv().map_err(|_| Stopped)? {
                 Admission::Admitted => self.tell_admitted(message, plan),
+                Admission::Held(reason) => self.tell_admitted(message, Plan { hold: Some(reason), ..plan }),
                 Admission::Known => {}
                 Admission::Resurrected => events::reconciled(id, "the file of a finished message had come back; removed"),
                 Admission::Foreign => events::corrupt(&id.to_string(), "its queue id belongs to another message"),

@@ -21,14 +21,16 @@
 //!
 //! A crash before K1 leaves the mark "in data": the next start calls the open recipients uncertain.
 //!
-//! An error of the disk or the database stops the ledger: everything that waits for an answer gets none, so no dot is sent and no
-//! file removed, and the daemon ends loudly (promise 1).
+//! A full disk is met with the ballast: it is given back and the same commands are applied once more, so that the outcome which met
+//! the full disk is not lost. Any other error of the disk or the database, and a second full disk, stops the ledger: everything that
+//! waits for an answer gets none, so no dot is sent and no file removed, and the daemon ends loudly (promise 1).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, PoisonError, RwLock, mpsc};
 
 use tokio::sync::oneshot;
 
+use super::admission::Limits;
 use super::orders::Orders;
 use super::outcome::{Conclusion, GivenUp, Round};
 use super::plan::Plan;
@@ -38,7 +40,7 @@ use crate::mail::envelope::{Envelope, Notify};
 use crate::mail::queue_id::QueueId;
 use crate::spool::state::{Durability, Message, Origin, Place, Progress, RecipientRow, RecipientUpdate, State, Transaction};
 use crate::spool::store::{Claimed, Store};
-use writer::{Broken, Writer};
+use writer::{Asked, Broken, Work, Writer};
 
 mod writer;
 
@@ -88,6 +90,8 @@ pub struct Arrival {
 pub enum Admission {
     /// It is new: a row was made, and the file is where its row says.
     Admitted,
+    /// It is new, and held for this reason, which was not planned: admission is closed, or its sender is over the cap.
+    Held(String),
     /// It is the same file as one that is known and still open; nothing to do.
     Known,
     /// It had been finished, and its removal was lost: the file was removed again.
@@ -96,17 +100,12 @@ pub enum Admission {
     Foreign,
 }
 
-/// Something else to do with the database and the files. It returns what answers whoever asked for it. Told before the commit, an
-/// administrator could believe in what a crash then undoes.
-type Job = Box<dyn FnOnce(&State, &Store) -> rusqlite::Result<Answer> + Send>;
-/// Answers, once the commit has succeeded.
-type Answer = Box<dyn FnOnce() + Send>;
-
 enum Command {
-    Admit(Box<Arrival>, oneshot::Sender<Admission>),
+    /// With what its sender may have.
+    Admit(Box<Arrival>, Arc<Limits>, oneshot::Sender<Admission>),
     Mark(QueueId, oneshot::Sender<()>),
     Settle(Box<Settlement>, oneshot::Sender<Settled>),
-    Work(Durability, Job),
+    Work(Durability, Box<dyn Work>),
 }
 
 impl Command {
@@ -115,7 +114,7 @@ impl Command {
     fn needs_no_sync(&self, orders: &Orders) -> bool {
         match self {
             Command::Mark(..) => true,
-            Command::Admit(arrival, _) => arrival.message.place == Place::Cur,
+            Command::Admit(arrival, ..) => arrival.message.place == Place::Cur,
             Command::Settle(settlement, _) => settlement.is_mere_delay() && !orders.has(settlement.id),
             Command::Work(durability, _) => *durability == Durability::Ordered,
         }
@@ -138,6 +137,7 @@ pub struct Settled {
 pub struct Ledger {
     commands: mpsc::SyncSender<Command>,
     orders: Arc<Orders>,
+    limits: Arc<RwLock<Arc<Limits>>>,
 }
 
 /// The ledger has stopped: the disk or the database failed. Its reason is in the log.
@@ -169,7 +169,7 @@ impl Ledger {
             }
         };
         let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn(run)?;
-        Ok((Ledger { commands, orders }, thread))
+        Ok((Ledger { commands, orders, limits: Arc::default() }, thread))
     }
 
     /// What is to be done to messages that are being sent; to be given in [`Ledger::work`] only.
@@ -186,7 +186,17 @@ impl Ledger {
         }
     }
 
-    /// A claimed message becomes a row, as planned.
+    /// What users may have in the spool from now on.
+    pub fn set_limits(&self, limits: Limits) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A claimed message becomes a row, as planned, unless the limits say that it is held.
     pub fn admit(&self, claimed: &Claimed, plan: &Plan) -> Result<oneshot::Receiver<Admission>, Stopped> {
         let (message, recipients, origin) = rows_of(claimed, plan);
         self.adopt(Arrival { message, recipients, origin, found: Place::Cur })
@@ -195,7 +205,7 @@ impl Ledger {
     /// A file without a row gets one; if the row says another place than where the file is, the file follows.
     pub fn adopt(&self, arrival: Arrival) -> Result<oneshot::Receiver<Admission>, Stopped> {
         let (answer, receiver) = oneshot::channel();
-        self.send(Command::Admit(Box::new(arrival), answer))?;
+        self.send(Command::Admit(Box::new(arrival), self.limits(), answer))?;
         Ok(receiver)
     }
 
@@ -214,10 +224,11 @@ impl Ledger {
     }
 
     /// Runs `work` on the thread, in a synced transaction of its group, and returns what it returned once that is on the disk, with
-    /// the moves that it made by [`Store::shift`].
+    /// the moves that it made by [`Store::shift`]. Where the disk is full it runs twice: what it does to files must bear that, as
+    /// `shift` does.
     pub fn work<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&State, &Store) -> rusqlite::Result<T> + Send + 'static,
+        work: impl FnOnce(&State, &Store) -> rusqlite::Result<T> + Clone + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, Stopped> {
         self.work_with(Durability::Full, work)
     }
@@ -225,7 +236,7 @@ impl Ledger {
     /// As [`Ledger::work`], for what a power cut may take without harm.
     pub fn work_unsynced<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&State, &Store) -> rusqlite::Result<T> + Send + 'static,
+        work: impl FnOnce(&State, &Store) -> rusqlite::Result<T> + Clone + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, Stopped> {
         self.work_with(Durability::Ordered, work)
     }
@@ -233,16 +244,10 @@ impl Ledger {
     fn work_with<T: Send + 'static>(
         &self,
         durability: Durability,
-        work: impl FnOnce(&State, &Store) -> rusqlite::Result<T> + Send + 'static,
+        work: impl FnOnce(&State, &Store) -> rusqlite::Result<T> + Clone + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, Stopped> {
         let (sender, receiver) = oneshot::channel();
-        let run = move |state: &State, store: &Store| {
-            let done = work(state, store)?;
-            // Nobody may be waiting any more; the work counts all the same.
-            let answer: Answer = Box::new(move || drop(sender.send(done)));
-            Ok(answer)
-        };
-        self.send(Command::Work(durability, Box::new(run)))?;
+        self.send(Command::Work(durability, Box::new(Asked::new(work, sender))))?;
         Ok(receiver)
     }
 }

@@ -13,6 +13,7 @@
 //! | [`run`] | start and end of the program, in order |
 //! | [`daemon`], [`setup`], [`dispatch`], [`tasks`] | what the tasks share |
 //! | [`intake`], [`plan`] | the claim, and what is decided of a message then |
+//! | [`admission`] | how much a user may have in the spool, and whether anybody may send |
 //! | [`recover`] | files and rows agree again at start |
 //! | [`ledger`], [`orders`] | the one writer of state.sqlite and mover of files; what it is to do when a round ends |
 //! | [`history`] | how long what happened is remembered |
@@ -28,6 +29,7 @@
 //!
 //! Pure, with the clock and chance passed in: [`plan`], [`queue`], [`backoff`], [`outcome`], [`encode`], most of [`dkim`].
 
+pub mod admission;
 pub mod alarms;
 pub mod answer;
 pub mod backoff;

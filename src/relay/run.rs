@@ -34,14 +34,14 @@ use super::queue::JobRecipient;
 use super::recover::start::Started;
 use super::recover::{self, Orphans, Recovery};
 use super::setup::Setup;
-use super::{alarms, answer, history, metrics, notify, report, schedule};
+use super::{admission, alarms, answer, history, metrics, notify, report, schedule};
 use crate::config::paths::Mode;
 use crate::config::{Config, Paths};
 use crate::control;
 use crate::exit::{Exit, Failure};
 use crate::log::events;
-use crate::spool::layout;
 use crate::spool::store::{Claimed, Store};
+use crate::spool::{ballast, layout};
 use crate::sys;
 
 const USAGE: &str = "\
@@ -110,6 +110,11 @@ fn daemon() -> Result<(), Failure> {
 
 /// From the database to the end of the last delivery.
 fn deliver(paths: Paths, store: Arc<Store>, setup: Setup, outlets: (Outlets, Receiver<()>)) -> Result<(), Failure> {
+    // The start writes, too: on a full disk it needs the ballast.
+    match ballast::settle(&paths.spool, setup.params.reserve()) {
+        Ok(settled) => admission::tell_ballast(settled),
+        Err(e) => events::storage_failed(ballast::NAME, &e.to_string()),
+    }
     let started = recover::start::start(&store, &setup.params)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -175,6 +180,8 @@ async fn serve(
     let daemon = Arc::new(Daemon::new(paths, store, ledger, setup, Arc::clone(&stop), outlets));
     daemon.set_paused(paused);
     recovered.tell();
+    // A stopped ledger ends the daemon by itself, with its reason.
+    let _ = admission::begin(&daemon).await;
     daemon.release_dkim_holds();
     adopt(&daemon, orphans, how).map_err(thread_failed)?;
     let answering = answer::start(&daemon)?;
@@ -184,6 +191,7 @@ async fn serve(
     let scheduling = tokio::spawn(watch_scheduler(Arc::clone(&daemon), Arc::clone(&stop)));
     daemon.tasks.spawn(report::run(Arc::clone(&daemon)));
     let measuring = tokio::spawn(metrics::run(Arc::clone(&daemon)));
+    let watching = tokio::spawn(admission::run(Arc::clone(&daemon)));
     let forgetting = tokio::spawn(history::run(Arc::clone(&daemon)));
     alarms::start(&daemon, woken).map_err(thread_failed)?;
     events::started(env!("CARGO_PKG_VERSION"), &daemon.paths.spool.display().to_string(), &next_hop);
@@ -198,6 +206,7 @@ async fn serve(
     let all_ended = tokio::time::timeout(GRACE, daemon.tasks.ended()).await.is_ok();
     answering.abort();
     measuring.abort();
+    watching.abort();
     forgetting.abort();
     scheduling.abort();
     let _ = scheduling.await;

@@ -3,6 +3,9 @@
 //! `docs/SPOOL.md` and mailchute-spool(5) say the same in prose. Identity is st_uid, and nothing else: any local user can write
 //! any bytes into `new/`.
 
+pub mod admission;
+#[cfg(any(feature = "relay", feature = "ctl"))]
+pub mod ballast;
 pub mod drop;
 pub mod file;
 pub mod layout;

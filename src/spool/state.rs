@@ -11,6 +11,7 @@
 //! | 2 failed | `failed/` | at least one recipient failed for good, none is open |
 //! | 3 gone | nowhere | every recipient relayed; the row is history |
 
+mod admission;
 mod damage;
 mod history;
 mod notices;
@@ -26,6 +27,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use crate::mail::queue_id::QueueId;
+pub use admission::Usage;
 pub use damage::is_damage;
 pub use notices::{Action, DueNotice};
 pub use numbers::Numbers;
@@ -72,7 +74,9 @@ impl State {
         connection.pragma_update(None, "trusted_schema", false)?;
         schema::bring_forward(&connection, found)?;
         connection.set_prepared_statement_cache_capacity(48);
-        Ok(State { connection, durability: Durability::Full, is_new: found == schema::Found::Empty })
+        let state = State { connection, durability: Durability::Full, is_new: found == schema::Found::Empty };
+        state.count_usage()?;
+        Ok(state)
     }
 
     /// Opens the database for reading only.

@@ -17,6 +17,7 @@ use input::{Input, Next};
 use nix::errno::Errno;
 
 use super::body::{DotRule, Lines};
+use super::door;
 use super::local::Resolver;
 use super::message::{Accepted, Asked, Intake, Order, Site};
 use super::recipients::Resolved;
@@ -160,6 +161,7 @@ impl<W: Write> Session<'_, W> {
         if limit > 0 && mail.size > limit {
             return Err(Refusal::new(552, "5.3.4 Message size exceeds fixed limit"));
         }
+        door::admit(self.site.config, self.site.caller.uid).map_err(|refused| no_space(&refused))?;
         let own = sender::own_address(self.site.caller, self.site.names).map_err(|failure| refusal_of(&failure))?;
         sender::check_policy(&mail.sender, &own, self.site.caller, params).map_err(|failure| refusal_of(&failure))?;
         self.transaction = Some(Transaction { mail, recipients: Vec::new(), seen: BTreeSet::new(), accepted: 0, notices: Vec::new() });
@@ -287,16 +289,22 @@ fn order(transaction: Transaction, full_name: Option<&[u8]>) -> Order<'_> {
 
 /// The reply for a failure: what the client did, or what is wrong here for now.
 fn refusal_of(failure: &Failure) -> Refusal {
-    let no_space = [Errno::ENOSPC, Errno::EDQUOT].iter().any(|e| failure.text.contains(e.desc()));
+    let is_full = [Errno::ENOSPC, Errno::EDQUOT].iter().any(|e| failure.text.contains(e.desc()));
     let (code, status) = match failure.exit {
         Exit::DataErr if failure.text.starts_with("message too large") => (552, "5.3.4"),
         Exit::DataErr => (554, "5.6.0"),
         Exit::NoPerm => (554, "5.7.1"),
         Exit::NoUser => (550, "5.1.1"),
-        _ if no_space => (452, "4.3.1"),
+        Exit::Unavailable => return no_space(failure),
+        _ if is_full => (452, "4.3.1"),
         _ => (451, "4.3.0"),
     };
     Refusal::new(code, format!("{status} Error: {}", failure.text))
+}
+
+/// RFC 5321 4.2.3, 452: whatever the reason is that no mail is taken, it is for now.
+fn no_space(failure: &Failure) -> Refusal {
+    Refusal::new(452, format!("4.3.1 Error: {}", failure.text))
 }
 
 fn gone(e: &std::io::Error) -> Failure {

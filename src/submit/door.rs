@@ -8,12 +8,23 @@ use crate::config::paths::Mode;
 use crate::config::{Config, Params};
 use crate::exit::{Exit, Failure};
 use crate::mail::Envelope;
+use crate::spool::admission::{Admission, Reserve};
 use crate::spool::drop::{Draft, DropError, Kept};
 
 /// An open door: a message on its way in. Dropped, it leaves nothing behind.
 pub enum Door {
     /// `new/` in the spool.
     Directory(Draft),
+}
+
+/// Why no mail of `uid` is taken now, before any of it was read: admission is closed, `uid` is over its cap, or the spool is nearly
+/// full. A spool that this process cannot see says nothing here.
+///
+/// Errors: EX_UNAVAILABLE.
+pub fn admit(config: &Config, uid: u32) -> Result<(), Failure> {
+    let reserve = Reserve { octets: config.params.reserve(), inodes: config.params.spool_inode_reserve };
+    let refusal = Admission::read(&config.paths.admission_file()).refusal(uid).or_else(|| reserve.refusal(&config.paths.spool));
+    refusal.map_or(Ok(()), |text| Err(spool_failure(Exit::Unavailable, text, &config.params)))
 }
 
 impl Door {

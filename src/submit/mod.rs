@@ -199,7 +199,9 @@ fn inject(call: &Call, caller: &Caller) -> Result<Ended, Failure> {
     let config = load(call)?;
     let names = Names::load(&config)?;
     let site = Site { config: &config, names: &names, caller };
-    let mut intake = Intake::new(&site, order(call, &names)?);
+    let order = order(call, &names)?;
+    door::admit(&config, caller.uid)?;
+    let mut intake = Intake::new(&site, order);
     let mut lines = Lines::new(DotRule::of(call.ignore_dots, config.params.dot));
     let mut buffer = [0; PIECE];
     while !(lines.ended() || lines.holds_dot() && sys::stdin::is_terminal()) {

@@ -147,6 +147,18 @@ pub fn free_space(path: &Path) -> nix::Result<(u64, Option<u64>)> {
     Ok((stat.blocks_available().saturating_mul(stat.fragment_size()), files))
 }
 
+/// The inodes that an ordinary user can still make on the file system of `path`; `None` where it does not count them (btrfs) or does
+/// not say.
+pub fn free_inodes(path: &Path) -> Option<u64> {
+    let stat = nix::sys::statvfs::statvfs(path).ok()?;
+    (stat.files() > 0).then(|| stat.files_available())
+}
+
+/// Sets `octets` of the disk aside for `file`, so that they are really there.
+pub fn allocate(file: &File, octets: u64) -> nix::Result<()> {
+    fcntl::posix_fallocate(file, 0, i64::try_from(octets).unwrap_or(i64::MAX))
+}
+
 /// Commits everything on the file system of `file`.
 pub fn sync_file_system(file: &impl AsFd) -> nix::Result<()> {
     nix::unistd::syncfs(file)

@@ -1,26 +1,82 @@
 //! The thread of the ledger: commits groups of commands, and makes the files follow. The steps K1 to K4 stand in [`super`].
+//!
+//! A command outlives its transaction, because a full disk may undo it: it is applied again after the ballast was given back.
 
 use std::sync::{Arc, mpsc};
 
+use nix::errno::Errno;
 use tokio::sync::oneshot;
 
-use super::{Admission, Answer, Arrival, Command, GROUP, Settled, Settlement};
+use super::{Admission, Arrival, Command, GROUP, Settled, Settlement};
 use crate::log::events;
 use crate::mail::queue_id::QueueId;
+use crate::relay::admission::Limits;
 use crate::relay::orders::Orders;
 use crate::relay::outcome::{self, Conclusion, GivenUp};
 use crate::relay::recover::POWER_CUT;
 use crate::relay::report::due;
-use crate::spool::layout;
 use crate::spool::state::{Durability, Event, Message, Place, State, is_damage};
 use crate::spool::store::Store;
+use crate::spool::{ballast, layout};
 
-/// An answer that is due once its commit has succeeded.
-enum Due {
-    Admission(oneshot::Sender<Admission>, Admission),
-    Mark(oneshot::Sender<()>),
-    Settled(oneshot::Sender<Settled>, Settled),
-    Work(Answer),
+/// Something else to do with the database and the files.
+pub(super) trait Work: Send {
+    /// Does it, again if it must be.
+    fn run(&mut self, state: &State, store: &Store) -> rusqlite::Result<()>;
+    /// Gives what the last run found, after its commit: told before, an administrator could believe in what a crash then undoes.
+    fn answer(self: Box<Self>);
+}
+
+/// The work of a closure.
+pub(super) struct Asked<F, T> {
+    work: F,
+    found: Option<T>,
+    answer: oneshot::Sender<T>,
+}
+
+impl<F, T> Asked<F, T> {
+    pub(super) fn new(work: F, answer: oneshot::Sender<T>) -> Asked<F, T> {
+        Asked { work, found: None, answer }
+    }
+}
+
+impl<F, T> Work for Asked<F, T>
+where
+    F: FnOnce(&State, &Store) -> rusqlite::Result<T> + Clone + Send,
+    T: Send,
+{
+    fn run(&mut self, state: &State, store: &Store) -> rusqlite::Result<()> {
+        self.found = Some((self.work.clone())(state, store)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(found) = self.found {
+            // Nobody may be waiting any more; the work counts all the same.
+            let _ = self.answer.send(found);
+        }
+    }
+}
+
+/// What a command found, to be told once it is committed.
+enum Reply {
+    Admission(Admission),
+    Settled(Settled),
+    Done,
+}
+
+impl Command {
+    /// After the commit. A receiver that has gone does not matter: what was committed is committed.
+    fn answer(self, reply: Reply) {
+        match (self, reply) {
+            (Command::Admit(_, _, sender), Reply::Admission(admission)) => drop(sender.send(admission)),
+            (Command::Mark(_, sender), _) => drop(sender.send(())),
+            (Command::Settle(_, sender), Reply::Settled(settled)) => drop(sender.send(settled)),
+            (Command::Work(_, work), _) => work.answer(),
+            // Every command makes its own kind of reply; without one the sender is dropped, which is no success.
+            (Command::Admit(..) | Command::Settle(..), _) => {}
+        }
+    }
 }
 
 /// What has to happen to a file once its commit has succeeded.
@@ -80,33 +136,58 @@ impl Writer {
     }
 
     /// K1 to K4 for one group.
-    fn commit(&mut self, durability: Durability, commands: Vec<Command>) -> Result<(), Broken> {
+    fn commit(&mut self, durability: Durability, mut commands: Vec<Command>) -> Result<(), Broken> {
         if commands.is_empty() {
             return Ok(());
         }
-        let (store, orders, crashed) = (Arc::clone(&self.store), Arc::clone(&self.orders), self.crashed);
-        let (answers, files) = self.state.transaction(durability, |state| {
-            let mut group = Group { state, store: &store, orders: &orders, crashed, answers: Vec::new(), files: Vec::new() };
-            for command in commands {
-                group.apply(command)?;
+        let applied = match self.apply(durability, &mut commands) {
+            Err(e) if is_full(&e) && self.made_room(&e) => self.apply(durability, &mut commands),
+            applied => applied,
+        };
+        let (replies, files) = applied?;
+        for file in &files {
+            match self.finish(file) {
+                Err(e) if e.raw_os_error() == Some(Errno::ENOSPC as i32) && self.made_room(&e) => self.finish(file)?,
+                finished => finished?,
             }
-            Ok((group.answers, group.files))
-        })?;
-        for file in files {
-            self.finish(file)?;
         }
         self.store.sync_moves()?;
-        answers.into_iter().for_each(Due::give);
+        commands.into_iter().zip(replies).for_each(|(command, reply)| command.answer(reply));
         Ok(())
     }
 
-    /// After the commit: the file follows its row.
-    fn finish(&self, work: FileWork) -> std::io::Result<()> {
+    /// K1.
+    fn apply(&mut self, durability: Durability, commands: &mut [Command]) -> rusqlite::Result<(Vec<Reply>, Vec<FileWork>)> {
+        let (store, orders, crashed) = (Arc::clone(&self.store), Arc::clone(&self.orders), self.crashed);
+        self.state.transaction(durability, |state| {
+            let mut group = Group { state, store: &store, orders: &orders, crashed, files: Vec::new() };
+            let replies = commands.iter_mut().map(|command| group.apply(command)).collect::<rusqlite::Result<_>>()?;
+            Ok((replies, group.files))
+        })
+    }
+
+    /// Gives the ballast back. False where there is none: then nothing would be different.
+    fn made_room(&self, why: &dyn std::fmt::Display) -> bool {
+        match ballast::give_back(&self.store.path(ballast::NAME)) {
+            Ok(0) => false,
+            Ok(octets) => {
+                events::ballast_given_back(octets, &why.to_string());
+                true
+            }
+            Err(e) => {
+                events::storage_failed(ballast::NAME, &e.to_string());
+                false
+            }
+        }
+    }
+
+    /// K2: the file follows its row.
+    fn finish(&self, work: &FileWork) -> std::io::Result<()> {
         match work {
-            FileWork::Remove(id) => self.store.remove(id, layout::CUR),
-            FileWork::Park(id, place) => self.park(id, place.directory().unwrap_or(layout::FAILED)),
-            FileWork::Trash(id) => self.park(id, layout::TRASH),
-            FileWork::Discard(id, why) => self.store.discard(id, &why),
+            FileWork::Remove(id) => self.store.remove(*id, layout::CUR),
+            FileWork::Park(id, place) => self.park(*id, place.directory().unwrap_or(layout::FAILED)),
+            FileWork::Trash(id) => self.park(*id, layout::TRASH),
+            FileWork::Discard(id, why) => self.store.discard(*id, why),
         }
     }
 }
@@ -129,16 +210,9 @@ impl Writer {
     }
 }
 
-impl Due {
-    /// A receiver that has gone does not matter: what was committed is committed.
-    fn give(self) {
-        match self {
-            Due::Admission(sender, admission) => drop(sender.send(admission)),
-            Due::Mark(sender) => drop(sender.send(())),
-            Due::Settled(sender, settled) => drop(sender.send(settled)),
-            Due::Work(answer) => answer(),
-        }
-    }
+/// True where SQLite met a full disk. It has then undone the transaction.
+fn is_full(e: &rusqlite::Error) -> bool {
+    e.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
 }
 
 /// What one transaction works on, and what it leaves to do after its commit.
@@ -147,50 +221,48 @@ struct Group<'a> {
     store: &'a Store,
     orders: &'a Orders,
     crashed: Option<i64>,
-    answers: Vec<Due>,
     files: Vec<FileWork>,
 }
 
 impl Group<'_> {
-    fn apply(&mut self, command: Command) -> rusqlite::Result<()> {
-        let due = match command {
-            Command::Mark(id, sender) => {
-                self.state.mark_in_data(id)?;
-                Due::Mark(sender)
-            }
-            Command::Admit(arrival, sender) => Due::Admission(sender, self.admit(&arrival)?),
-            Command::Settle(mut settlement, sender) => {
+    fn apply(&mut self, command: &mut Command) -> rusqlite::Result<Reply> {
+        match command {
+            Command::Mark(id, _) => self.state.mark_in_data(*id).map(|()| Reply::Done),
+            Command::Admit(arrival, limits, _) => self.admit(arrival, limits).map(Reply::Admission),
+            Command::Settle(settlement, _) => {
                 if let Some(round) = &mut settlement.round {
                     round.stop = self.orders.take(settlement.id, round.stop.take());
                 }
-                Due::Settled(sender, settle(self.state, self.store, *settlement, &mut self.files)?)
+                settle(self.state, self.store, settlement, &mut self.files).map(Reply::Settled)
             }
-            Command::Work(_, work) => Due::Work(work(self.state, self.store)?),
-        };
-        self.answers.push(due);
-        Ok(())
+            Command::Work(_, work) => work.run(self.state, self.store).map(|()| Reply::Done),
+        }
     }
 
-    fn admit(&mut self, arrival: &Arrival) -> rusqlite::Result<Admission> {
+    fn admit(&mut self, arrival: &Arrival, limits: &Limits) -> rusqlite::Result<Admission> {
         let Arrival { message, recipients, origin, found } = arrival;
         match self.state.message(message.id)? {
             None => {}
             Some(known) if *found == Place::Cur => return Ok(recognise(message, &known, &mut self.files)),
             Some(_) => return Ok(Admission::Known),
         }
-        self.state.insert(message, recipients, origin)?;
+        let has = self.state.usage(message.uid)?;
+        let unplanned = if message.place == Place::Cur { limits.hold(message.uid, has, message.size) } else { None };
+        let reason = unplanned.clone().unwrap_or_else(|| message.reason.clone());
+        let place = if unplanned.is_some() { Place::Hold } else { message.place };
+        self.state.insert(&Message { place, reason: reason.clone(), ..message.clone() }, recipients, origin)?;
+        limits.tell_if_reached(message.uid, has, message.size);
         if self.crashed.is_some_and(|at| message.accepted <= at) {
             // Its row, and with it the record of its delivery, may have been lost.
             events::possible_duplicate(message.id, POWER_CUT);
         }
-        if message.place == Place::Hold {
-            let held = Event { at: crate::sys::clock::now(), kind: "held".to_owned(), text: message.reason.clone() };
-            self.state.record(message.id, &held)?;
+        if place == Place::Hold {
+            self.state.record(message.id, &Event { at: crate::sys::clock::now(), kind: "held".to_owned(), text: reason })?;
         }
-        if message.place != *found {
-            self.files.push(FileWork::Park(message.id, message.place));
+        if place != *found {
+            self.files.push(FileWork::Park(message.id, place));
         }
-        Ok(Admission::Admitted)
+        Ok(unplanned.map_or(Admission::Admitted, Admission::Held))
     }
 }
 
@@ -211,7 +283,7 @@ fn recognise(message: &Message, known: &Message, files: &mut Vec<FileWork>) -> A
     }
 }
 
-fn settle(state: &State, store: &Store, settlement: Settlement, files: &mut Vec<FileWork>) -> rusqlite::Result<Settled> {
+fn settle(state: &State, store: &Store, settlement: &Settlement, files: &mut Vec<FileWork>) -> rusqlite::Result<Settled> {
     let id = settlement.id;
     let now = crate::sys::clock::now();
     for update in &settlement.updates {
@@ -219,10 +291,10 @@ fn settle(state: &State, store: &Store, settlement: Settlement, files: &mut Vec<
         state.record_attempt(id, update, &settlement.transaction, now)?;
         due::note(state, id, update, settlement.hop_reports)?;
     }
-    let Some(round) = settlement.round else { return Ok(Settled::default()) };
+    let Some(round) = &settlement.round else { return Ok(Settled::default()) };
     let Some(mut message) = state.message(id)? else { return Ok(Settled::default()) };
     let mut recipients = state.recipients(id)?;
-    let (conclusion, given_up) = outcome::conclude(&mut message, &mut recipients, &round);
+    let (conclusion, given_up) = outcome::conclude(&mut message, &mut recipients, round);
     for GivenUp { update, address } in &given_up {
         state.update_recipient(id, update, now)?;
         let text = format!("{address}  {}  {}", update.relay, update.reply);
@@ -230,7 +302,7 @@ fn settle(state: &State, store: &Store, settlement: Settlement, files: &mut Vec<
         due::note(state, id, update, false)?;
     }
     state.update(&message)?;
-    let notice_due = due::conclude(state, store, &message, &recipients, &conclusion, &round)?;
+    let notice_due = due::conclude(state, store, &message, &recipients, &conclusion, round)?;
     match &conclusion {
         Conclusion::Relayed => files.push(FileWork::Remove(id)),
         Conclusion::Failed => files.push(FileWork::Park(id, Place::Failed)),

@@ -131,6 +131,10 @@ fn tell(id: QueueId, place: Place, reason: &str, admission: &Admission, recovere
                 events::held(id, reason);
             }
         }
+        Admission::Held(reason) => {
+            recovered.admitted += 1;
+            events::held(id, reason);
+        }
         Admission::Known if place == Place::Cur => {}
         Admission::Known => {
             let directory = place.directory().unwrap_or(layout::HOLD);

@@ -20,12 +20,16 @@ use crate::spool::layout;
 use crate::sys;
 
 impl Store {
-    /// Moves a message to another directory. The move is not on the disk before [`Store::sync_moves`]: many share one sync.
+    /// Moves a message to another directory. The move is not on the disk before [`Store::sync_moves`]: many share one sync. One that
+    /// took place already is no error: who met a full disk between the move and its record begins again.
     ///
     /// Errors: the kernel's; EEXIST where `to` has a file of that name.
     pub fn shift(&self, id: QueueId, from: &str, to: &str) -> std::io::Result<()> {
         let name = id.to_string();
-        sys::fs::rename_new(self.directory(from), &name, self.directory(to), &name)?;
+        match sys::fs::rename_new(self.directory(from), &name, self.directory(to), &name) {
+            Err(Errno::ENOENT) if sys::fs::stat_at(self.directory(to), &name).is_ok() => {}
+            moved => moved?,
+        }
         self.note_move(to);
         self.note_move(from);
         Ok(())

@@ -1,0 +1,180 @@
+//! May a new message come in? What `sendmail` can know before it reads one.
+//!
+//! In: the admission file, which the daemon replaces atomically, and the free space of the spool's file system. Out: the reason of
+//! a refusal, or none. A courtesy and no guard: a caller that ignores it gets its mail held by the daemon, and the disk refuses what
+//! does not fit. So whatever is wrong with the file (missing, torn, too large, of another version) means that nothing is known.
+//!
+//! The file is one JSON object on one line: `{"v":1,"closed":"moving house","over":[1000,1001]}`.
+
+use std::io::Read;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::mail::printable;
+use crate::sys;
+
+/// The version of the file that this program writes and reads.
+const VERSION: u32 = 1;
+/// Octets of the file: with more it is not read.
+const LIMIT: usize = 64 << 10;
+/// Users over their cap that are published; the others are held at the claim.
+const USERS: usize = 4000;
+/// Characters of a reason.
+const REASON: usize = 300;
+
+/// What the daemon tells everybody.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admission {
+    v: u32,
+    /// Why nobody's mail is taken, where an administrator closed admission.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    closed: Option<String>,
+    /// The uids that have as much mail in the spool as they may have.
+    #[serde(default)]
+    over: Vec<u32>,
+}
+
+impl Admission {
+    /// What is to be told. The reason becomes printable and short.
+    pub fn new(closed: Option<&str>, over: impl IntoIterator<Item = u32>) -> Admission {
+        let closed = closed.map(|reason| printable::text(reason).chars().take(REASON).collect());
+        Admission { v: VERSION, closed, over: over.into_iter().take(USERS).collect() }
+    }
+
+    /// The file's content.
+    ///
+    /// Errors: none that a value of this type can cause.
+    pub fn encode(&self) -> serde_json::Result<Vec<u8>> {
+        let mut line = serde_json::to_vec(self)?;
+        line.push(b'\n');
+        Ok(line)
+    }
+
+    /// The file at `path`; what cannot be read or understood refuses nobody.
+    pub fn read(path: &Path) -> Admission {
+        read_bounded(path).and_then(|octets| Admission::decode(&octets)).unwrap_or_default()
+    }
+
+    fn decode(octets: &[u8]) -> Option<Admission> {
+        serde_json::from_slice(octets).ok().filter(|admission: &Admission| admission.v == VERSION)
+    }
+
+    /// Why no mail of `uid` is taken.
+    pub fn refusal(&self, uid: u32) -> Option<String> {
+        match &self.closed {
+            Some(reason) => Some(closed_text(reason)),
+            None => self.over.contains(&uid).then(|| over_text(uid)),
+        }
+    }
+}
+
+/// The words for closed admission.
+pub fn closed_text(reason: &str) -> String {
+    format!("no new mail is taken: {}", printable::text(reason))
+}
+
+/// The words for a user who has enough mail in the spool.
+pub fn over_text(uid: u32) -> String {
+    let next = "send again when some of it has been delivered, or ask the administrator";
+    format!("uid {uid} has as much mail in the spool as it may have (user_message_limit, user_octets_limit); {next}")
+}
+
+/// One read: a file that fills the buffer is too large. Opened so that no FIFO can make us wait.
+fn read_bounded(path: &Path) -> Option<Vec<u8>> {
+    let mut file = sys::fs::open_hostile_path(path).ok()?;
+    let mut octets = vec![0; LIMIT];
+    let read = file.read(&mut octets).ok()?;
+    octets.truncate(read);
+    (read < LIMIT).then_some(octets)
+}
+
+/// What new mail leaves free on the spool's file system, so that old mail can be delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reserve {
+    /// Octets; 0 = none.
+    pub octets: u64,
+    /// Inodes; 0 = none.
+    pub inodes: u64,
+}
+
+impl Reserve {
+    /// Why the spool takes no new mail. Where nothing can be found out about its file system, the door will tell.
+    pub fn refusal(self, spool: &Path) -> Option<String> {
+        let octets = (self.octets > 0).then(|| fs2::available_space(spool).ok()).flatten();
+        let inodes = (self.inodes > 0).then(|| sys::fs::free_inodes(spool)).flatten();
+        self.judge(octets, inodes).map(|why| format!("the spool {} is nearly full: {why}", spool.display()))
+    }
+
+    /// Pure: `None` is unknown.
+    fn judge(self, octets: Option<u64>, inodes: Option<u64>) -> Option<String> {
+        let next = "are kept for the mail that is in it; free some space and send again";
+        match (octets, inodes) {
+            (Some(free), _) if free < self.octets => {
+                Some(format!("{} KiB are free, {} KiB (spool_reserve) {next}", free / 1024, self.octets.div_ceil(1024)))
+            }
+            (_, Some(free)) if free < self.inodes => Some(format!("{free} inodes are free, {} (spool_inode_reserve) {next}", self.inodes)),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn section_6_what_was_published_is_what_is_refused() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("admission");
+        let told = |admission: &Admission| {
+            std::fs::write(&path, admission.encode().unwrap()).unwrap();
+            Admission::read(&path)
+        };
+        let open = told(&Admission::new(None, []));
+        assert_eq!(open.refusal(7), None);
+        let over = told(&Admission::new(None, [7, 9]));
+        assert_eq!((over.refusal(8), over.refusal(7)), (None, Some(over_text(7))));
+        let closed = told(&Admission::new(Some("moving\nhouse"), []));
+        assert_eq!(closed.refusal(0).as_deref(), Some("no new mail is taken: moving\\x0ahouse"));
+    }
+
+    #[test]
+    fn a_file_of_everybody_over_the_cap_can_still_be_read() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("admission");
+        let all = Admission::new(Some(&"\u{1}".repeat(9000)), u32::MAX - 9999..=u32::MAX);
+        std::fs::write(&path, all.encode().unwrap()).unwrap();
+        assert_eq!(Admission::read(&path), all);
+    }
+
+    #[test]
+    fn a_file_that_is_missing_torn_strange_or_of_another_version_refuses_nobody() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("admission");
+        assert_eq!(Admission::read(&path).refusal(0), None);
+        let large = [&b"{\"v\":1,\"closed\":\"x\"}"[..], &vec![b' '; LIMIT]].concat();
+        for octets in
+            [&b""[..], b"{", b"null", b"\xff", b"{\"v\":2,\"closed\":\"x\"}", b"{\"closed\":\"x\"}", b"{\"v\":1,\"over\":\"all\"}", &large]
+        {
+            std::fs::write(&path, octets).unwrap();
+            assert_eq!(Admission::read(&path).refusal(0), None, "{}", String::from_utf8_lossy(octets.get(..30).unwrap_or(octets)));
+        }
+        std::fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(Admission::read(&path).refusal(0), None);
+    }
+
+    #[test]
+    fn t_spool_5_the_reserve_is_of_octets_and_of_inodes_and_either_may_be_none() {
+        let reserve = Reserve { octets: 2048, inodes: 10 };
+        assert_eq!(reserve.judge(Some(2048), Some(10)), None);
+        assert_eq!(reserve.judge(None, None), None);
+        assert!(reserve.judge(Some(2047), Some(10)).is_some_and(|why| why.starts_with("1 KiB are free, 2 KiB (spool_reserve)")));
+        assert!(reserve.judge(Some(2048), Some(9)).is_some_and(|why| why.starts_with("9 inodes are free, 10 (spool_inode_reserve)")));
+        let scratch = tempfile::tempdir().unwrap();
+        assert!(Reserve { octets: u64::MAX, inodes: 0 }.refusal(scratch.path()).is_some());
+        assert_eq!(Reserve { octets: 0, inodes: 0 }.refusal(scratch.path()), None);
+        assert_eq!(Reserve { octets: u64::MAX, inodes: u64::MAX }.refusal(&scratch.path().join("hidden")), None);
+    }
+}
