@@ -18,6 +18,7 @@ mod delivery;
 mod dependencies;
 mod dkim;
 mod documents;
+mod door;
 mod events;
 // A selection of the rig runs here, all of it by tests/faults/run.
 #[allow(dead_code)]

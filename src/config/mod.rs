@@ -7,6 +7,7 @@ pub mod names;
 pub mod next_hop;
 pub mod params;
 pub mod paths;
+pub mod policy;
 pub mod sample;
 pub mod units;
 pub mod webhook;

@@ -20,3 +20,4 @@ pub mod protocol;
 #[cfg(feature = "ctl")]
 pub mod shape;
 pub mod stats;
+pub mod submission;

@@ -20,6 +20,7 @@ pub(super) fn check(config: &Config) -> Result<(), Failure> {
     private_directories(config, &mut findings);
     names(config, &mut findings);
     password(config, &mut findings);
+    sockets(config, &mut findings);
     if !client::daemon_is_running(&config.paths) {
         findings.push("mailchuted is not running: mail is accepted, but waits; run `systemctl start mailchuted`".to_owned());
     }
@@ -45,6 +46,25 @@ fn spool(config: &Config, findings: &mut Vec<String>) {
     if let Err(why) = layout::verify(spool, owner, rootless) {
         findings.push(why);
     }
+}
+
+/// Everybody must reach the sockets: one for mail where the drop directory is closed, one for questions.
+fn sockets(config: &Config, findings: &mut Vec<String>) {
+    let mut check = |path: &Path, wanted: u32| {
+        // What is not there is missing because the daemon does not run, which is a finding of its own.
+        if let Ok(meta) = std::fs::symlink_metadata(path)
+            && meta.mode() & 0o7777 & wanted != wanted
+        {
+            findings.push(format!("{} has mode {:04o}: run `chmod {wanted:04o}` on it", path.display(), meta.mode() & 0o7777));
+        }
+    };
+    if config.paths.mode == Mode::System {
+        check(&config.paths.run, 0o755);
+    }
+    for socket in [config.paths.submit_socket(), config.paths.control_socket()] {
+        check(&socket, 0o666);
+    }
+    check(&config.paths.admission_file(), 0o644);
 }
 
 /// What the design relies on in the kernel (DESIGN.md, "Why 3733 and no set-id").

@@ -10,10 +10,10 @@ mod history;
 mod pause;
 mod show;
 
-use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 
 use super::alarms::alarm::Severity;
 use super::daemon::{Daemon, STALLED};
+use super::places::Places;
 use super::recover::STATE_FILE;
 use super::setup::Setup;
 use crate::config::MailqUsers;
@@ -86,20 +87,27 @@ impl Rights {
 ///
 /// Errors: EX_CANTCREAT with the path.
 pub fn start(daemon: &Arc<Daemon>) -> Result<JoinHandle<()>, Failure> {
-    let path = daemon.paths.control_socket();
-    let failed = |e: std::io::Error| Failure::new(Exit::CantCreate, format!("cannot open the control socket {}: {e}", path.display()));
-    match std::fs::remove_file(&path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
-        _ => {}
-    }
-    let listener = UnixListener::bind(&path).map_err(failed)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).map_err(failed)?;
+    let listener = listen(&daemon.paths.control_socket())?;
     let daemon = Arc::clone(daemon);
     Ok(tokio::spawn(accept(daemon, listener)))
 }
 
+/// Opens a socket that everybody may connect to.
+///
+/// Errors: EX_CANTCREAT with the path.
+pub(super) fn listen(path: &Path) -> Result<UnixListener, Failure> {
+    let failed = |e: std::io::Error| Failure::new(Exit::CantCreate, format!("cannot open the socket {}: {e}", path.display()));
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).map_err(failed)?;
+    Ok(listener)
+}
+
 async fn accept(daemon: Arc<Daemon>, listener: UnixListener) {
-    let places = Arc::new(Places::default());
+    let places = Places::new(PLACES, PLACES_OF_ONE);
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -116,46 +124,6 @@ async fn accept(daemon: Arc<Daemon>, listener: UnixListener) {
                 // Out of descriptors: pause instead of spinning.
                 tracing::debug!(error = %e, "control socket");
                 tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
-/// The places in use, by uid.
-#[derive(Default)]
-struct Places {
-    taken: Mutex<HashMap<u32, usize>>,
-}
-
-/// One place, until it is dropped.
-struct Seat {
-    places: Arc<Places>,
-    uid: u32,
-}
-
-impl Places {
-    fn take(places: &Arc<Places>, uid: u32) -> Option<Seat> {
-        let mut taken = places.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_favoured = uid == 0 || uid == sys::process::euid();
-        let (all, own) = (taken.values().sum::<usize>(), taken.get(&uid).copied().unwrap_or_default());
-        if !is_favoured && (all >= PLACES || own >= PLACES_OF_ONE) {
-            return None;
-        }
-        // The favoured are not counted, so that they cannot crowd out the others either.
-        if !is_favoured {
-            taken.insert(uid, own + 1);
-        }
-        Some(Seat { places: Arc::clone(places), uid })
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = taken.get_mut(&self.uid) {
-            *own = own.saturating_sub(1);
-            if *own == 0 {
-                taken.remove(&self.uid);
             }
         }
     }

@@ -22,7 +22,7 @@
 //! | [`prepare`], [`encode`], [`dkim`] | what goes on the wire |
 //! | [`delivery`], [`outcome`], [`settle`] | one connection, what replies mean, and their record |
 //! | [`report`] | who is told about failures and delays, and in which words |
-//! | [`answer`] | the control socket |
+//! | [`answer`], [`door`], [`places`] | the control socket and the submission socket |
 //! | [`logging`], [`outlet`] | events: to the log, and as JSON lines to a file |
 //! | [`alarms`] | what is wrong, and who is told |
 //! | [`hooks`] | events to HTTPS receivers |
@@ -37,6 +37,7 @@ pub mod daemon;
 pub mod delivery;
 pub mod dispatch;
 pub mod dkim;
+pub mod door;
 pub mod encode;
 pub mod history;
 pub mod hooks;
@@ -48,6 +49,7 @@ pub mod notify;
 pub mod orders;
 pub mod outcome;
 pub mod outlet;
+pub mod places;
 pub mod plan;
 pub mod prepare;
 pub mod queue;

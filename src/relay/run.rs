@@ -34,7 +34,7 @@ use super::queue::JobRecipient;
 use super::recover::start::Started;
 use super::recover::{self, Orphans, Recovery};
 use super::setup::Setup;
-use super::{admission, alarms, answer, history, metrics, notify, report, schedule};
+use super::{admission, alarms, answer, door, history, metrics, notify, report, schedule};
 use crate::config::paths::Mode;
 use crate::config::{Config, Paths};
 use crate::control;
@@ -184,6 +184,8 @@ async fn serve(
     let _ = admission::begin(&daemon).await;
     daemon.release_dkim_holds();
     adopt(&daemon, orphans, how).map_err(thread_failed)?;
+    // The control socket last: who finds it finds the other one, too.
+    let taking = door::start(&daemon)?;
     let answering = answer::start(&daemon)?;
     let claims = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
     let claims = Arc::new(claims.map_err(|e| Failure::new(Exit::OsErr, format!("eventfd: {}", e.desc())))?);
@@ -198,6 +200,7 @@ async fn serve(
     notify::tell("READY=1");
     wait_for_end(signals, &daemon, &stop).await;
     notify::tell("STOPPING=1");
+    taking.abort();
     // A write to our own eventfd cannot fail; if it did, the thread would end with the process.
     let _ = claims.write(1);
     daemon.dispatch.wake.notify_one();

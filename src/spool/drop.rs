@@ -43,6 +43,9 @@ pub struct DropError {
     pub why: String,
     /// EX_CANTCREAT or EX_IOERR.
     pub exit: Exit,
+    /// True where this door is closed to this caller and another one may be open: hidden, read-only, missing. Not where it is open
+    /// and there is no space behind it.
+    pub is_shut: bool,
 }
 
 impl std::fmt::Display for DropError {
@@ -80,7 +83,7 @@ impl Draft {
     /// group.
     pub fn begin(spool: &Path, rootless: bool, mut envelope: Envelope) -> Result<Draft, DropError> {
         let path = spool.join(layout::NEW);
-        let cannot_open = |e: Errno| create_error(format!("cannot open the drop directory {}", path.display()), &hint(e, rootless));
+        let cannot_open = |e: Errno| shut_error(format!("cannot open the drop directory {}", path.display()), e, rootless);
         let new = sys::fs::open_directory(&path).map_err(cannot_open)?;
         let group = match rootless {
             true => None,
@@ -90,7 +93,7 @@ impl Draft {
         let (file, named) = match sys::fs::create_unnamed(&new) {
             Ok(file) => (file, None),
             Err(e) if sys::fs::has_no_tmpfile(e) => create_named(spool, envelope.id)?,
-            Err(e) => return Err(create_error(format!("cannot create a file in {}", path.display()), &hint(e, rootless))),
+            Err(e) => return Err(shut_error(format!("cannot create a file in {}", path.display()), e, rootless)),
         };
         // Sizes and digits are filled in at the end; the longest forms decide what is reserved.
         (envelope.size, envelope.body) = (u64::MAX, Body::EightBitMime);
@@ -129,6 +132,13 @@ impl Draft {
     /// Octets of the message so far.
     pub fn written(&self) -> u64 {
         self.written
+    }
+
+    /// The file and where the message begins in it, to look at what was written so far. The envelope line is not yet there.
+    #[cfg(feature = "relay")]
+    pub fn so_far(&mut self) -> Result<(&File, u64), DropError> {
+        self.flush()?;
+        Ok((&self.file, self.reserved as u64))
     }
 
     fn flush(&mut self) -> Result<(), DropError> {
@@ -232,10 +242,17 @@ impl Drop for Draft {
 fn create_named(spool: &Path, id: QueueId) -> Result<(File, Option<(OwnedFd, String)>), DropError> {
     let path = spool.join(layout::TMP);
     let failed = |e: Errno| create_error(format!("cannot create a file in {}", path.display()), e.desc());
+    let shut = |e: Errno| DropError { is_shut: matches!(e, Errno::EACCES | Errno::EROFS), ..failed(e) };
     let tmp = sys::fs::open_directory(&path).map_err(failed)?;
     let name = format!("t.{id}");
-    let file = sys::fs::create_new(&tmp, &name).map_err(failed)?;
+    let file = sys::fs::create_new(&tmp, &name).map_err(shut)?;
     Ok((file, Some((tmp, name))))
+}
+
+/// A door that may be shut to this caller.
+fn shut_error(what: String, e: Errno, rootless: bool) -> DropError {
+    let is_shut = matches!(e, Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EACCES | Errno::EPERM | Errno::EROFS);
+    DropError { is_shut, ..create_error(what, &hint(e, rootless)) }
 }
 
 fn fresh_id() -> Result<QueueId, DropError> {
@@ -243,6 +260,7 @@ fn fresh_id() -> Result<QueueId, DropError> {
         what: "cannot read /dev/urandom".to_owned(),
         why: e.to_string(),
         exit: Exit::OsErr,
+        is_shut: false,
     })?;
     // The low halves: 32 bits of time until 2106, 32 random bits.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -250,11 +268,11 @@ fn fresh_id() -> Result<QueueId, DropError> {
 }
 
 fn create_error(what: String, why: &str) -> DropError {
-    DropError { what, why: why.to_owned(), exit: Exit::CantCreate }
+    DropError { what, why: why.to_owned(), exit: Exit::CantCreate, is_shut: false }
 }
 
 fn io_error(what: &str, why: &str) -> DropError {
-    DropError { what: what.to_owned(), why: why.to_owned(), exit: Exit::IoErr }
+    DropError { what: what.to_owned(), why: why.to_owned(), exit: Exit::IoErr, is_shut: false }
 }
 
 /// The reason, and the next step.

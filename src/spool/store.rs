@@ -342,7 +342,7 @@ fn check_size(stat: &FileStat, line: u64, promised: u64) -> Result<(), FileError
 }
 
 /// Checks the header section (within its limit, exactly one From) and returns the Message-ID.
-fn check_header(file: &File, offset: u64, size: u64) -> Result<String, FileError> {
+pub(crate) fn check_header(file: &File, offset: u64, size: u64) -> Result<String, FileError> {
     let mut head = vec![0; usize::try_from(size).unwrap_or(usize::MAX).min(limits::HEADER_SECTION + 2)];
     let read = file::read_full(file, &mut head, offset)?;
     head.truncate(read);

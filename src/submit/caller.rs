@@ -6,6 +6,7 @@
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use crate::config::policy::User;
 use crate::mail::envelope::Claimed;
 use crate::mail::printable;
 use crate::sys;
@@ -36,12 +37,9 @@ impl Caller {
         }
     }
 
-    /// True for root, and for whom the configuration trusts by name or id (SENDMAIL.md S3).
-    pub fn is_trusted(&self, users: &[String], groups: &[String]) -> bool {
-        let is_me = |user: &String| *user == self.name || user.parse() == Ok(self.uid);
-        let group_id = |group: &String| group.parse().ok().or_else(|| sys::process::group_id(group));
-        let is_mine = |group: &String| group_id(group).is_some_and(|gid| sys::process::is_member(self.uid, gid));
-        self.uid == 0 || users.iter().any(is_me) || groups.iter().any(is_mine)
+    /// The caller as the policy knows it.
+    pub fn user(&self) -> User<'_> {
+        User { uid: self.uid, name: &self.name }
     }
 
     /// H3: the name of a person: `NAME` from the environment, which is good for nothing else (SENDMAIL.md S7), else the GECOS name.
@@ -128,8 +126,8 @@ mod tests {
     #[test]
     fn s3_trusted_are_root_and_those_named() {
         let caller = Caller { uid: 4_000_000, name: "alice".into(), gecos: vec![] };
-        assert!(caller.is_trusted(&["alice".into()], &[]) && caller.is_trusted(&["4000000".into()], &[]));
-        assert!(!caller.is_trusted(&["bob".into()], &["root".into()]));
-        assert!(Caller { uid: 0, ..caller }.is_trusted(&[], &[]));
+        assert!(caller.user().is_trusted(&["alice".into()], &[]) && caller.user().is_trusted(&["4000000".into()], &[]));
+        assert!(!caller.user().is_trusted(&["bob".into()], &["root".into()]));
+        assert!(Caller { uid: 0, ..caller }.user().is_trusted(&[], &[]));
     }
 }

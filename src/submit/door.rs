@@ -1,20 +1,30 @@
 //! The ways into the spool.
 //!
 //! In: an envelope, then the message in wire form. Out: a queue id, after which the message is durable; or one line that names
-//! every door that was tried and why it is shut. There is one door today, the drop directory. The other one of DESIGN.md, a unix
-//! socket for callers who cannot see that directory, will be a second variant of [`Door`], tried when the first is shut.
+//! every door that was tried and why it is shut. The first door is the drop directory. The second is a unix socket of the daemon, for
+//! callers who cannot see that directory or not write to it.
 
+use super::socket::Parcel;
 use crate::config::paths::Mode;
 use crate::config::{Config, Params};
 use crate::exit::{Exit, Failure};
-use crate::mail::Envelope;
+use crate::mail::{Envelope, QueueId};
 use crate::spool::admission::{Admission, Reserve};
-use crate::spool::drop::{Draft, DropError, Kept};
+use crate::spool::drop::{self, Draft, DropError};
 
 /// An open door: a message on its way in. Dropped, it leaves nothing behind.
 pub enum Door {
     /// `new/` in the spool.
     Directory(Draft),
+    /// The socket of the daemon.
+    Socket(Parcel),
+}
+
+/// A kept message. The lock on its file, if this process made it, ends with this value; the daemon starts only then.
+pub struct Kept {
+    /// The queue id.
+    pub id: QueueId,
+    _locked: Option<drop::Kept>,
 }
 
 /// Why no mail of `uid` is taken now, before any of it was read: admission is closed, `uid` is over its cap, or the spool is nearly
@@ -28,26 +38,28 @@ pub fn admit(config: &Config, uid: u32) -> Result<(), Failure> {
 }
 
 impl Door {
-    /// Opens the first door that opens.
+    /// Opens the first door that opens. The socket is tried where the drop directory is hidden, read-only or missing for this caller;
+    /// a full disk is full behind every door.
     ///
     /// Errors: EX_CANTCREAT where all are shut; EX_OSERR.
     pub fn open(config: &Config, envelope: Envelope) -> Result<Door, Failure> {
-        let mut shut = Vec::new();
-        match Draft::begin(&config.paths.spool, config.paths.mode == Mode::Rootless, envelope) {
+        let directory = match Draft::begin(&config.paths.spool, config.paths.mode == Mode::Rootless, envelope.clone()) {
             Ok(draft) => return Ok(Door::Directory(draft)),
-            Err(e) if e.exit == Exit::CantCreate => shut.push(e),
+            Err(e) if e.is_shut => e,
             Err(e) => return Err(failure(&e, &config.params)),
-        }
-        let reasons: Vec<String> = shut.iter().map(ToString::to_string).collect();
-        Err(spool_failure(Exit::CantCreate, reasons.join("; "), &config.params))
+        };
+        Parcel::begin(&config.paths.submit_socket(), envelope)
+            .map(Door::Socket)
+            .map_err(|socket| spool_failure(Exit::CantCreate, format!("{directory}; and {socket}"), &config.params))
     }
 
     /// Takes the next octets.
     ///
-    /// Errors: EX_IOERR.
+    /// Errors: EX_IOERR, EX_DATAERR.
     pub fn write(&mut self, octets: &[u8], params: &Params) -> Result<(), Failure> {
         match self {
             Door::Directory(draft) => draft.write(octets).map_err(|e| failure(&e, params)),
+            Door::Socket(parcel) => parcel.write(octets),
         }
     }
 
@@ -55,15 +67,23 @@ impl Door {
     pub fn written(&self) -> u64 {
         match self {
             Door::Directory(draft) => draft.written(),
+            Door::Socket(parcel) => parcel.written(),
         }
     }
 
     /// Makes the message durable. `settle` fills in what is known only now.
     ///
-    /// Errors: EX_CANTCREAT, EX_IOERR, EX_OSERR; then nothing was kept.
+    /// Errors: EX_CANTCREAT, EX_IOERR, EX_OSERR, and what the daemon refuses with; then nothing was kept.
     pub fn commit(self, settle: impl FnOnce(&mut Envelope), params: &Params) -> Result<Kept, Failure> {
         match self {
-            Door::Directory(draft) => draft.commit(settle).map_err(|e| failure(&e, params)),
+            Door::Directory(draft) => {
+                let kept = draft.commit(settle).map_err(|e| failure(&e, params))?;
+                Ok(Kept { id: kept.id, _locked: Some(kept) })
+            }
+            Door::Socket(parcel) => match parcel.commit(settle) {
+                Ok(id) => Ok(Kept { id, _locked: None }),
+                Err(failure) => Err(spool_failure(failure.exit, failure.text, params)),
+            },
         }
     }
 }

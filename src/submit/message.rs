@@ -7,7 +7,7 @@ use std::ffi::OsString;
 
 use super::body::Changes;
 use super::caller::{self, Caller};
-use super::door::Door;
+use super::door::{Door, Kept};
 use super::fixup::{self, Additions, Missing};
 use super::head::{Collected, Collector, Head};
 use super::local::Resolver;
@@ -17,7 +17,6 @@ use crate::exit::{Exit, Failure};
 use crate::mail::address_list::Spec;
 use crate::mail::envelope::{Body, Envelope, Notify, Recipient, Ret, VERSION};
 use crate::mail::{Address, QueueId, ReversePath, date, limits};
-use crate::spool::drop::Kept;
 use crate::sys;
 
 /// What every message of this process has in common.

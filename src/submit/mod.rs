@@ -23,6 +23,7 @@ pub mod query;
 pub mod recipients;
 pub mod report;
 pub mod sender;
+pub mod socket;
 pub mod verify;
 
 use std::ffi::OsString;

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use super::caller::Caller;
-use crate::config::{Names, Params, SenderPolicy};
+use crate::config::{Names, Params};
 use crate::exit::{Exit, Failure};
 use crate::mail::address_list::{AddressList, ListError, Spec};
 use crate::mail::{Address, ReversePath, printable};
@@ -42,32 +42,20 @@ pub fn parse(value: &OsStr, names: &Names) -> Result<ReversePath, Failure> {
 ///
 /// Errors: EX_OSERR where the login name cannot stand in an address.
 pub fn own_address(caller: &Caller, names: &Names) -> Result<Address, Failure> {
-    let own = Address::new(&caller.name, &names.mailname).or_else(|_| Address::new(&format!("uid{}", caller.uid), &names.mailname));
-    own.map_err(|why| Failure::new(Exit::OsErr, format!("no sender address can be made for user {}: {why}", printable::text(&caller.name))))
+    caller.user().own_address(names)
 }
 
 /// S3: may this caller send as `sender`? The null sender is open to all who may send.
 ///
 /// Errors: EX_NOPERM.
 pub fn check_policy(sender: &ReversePath, own: &Address, caller: &Caller, params: &Params) -> Result<(), Failure> {
-    let trusted = || caller.is_trusted(&params.trusted_users, &params.trusted_groups);
-    let refused = |text: String| Err(Failure::new(Exit::NoPerm, text));
-    match (params.sender_policy, sender) {
-        (SenderPolicy::Any, _) | (SenderPolicy::Own, ReversePath::Null) => Ok(()),
-        (SenderPolicy::Own, ReversePath::Address(address)) if address == own || trusted() => Ok(()),
-        (SenderPolicy::List, _) if trusted() => Ok(()),
-        (SenderPolicy::Own, _) => refused(format!(
-            "sender `{sender}` is not yours: sender_policy = \"own\" lets you send as {own}; ask to be one of trusted_users"
-        )),
-        (SenderPolicy::List, _) => {
-            refused("you may not send mail: sender_policy = \"list\"; ask to be one of trusted_users or trusted_groups".to_owned())
-        }
-    }
+    caller.user().check_sender(sender, own, params)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SenderPolicy;
 
     fn names() -> Names {
         Names::of(Some("m.example"), None, "host", &[]).unwrap()

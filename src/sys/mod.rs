@@ -10,4 +10,5 @@ pub mod private;
 pub mod process;
 pub mod replace;
 pub mod stdin;
+pub mod stream;
 pub mod udp;

@@ -80,6 +80,12 @@ pub fn block_hangup() {
     block(Signal::SIGHUP);
 }
 
+/// How many descriptors this process may have open; `None` where the kernel does not say.
+pub fn descriptor_limit() -> Option<u64> {
+    use nix::sys::resource::{Resource, getrlimit};
+    getrlimit(Resource::RLIMIT_NOFILE).ok().map(|(soft, _)| soft)
+}
+
 /// Becomes `uid`:`gid` for good, without supplementary groups. Only root can.
 ///
 /// Errors: the kernel's; then nothing may be touched.

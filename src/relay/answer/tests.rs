@@ -76,20 +76,6 @@ async fn t_out_5_an_ordinary_user_flushes_only_now_and_then_whatever_is_selected
     assert!(is_time(&next, 5) && !is_time(&next, 5 + FLUSH_INTERVAL - 1) && is_time(&next, 5 + FLUSH_INTERVAL));
 }
 
-#[test]
-fn t_spool_8_one_user_cannot_take_the_places_of_the_others_nor_all_users_those_of_root() {
-    let places = Arc::new(Places::default());
-    let mine: Vec<Seat> = std::iter::from_fn(|| Places::take(&places, 4301)).collect();
-    assert_eq!(mine.len(), PLACES_OF_ONE);
-    let others: Vec<Seat> = (5000..5100).filter_map(|uid| Places::take(&places, uid)).collect();
-    assert_eq!(others.len(), PLACES - PLACES_OF_ONE);
-    assert!(Places::take(&places, 0).is_some() && Places::take(&places, 6000).is_none());
-    drop(mine);
-    assert!(Places::take(&places, 4301).is_some());
-    drop(others);
-    assert!(places.taken.lock().unwrap().is_empty());
-}
-
 #[tokio::test]
 async fn t_spool_8_garbage_gets_one_line_and_ends_nothing() {
     let (_scratch, daemon, _) = answering(4302).await;

@@ -24,6 +24,7 @@ pub fn write(spool: &Path, rootless: bool, to: &Address, octets: &[u8], now: i64
         what: "a notice is not in wire form".to_owned(),
         why: why.to_string(),
         exit: Exit::Software,
+        is_shut: false,
     })?;
     let mut draft = Draft::begin(spool, rootless, envelope(to, rootless, now))?;
     draft.write(octets)?;

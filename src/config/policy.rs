@@ -1,0 +1,57 @@
+//! Who may send as whom (SENDMAIL.md S1, S3, S5). Asked twice: by `sendmail` of its caller, and by the daemon of the peer of its
+//! submission socket, which may be any program.
+//!
+//! In: a uid by the kernel's word, and its name. Out: its own address, or a refusal.
+
+use super::{Names, Params, SenderPolicy};
+use crate::exit::{Exit, Failure};
+use crate::mail::{Address, ReversePath, printable};
+use crate::sys;
+
+/// A user of this host.
+#[derive(Clone, Copy, Debug)]
+pub struct User<'a> {
+    /// The kernel's word.
+    pub uid: u32,
+    /// The login name, or `uid1234`.
+    pub name: &'a str,
+}
+
+impl User<'_> {
+    /// S1, S5: `user@mailname`.
+    ///
+    /// Errors: EX_OSERR where the login name cannot stand in an address.
+    pub fn own_address(self, names: &Names) -> Result<Address, Failure> {
+        let own = Address::new(self.name, &names.mailname).or_else(|_| Address::new(&format!("uid{}", self.uid), &names.mailname));
+        own.map_err(|why| {
+            Failure::new(Exit::OsErr, format!("no sender address can be made for user {}: {why}", printable::text(self.name)))
+        })
+    }
+
+    /// True for root, and for whom the configuration trusts by name or id (SENDMAIL.md S3).
+    pub fn is_trusted(self, users: &[String], groups: &[String]) -> bool {
+        let is_me = |user: &String| user == self.name || user.parse() == Ok(self.uid);
+        let group_id = |group: &String| group.parse().ok().or_else(|| sys::process::group_id(group));
+        let is_mine = |group: &String| group_id(group).is_some_and(|gid| sys::process::is_member(self.uid, gid));
+        self.uid == 0 || users.iter().any(is_me) || groups.iter().any(is_mine)
+    }
+
+    /// S3: may this user, whose address is `own`, send as `sender`? The null sender is open to all who may send.
+    ///
+    /// Errors: EX_NOPERM.
+    pub fn check_sender(self, sender: &ReversePath, own: &Address, params: &Params) -> Result<(), Failure> {
+        let trusted = || self.is_trusted(&params.trusted_users, &params.trusted_groups);
+        let refused = |text: String| Err(Failure::new(Exit::NoPerm, text));
+        match (params.sender_policy, sender) {
+            (SenderPolicy::Any, _) | (SenderPolicy::Own, ReversePath::Null) => Ok(()),
+            (SenderPolicy::Own, ReversePath::Address(address)) if address == own || trusted() => Ok(()),
+            (SenderPolicy::List, _) if trusted() => Ok(()),
+            (SenderPolicy::Own, _) => refused(format!(
+                "sender `{sender}` is not yours: sender_policy = \"own\" lets you send as {own}; ask to be one of trusted_users"
+            )),
+            (SenderPolicy::List, _) => {
+                refused("you may not send mail: sender_policy = \"list\"; ask to be one of trusted_users or trusted_groups".to_owned())
+            }
+        }
+    }
+}
