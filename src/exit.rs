@@ -19,13 +19,13 @@ pub enum Exit {
     DataErr = 65,
     /// EX_NOUSER: `-bv`, or a bare local name under `unknown_local = "reject"`.
     NoUser = 67,
-    /// EX_UNAVAILABLE: the daemon is needed and stopped; the spool refuses new mail.
+    /// EX_UNAVAILABLE: the daemon is needed and stopped; the spool refuses new mail (nearly full, a user over a limit, closed).
     Unavailable = 69,
     /// EX_SOFTWARE: an internal error.
     Software = 70,
     /// EX_OSERR: the kernel refused something that always works.
     OsErr = 71,
-    /// EX_CANTCREAT: the spool file cannot be created.
+    /// EX_CANTCREAT: the spool file cannot be created, and the submission socket cannot be used.
     CantCreate = 73,
     /// EX_IOERR: reading stdin or writing the spool file failed.
     IoErr = 74,
