@@ -161,7 +161,7 @@ pub fn notices_wait(waiting: u64, seconds: i64) {
 
 /// An administrator closed admission.
 pub fn admission_closed(uid: u32, reason: &str) {
-    warn!(event = "admission_closed", uid, reason, "no new mail is taken");
+    warn!(event = "admission_closed", uid, reason = &*safe(reason), "no new mail is taken");
 }
 
 /// An administrator opened admission.
@@ -186,7 +186,7 @@ pub fn ballast_made(octets: u64) {
 
 /// The disk is full, or nearly: the space set aside is used, so that outcomes can be recorded.
 pub fn ballast_given_back(octets: u64, reason: &str) {
-    error!(event = "ballast_given_back", octets, reason, "the disk of the spool is full: free some space");
+    error!(event = "ballast_given_back", octets, reason = &*safe(reason), "the disk of the spool is full: free some space");
 }
 
 /// The disk or the database refused: delivery stops until it works.

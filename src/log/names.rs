@@ -4,10 +4,16 @@
 /// All events of [`super::events`], in the order of the alphabet.
 pub const NAMES: &[&str] = &[
     "accepted",
+    "admission_closed",
+    "admission_opened",
     "alarm_cleared",
     "alarm_outlet_failed",
     "alarm_raised",
+    "ballast_given_back",
+    "ballast_made",
     "canary_sent",
+    "cap_left",
+    "cap_reached",
     "corrupt",
     "delayed",
     "event_file_failed",
