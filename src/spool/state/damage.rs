@@ -51,12 +51,16 @@ impl State {
 
 fn edge(connection: &Connection, table: &str, key: &str, order: &str) -> Result<()> {
     let sql = format!("SELECT * FROM {table} ORDER BY {key} {order} LIMIT 1");
-    let mut statement = connection.prepare(&sql).map_err(|e| match e {
-        // A table, or a column, that is not there.
+    let mut statement = connection.prepare(&sql).map_err(of_form)?;
+    statement.query([])?.next().map(drop)
+}
+
+/// A table, or a column, that is not there, is damage.
+pub(super) fn of_form(e: Error) -> Error {
+    match e {
         Error::SqlInputError { .. } => damage(&e.to_string()),
         e => e,
-    })?;
-    statement.query([])?.next().map(drop)
+    }
 }
 
 fn damage(found: &str) -> Error {
