@@ -26,6 +26,7 @@ mod faults;
 mod install;
 mod interop;
 mod metrics;
+mod operators;
 mod privileged;
 mod report;
 mod rig;

@@ -1,0 +1,94 @@
+//! Without the daemon: what root, or the owner of the spool, does to rows and files, and what the next start makes of it.
+
+use super::{listed, state_of, with_waiting};
+use crate::delivery::MESSAGE;
+use crate::support::command::wait_for;
+use crate::support::installation::Installation;
+use crate::support::scripted::{Reply, Script};
+
+#[test]
+fn what_was_done_without_the_daemon_counts_when_it_starts() {
+    let receiver = Script::new().first(6, "RCPT TO:", Reply::Lines("450 4.2.1 busy".into())).start();
+    let recipients = ["hold@x.example", "release@x.example", "remove@x.example", "requeue@x.example", "bounce@x.example", "back@x.example"];
+    let (mut installation, ids) = with_waiting(&receiver, &recipients);
+    let [hold, release, remove, requeue, bounce, back] = &ids[..] else { panic!("{ids:?}") };
+    installation.mailchute(&["hold", release]).succeeded();
+    installation.mailchute(&["remove", back]).succeeded();
+    installation.stop_daemon();
+    for (verb, id) in
+        [("hold", hold), ("release", release), ("remove", remove), ("requeue", requeue), ("bounce", bounce), ("requeue", back)]
+    {
+        let said = installation.mailchute(&[verb, id]).succeeded().stderr;
+        assert!(said.contains(&format!("{id}: ")) && said.ends_with(": 1 message\n"), "{verb}: {said}");
+    }
+    assert_eq!((installation.spooled("hold"), installation.spooled("trash")), (vec![hold.clone()], vec![remove.clone()]));
+    installation.start_daemon();
+    let mut arrived: Vec<String> = receiver.wait_for_messages(3).iter().map(|message| message.recipients.concat()).collect();
+    arrived.sort();
+    assert_eq!(arrived, ["<back@x.example>", "<release@x.example>", "<requeue@x.example>"]);
+    wait_for("the bounced one in failed/", || installation.spooled("failed") == [bounce.clone()]);
+    assert_eq!([hold, remove, bounce].map(|id| state_of(&installation, id)), ["hold", "removed", "failed"]);
+}
+
+#[test]
+fn a_message_that_nobody_has_claimed_yet_is_steered_by_its_file() {
+    let receiver = Script::new().start();
+    let mut installation = Installation::rootless();
+    installation.relay_to(&receiver.url("smtp", "tls=none"), "");
+    installation.start_daemon();
+    installation.stop_daemon();
+    for recipient in ["hold@x.example", "remove@x.example", "go@x.example"] {
+        installation.sendmail(&[recipient], MESSAGE).succeeded();
+    }
+    let id = |recipient: &str| listed(&installation, &["--to", recipient]).remove(0);
+    let (hold, remove, go) = (id("hold@"), id("remove@"), id("go@"));
+    installation.mailchute(&["remove", "--dry-run", "ALL"]).succeeded();
+    assert_eq!(installation.spooled("new").len(), 3);
+    installation.mailchute(&["hold", &hold]).succeeded();
+    installation.mailchute(&["remove", "--to", "remove@"]).succeeded();
+    for verb in ["expire", "bounce", "release"] {
+        installation.mailchute(&[verb, &go]).ended_with(1);
+    }
+    let said = installation.mailchute(&["requeue", &go]).succeeded().stderr;
+    assert!(said.contains("sent when the daemon starts"), "{said}");
+    assert_eq!((installation.spooled("hold"), installation.spooled("trash")), (vec![hold.clone()], vec![remove]));
+    installation.mailchute(&["release", &hold]).succeeded();
+    assert_eq!(installation.spooled("new").len(), 2);
+    installation.mailchute(&["hold", &hold]).succeeded();
+    installation.start_daemon();
+    assert_eq!(receiver.wait_for_messages(1)[0].recipients, ["<go@x.example>"]);
+    assert_eq!(listed(&installation, &["--state", "held"]), [hold]);
+    assert_eq!(receiver.messages().len(), 1);
+}
+
+#[test]
+fn a_file_that_is_no_message_is_listed_and_left_alone() {
+    let mut installation = Installation::rootless();
+    installation.relay_to("smtp://127.0.0.1:25?tls=none", "");
+    installation.start_daemon();
+    installation.stop_daemon();
+    std::fs::write(installation.paths.spool.join("new/00000000000000AA"), "garbage").unwrap();
+    let entry = installation.wait_for_entry("the file", |_| true);
+    assert!(entry["reason"].as_str().unwrap().contains("not readable as a message"), "{entry}");
+    for verb in ["hold", "remove"] {
+        let said = installation.mailchute(&[verb, "00000000000000AA"]).ended_with(1).stderr;
+        assert!(said.contains("not readable as a message"), "{verb}: {said}");
+    }
+    assert_eq!(installation.spooled("new").len(), 1);
+}
+
+#[test]
+fn a_database_of_a_newer_program_is_neither_changed_nor_passed_over() {
+    let receiver = Script::new().say("RCPT TO:", "450 4.2.1 busy").start();
+    let (mut installation, ids) = with_waiting(&receiver, &["a@x.example"]);
+    installation.stop_daemon();
+    let database = rusqlite::Connection::open(installation.paths.spool.join("state.sqlite")).unwrap();
+    database.pragma_update(None, "user_version", 9999).unwrap();
+    drop(database);
+    for verb in ["remove", "hold", "requeue"] {
+        let said = installation.mailchute(&[verb, &ids[0]]).ended_with(74).stderr;
+        assert!(said.contains("cannot be changed, so nothing is"), "{verb}: {said}");
+    }
+    installation.mailchute(&["pause"]).ended_with(74);
+    assert_eq!(installation.spooled("cur"), ids);
+}

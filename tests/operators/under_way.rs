@@ -1,0 +1,79 @@
+//! Races: a message whose attempt is under way is marked, and follows when the attempt has ended.
+
+use std::time::Duration;
+
+use super::id_of;
+use crate::delivery::MESSAGE;
+use crate::support::command::wait_for;
+use crate::support::installation::Installation;
+use crate::support::scripted::{Receiver, Reply, Script};
+
+/// A daemon whose first attempt takes two seconds and ends with `reply`, and the id of the message that it sends.
+fn sending(reply: &str) -> (Receiver, Installation, String) {
+    let late = Reply::Late(Duration::from_secs(2), Box::new(Reply::Lines(reply.into())));
+    let receiver = Script::new().first(1, "RCPT TO:<a@", late).start();
+    let mut installation = Installation::rootless();
+    installation.relay_to(&receiver.url("smtp", "tls=none"), "retry_min = \"1h\"\nretry_max = \"1h\"\n");
+    installation.start_daemon();
+    installation.sendmail(&["-f", "sender@y.example", "a@x.example"], MESSAGE).succeeded();
+    let id = id_of(&installation.wait_for_entry("the attempt", |entry| entry["queue_name"] == "active"));
+    (receiver, installation, id)
+}
+
+fn order(installation: &Installation, verb: &str, id: &str) {
+    let said = installation.mailchute(&[verb, id]).succeeded().stderr;
+    assert!(said.contains(&format!("{id}: is being sent")), "{verb}: {said}");
+}
+
+#[test]
+fn a_message_that_is_being_sent_is_held_after_its_attempt() {
+    let (receiver, installation, id) = sending("450 4.2.1 busy");
+    order(&installation, "hold", &id);
+    wait_for("the hold", || installation.spooled("hold") == [id.clone()]);
+    installation.mailchute(&["release", &id]).succeeded();
+    assert_eq!(receiver.wait_for_messages(1)[0].recipients, ["<a@x.example>"]);
+}
+
+#[test]
+fn a_message_that_is_delivered_meanwhile_is_neither_held_nor_removed() {
+    for verb in ["hold", "remove", "expire", "bounce"] {
+        let (receiver, installation, id) = sending("250 2.1.5 ok");
+        order(&installation, verb, &id);
+        receiver.wait_for_messages(1);
+        installation.wait_until_drained();
+        assert!(["hold", "trash", "failed"].iter().all(|place| installation.spooled(place).is_empty()), "{verb}");
+        assert_eq!(receiver.messages().len(), 1, "{verb}: nobody is told of a failure");
+    }
+}
+
+#[test]
+fn a_message_that_is_being_sent_is_given_up_after_its_attempt() {
+    for verb in ["expire", "bounce"] {
+        let (receiver, installation, id) = sending("450 4.2.1 busy");
+        order(&installation, verb, &id);
+        assert_eq!(receiver.wait_for_messages(1)[0].recipients, ["<sender@y.example>"], "{verb}");
+        assert_eq!(installation.spooled("failed"), [id], "{verb}");
+    }
+}
+
+#[test]
+fn the_last_word_of_a_dry_run_is_nothing() {
+    let (receiver, installation, id) = sending("250 2.1.5 ok");
+    for verb in ["hold", "remove", "expire", "bounce", "release", "requeue", "flush"] {
+        installation.mailchute(&[verb, "--dry-run", &id]).succeeded();
+    }
+    receiver.wait_for_messages(1);
+    installation.wait_until_drained();
+    assert!(installation.spooled("hold").is_empty() && installation.spooled("trash").is_empty());
+}
+
+#[test]
+fn a_pause_lets_what_is_being_sent_go_on_to_its_end() {
+    let (receiver, installation, _) = sending("250 2.1.5 ok");
+    installation.mailchute(&["pause"]).succeeded();
+    installation.sendmail(&["b@x.example"], MESSAGE).succeeded();
+    assert_eq!(receiver.wait_for_messages(1)[0].recipients, ["<a@x.example>"]);
+    wait_for("the other message alone", || installation.spooled("cur").len() == 1);
+    installation.mailchute(&["resume"]).succeeded();
+    assert_eq!(receiver.wait_for_messages(2)[1].recipients, ["<b@x.example>"]);
+}
