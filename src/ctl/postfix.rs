@@ -29,8 +29,11 @@ fn usage(text: impl Into<String>) -> Failure {
     Failure::new(Exit::Usage, text)
 }
 
-/// The letters of the options with their values, and the other words. `valued` are the letters that take a value.
-fn options<'a>(words: &'a [String], valued: &str) -> Result<(Vec<(char, &'a str)>, Vec<&'a str>), Failure> {
+/// The letters of the options with their values, and the other words.
+type Options<'a> = (Vec<(char, &'a str)>, Vec<&'a str>);
+
+/// The options in `words`. `valued` are the letters that take a value.
+fn options<'a>(words: &'a [String], valued: &str) -> Result<Options<'a>, Failure> {
     let (mut found, mut others) = (Vec::new(), Vec::new());
     let mut words = words.iter().map(String::as_str);
     while let Some(word) = words.next() {
