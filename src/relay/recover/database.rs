@@ -53,6 +53,7 @@ fn open(path: &Path) -> rusqlite::Result<State> {
 pub fn begin_anew(store: &Store, why: &str, now: i64) -> Result<(State, bool), Failure> {
     let path = store.path(STATE_FILE);
     let failed = |e: std::io::Error| unusable(&path, &e);
+    read_through(&path).map_err(failed)?;
     let aside = put_aside(&path, now).map_err(failed)?;
     let kept = aside.map(|aside| format!("kept as {}, ", aside.display())).unwrap_or_default();
     events::storage_failed(STATE_FILE, &format!("{why}; {kept}and made anew from the files"));
@@ -74,6 +75,15 @@ pub fn unusable(path: &Path, e: &(impl std::fmt::Display + std::any::Any)) -> Fa
 /// Leaves word for the next start: this database must not be built upon. Best effort, for the disk may be what is broken.
 pub fn mark_damaged(store: &Store, why: &str) {
     let _ = std::fs::write(store.path(SUSPECT), why).and_then(|()| std::fs::File::open(store.path("."))?.sync_all());
+}
+
+/// Reads what is to be put aside to its end: what looks like damage may be a disk that does not answer, and that must not cost the
+/// record of what was delivered.
+fn read_through(path: &Path) -> std::io::Result<()> {
+    match std::fs::File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut std::io::sink())) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
 }
 
 /// Keeps the damaged files for a person, and of the earlier ones the latest. Returns where it is now.

@@ -45,7 +45,7 @@ impl State {
             return Ok(());
         }
         let found = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))?;
-        if found == "ok" { Ok(()) } else { Err(damage(&found)) }
+        if found == "ok" { Ok(()) } else { Err(verdict(&found)) }
     }
 }
 
@@ -63,7 +63,35 @@ pub(super) fn of_form(e: Error) -> Error {
     }
 }
 
+/// What the check says, as an error. It tells of pages that the disk did not let it read as if they were damaged, but with the code.
+fn verdict(found: &str) -> Error {
+    let code = found.rsplit_once("error code=").and_then(|(_, code)| code.trim().parse::<i32>().ok());
+    match code {
+        Some(code) if code & 0xFF != rusqlite::ffi::SQLITE_CORRUPT => {
+            Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(crate::mail::printable::text(found)))
+        }
+        _ => damage(found),
+    }
+}
+
 fn damage(found: &str) -> Error {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
     Error::SqliteFailure(code, Some(format!("damaged: {}", crate::mail::printable::text(found))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_the_disk_does_not_give_is_no_damage() {
+        for (found, is_damaged) in [
+            ("Tree 4 page 7: unable to get the page. error code=266", false),
+            ("Tree 4 page 7: unable to get the page. error code=11", true),
+            ("Tree 4 page 7: btreeInitPage() returns error code 11", true),
+            ("Page 9 is never used", true),
+        ] {
+            assert_eq!(is_damage(&verdict(found)), is_damaged, "{found}");
+        }
+    }
 }
