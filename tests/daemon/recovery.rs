@@ -93,7 +93,7 @@ fn a_disk_that_refuses_the_database_stops_delivery_and_touches_nothing() {
     let spool = installation.paths.spool.clone();
     let listed = |installation: &Installation| ["cur", "hold", "failed", "corrupt", "trash", "new"].map(|name| installation.spooled(name));
     let before = listed(&installation);
-    let injection = injecting(&strace, "pread64:error=EIO:when=2+");
+    let injection = injecting(&strace, "pread64,read:error=EIO:when=2+");
     let mut command = installation.program(injection.get_program());
     command.args(injection.get_args()).arg("-P").arg(spool.join("state.sqlite")).arg(env!("CARGO_BIN_EXE_mailchuted"));
     let ended = command::run(command.stdin(Stdio::null()), b"").ended_with(74);
