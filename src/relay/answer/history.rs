@@ -77,12 +77,12 @@ pub(super) async fn why(daemon: &Arc<Daemon>, rights: Rights, subject: String, o
     }
     let routes = match is_message {
         true => routes_of(daemon, &circumstances.messages, &subject),
-        false => routes_named(daemon, &subject),
+        false => routes_named(daemon, rights, &subject),
     };
     if routes.is_empty() && circumstances.messages.is_empty() {
         return Err(nothing(&subject));
     }
-    circumstances.routes = views(daemon, &routes);
+    circumstances.routes = views(daemon, rights, &routes);
     out.say(&circumstances).await
 }
 
@@ -130,27 +130,33 @@ fn routes_of(daemon: &Daemon, messages: &[Detail], subject: &str) -> Vec<RouteKe
     routes
 }
 
-/// The routes of this name, as listings and logs have it; else the one to the domain of this name.
-fn routes_named(daemon: &Daemon, name: &str) -> Vec<RouteKey> {
-    let is_named = |route: &RouteKey| route.to_string().eq_ignore_ascii_case(name);
-    let named = daemon.dispatch.queue(|queue| queue.known_routes().find(|route| is_named(route)).cloned());
+/// The routes of this name, as listings and logs have it; else the one to the domain of this name. That a route is known tells of
+/// somebody's mail; to those who may not see that, only suspended ones are, which the status shows to all.
+fn routes_named(daemon: &Daemon, rights: Rights, name: &str) -> Vec<RouteKey> {
+    let now = sys::clock::now();
+    let is_named = |route: &&RouteKey| route.to_string().eq_ignore_ascii_case(name);
+    let named = daemon.dispatch.queue(|queue| {
+        let may_know = |route: &&RouteKey| rights.sees_all || queue.suspension(route, now).is_some();
+        queue.known_routes().filter(may_know).find(is_named).cloned()
+    });
     let to_domain = || Address::new("postmaster", name).ok().filter(|_| name.contains('.')).map(|a| daemon.setup().router.route_of(&a));
     named.or_else(to_domain).into_iter().collect()
 }
 
-fn views(daemon: &Daemon, routes: &[RouteKey]) -> Vec<RouteView> {
+fn views(daemon: &Daemon, rights: Rights, routes: &[RouteKey]) -> Vec<RouteView> {
     let now = sys::clock::now();
-    daemon.dispatch.queue(|queue| routes.iter().map(|route| view(queue, route, now)).collect())
+    daemon.dispatch.queue(|queue| routes.iter().map(|route| view(queue, rights, route, now)).collect())
 }
 
-fn view(queue: &Queue<RouteKey>, route: &RouteKey, now: i64) -> RouteView {
-    let (waiting, connections) = queue.load(route);
+/// A route; how much mail waits for it only to those who may see all mail.
+fn view(queue: &Queue<RouteKey>, rights: Rights, route: &RouteKey, now: i64) -> RouteView {
+    let (waiting, connections) = if rights.sees_all { queue.load(route) } else { (0, 0) };
     let suspension = queue.suspension(route, now);
     RouteView {
         route: route.to_string(),
         waiting,
         connections,
-        failures: queue.failures(route),
+        failures: if rights.sees_all || suspension.is_some() { queue.failures(route) } else { 0 },
         until: suspension.map(|suspension| suspension.until),
         reason: suspension.map(|suspension| suspension.reason.clone()).unwrap_or_default(),
     }
@@ -167,7 +173,8 @@ pub(super) async fn look(daemon: &Arc<Daemon>, rights: Rights, out: &mut Answer)
         Ok((Stats::brief(state, uid, now)?, latest.iter().map(entry).collect::<rusqlite::Result<Vec<Entry>>>()?))
     };
     let (stats, latest) = read(daemon, numbers).await?;
-    let mut routes = daemon.dispatch.queue(|queue| queue.known_routes().map(|route| view(queue, route, now)).collect::<Vec<_>>());
+    let mut routes = daemon.dispatch.queue(|queue| queue.known_routes().map(|route| view(queue, rights, route, now)).collect::<Vec<_>>());
+    routes.retain(|route| rights.sees_all || route.until.is_some());
     routes.sort_by_key(|route| (std::cmp::Reverse(route.waiting + route.connections), route.until.is_none(), route.route.clone()));
     routes.truncate(ROUTES);
     out.say(&Look { at: now, status: status(daemon).await?, stats, routes, latest }).await

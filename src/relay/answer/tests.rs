@@ -64,6 +64,25 @@ async fn t_out_5_others_see_nothing_of_a_message_and_cannot_tell_that_it_is_ther
 }
 
 #[tokio::test]
+async fn t_out_5_a_route_that_is_known_tells_nobody_of_the_mail_of_others() {
+    use crate::relay::queue::JobRecipient;
+    let (_scratch, daemon, id) = answering(4302).await;
+    let id = crate::mail::queue_id::QueueId::parse(id.as_bytes()).unwrap();
+    let message = daemon.ledger.work(move |state, _| state.message(id)).unwrap().await.unwrap().unwrap();
+    let route = daemon.setup().router.route_of(&crate::mail::Address::parse("bob@receiver.example").unwrap());
+    let recipients = vec![JobRecipient { n: 0, address: "bob@receiver.example".to_owned() }];
+    daemon.dispatch.start_round(message, vec![(route.clone(), recipients)]);
+    let all = Rights { is_admin: true, sees_all: true, ..ME };
+    let why = format!(r#"{{"verb":"why","subject":"{route}"}}"#);
+    for (rights, sees) in [(all, true), (ME, false)] {
+        let (lines, _) = ask(&daemon, rights, &why).await;
+        assert_eq!(lines.iter().any(|line| line.contains(r#""waiting":1"#)), sees, "{lines:?}");
+        let (lines, _) = ask(&daemon, rights, r#"{"verb":"look"}"#).await;
+        assert_eq!(lines[0].contains(&format!(r#""route":"{route}""#)), sees, "{lines:?}");
+    }
+}
+
+#[tokio::test]
 async fn t_out_5_an_ordinary_user_flushes_only_now_and_then_whatever_is_selected() {
     let (_scratch, daemon, id) = answering(4301).await;
     let by_id = format!(r#"{{"verb":"flush","select":{{"by":"id","text":"{id}"}}}}"#);
