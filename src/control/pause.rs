@@ -30,6 +30,11 @@ pub fn write(state: &State, on: bool, by: &str, now: i64) -> rusqlite::Result<Op
     read(state)
 }
 
+/// The warning that goes with listings while admission is closed.
+pub fn closed_warning(reason: &str) -> String {
+    format!("admission is closed: {reason}; `mailchute open` takes mail again")
+}
+
 /// The warning that goes with listings while delivery is stopped.
 pub fn warning(since: &str) -> String {
     format!("delivery is paused {since}; `mailchute resume` lets it go on")

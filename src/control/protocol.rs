@@ -83,6 +83,14 @@ pub enum Request {
         /// True to stop.
         on: bool,
     },
+    /// Take mail, or refuse it, over restarts: one [`Text`] that says how it is now.
+    Admission {
+        /// True to take it.
+        open: bool,
+        /// Why not.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
     /// How the daemon is: one [`Status`].
     Status {},
     /// What went through, and what is in the queue: one [`super::stats::Stats`].

@@ -127,6 +127,14 @@ pub(super) enum Verb {
     Pause,
     /// Let delivery go on
     Resume,
+    /// Refuse all mail, until it is opened; what is queued is delivered all the same
+    Close {
+        /// Why, for those who are refused
+        #[arg(default_value = "")]
+        reason: String,
+    },
+    /// Take mail again
+    Open,
     /// How the daemon is
     Status {
         /// JSON

@@ -118,6 +118,8 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Bounce(steer) => change(&config, Act::Bounce, &steer),
         Verb::Pause => pause::pause(&config, true),
         Verb::Resume => pause::pause(&config, false),
+        Verb::Close { reason } => pause::admission(&config, Some(&reason)),
+        Verb::Open => pause::admission(&config, None),
         Verb::Aliases { recipients } => aliases::aliases(&config, &recipients),
         Verb::Status { json } => status::status(&config, json),
         // Done above: the one has exit codes of its own, the other never fails.

@@ -1,4 +1,4 @@
-//! `pause` and `resume`: delivery stops and goes on.
+//! `pause` and `resume`: delivery stops and goes on. `close` and `open`: mail is refused and taken.
 
 use super::offline::Offline;
 use super::{act, print};
@@ -18,6 +18,23 @@ pub(super) fn pause(config: &Config, on: bool) -> Result<(), Failure> {
             let by = act::who();
             let said = Offline::open(config, down)?.pause(on, &by)?;
             act::log(&format!("{} {by} without the daemon", if on { "pause" } else { "resume" }));
+            print(&format!("{}\n", printable::text(&said)))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Closes admission for this reason, or opens it; over restarts of the daemon.
+///
+/// Errors: EX_NOPERM without the right to it.
+pub(super) fn admission(config: &Config, close: Option<&str>) -> Result<(), Failure> {
+    let request = Request::Admission { open: close.is_none(), reason: close.unwrap_or_default().to_owned() };
+    match client::ask::<Text>(&config.paths, &request) {
+        Ok(texts) => texts.iter().try_for_each(|text| print(&format!("{}\n", printable::bytes(&text.octets())))),
+        Err(down) if down.exit == Exit::Unavailable => {
+            let by = act::who();
+            let said = Offline::open(config, down)?.admission(close, &by)?;
+            act::log(&format!("{} {by} without the daemon", if close.is_some() { "close" } else { "open" }));
             print(&format!("{}\n", printable::text(&said)))
         }
         Err(failure) => Err(failure),

@@ -190,6 +190,7 @@ async fn handle(daemon: &Arc<Daemon>, rights: Rights, request: Request, out: &mu
         Request::Act { act: Act::Flush, dry_run: false, .. } if !may_flush(daemon, rights) => Ok(()),
         Request::Act { act, ids, filter, dry_run } => act::act(daemon, rights, Order { act, ids, filter, dry_run }, out).await,
         Request::Pause { on } => pause::pause(daemon, rights, on, out).await,
+        Request::Admission { open, reason } => pause::admission(daemon, rights, open, reason, out).await,
         Request::Stats {} => show::stats(daemon, rights, out).await,
         Request::Status {} => out.say(&status(daemon).await?).await,
         Request::Route { addresses } => routes(daemon, &addresses, out).await,

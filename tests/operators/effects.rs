@@ -178,3 +178,25 @@ fn cat_gives_the_part_that_is_asked_for() {
         }
     }
 }
+
+#[test]
+fn closed_admission_refuses_mail_over_a_restart_until_it_is_opened_and_delivers_what_is_queued() {
+    let receiver = Script::new().first(1, "RCPT TO:", busy()).start();
+    let (mut installation, ids) = with_waiting(&receiver, &["a@x.example"]);
+    let said = installation.mailchute(&["close", "moving\x1b[2J house"]).succeeded().stdout;
+    assert!(said.starts_with("admission is closed: moving\\x1b[2J house (by "), "{said}");
+    let refused = || installation.sendmail(&["b@x.example"], MESSAGE).ended_with(69).stderr;
+    assert!(refused().contains("moving"), "{}", refused());
+    installation.mailchute(&["flush", &ids[0]]).succeeded();
+    receiver.wait_for_messages(1);
+    installation.wait_until_drained();
+    installation.stop_daemon();
+    installation.mailchute(&["open"]).succeeded();
+    installation.mailchute(&["close"]).succeeded();
+    installation.start_daemon();
+    installation.sendmail(&["b@x.example"], MESSAGE).ended_with(69);
+    assert!(installation.mailchute(&["status"]).succeeded().stdout.contains("admission is closed: by "));
+    assert_eq!(installation.mailchute(&["open"]).succeeded().stdout, "mail is taken\n");
+    installation.sendmail(&["b@x.example"], MESSAGE).succeeded();
+    receiver.wait_for_messages(2);
+}

@@ -71,8 +71,10 @@ fn t_out_5_root_and_the_admin_group_steer_all_mail_owners_their_own_and_stranger
         for verb in ["show", "cat"] {
             assert_eq!(mailchute_of(&installation, uid, &[verb, &ids[0]]).code, Some(if may { 0 } else { 1 }), "{uid} {verb}");
         }
-        let pause = mailchute_of(&installation, uid, &["resume"]);
-        assert_eq!(pause.code, Some(if matches!(uid, 0 | ADMIN_ID) { 0 } else { 77 }), "{uid}: {pause:?}");
+        for verb in ["resume", "open"] {
+            let ended = mailchute_of(&installation, uid, &[verb]);
+            assert_eq!(ended.code, Some(if matches!(uid, 0 | ADMIN_ID) { 0 } else { 77 }), "{uid} {verb}: {ended:?}");
+        }
     }
     for (uid, seen) in [(0, 3), (ADMIN_ID, 3), (CALLER_ID, 2), (OTHER_ID, 1), (STRANGER_ID, 0)] {
         assert_eq!(mailchute_of(&installation, uid, &["list", "--json"]).succeeded().stdout.lines().count(), seen, "{uid}");

@@ -121,6 +121,23 @@ impl Offline {
     }
 }
 
+impl Offline {
+    /// Closes admission for this reason from the next start of the daemon on, or opens it. Returns how it is now.
+    ///
+    /// Errors: EX_UNAVAILABLE where there is no database to say it in.
+    pub(in crate::ctl) fn admission(&mut self, close: Option<&str>, by: &str) -> Result<String, Failure> {
+        self.check_writable()?;
+        let missing = || Failure::new(Exit::Unavailable, "there is no state.sqlite that can be used yet; start mailchuted once");
+        let state = self.state.as_mut().ok_or_else(missing)?;
+        let reason = close.map(|reason| match crate::mail::printable::text(reason) {
+            reason if reason.is_empty() => by.to_owned(),
+            reason => format!("{reason} ({by})"),
+        });
+        state.transaction(Durability::Full, |state| state.set_closed(reason.as_deref())).map_err(|e| unreadable(&e))?;
+        Ok(reason.map_or_else(|| "mail is taken when the daemon starts".to_owned(), |reason| pause::closed_warning(&reason)))
+    }
+}
+
 /// Whether an act would change a file without a row: what `ALL` and conditions choose from.
 fn changes_adrift(act: Act, queue_name: &str) -> bool {
     match act {
