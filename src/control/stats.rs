@@ -41,12 +41,12 @@ pub struct Passed {
     pub removed: u64,
 }
 
-const HOUR: u64 = 3600;
-/// The times over which is counted: an hour, a day, a week.
-const TIMES: [u64; 3] = [HOUR, 86_400, 604_800];
-
 #[cfg(any(feature = "relay", feature = "ctl"))]
 impl Stats {
+    const HOUR: u64 = 3600;
+    /// The times over which is counted: an hour, a day, a week.
+    const TIMES: [u64; 3] = [Self::HOUR, 86_400, 604_800];
+
     /// The numbers at `now`; of the messages of this user, or of all.
     ///
     /// Errors: the database's.
@@ -64,7 +64,7 @@ impl Stats {
             oldest: Some(held.oldest),
         });
         let queue = held.collect();
-        let passed = TIMES.into_iter().map(|seconds| Self::passed(state, uid, now, seconds)).collect::<rusqlite::Result<_>>()?;
+        let passed = Self::TIMES.into_iter().map(|seconds| Self::passed(state, uid, now, seconds)).collect::<rusqlite::Result<_>>()?;
         Ok(Stats { queue, passed })
     }
 
@@ -72,7 +72,7 @@ impl Stats {
     ///
     /// Errors: the database's.
     pub fn brief(state: &crate::spool::state::State, uid: Option<u32>, now: i64) -> rusqlite::Result<Stats> {
-        Ok(Stats { queue: Vec::new(), passed: vec![Self::passed(state, uid, now, HOUR)?] })
+        Ok(Stats { queue: Vec::new(), passed: vec![Self::passed(state, uid, now, Self::HOUR)?] })
     }
 
     fn passed(state: &crate::spool::state::State, uid: Option<u32>, now: i64, seconds: u64) -> rusqlite::Result<Passed> {
