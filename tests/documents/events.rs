@@ -105,3 +105,15 @@ fn the_manual_of_the_log_has_every_event_with_its_level_and_its_fields() {
     assert_eq!(table.len(), functions, "one function, one event: {table:#?}");
     assert_eq!(in_the_manual(), table);
 }
+
+#[test]
+fn the_manual_of_the_administrators_command_has_every_alarm_with_its_severity() {
+    use mailchute::relay::alarms::alarm::Kind;
+    let page = super::read("man/mailchute.8");
+    let section = page.split("\n.Sh ALARMS").nth(1).and_then(|rest| rest.split("\n.Sh ").next()).unwrap();
+    let mut listed: Vec<_> = section.lines().filter_map(|line| line.strip_prefix(".It Sy ")).map(str::to_owned).collect();
+    let mut alarms: Vec<_> = Kind::ALL.iter().map(|kind| format!("{} Pq {}", kind.name(), kind.severity().word())).collect();
+    listed.sort();
+    alarms.sort();
+    assert_eq!(listed, alarms);
+}

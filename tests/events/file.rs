@@ -46,7 +46,7 @@ fn every_line_has_the_keys_that_the_manual_lists_in_their_order() {
     let (path, toml) = event_file(&installation);
     installation.relay_to(&receiver.url("smtp", "tls=none"), &toml);
     installation.start_daemon();
-    installation.sendmail(&["now@r.example", "later@r.example", "gone@r.example"], MESSAGE).succeeded();
+    installation.sendmail(&["-N", "never", "now@r.example", "later@r.example", "gone@r.example"], MESSAGE).succeeded();
     wait_for_event(&path, "the failure", |line| line["event"] == "failed");
     installation.mailchute(&["requeue", "ALL"]).succeeded();
     wait_for_event(&path, "requeued", |line| line["event"] == "requeued");

@@ -62,6 +62,8 @@ kinds! {
     StorageFailed = "storage_failed", Critical;
     /// The database was lost, and messages are held since.
     StateLost = "state_lost", Critical;
+    /// An administrator closed admission: no new mail is taken.
+    AdmissionClosed = "admission_closed", Warning;
     /// Files lie in `corrupt/`.
     CorruptFile = "corrupt_file", Warning;
     /// A failure that nobody could be told of.

@@ -109,6 +109,9 @@ pub fn judge(facts: &Facts, remembered: &Remembered, limits: Limits, is_standing
     if remembered.state_lost {
         add(Kind::StateLost, "", "state.sqlite was made anew, and messages that may have been delivered before are held".to_owned());
     }
+    if let Some(why) = &remembered.admission_closed {
+        add(Kind::AdmissionClosed, "", format!("no new mail is taken: {why}"));
+    }
     facts.unusable.iter().for_each(|reason| add(Kind::CredentialUnusable, "", reason.clone()));
     if facts.corrupt > 0 {
         add(Kind::CorruptFile, "", "files lie in corrupt/, each with its reason in a file beside it".to_owned());
@@ -214,6 +217,14 @@ mod tests {
         assert_eq!(kinds(&at(100), &remembered), [(Kind::RouteSuspended, "relay:587".to_owned())]);
         assert!(kinds(&Facts { one_route: false, ..at(100) }, &remembered).is_empty());
         assert!(!kinds(&at(90 + ROUTE), &remembered).contains(&(Kind::RouteSuspended, "relay:587".to_owned())), "long unheard of");
+    }
+
+    #[test]
+    fn closed_admission_is_an_alarm_with_its_reason() {
+        let remembered = Remembered { admission_closed: Some("moving house".to_owned()), ..Remembered::default() };
+        let alarms = judge(&Facts::default(), &remembered, LIMITS, |_| false);
+        assert_eq!((alarms.len(), alarms[0].kind), (1, Kind::AdmissionClosed));
+        assert!(alarms[0].reason.ends_with("moving house"));
     }
 
     #[test]

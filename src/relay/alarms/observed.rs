@@ -39,6 +39,8 @@ pub struct Remembered {
     pub untold: BTreeMap<String, String>,
     /// The last failure of the disk or the database.
     pub storage: Option<Trouble>,
+    /// Why admission is closed, while it is.
+    pub admission_closed: Option<String>,
     /// The database was lost, and what is held since has not been looked at.
     pub state_lost: bool,
     /// The daily message.
@@ -88,6 +90,8 @@ impl Remembered {
             "route_resumed" => drop(self.suspended.remove(text("route"))),
             "storage_failed" => self.storage = Some(trouble(at, at, &format!("{}: {}", text("what"), text("reason")))),
             "state_lost" => self.state_lost = true,
+            "admission_closed" => self.admission_closed = Some(text("reason").to_owned()),
+            "admission_opened" => self.admission_closed = None,
             "corrupt" | "unusable" | "reloaded" => {}
             _ => return false,
         }
@@ -153,6 +157,15 @@ mod tests {
         remembered.note(&record(1, "not_notified", &[("queue_id", "C"), ("reason", "no address")]));
         assert_eq!(remembered.untold["B"], "the notice failed");
         assert_eq!(remembered.untold["C"], "no address");
+    }
+
+    #[test]
+    fn admission_is_closed_until_it_is_opened() {
+        let mut remembered = Remembered::default();
+        assert!(remembered.note(&record(1, "admission_closed", &[("reason", "moving house")])));
+        assert_eq!(remembered.admission_closed.as_deref(), Some("moving house"));
+        assert!(remembered.note(&record(2, "admission_opened", &[])));
+        assert_eq!(remembered.admission_closed, None);
     }
 
     #[test]
