@@ -186,7 +186,8 @@ impl Bench {
         (whole, names.len() - whole)
     }
 
-    fn is_whole(&self, case: &Case, name: &str) -> Result<(), String> {
+    /// Errors: why it is not a whole message, or not what was sent.
+    pub fn is_whole(&self, case: &Case, name: &str) -> Result<(), String> {
         let path = self.installation.paths.spool.join(layout::NEW).join(name);
         let file = std::fs::File::open(&path).map_err(|e| format!("{name}: {e}"))?;
         let line = file::read_line(&file).map_err(|e| format!("half: {name}: {e}"))?;

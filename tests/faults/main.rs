@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 // Of what the scenarios share, it needs a part.
-#![allow(dead_code, unused_macros)]
+#![allow(dead_code, unused_macros, unused_imports)]
 
 #[macro_use]
 #[path = "../support/mod.rs"]
@@ -27,6 +27,7 @@ const PARTS: &[Part] = &[
     ("full", 1, faults::full::all),
     ("power-injector", 1, faults::power::of_injection),
     ("power-daemon", 3, faults::power::of_delivery),
+    ("blocklog", 3, faults::blocklog::all),
     ("daemon-kill", 4, faults::daemon::killed),
     ("daemon-errno", 61, faults::daemon::refused),
     ("daemon-short", 5, faults::daemon::shortened),

@@ -5,6 +5,7 @@
 //! names the promises. x86-64 Linux, because the tracer knows its registers.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
+pub mod blocklog;
 pub mod calls;
 pub mod daemon;
 mod disks;
@@ -64,7 +65,7 @@ impl Choice {
 #[cfg(test)]
 mod tests {
     use super::report::Report;
-    use super::{Binaries, Choice, daemon, full, injector, mutants, power, tracer, trials};
+    use super::{Binaries, Choice, blocklog, daemon, full, injector, mutants, power, tracer, trials};
     use crate::support::isolation;
 
     /// A part of the rig, of which nothing may be broken and `least` trials must have struck.
@@ -130,6 +131,15 @@ mod tests {
         require!(tracer::is_allowed());
         require!(crate::support::parts::disks());
         holds(power::of_delivery, 211, "power cuts ext4", 4);
+    }
+
+    #[test]
+    fn a_disk_that_lost_what_was_not_flushed_has_what_was_acknowledged() {
+        isolated!();
+        isolation::mount_fresh(&std::env::temp_dir(), "mode=1777");
+        require!(tracer::is_allowed());
+        require!(crate::support::parts::disks());
+        holds(blocklog::all, 29, "block-log states btrfs", 5);
     }
 
     #[test]
