@@ -174,7 +174,7 @@ fn remake(base: &Path, trial: &Path, log: &[Entry], point: usize, loss: u64) {
         // What is written with FUA is on the disk when it is answered.
         let is_sure = n < flushed || loss == 0 || entry.flags & FUA != 0;
         let hash = (n as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15 ^ loss.wrapping_mul(0xD1B5_4A32_D192_ED03)) >> 33;
-        if is_sure || hash % 2 == 0 {
+        if is_sure || hash.is_multiple_of(2) {
             disk.write_all_at(&entry.data, entry.offset).unwrap();
         }
     }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::support::command::run;
+use crate::support::command::{run, wait_for};
 use crate::support::parts::{self, Missing};
 
 /// A kind of file system.
@@ -78,8 +78,9 @@ pub fn try_mount(kind: Kind, image: &Path, place: &Path) -> bool {
     run(Command::new("mount").args(["-t", kind.name(), "-o", &options]).arg(image).arg(place), b"").code == Some(0)
 }
 
+/// Unmounts it. A child that another thread is just starting holds our files for a moment, and with them the file system.
 pub fn unmount(place: &Path) {
-    run(Command::new("umount").arg(place), b"").succeeded();
+    wait_for("umount", || run(Command::new("umount").arg(place), b"").code == Some(0));
 }
 
 /// A disk that one worker uses for one trial after the other.

@@ -55,9 +55,13 @@ const ROWS: &[(&str, u64)] = &[
 ];
 
 fn main() {
-    let (strides, wanted): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|argument| argument.parse::<usize>().is_ok());
+    let (programs, words): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|argument| argument.contains('='));
+    let (strides, wanted): (Vec<String>, Vec<String>) = words.into_iter().partition(|argument| argument.parse::<usize>().is_ok());
     let stride = strides.first().map_or(1, |stride| stride.parse().unwrap());
-    let (binaries, report) = (Binaries::built(), Report::default());
+    let (mut binaries, report) = (Binaries::built(), Report::default());
+    for (name, path) in programs.iter().filter_map(|program| program.split_once('=')) {
+        binaries.replace(name, path.into());
+    }
     for (name, part, run) in
         PARTS.iter().filter(|(name, ..)| wanted.is_empty() || wanted.iter().any(|part| name.starts_with(part.as_str())))
     {

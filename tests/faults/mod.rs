@@ -38,6 +38,16 @@ impl Binaries {
             mailchute: env!("CARGO_BIN_EXE_mailchute").into(),
         }
     }
+
+    /// Another build of one of them.
+    pub fn replace(&mut self, name: &str, path: PathBuf) {
+        match name {
+            "sendmail" => self.sendmail = path,
+            "mailchuted" => self.mailchuted = path,
+            "mailchute" => self.mailchute = path,
+            _ => panic!("{name} is no program of ours"),
+        }
+    }
 }
 
 /// How much of a part is done.

@@ -129,10 +129,7 @@ impl Workshop {
         }
         let built = self.target.join("debug").join(program);
         let mut mutant = others.clone();
-        match program {
-            "sendmail" => mutant.sendmail = built,
-            _ => mutant.mailchuted = built,
-        }
+        mutant.replace(program, built);
         Ok(mutant)
     }
 }

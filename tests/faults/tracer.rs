@@ -145,7 +145,8 @@ pub fn run(command: &Command, redirections: &str, live: &Live, judge: &mut dyn F
     tracer.traced
 }
 
-/// Starts the shell and seizes it.
+/// Starts the shell and seizes it. It is waited for by [`Tracer::follow`], with all its threads.
+#[allow(clippy::zombie_processes)]
 fn start(command: &mut Command) -> Pid {
     let child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
     // From here on it is waited for with its threads; std's handle is only a number.

@@ -20,9 +20,12 @@ use crate::support::scripted::{Reply, Script};
 /// How long the daemon has to make the mistake of a trial.
 const TEMPTATION: Duration = Duration::from_millis(600);
 
+/// Errors: the promise that was broken.
+type Trial = fn(&Binaries) -> Result<(), String>;
+
 /// All of them.
 pub fn all(binaries: &Binaries, _: Choice, report: &Report) {
-    let trials: [(&str, fn(&Binaries) -> Result<(), String>); 5] = [
+    let trials: [(&str, Trial); 5] = [
         ("what is refused in the end is not sent before", refused_is_never_sent),
         ("what was changed behind the claim is not sent", changed_is_never_sent),
         ("a parked message is synced before anybody is told", parked_is_synced),
