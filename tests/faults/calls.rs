@@ -28,7 +28,7 @@ const TABLE: &[Row] = &[
     (libc::SYS_pread64, "pread64", READING),
     (libc::SYS_readv, "readv", READING),
     (libc::SYS_getdents64, "getdents64", READING),
-    (libc::SYS_getrandom, "getrandom", &[Errno::EINTR, Errno::EAGAIN, Errno::EIO]),
+    (libc::SYS_getrandom, "getrandom", &[Errno::EINTR]),
     (libc::SYS_write, "write", WRITING),
     (libc::SYS_pwrite64, "pwrite64", WRITING),
     (libc::SYS_writev, "writev", WRITING),

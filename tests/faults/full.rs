@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use mailchute::spool::layout;
 
 use super::disks::{Disk, Kind};
-use super::injector::{Bench, Case, cases};
+use super::injector::{Bench, Case, NO_RESERVE, cases};
 use super::report::{Report, every, sweep};
 use super::scenarios;
 use super::tracer::Verdict;
@@ -106,7 +106,7 @@ impl<'a> Full<'a> {
 
     fn deliver(&self, bench: &Bench, case: &Case, acknowledged: usize, binaries: &Binaries) -> Result<(), String> {
         let receiver = Script::new().start();
-        bench.installation.relay_to(&receiver.url("smtp", "tls=none"), "");
+        bench.installation.relay_to(&receiver.url("smtp", "tls=none"), NO_RESERVE);
         let start = || bench.installation.program(&binaries.mailchuted).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let mut meeting = start();
         std::thread::sleep(Duration::from_millis(250));

@@ -62,6 +62,9 @@ pub struct Case {
     pub way: Way,
 }
 
+/// The disks of the rig are small.
+pub const NO_RESERVE: &str = "spool_reserve = 0\nspool_inode_reserve = 0";
+
 const HELLO: &[u8] = b"From: alice@sender.example\nSubject: hello\n\nHello\n.leading dot\n";
 
 /// Every case.
@@ -134,7 +137,7 @@ impl Bench {
         let (installation, scratch) = (Installation::rootless(), TempDir::new().unwrap());
         let aliases = scratch.path().join("aliases");
         std::fs::write(&aliases, "team: ann@receiver.example, bob@receiver.example, people\npeople: cid@receiver.example\n").unwrap();
-        installation.relay_to("smtp://127.0.0.1:1?tls=none", &format!("alias_file = \"{}\"", aliases.display()));
+        installation.relay_to("smtp://127.0.0.1:1?tls=none", &format!("alias_file = \"{}\"\n{NO_RESERVE}", aliases.display()));
         layout::make_rootless(&installation.paths.spool).unwrap();
         Bench { installation, scratch, sendmail: binaries.sendmail.clone() }
     }

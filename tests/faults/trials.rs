@@ -50,7 +50,7 @@ impl Drop for Running {
 
 fn start(bench: &injector::Bench, binaries: &Binaries, next_hop: &str) -> Running {
     let log = bench.scratch.path().join("log");
-    bench.installation.relay_to(next_hop, "");
+    bench.installation.relay_to(next_hop, injector::NO_RESERVE);
     let mut command = bench.installation.program(&binaries.mailchuted);
     let file = std::fs::File::create(&log).unwrap();
     let running = Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn().unwrap());
