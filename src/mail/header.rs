@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use super::limits;
+
 /// One field, as ranges of octets in the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
@@ -90,12 +92,13 @@ pub fn is_continuation(rest: &[u8]) -> bool {
 }
 
 /// For a line that starts a field: the length of the name, and the offset just after the colon. Names are printable ASCII
-/// without colon (RFC 5322 2.2); blanks before the colon are obsolete syntax (RFC 5322 4.5) and tolerated.
+/// without colon (RFC 5322 2.2); blanks before the colon are obsolete syntax (RFC 5322 4.5) and tolerated. A line whose colon
+/// stands beyond its limit is no field (RFC 5322 2.1.1): the name would have to be broken, and would end the section there.
 pub fn name_of(rest: &[u8]) -> Option<(usize, usize)> {
     let name = rest.iter().take_while(|&&b| (33..=126).contains(&b) && b != b':').count();
     let blanks = rest.iter().skip(name).take_while(|&&b| b == b' ' || b == b'\t').count();
     let colon = name + blanks;
-    (name > 0 && rest.get(colon) == Some(&b':')).then_some((name, colon + 1))
+    (name > 0 && colon < limits::LINE && rest.get(colon) == Some(&b':')).then_some((name, colon + 1))
 }
 
 /// A field's value with its folds removed (RFC 5322 2.2.3) and the blanks around it: what a person reads.
@@ -128,6 +131,10 @@ mod tests {
             let section = Section::scan(message.as_bytes());
             assert_eq!((section.fields.len(), section.end, section.body), (1, 6, 6), "{body}");
         }
+        let name = "N".repeat(limits::LINE);
+        assert_eq!(Section::scan(format!("A: 1\r\n{name}: no room for the colon\r\nTo: x@y\r\n").as_bytes()).fields.len(), 1);
+        assert_eq!(Section::scan(format!("{}: room\r\n", &name[1..]).as_bytes()).fields.len(), 1);
+        assert_eq!(Section::scan(format!("A{}: blanks\r\n", " ".repeat(limits::LINE)).as_bytes()).fields.len(), 0);
         assert_eq!(Section::scan(b" folded first\r\nA: 1\r\n").fields.len(), 0);
         assert_eq!(Section::scan(b"A: no line end").fields.len(), 1);
         assert_eq!(Section::scan(b""), Section::default());
