@@ -143,7 +143,8 @@ impl TryFrom<String> for Notify {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        Notify::parse(&text).ok_or("not a NOTIFY value")
+        // People may write blanks around the words; a file may not, least of all a line end (THREATS PF26-1).
+        Notify::parse(&text).filter(|_| !text.contains(|c: char| c.is_control() || c.is_whitespace())).ok_or("not a NOTIFY value")
     }
 }
 

@@ -308,6 +308,8 @@ mod tests {
             ("\"v\":1", "\"v\":1,\"relay\":\"evil\""),
             ("\"reverse_path\":\"\"", "\"reverse_path\":\"a@b\\r\\nRCPT TO:<x@y>\""),
             ("a@b.example", "root"),
+            ("\"a@b.example\"", "\"a@b.example\",\"notify\":\"never\\n\""),
+            ("\"a@b.example\"", "\"a@b.example\",\"notify\":\"success, delay\""),
         ] {
             assert!(line.contains(from), "{from}");
             assert!(matches!(parse_line(line.replace(from, to).into_bytes()), Err(FileError::Envelope(_))), "{to}");
