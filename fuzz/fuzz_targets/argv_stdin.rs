@@ -1,7 +1,7 @@
 //! `sendmail`, whole: argv and standard input of an untrusted caller, through the entry point, into a real drop directory.
 //!
 //! Input: how stdin is cut and which configuration holds; how many arguments there are and whether a Bcc is planted; the
-//! arguments, each ended by a NUL, argv[0] first; the rest is standard input.
+//! arguments, each ended by a NUL, argv[0] first; the rest is standard input, each `{` of it 400 octets.
 //!
 //! Asserts: a file is there if and only if exit 0 said so; it is what the daemon accepts; no octet of a Bcc is in it; what is
 //! printed is text, and a failure is one line.
@@ -18,7 +18,7 @@ use mailchute::submit::cli::{self, Mode};
 use mailchute::submit::{self, Ended};
 use mailchute_fuzz::installation::Installation;
 use mailchute_fuzz::process::{Descriptors, Printed};
-use mailchute_fuzz::{is_printable, steered};
+use mailchute_fuzz::{is_printable, steered, widened};
 
 /// A Bcc that no file may show.
 const SECRET: &str = "planted-7f3a@secret.example";
@@ -35,9 +35,9 @@ fuzz_target!(|data: &[u8]| {
     for _ in 0..shape % 16 {
         argv.extend(parts.next().map(|part| OsString::from_vec(part.to_vec())));
     }
-    let text = parts.next().unwrap_or_default();
+    let text = widened(parts.next().unwrap_or_default());
     let planted = PLANTED[usize::from(shape / 16 % 4)];
-    let input = if planted.is_empty() { text.to_vec() } else { [planted.as_bytes(), SECRET.as_bytes(), b"\n", text].concat() };
+    let input = if planted.is_empty() { text } else { [planted.as_bytes(), SECRET.as_bytes(), b"\n", &text].concat() };
     WORLD.with_borrow_mut(|(installation, descriptors)| {
         installation.configure(cut / 64);
         let (ended, printed) = descriptors.run(&input, usize::from(cut % 64) * 8 + 1, || submit::run(&argv));

@@ -1,6 +1,6 @@
 //! `-bs`: a dialogue of any octets, by a user who is not trusted.
 //!
-//! Input: how it is cut, and which configuration holds; the rest is what the client sends.
+//! Input: how it is cut, and which configuration holds; the rest is what the client sends, each `{` of it 400 octets.
 //!
 //! Asserts: the session never panics; every reply is well formed; `250 … queued as ID` if and only if there is a file ID, which
 //! is what the daemon accepts; a session that does not end in the middle of a message succeeds.
@@ -17,7 +17,7 @@ use mailchute::submit::caller::Caller;
 use mailchute::submit::message::Site;
 use mailchute_fuzz::installation::Installation;
 use mailchute_fuzz::process::Descriptors;
-use mailchute_fuzz::steered;
+use mailchute_fuzz::{steered, widened};
 
 /// Octets of a reply line with its end (RFC 5321 4.5.3.1.5).
 const REPLY: usize = 512;
@@ -34,7 +34,7 @@ fuzz_target!(|data: &[u8]| {
         let caller = Caller { uid: 4_000_000, name: "alice".into(), gecos: b"Alice \xff & Co".to_vec() };
         let site = Site { config: &config, names: &names, caller: &caller };
         let mut replies = Vec::new();
-        let (ended, printed) = descriptors.run(input, usize::from(cut % 64) * 8 + 1, || bs::serve(&site, None, &mut replies));
+        let (ended, printed) = descriptors.run(&widened(input), usize::from(cut % 64) * 8 + 1, || bs::serve(&site, None, &mut replies));
         assert!(printed.out.is_empty() && printed.err.is_empty());
         let queued = well_formed(&replies);
         let files: Vec<String> = installation.take().into_iter().map(|(name, _)| name).collect();

@@ -1,6 +1,6 @@
 //! The header scanner: total, and a byte-exact partition of whatever it is given.
 //!
-//! Input: octets, scanned as they are. They are scanned once more as `sendmail` sees them (in wire form, piece by piece), and
+//! Input: octets, each `{` of them 400, scanned as they are. They are scanned once more as `sendmail` sees them (in wire form, piece by piece), and
 //! once as the text of a well-formed header section.
 //!
 //! Asserts: the fields and nothing else make up the section; a plain second scanner agrees; so does the collector of the
@@ -14,10 +14,11 @@ use mailchute::mail::address_list::{AddressList, Spec};
 use mailchute::mail::header::{self, Section};
 use mailchute::submit::body::{DotRule, Lines};
 use mailchute::submit::head::Collector;
-use mailchute_fuzz::steered;
+use mailchute_fuzz::{steered, widened};
 
 fuzz_target!(|data: &[u8]| {
     let Some(([cut], text)) = steered(data) else { return };
+    let text = &widened(text);
     partition(text);
     let wire = wire_form(text, usize::from(cut) + 1);
     partition(&wire);
@@ -64,6 +65,7 @@ fn plain_scan(message: &[u8]) -> (usize, usize) {
                 break;
             }
         } else if !name.is_empty()
+            && colon < 998
             && name.iter().all(|octet| octet.is_ascii_graphic())
             && blanks.iter().all(|octet| matches!(octet, b' ' | b'\t'))
         {
@@ -178,8 +180,9 @@ fn second_opinion(text: &[u8]) {
     let Some(ours) = ours.filter(|ours| !ours.is_empty() && value.iter().all(is_plain)) else { return };
     let is_obsolete = list.mailboxes.iter().any(|mailbox| {
         let text = String::from_utf8_lossy(&value[mailbox.span.clone()]).into_owned();
-        let address = text.rsplit_once('<').map_or(text.as_str(), |(_, address)| address.trim_end_matches('>'));
-        address.contains([' ', '\r', '\t'])
+        let (name, address) = text.rsplit_once('<').unwrap_or(("", &text));
+        // An at sign in an unquoted display name is an error that everybody mends in another way.
+        name.contains('@') || address.trim_end_matches('>').contains([' ', '\r', '\t'])
     });
     if is_obsolete {
         return;

@@ -19,6 +19,7 @@ use mailchute::spool::layout;
 use mailchute::spool::store::Claim;
 use mailchute_fuzz::installation::{Installation, names};
 use mailchute_fuzz::{is_printable, judge, steered};
+use serde_json::Value;
 
 /// The file's name. Seeds have it in their envelope.
 const NAME: &str = "6921CE0500000007";
@@ -65,7 +66,7 @@ fn accepted(octets: &[u8], envelope: &Envelope) {
     judge::wire_form(message);
     assert_eq!((envelope.id.to_string().as_str(), envelope.size), (NAME, message.len() as u64));
     envelope.recipients.iter().for_each(|recipient| judge::same_again(&recipient.address));
-    assert!(!envelope.recipients.is_empty() && envelope.peer.is_none_or(|peer| peer.pid == peer.pid));
+    assert!(!envelope.recipients.is_empty());
     let texts = envelope.notices.iter().chain(envelope.envid.iter()).chain(envelope.claimed.exe.iter());
     texts.for_each(|text| assert!(!text.chars().any(char::is_control), "{text:?}"));
     assert_eq!(serde_json::from_slice::<Envelope>(&serde_json::to_vec(envelope).unwrap()).unwrap(), *envelope);
@@ -74,6 +75,41 @@ fn accepted(octets: &[u8], envelope: &Envelope) {
     let section = Section::scan(message);
     assert_eq!(section.named(message, "From").count(), 1);
     parts(octets, line.len());
+    let json: Value = serde_json::from_slice(line).unwrap();
+    spoiled(&json, &|json| json);
+}
+
+/// PF26-1, PF26-2: an envelope that was accepted is not, with a control character in any of its texts or another key in any of its
+/// objects. `whole` puts a part of it back where it came from.
+fn spoiled(part: &Value, whole: &dyn Fn(Value) -> Value) {
+    let refused = |part: Value| {
+        let line = format!("{}\n", whole(part));
+        assert!(file::parse_line(line.clone().into_bytes()).is_err(), "accepted: {line}");
+    };
+    match part {
+        Value::String(text) => {
+            ["\0", "\n", "\u{1b}", "\u{85}"].iter().for_each(|control| refused(Value::String(format!("{text}{control}"))))
+        }
+        Value::Array(values) => {
+            for (at, value) in values.iter().enumerate().take(4) {
+                spoiled(value, &|part| {
+                    let mut values = values.clone();
+                    values[at] = part;
+                    whole(Value::Array(values))
+                });
+            }
+        }
+        Value::Object(members) => {
+            let with = |key: &str, part: Value| {
+                let mut members = members.clone();
+                members.insert(key.to_owned(), part);
+                Value::Object(members)
+            };
+            refused(with("relay", Value::Null));
+            members.iter().for_each(|(key, value)| spoiled(value, &|part| whole(with(key, part))));
+        }
+        _ => {}
+    }
 }
 
 fn parts(octets: &[u8], line: usize) {

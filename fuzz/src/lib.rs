@@ -14,6 +14,14 @@ pub fn steered<const N: usize>(data: &[u8]) -> Option<([u8; N], &[u8])> {
     Some((*steer, rest))
 }
 
+/// What `{` stands for in the input of some targets: long lines should cost the fuzzer one octet.
+const LONG: [u8; 400] = [b'x'; 400];
+
+/// The text with each `{` as 400 octets.
+pub fn widened(text: &[u8]) -> Vec<u8> {
+    text.split(|&octet| octet == b'{').collect::<Vec<_>>().join(&LONG[..])
+}
+
 /// True for text that may go to a terminal and a log: no control character but the line feed, no bidi control, no line separator.
 pub fn is_printable(text: &str) -> bool {
     text.chars()

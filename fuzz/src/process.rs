@@ -31,7 +31,8 @@ pub struct Descriptors {
     saved_err: OwnedFd,
 }
 
-fn memory(name: &str) -> File {
+/// A file without a name, in memory.
+pub fn memory(name: &str) -> File {
     File::from(memfd_create(name, MFdFlags::MFD_CLOEXEC).unwrap())
 }
 
