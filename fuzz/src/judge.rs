@@ -92,12 +92,13 @@ fn lines(message: &[u8]) -> Vec<&[u8]> {
 
 fn header(message: &[u8], envelope: &Envelope) {
     let mut names = Vec::new();
-    for line in lines(message) {
+    let lines = lines(message);
+    // Octets of an address that are not UTF-8 can neither be encoded nor sent under RFC 6531.
+    let section = lines.join(&b'\n');
+    let needs_smtputf8 = !section.is_ascii() && std::str::from_utf8(&section).is_ok();
+    assert!(envelope.smtputf8 || !needs_smtputf8, "8-bit text in a header without SMTPUTF8");
+    for line in lines {
         assert!(line.len() <= LINE, "a header line of {} octets", line.len());
-        assert!(
-            line.is_ascii() || envelope.smtputf8 || std::str::from_utf8(line).is_err(),
-            "8-bit text in a header that needs no SMTPUTF8"
-        );
         if line.starts_with(b" ") || line.starts_with(b"\t") {
             assert!(!names.is_empty(), "the section begins with a continuation");
             continue;
