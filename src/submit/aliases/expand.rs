@@ -44,7 +44,10 @@ pub fn expand(aliases: &Aliases, name: &str, names: &Names, admin: Option<&Addre
             Target::Local(name) => walk.local(&name, &path, aliases, &mut expanded, world),
             Target::Final(name) => walk.deliver(&name),
             Target::Discard => {}
+            Target::Include(file) if path.contains(&file) => walk.fall_back(&format!("{file} leads back to itself")),
             Target::Include(_) if path.len() >= DEPTH => walk.fall_back("aliases are nested too deep"),
+            // Each file once: one that names two others, which name two others, would be read 65,536 times.
+            Target::Include(file) if !expanded.insert(file.clone()) => {}
             Target::Include(file) => match world.include(&file) {
                 Ok(targets) => walk.push(&targets, &path, &file),
                 Err(why) => walk.fall_back(&why),

@@ -79,7 +79,7 @@ fn section_9_loops_commands_and_files_fall_back_and_are_told() {
         ("a: |cat\n", "a", "is not served"),
         ("a: /var/mail/a\n", "a", "is not served"),
         ("a: :include:/missing\n", "a", "No such file"),
-        ("a: :include:/etc/self\n", "a", "nested too deep"),
+        ("a: :include:/etc/self\n", "a", "leads back to itself"),
         ("a: not an address\n", "a", "is not served"),
     ] {
         let with_admin = expansion(file, name, Some("admin@y.example")).unwrap();
@@ -126,4 +126,28 @@ fn section_9_an_alias_of_commas_alone_is_a_mistake_and_discards_nothing() {
         assert_eq!(problems, [Problem { line: 1, text: "root: no target".to_owned() }]);
     }
     assert_eq!(expanded("root: ,a@x.example,,\n", "root"), "a@x.example");
+}
+
+/// Files `/0` to `/14`, each of which includes the next one twice; and how many were read.
+struct Doubling(usize);
+
+impl World for Doubling {
+    fn include(&mut self, path: &str) -> Result<Vec<Target>, String> {
+        self.0 += 1;
+        let number: usize = path.trim_start_matches('/').parse().unwrap();
+        let next = if number < 14 { Target::Include(format!("/{}", number + 1)) } else { Target::Discard };
+        Ok(vec![next.clone(), next])
+    }
+
+    fn is_user(&mut self, _: &str) -> bool {
+        false
+    }
+}
+
+#[test]
+fn section_9_pf26_4_each_included_file_is_read_once() {
+    let names = Names::of(Some("m.example"), None, "web1", &[]).unwrap();
+    let mut world = Doubling(0);
+    let expansion = expand(&Aliases::parse(b"a: :include:/0\n"), "a", &names, None, &mut world);
+    assert_eq!((expansion, world.0), (Some(Expansion::default()), 15));
 }
