@@ -131,7 +131,7 @@ fn well_formed(text: &[u8]) -> Vec<u8> {
             Some(at) => (&line[..at], &line[at + 1..]),
             None => (&b"Subject"[..], line),
         };
-        let name: Vec<u8> = name.iter().copied().filter(|octet| octet.is_ascii_alphanumeric() || *octet == b'-').collect();
+        let name: Vec<u8> = name.iter().copied().filter(|octet| octet.is_ascii_alphanumeric() || *octet == b'-').take(60).collect();
         let mut words =
             value.split(|&octet| octet == b' ').map(|word| word.iter().copied().filter(u8::is_ascii_graphic).collect::<Vec<u8>>());
         // mail-parser reads past the end of a line in some structured fields whose value is broken (Date, Content-Type).
