@@ -13,6 +13,7 @@ pub mod entries;
 pub mod filter;
 pub mod history;
 pub mod listing;
+pub mod overview;
 #[cfg(any(feature = "relay", feature = "ctl"))]
 pub mod pause;
 pub mod printer;

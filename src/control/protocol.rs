@@ -95,6 +95,8 @@ pub enum Request {
     Status {},
     /// What went through, and what is in the queue: one [`super::stats::Stats`].
     Stats {},
+    /// What the report page shows: one [`super::overview::Overview`].
+    Overview {},
     /// Where mail for these domains would go: one [`Text`] for each.
     Route {
         /// Addresses.

@@ -141,6 +141,12 @@ pub(super) enum Verb {
         #[arg(long, short)]
         json: bool,
     },
+    /// A page about all of it, to look at in a browser
+    Report {
+        /// As HTML, into this file, or to standard output
+        #[arg(long, value_name = "FILE", num_args = 0..=1, required = true, default_missing_value = "-")]
+        html: Option<std::path::PathBuf>,
+    },
     /// Is this installation right?
     Check,
     /// A plug-in for Nagios: state, performance data, exit code 0 to 3

@@ -20,6 +20,7 @@ mod postfix;
 mod probe;
 mod queue;
 mod range;
+mod report;
 mod select;
 mod show;
 mod status;
@@ -122,6 +123,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Open => pause::admission(&config, None),
         Verb::Aliases { recipients } => aliases::aliases(&config, &recipients),
         Verb::Status { json } => status::status(&config, json),
+        Verb::Report { html } => report::report(&config, html.as_deref()),
         // Done above: the one has exit codes of its own, the other never fails.
         Verb::Monitor(_) | Verb::Motd => Ok(()),
         Verb::Check => check::check(&config),

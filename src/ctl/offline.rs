@@ -14,6 +14,7 @@ use super::select::Selection;
 use crate::config::Config;
 use crate::control::filter::{Filter, QueueState};
 use crate::control::listing::{Entry, Recipient};
+use crate::control::overview::Overview;
 use crate::control::protocol::{Detail, Part};
 use crate::control::stats::Stats;
 use crate::control::{entries, history, pause};
@@ -243,6 +244,11 @@ impl Offline {
     /// What there is to say beside a listing.
     pub(super) fn besides(&self) -> Result<String, Failure> {
         Ok(Some(self.paused()?).filter(|since| !since.is_empty()).map_or_else(String::new, |since| pause::warning(&since)))
+    }
+
+    /// What the report page shows of the messages.
+    pub(super) fn overview(&self, now: i64) -> Result<Overview, Failure> {
+        self.state.as_ref().map_or(Ok(Overview::default()), |state| Overview::read(state, None, now).map_err(|e| unreadable(&e)))
     }
 
     /// How many messages are in each place.

@@ -128,7 +128,7 @@ fn recipient_line(recipient: &Recipient) -> String {
 }
 
 /// The fields that people know a message by, decoded (RFC 2047), for display only.
-fn decoded(header: &[u8]) -> Vec<(String, String)> {
+pub(super) fn decoded(header: &[u8]) -> Vec<(String, String)> {
     let Some(message) = MessageParser::new().parse_headers(header) else { return Vec::new() };
     let value = |name: &str| match message.header(name)? {
         HeaderValue::Text(text) => Some(text.to_string()),
@@ -152,7 +152,15 @@ pub(super) fn cat(config: &Config, id: &str, part: Part) -> Result<(), Failure> 
     }
 }
 
-fn pieces_of_daemon(config: &Config, id: &str, part: Part, mut each: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+/// Calls `each` with the octets of a part, piece by piece.
+///
+/// Errors: EX_UNAVAILABLE where no daemon answers; its refusals; that of `each`.
+pub(super) fn pieces_of_daemon(
+    config: &Config,
+    id: &str,
+    part: Part,
+    mut each: impl FnMut(&[u8]) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let mut failure = None;
     client::ask_lines(&config.paths, &Request::Cat { id: id.to_owned(), part }, |line| {
         let piece = serde_json::from_str::<Text>(line).map_err(|e| Failure::new(Exit::Software, e.to_string()));

@@ -193,6 +193,7 @@ async fn handle(daemon: &Arc<Daemon>, rights: Rights, request: Request, out: &mu
         Request::Admission { open, reason } => pause::admission(daemon, rights, open, reason, out).await,
         Request::Stats {} => show::stats(daemon, rights, out).await,
         Request::Status {} => out.say(&status(daemon).await?).await,
+        Request::Overview {} => show::overview(daemon, rights, out).await,
         Request::Route { addresses } => routes(daemon, &addresses, out).await,
     }
 }

@@ -6,6 +6,7 @@ use super::choose::Wanted;
 use super::{Answer, Rights, database, history, read};
 use crate::control::filter::Filter;
 use crate::control::listing::Entry;
+use crate::control::overview::Overview;
 use crate::control::protocol::{Count, Part, Text};
 use crate::control::stats::Stats;
 use crate::exit::{Exit, Failure};
@@ -110,6 +111,17 @@ pub(super) async fn find_by_message_id(daemon: &Arc<Daemon>, rights: Rights, mes
         out.say(&history::detail(daemon, message).await?).await?;
     }
     Ok(())
+}
+
+/// What bears on all messages that the peer may see.
+pub(super) async fn overview(daemon: &Arc<Daemon>, rights: Rights, out: &mut Answer) -> Result<(), Failure> {
+    if !rights.sees_own {
+        return Err(Failure::new(Exit::NoPerm, "only root and the admin group may look at the mail here (mailq_users)"));
+    }
+    let (uid, now) = ((!rights.sees_all).then_some(rights.uid), sys::clock::now());
+    let free = sys::fs::free_space(&daemon.paths.spool).ok().map(|(octets, _)| octets);
+    let overview = read(daemon, move |state| Overview::read(state, uid, now)).await?;
+    out.say(&Overview { free, ..overview }).await
 }
 
 fn open(daemon: &Daemon, message: &Message) -> Result<(std::fs::File, Line), String> {

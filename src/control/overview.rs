@@ -1,0 +1,190 @@
+//! What the report page shows of the messages: who waits, what ended when, what failed last. Bounded, whatever the queue holds.
+
+use serde::{Deserialize, Serialize};
+
+use super::listing::Entry;
+
+/// The ages that are told apart, seconds: younger than the first, than the second …; one more class is older than all.
+pub const AGES: [i64; 5] = [300, 3600, 4 * 3600, 86_400, 3 * 86_400];
+/// Classes of age.
+pub const CLASSES: usize = AGES.len() + 1;
+/// Seconds of one span of the course of time.
+pub const SPAN: i64 = 3600;
+/// Spans that are looked at.
+pub const SPANS: usize = 48;
+/// Destinations that are told.
+const TOLD: usize = 25;
+/// Destinations told apart while they are counted; a queue full of made-up domains costs no more memory than this.
+const DESTINATIONS: usize = 10_000;
+/// Failed messages that are told.
+const FAILURES: usize = 50;
+/// Recipients of each of them.
+const RECIPIENTS: usize = 5;
+
+/// What bears on the messages that the asker may see.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overview {
+    /// When it was made, unix seconds.
+    pub at: i64,
+    /// The destinations with the most recipients who wait, the largest first.
+    pub destinations: Vec<Destination>,
+    /// All further destinations together.
+    pub others: Option<Destination>,
+    /// When the first span of `course` begins, unix seconds.
+    pub since: i64,
+    /// What came and ended, span by span.
+    pub course: Vec<Span>,
+    /// The latest failed messages, with the recipients that failed.
+    pub failures: Vec<Failure>,
+    /// Octets of the spool's file system that the daemon may still use.
+    pub free: Option<u64>,
+}
+
+/// Recipients who wait behind one domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Destination {
+    /// The domain, in lower case.
+    pub domain: String,
+    /// Recipients by age, the youngest first: [`AGES`].
+    pub ages: [u64; CLASSES],
+    /// The latest reply, or reason.
+    pub reply: String,
+    /// When that was, unix seconds.
+    pub at: Option<i64>,
+}
+
+impl Destination {
+    /// All of its recipients.
+    pub fn total(&self) -> u64 {
+        self.ages.iter().sum()
+    }
+}
+
+/// Messages of one span.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// Accepted.
+    pub accepted: u64,
+    /// Handed on, all of their recipients.
+    pub relayed: u64,
+    /// Failed for good.
+    pub failed: u64,
+}
+
+/// A message that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The message, with a few of the recipients that failed.
+    pub entry: Entry,
+    /// How many more of them there are.
+    pub more: usize,
+    /// When it ended, unix seconds.
+    pub ended: Option<i64>,
+}
+
+#[cfg(any(feature = "relay", feature = "ctl"))]
+mod read {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::control::entries;
+    use crate::control::filter::domain_of;
+    use crate::spool::state::{Ended, State, Waits};
+
+    impl Overview {
+        /// Reads it at `now`, of the messages of this user, or of all. `free` is left to the caller.
+        ///
+        /// Errors: the database's.
+        pub fn read(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Overview> {
+            let mut table = Table::default();
+            state.each_waiting(uid, |waits| table.add(waits, now))?;
+            let (destinations, others) = table.finish();
+            // Whole spans, the last one under way.
+            let since = (now.div_euclid(SPAN) + 1 - SPANS as i64) * SPAN;
+            let span = |Ended { accepted, relayed, failed }| Span { accepted, relayed, failed };
+            let course = state.ended_by_span(since, SPAN, SPANS, uid)?.into_iter().map(span).collect();
+            let failed = state.latest_failed(FAILURES, uid)?;
+            let failures = failed.into_iter().map(|message| {
+                let mut entry = entries::entry(&message, &state.recipients(message.id)?, false, now);
+                entry.recipients.retain(|recipient| recipient.status == "failed");
+                let more = entry.recipients.len().saturating_sub(RECIPIENTS);
+                entry.recipients.truncate(RECIPIENTS);
+                Ok(Failure { entry, more, ended: message.finished })
+            });
+            let failures = failures.collect::<rusqlite::Result<_>>()?;
+            Ok(Overview { at: now, destinations, others, since, course, failures, free: None })
+        }
+    }
+
+    /// The destinations while they are counted.
+    #[derive(Default)]
+    struct Table {
+        rows: HashMap<String, Destination>,
+        others: Destination,
+    }
+
+    impl Table {
+        fn add(&mut self, waits: Waits, now: i64) {
+            let age = now.saturating_sub(waits.accepted);
+            let class = AGES.partition_point(|bound| *bound <= age);
+            let domain = domain_of(&waits.address);
+            let is_told_apart = self.rows.len() < DESTINATIONS || self.rows.contains_key(&domain);
+            let row = if is_told_apart { self.rows.entry(domain).or_default() } else { &mut self.others };
+            if let Some(count) = row.ages.get_mut(class) {
+                *count += 1;
+            }
+            if waits.at.is_some() && waits.at >= row.at {
+                (row.reply, row.at) = (waits.reply, waits.at);
+            }
+        }
+
+        fn finish(self) -> (Vec<Destination>, Option<Destination>) {
+            let mut others = Destination { reply: String::new(), at: None, ..self.others };
+            let named = |(domain, row): (String, Destination)| Destination { domain, ..row };
+            let mut rows: Vec<Destination> = self.rows.into_iter().map(named).collect();
+            rows.sort_by(|a, b| b.total().cmp(&a.total()).then_with(|| a.domain.cmp(&b.domain)));
+            for row in rows.drain(TOLD.min(rows.len())..) {
+                others.ages.iter_mut().zip(row.ages).for_each(|(sum, count)| *sum += count);
+            }
+            let has_others = others.total() > 0;
+            (rows, has_others.then_some(others))
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        fn waits(address: &str, accepted: i64, at: Option<i64>) -> Waits {
+            Waits { address: address.to_owned(), accepted, reply: format!("at {at:?}"), at }
+        }
+
+        #[test]
+        fn recipients_are_counted_by_destination_and_age_with_the_latest_reply() {
+            let mut table = Table::default();
+            for one in [
+                waits("a@X.example", 1_000_000 - 299, Some(9)),
+                waits("b@x.example", 1_000_000 - 300, Some(8)),
+                waits("c@x.example", 0, None),
+                waits("d@y.example", 2_000_000, None),
+            ] {
+                table.add(one, 1_000_000);
+            }
+            let (rows, others) = table.finish();
+            assert_eq!((rows[0].domain.as_str(), rows[0].ages, rows[0].reply.as_str()), ("x.example", [1, 1, 0, 0, 0, 1], "at Some(9)"));
+            assert_eq!((rows[1].domain.as_str(), rows[1].ages), ("y.example", [1, 0, 0, 0, 0, 0]));
+            assert_eq!(others, None);
+        }
+
+        #[test]
+        fn made_up_domains_are_counted_and_cost_no_memory() {
+            let mut table = Table::default();
+            for n in 0..DESTINATIONS + 5 {
+                table.add(waits(&format!("a@{n}.example"), 0, None), 0);
+            }
+            assert_eq!(table.rows.len(), DESTINATIONS);
+            let (rows, others) = table.finish();
+            assert_eq!((rows.len(), others.map(|row| row.total())), (TOLD, Some((DESTINATIONS + 5 - TOLD) as u64)));
+        }
+    }
+}

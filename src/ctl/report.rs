@@ -1,0 +1,87 @@
+//! `mailchute report --html`: one page about the mail of this host, in one file that needs nothing else.
+//!
+//! In: what the daemon says of itself and of the messages that the asker may see; of a stopped one, what root reads from the spool.
+//! Out: static HTML without a script or a reference to anything outside. Subjects, addresses and replies in it are anybody's:
+//! [`html`] is the only way of a text into the page, and a policy in the page itself (CSP) forbids what should slip through.
+//!
+//! | module | work |
+//! |---|---|
+//! | [`html`] | the writer that escapes |
+//! | [`page`] | the page from top to bottom |
+//! | [`mail`] | what waits, and what failed |
+//! | [`chart`] | the picture |
+
+mod chart;
+mod html;
+mod mail;
+mod page;
+
+use std::path::Path;
+
+use super::offline::Offline;
+use super::{print, show};
+use crate::config::Config;
+use crate::config::names::Names;
+use crate::control::client;
+use crate::control::overview::Overview;
+use crate::control::protocol::{Part, Request, Status};
+use crate::exit::{Exit, Failure};
+use crate::sys;
+use page::Facts;
+
+/// Octets of a header section that are read for its subject.
+const HEADER: usize = 64 << 10;
+
+/// Writes the page to `file`, or to stdout for none and `-`.
+///
+/// Errors: those of the daemon and of the spool; EX_CANTCREAT where the file cannot be written.
+pub(super) fn report(config: &Config, file: Option<&Path>) -> Result<(), Failure> {
+    let text = page::write(&gather(config)?, &sys::clock::local_zone());
+    let Some(file) = file.filter(|file| *file != Path::new("-")) else { return print(&text) };
+    // Addresses and subjects are in it: nobody else reads it unless its owner wants that.
+    sys::replace::replace(file, 0o600, text.as_bytes()).map_err(|e| {
+        let next = "`mailchute report --html >FILE` writes it with your own rights";
+        Failure::new(Exit::CantCreate, format!("cannot write {}: {e}; {next}", file.display()))
+    })
+}
+
+/// Everything that the page shows.
+fn gather(config: &Config) -> Result<Facts, Failure> {
+    let host = Names::load(config).map_or_else(|_| sys::process::host_name(), |names| names.mailname);
+    match client::ask::<Status>(&config.paths, &Request::Status {}) {
+        Ok(statuses) => {
+            let status = statuses.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon gave no status"))?;
+            let overviews: Vec<Overview> = client::ask(&config.paths, &Request::Overview {})?;
+            let overview = overviews.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon gave no overview"))?;
+            let subjects = subjects(&overview, |id, header| show::pieces_of_daemon(config, id, Part::Headers, |piece| keep(header, piece)));
+            Ok(Facts { host, status, overview, subjects })
+        }
+        Err(down) if down.exit == Exit::Unavailable => {
+            let spool = Offline::open(config, down)?;
+            let [queued, held, failed] = spool.counts()?;
+            let free = sys::fs::free_space(&config.paths.spool).ok().map(|(octets, _)| octets);
+            let overview = Overview { free, ..spool.overview(sys::clock::now())? };
+            let subjects = subjects(&overview, |id, header| spool.cat(id, Part::Headers, |piece| keep(header, piece)));
+            let version = env!("CARGO_PKG_VERSION").to_owned();
+            Ok(Facts { host, status: Status { version, queued, held, failed, ..Status::default() }, overview, subjects })
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+fn keep(header: &mut Vec<u8>, piece: &[u8]) -> Result<(), Failure> {
+    let room = HEADER.saturating_sub(header.len());
+    header.extend_from_slice(piece.get(..room.min(piece.len())).unwrap_or_default());
+    Ok(())
+}
+
+/// The subject of each failed message, decoded; empty where it has none, or its file is gone.
+fn subjects(overview: &Overview, mut read: impl FnMut(&str, &mut Vec<u8>) -> Result<(), Failure>) -> Vec<String> {
+    let mut subject = |id: &str| {
+        let mut header = Vec::new();
+        // The page is worth having without it.
+        let _ = read(id, &mut header);
+        show::decoded(&header).into_iter().find(|(name, _)| name == "Subject").map(|(_, value)| value).unwrap_or_default()
+    };
+    overview.failures.iter().map(|failure| subject(&failure.entry.queue_id)).collect()
+}
