@@ -13,6 +13,8 @@ const HEIGHT: u64 = 200;
 const WIDTH: u64 = 10;
 /// What is left free on either side of a bar.
 const MARGIN: u64 = 1;
+/// The least height of what failed: one failure among thousands must be seen.
+const SEEN: u64 = 4;
 
 /// Writes the picture, its legend, and its numbers.
 pub(super) fn write(html: &mut Html, overview: &Overview, zone: &TimeZone) {
@@ -44,10 +46,13 @@ fn picture(html: &mut Html, overview: &Overview, top: u64, zone: &TimeZone) {
     for line in [0, HEIGHT / 2, HEIGHT] {
         html.raw("<line class=\"grid\" x1=\"0\" x2=\"").text(width).raw("\" y1=\"").text(line).raw("\" y2=\"").text(line).raw("\"/>\n");
     }
-    let height = |count: u64| (count.saturating_mul(HEIGHT)).div_ceil(top).min(HEIGHT);
+    let height = |count: u64| {
+        let part = (u128::from(count) * u128::from(HEIGHT)).div_ceil(u128::from(top));
+        u64::try_from(part).unwrap_or(HEIGHT).min(HEIGHT)
+    };
     let spans = || overview.course.iter().zip((0u64..).map(|n| n * WIDTH));
     for ((span, left), at) in spans().zip(begins(overview)).filter(|((span, _), _)| **span != Span::default()) {
-        let (relayed, failed) = (height(span.relayed), height(span.failed));
+        let (relayed, failed) = (height(span.relayed), if span.failed == 0 { 0 } else { height(span.failed).max(SEEN) });
         html.raw("<g><title>")
             .text(date::mailq(at, zone))
             .text(format_args!(": {} delivered, {} failed, {} accepted", span.relayed, span.failed, span.accepted));
@@ -109,13 +114,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_of_any_height_stays_in_the_picture() {
-        let span = Span { accepted: 3, relayed: u64::MAX / 2, failed: 7 };
+    fn one_failure_among_thousands_is_seen_and_stays_in_the_picture() {
+        let span = Span { accepted: 3, relayed: 99_999, failed: 1 };
         let overview = Overview { course: vec![Span::default(), span], ..Overview::default() };
         let mut html = Html::default();
         write(&mut html, &overview, &TimeZone::UTC);
         let text = html.finish();
         assert_eq!(text.matches("<rect").count(), 2, "{text}");
-        assert!(text.contains("y=\"0\" height=\"1\""), "{text}");
+        assert!(text.contains("y=\"0\" height=\"4\""), "{text}");
     }
 }

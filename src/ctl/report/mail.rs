@@ -77,7 +77,7 @@ pub(super) fn failed(html: &mut Html, facts: &Facts, zone: &TimeZone) {
         return;
     }
     let all = usize::try_from(facts.status.failed).unwrap_or(usize::MAX).max(failures.len());
-    html.raw("<p>").text(counted(all, "message")).raw(" failed for good and waits for a person");
+    html.raw("<p>").text(counted(all, "message")).raw(" failed for good and stayed in failed/");
     if all > failures.len() {
         html.raw("; these are the latest ").text(failures.len());
     }
