@@ -6,7 +6,7 @@
 use std::fs::File;
 
 use crate::mail::envelope::{Envelope, Ret};
-use crate::mail::header::{self, Section};
+use crate::mail::header::{self, Field, Section};
 use crate::mail::wire::{WireCheck, WireFacts};
 use crate::spool::file::{self, FileError, Part};
 
@@ -14,6 +14,9 @@ use crate::spool::file::{self, FileError, Part};
 pub const QUOTED: usize = 50 << 10;
 /// Octets of one line (RFC 5322 2.1.1); a message with a longer one is not quoted whole, because it could not be sent as it is.
 const LINE: usize = 998;
+
+/// Fields that programs put credentials into. A notice travels on its own, and to an administrator who may be none of the sender's.
+const SECRET: [&str; 6] = ["Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "X-Api-Key", "X-Auth-Token"];
 
 /// The message that a notice is about.
 #[derive(Clone, Debug)]
@@ -97,9 +100,16 @@ fn cut(header: &mut Vec<u8>) {
 }
 
 impl Original {
-    /// The header section as it is quoted: at most [`QUOTED`] octets.
+    /// The header section as it is quoted: at most [`QUOTED`] octets, without credentials. Bcc never comes into the spool.
     pub fn quoted_header(&self) -> Vec<u8> {
-        let mut header = self.header.clone();
+        let section = Section::scan(&self.header);
+        let is_secret = |field: &&Field| SECRET.iter().any(|name| field.is(&self.header, name));
+        let (mut header, mut at) = (Vec::with_capacity(self.header.len()), 0);
+        for field in section.fields.iter().filter(is_secret).map(Field::whole) {
+            header.extend_from_slice(self.header.get(at..field.start).unwrap_or_default());
+            at = field.end;
+        }
+        header.extend_from_slice(self.header.get(at..).unwrap_or_default());
         cut(&mut header);
         header
     }

@@ -204,3 +204,11 @@ proptest! {
         prop_assert_eq!(kinds(&octets(&[Told::new(&row, Action::Failed, None)], Some(&original))), THREE);
     }
 }
+
+#[test]
+fn t_out_4_credentials_in_a_field_are_not_quoted() {
+    let header = b"Subject: x\r\nAUTHORIZATION : Basic\r\n c2VjcmV0\r\nTo: bob@x.example\r\ncookie: c2VjcmV0\r\n";
+    let quoted = original(header).quoted_header();
+    assert_eq!(String::from_utf8(quoted).unwrap(), "Subject: x\r\nTo: bob@x.example\r\n");
+    assert!(!String::from_utf8(octets(&[failed("550 no")], Some(&original(header)))).unwrap().contains("c2VjcmV0"));
+}
