@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mailchute::spool::state::State;
 
-use super::{judge, notices, subject, three, wait_for_notices};
+use super::{judge, judge_in_perl, notices, subject, three, wait_for_notices};
 use crate::delivery::MESSAGE;
 use crate::support::command::wait_for;
 use crate::support::installation::Installation;
@@ -43,6 +43,7 @@ fn d02_a_refused_message_comes_back_to_its_sender_as_a_signed_notice() {
     assert_eq!((&status[1]["Status"], &status[1]["Remote-MTA"]), (&"5.1.1".into(), &"dns; [127.0.0.1]".into()), "{status}");
     let verdicts = require!(oracles::dkimpy(&notice.data, &[("s._domainkey.sender.example", &key.txt)]));
     assert_eq!(verdicts, ["pass"]);
+    assert_eq!(require!(judge_in_perl(notice)), [("gone@receiver.example".to_owned(), "user_unknown".to_owned())]);
 }
 
 #[test]
@@ -60,6 +61,7 @@ fn a_late_message_is_told_once_and_as_temporary() {
     let judged = require!(judge(notice));
     assert_eq!((&judged["temporary"], &judged["permanent"]), (&serde_json::json!(["late@receiver.example"]), &serde_json::json!([])));
     assert!(judged["status"][1]["Will-Retry-Until"].is_string(), "{judged}");
+    assert_eq!(require!(judge_in_perl(notice)), [], "nothing has failed");
 }
 
 #[test]

@@ -25,6 +25,19 @@ fn judge(notice: &Transaction) -> Result<Value, Missing> {
     Ok(judged)
 }
 
+/// What Mail::DeliveryStatus::BounceParser reads in a notice (tests/support/notice_judge.pl): address and kind of each failure, or
+/// nothing where it takes it for no bounce.
+fn judge_in_perl(notice: &Transaction) -> Result<Vec<(String, String)>, Missing> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/notice_judge.pl");
+    let mut perl = Command::new(parts::tool("perl")?);
+    let ended = command::run(perl.arg("-I").arg(parts::perl_modules()?).arg(script), &notice.data).succeeded();
+    let judged: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let reports = judged["reports"].as_array().unwrap();
+    assert_eq!(judged["is_bounce"] == true, !reports.is_empty(), "{judged}");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    Ok(reports.iter().map(|report| (text(&report["address"]), text(&report["kind"]))).collect())
+}
+
 /// The three parts of a notice that quotes the header section.
 fn three() -> Value {
     ["text/plain", "message/delivery-status", "text/rfc822-headers"].map(Value::from).to_vec().into()

@@ -42,6 +42,11 @@ pub fn disks() -> Result<PathBuf, Missing> {
     part("disks", "the makers of file systems")
 }
 
+/// The modules of Perl that judge notices.
+pub fn perl_modules() -> Result<PathBuf, Missing> {
+    Ok(part("judges", "the reader of notices in Perl")?.join("usr/share/perl5"))
+}
+
 /// The Python of the virtual environment.
 pub fn python() -> Result<PathBuf, Missing> {
     let python = part("venv", "the Python environment")?.join("bin/python");
