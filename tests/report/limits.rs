@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use mailchute::spool::state::State;
+
 use super::{notices, subject, wait_for_notices};
 use crate::delivery::MESSAGE;
 use crate::support::command::wait_for;
 use crate::support::installation::Installation;
-use crate::support::scripted::Script;
+use crate::support::scripted::{Script, Transaction};
 
 #[test]
 fn t_dsn_1_a_receiver_that_refuses_everything_gets_one_notice_and_no_more() {
@@ -36,6 +38,43 @@ fn t_dsn_1_a_notice_that_is_sent_on_by_an_answering_machine_ends_there() {
     installation.wait_for_log("it is an automatic answer itself");
     installation.wait_until_drained();
     assert_eq!((notices(&receiver).len(), installation.spooled("failed").len()), (1, 2));
+}
+
+/// The scale of this is 100,000 in benches/storm.
+#[test]
+fn d04_a_storm_of_two_thousand_failures_loses_no_record_and_sends_no_more_than_the_cap() {
+    const FAILURES: usize = 2000;
+    let receiver = Script::new().offer("PIPELINING").say("RCPT TO:<gone", "550 5.1.1 no such user").start();
+    let mut installation = Installation::rootless();
+    installation.relay_to(&receiver.url("smtp", "tls=none"), "admin_address = \"admin@x.example\"\nnotice_limit = 10");
+    installation.start_daemon();
+    let lines: String = (0..FAILURES).map(storm_dialog).collect();
+    let session = format!("EHLO storm\r\n{lines}QUIT\r\n");
+    installation.sendmail(&["-bs"], session.as_bytes()).succeeded();
+    // As long as it takes, while it goes on.
+    let mut before = 0;
+    while before < FAILURES {
+        wait_for("more failures", || installation.spooled("failed").len() > before);
+        before = installation.spooled("failed").len();
+    }
+    let to_admin = |one: &Transaction| one.recipients == ["<admin@x.example>"];
+    wait_for("the digest", || notices(&receiver).iter().any(to_admin));
+    let sent = notices(&receiver);
+    assert_eq!((sent.len(), sent.iter().filter(|one| to_admin(one)).count()), (11, 1), "ten, and the digest");
+    installation.stop_daemon();
+    let state = State::open_to_read(&installation.paths.spool.join("state.sqlite")).unwrap();
+    assert_eq!(state.counts().unwrap()[2], FAILURES as u64);
+    assert_eq!(state.notices_waiting(i64::MAX).unwrap(), FAILURES as u64 - 10, "what was not told waits, and is not lost");
+    let failed = state.latest_failed(FAILURES, None).unwrap();
+    for message in failed {
+        let attempts = state.attempts_of(message.id).unwrap();
+        assert!(attempts.iter().any(|attempt| attempt.reply.contains("550 5.1.1 no such user")), "{}: {attempts:?}", message.id);
+    }
+}
+
+/// One message of a session of `sendmail -bs`.
+fn storm_dialog(n: usize) -> String {
+    format!("MAIL FROM:<alice@author.example>\r\nRCPT TO:<gone{n}@receiver.example>\r\nDATA\r\nSubject: {n}\r\n\r\nHello\r\n.\r\n")
 }
 
 #[test]
