@@ -2,6 +2,7 @@
 
 mod answers;
 mod limits;
+mod outputs;
 mod page;
 mod senders;
 mod trust;

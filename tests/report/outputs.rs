@@ -1,0 +1,106 @@
+//! Every output of ours in one table, with hostile mail and canary secrets behind it (THREATS T-OUT-1, T-OUT-4).
+
+use std::path::Path;
+
+use super::wait_for_notices;
+use crate::support::certificates::Authority;
+use crate::support::command::wait_for;
+use crate::support::installation::Installation;
+use crate::support::keys;
+use crate::support::scripted::{Receiver, Reply, Script};
+
+const PASSWORD: &str = "canary-9f3c-password";
+const WEBHOOK: &str = "whsec_Q0FOQVJZQ0FOQVJZQ0FOQVJZQ0FOQVJZQ0FOQVJZQ0E=";
+
+/// A receiver that wants a login and says hostile things, and an installation with one message that failed, one that waits and one
+/// that was delivered, all three as hostile as a caller can make them. Returns the octets of each secret as well.
+fn scene() -> (Receiver, Installation, Vec<String>) {
+    let authority = Authority::new();
+    let evil = b"550-5.1.1 \x1b[2J\x1b]0;owned\x07\xe2\x80\xae\xff\xc2\x9b31m\r\n550 5.1.1 <script> \x00 evil\x7f \xe2\x80\xa8\xd8\x9c\r\n";
+    let busy = b"450-4.2.1 \x1b[31m\xe2\x81\xa6\xff\r\n450 4.2.1 busy\x08\xc2\x85\r\n".to_vec();
+    let script = Script::new().starttls(&authority.identity(&["127.0.0.1"])).login("me", PASSWORD);
+    let receiver = script.on("RCPT TO:<gone", Reply::Raw(evil.to_vec())).on("RCPT TO:<later", Reply::Raw(busy)).start();
+    let mut installation = Installation::rootless();
+    let (ca, password) = (installation.write_public("ca.pem", &authority.pem), installation.paths.credentials.join("next_hop"));
+    installation.write_secret(&password, &format!("{PASSWORD}\n"));
+    installation.write_secret(&installation.paths.credentials.join("webhook"), WEBHOOK);
+    let key = keys::ed25519();
+    installation.write_secret(&installation.paths.keys.join("sender.example/s.pem"), &key.private_pem);
+    let beside = |name: &str| installation.paths.config_file.with_file_name(name);
+    let more = format!(
+        "ca_file = {ca:?}\npassword_file = {password:?}\nevent_file = {:?}\nmetrics_interval = \"1s\"\nalarm_age = \"1s\"\n\
+         delay_warning_time = 0\n[domain.\"sender.example\"]\nselectors = [\"s\"]\n\
+         [webhook.\"ops\"]\nurl = \"https://127.0.0.1:9/hook\"\nevents = [\"*\"]",
+        beside("events.jsonl")
+    );
+    installation.relay_to(&format!("smtp://me@127.0.0.1:{}", receiver.address.port()), &more);
+    installation.start_daemon();
+    let hostile = "\x1b]0;owned\x07\u{9b}31m\u{202e}\u{2066}".as_bytes();
+    for recipient in ["gone@receiver.example", "later@receiver.example", "bob@receiver.example"] {
+        let fields: [&[u8]; 7] = [
+            b"From: ",
+            hostile,
+            b" <a@sender.example>\nSubject: ",
+            hostile,
+            b"\xff\nMessage-ID: <\x1b[2J",
+            recipient.as_bytes(),
+            b">\n\nHello\n",
+        ];
+        let message = fields.concat();
+        installation.sendmail(&["-f", "alice@author.example", recipient], &message).succeeded();
+    }
+    wait_for("the failure", || installation.spooled("failed").len() == 1);
+    wait_for("the reply", || installation.queue().iter().any(|entry| entry.to_string().contains("busy")));
+    wait_for("an alarm", || installation.mailchute(&["status"]).stdout.contains("queue_old"));
+    let secrets = key.private_pem.lines().filter(|line| !line.starts_with("---")).map(str::to_owned);
+    (receiver, installation, secrets.chain([PASSWORD.to_owned(), WEBHOOK.to_owned()]).collect())
+}
+
+/// Every text that leaves us, by name.
+fn outputs(installation: &Installation) -> Vec<(String, Vec<u8>)> {
+    let ids: Vec<String> = ["failed", "cur"].iter().flat_map(|directory| installation.spooled(directory)).collect();
+    let mut verbs: Vec<Vec<&str>> = vec![vec!["list"], vec!["list", "--json"], vec!["status"], vec!["status", "--json"], vec!["check"]];
+    verbs.extend([vec!["monitor"], vec!["motd"], vec!["report", "--html"], vec!["config"], vec!["dkim", "dns", "sender.example"]]);
+    verbs.extend(ids.iter().flat_map(|id| [vec!["show", id.as_str()], vec!["show", "--json", id.as_str()]]));
+    let mut found = Vec::new();
+    for verb in verbs {
+        let ended = installation.mailchute(&verb);
+        found.push((verb.join(" "), [ended.stdout, ended.stderr].concat().into_bytes()));
+    }
+    let read = |path: &Path| std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    found.push(("sendmail -bp".to_owned(), installation.sendmail(&["-bp"], b"").succeeded().stdout.into_bytes()));
+    found.push(("the log".to_owned(), installation.daemon_log().into_bytes()));
+    found.push(("the event file".to_owned(), read(&installation.paths.config_file.with_file_name("events.jsonl"))));
+    found.push(("the metrics".to_owned(), read(&installation.paths.run.join("metrics.prom"))));
+    found
+}
+
+/// The first character that could steer a terminal, forge a line, or turn a text around.
+fn unsafe_character(octets: &[u8]) -> Option<String> {
+    let Ok(text) = std::str::from_utf8(octets) else { return Some("invalid UTF-8".to_owned()) };
+    let is_bidi = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_unsafe = |c: &char| *c != '\n' && (c.is_control() || is_bidi(*c) || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}'));
+    text.chars().find(is_unsafe).map(|c| c.escape_unicode().to_string())
+}
+
+#[test]
+fn t_out_1_t_out_4_no_output_of_ours_steers_a_terminal_or_tells_a_secret() {
+    let (receiver, installation, secrets) = scene();
+    let notice = wait_for_notices(&receiver, 1).remove(0);
+    let mut outputs = outputs(&installation);
+    // Octets that the kernel shows to others of the same user.
+    for file in ["cmdline", "environ"] {
+        let octets = std::fs::read(format!("/proc/{}/{file}", installation.daemon_pid())).unwrap_or_default();
+        outputs.push((file.to_owned(), octets.into_iter().map(|b| if b == 0 { b'\n' } else { b }).collect()));
+    }
+    // The notice is a message: its lines end in CRLF, and a tab may follow a fold.
+    outputs.push(("the notice".to_owned(), notice.data.iter().copied().filter(|b| !matches!(b, b'\r' | b'\t')).collect()));
+    assert!(outputs.iter().filter(|(_, octets)| octets.windows(4).any(|four| four == b"evil")).count() > 5, "what is hostile is shown");
+    let unsafe_ones: Vec<_> = outputs.iter().filter_map(|(name, octets)| Some((name, unsafe_character(octets)?))).collect();
+    assert!(unsafe_ones.is_empty(), "{unsafe_ones:?}");
+    for secret in &secrets {
+        let tells = |octets: &[u8]| octets.windows(secret.len()).any(|window| window == secret.as_bytes());
+        let telling: Vec<_> = outputs.iter().filter(|(_, octets)| tells(octets)).map(|(name, _)| name).collect();
+        assert!(telling.is_empty(), "{secret}: {telling:?}");
+    }
+}
