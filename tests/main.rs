@@ -11,6 +11,7 @@ mod support;
 
 mod admission;
 mod architecture;
+mod attacks;
 mod callers;
 mod compat;
 mod daemon;

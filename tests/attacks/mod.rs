@@ -1,0 +1,48 @@
+//! Local attacks: what a hostile user of the host does to the drop directory, the control socket, the disk and the daemon itself;
+//! each by a stranger, and again by a member of `admin_group`, who may steer mail by right, but not get at files or be somebody else.
+//!
+//! `attacker.py` has the attacks, by name; the table below says what must hold beyond what the one judge asks of all (`judge.rs`).
+//! An attack stands while it is judged.
+
+mod judge;
+mod stage;
+mod table;
+
+use stage::{Role, Stage};
+use table::{Attack, CONTROL, FORGERIES, OBJECTS, PROCESS, RACES};
+
+/// One attack after the other upon one daemon.
+fn storm(role: Role, attacks: &[Attack]) {
+    let mut stage = Stage::new(role);
+    for attack in attacks {
+        stage.suffer(attack);
+    }
+    stage.end();
+}
+
+/// A test of a group of attacks by a role.
+macro_rules! storms {
+    ($($name:ident: $role:ident, $attacks:ident;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                require!(stage::python());
+                isolated!();
+                storm(Role::$role, $attacks);
+            }
+        )*
+    };
+}
+
+storms! {
+    t_spool_1_no_object_of_a_stranger_gets_at_others: Stranger, OBJECTS;
+    t_spool_1_no_object_of_an_operator_gets_at_others: Operator, OBJECTS;
+    t_spool_3_no_forgery_of_a_stranger_makes_it_another: Stranger, FORGERIES;
+    t_spool_3_no_forgery_of_an_operator_makes_it_another: Operator, FORGERIES;
+    t_spool_2_no_race_of_a_stranger_changes_what_is_sent: Stranger, RACES;
+    t_spool_2_no_race_of_an_operator_changes_what_is_sent: Operator, RACES;
+    t_spool_5_a_stranger_gets_at_no_file_disk_or_process: Stranger, PROCESS;
+    t_spool_5_an_operator_gets_at_no_file_disk_or_process: Operator, PROCESS;
+    t_spool_8_a_stranger_at_the_control_socket_steers_nobody_else: Stranger, CONTROL;
+    t_spool_8_an_operator_at_the_control_socket_only_steers: Operator, CONTROL;
+}
