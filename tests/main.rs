@@ -33,4 +33,5 @@ mod report;
 mod rig;
 mod route;
 mod smtp;
+mod soak;
 mod submit;

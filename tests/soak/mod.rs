@@ -1,0 +1,54 @@
+//! The soak: many injectors, flushes, listings, holds and releases, reloads, and a daemon that is killed again and again. Nothing is
+//! lost, nothing half arrives, what comes twice was called a possible duplicate, and neither memory nor descriptors grow.
+//!
+//! The test here is a selection of seconds; `tests/soak/run` does two hundred thousand messages with the programs of the release.
+
+mod inject;
+mod judge;
+mod receiver;
+mod world;
+
+use std::time::{Duration, Instant};
+
+use world::{Plan, World};
+
+/// How long the daemon may take to send what is left, without getting on.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+#[test]
+fn the_soak_loses_nothing_and_grows_nothing() {
+    let (mut world, began) = (World::new(Plan::chosen()), Instant::now());
+    let (samples, kills) = std::thread::scope(|scope| {
+        let world = &world;
+        for injector in 0..world.plan.injectors {
+            scope.spawn(move || inject::run(world, injector));
+        }
+        world.operate(scope);
+        world.spawn_daemon();
+        world.torment()
+    });
+    (world.samples, world.kills) = (samples, kills);
+    drain(&world);
+    let counts = judge::judge(&world);
+    println!("{:.0} s: {counts:#?}", began.elapsed().as_secs_f64());
+    counts.assert_clean();
+}
+
+/// The daemon is left in peace until all has arrived.
+fn drain(world: &World) {
+    let (mut before, mut since) = (0, Instant::now());
+    while world.missing() > 0 {
+        world.mailchute(&["release", "ALL"]);
+        world.mailchute(&["flush"]);
+        std::thread::sleep(Duration::from_millis(500));
+        let now = world.shared.arrived.total();
+        if now != before {
+            (before, since) = (now, Instant::now());
+        }
+        if since.elapsed() > PATIENCE {
+            println!("{} acknowledged messages do not arrive", world.missing());
+            break;
+        }
+    }
+    world.stop_daemon();
+}

@@ -1,0 +1,223 @@
+//! One installation of the soak, and those who torment it: operators, and the one who kills.
+
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use super::receiver::{self, Arrived};
+use crate::support::command;
+use crate::support::installation::Installation;
+
+/// Messages that were acknowledged and have not arrived, before the injectors wait: memory is compared at like loads.
+const BACKLOG: u64 = 3000;
+/// Between two looks at the daemon.
+const SAMPLE: Duration = Duration::from_secs(1);
+
+/// How much is done, with which programs.
+#[derive(Clone)]
+pub struct Plan {
+    pub messages: u64,
+    pub injectors: usize,
+    /// Between a start of the daemon and its end by kill -9.
+    pub life: Duration,
+    pub sendmail: PathBuf,
+    pub mailchuted: PathBuf,
+    pub mailchute: PathBuf,
+}
+
+impl Plan {
+    /// A selection of this build; or as MAILCHUTE_SOAK (messages) and MAILCHUTE_SOAK_PROGRAMS (a directory) say.
+    pub fn chosen() -> Plan {
+        let whole = std::env::var("MAILCHUTE_SOAK").ok().map(|number| number.parse().unwrap());
+        let programs = std::env::var_os("MAILCHUTE_SOAK_PROGRAMS").map(PathBuf::from);
+        let program = |name: &str, built: &str| programs.as_ref().map_or_else(|| PathBuf::from(built), |path| path.join(name));
+        Plan {
+            messages: whole.unwrap_or(600),
+            injectors: if whole.is_some() { 50 } else { 8 },
+            life: Duration::from_secs(if whole.is_some() { 5 } else { 2 }),
+            sendmail: program("sendmail", env!("CARGO_BIN_EXE_sendmail")),
+            mailchuted: program("mailchuted", env!("CARGO_BIN_EXE_mailchuted")),
+            mailchute: program("mailchute", env!("CARGO_BIN_EXE_mailchute")),
+        }
+    }
+}
+
+/// What all threads know.
+pub struct Shared {
+    pub next: AtomicU64,
+    /// By message: 1 where `sendmail` promised it.
+    pub promised: Vec<AtomicU8>,
+    pub promises: AtomicU64,
+    /// Injectors that were killed in the middle.
+    pub cut: AtomicU64,
+    pub refused: Mutex<Vec<String>>,
+    pub arrived: Arrived,
+}
+
+impl Shared {
+    /// The number of the next message; none when enough were promised.
+    pub fn next(&self, plan: &Plan) -> Option<u64> {
+        while self.promises.load(Ordering::Relaxed).saturating_sub(self.arrived.total()) > BACKLOG {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let is_wanted = self.promises.load(Ordering::Relaxed) < plan.messages && (number as usize) < self.promised.len();
+        is_wanted.then_some(number)
+    }
+
+    /// `sendmail` said that it has the message.
+    pub fn promise(&self, number: u64) {
+        self.promised[number as usize].store(1, Ordering::SeqCst);
+        self.promises.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// One look at the daemon.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    pub second: f64,
+    pub kibibytes: u64,
+    pub descriptors: u64,
+    pub arrived: u64,
+}
+
+pub struct World {
+    pub plan: Plan,
+    pub shared: Arc<Shared>,
+    pub installation: Installation,
+    pub scratch: tempfile::TempDir,
+    pub samples: Vec<Sample>,
+    pub kills: u64,
+    daemon: Mutex<Option<Child>>,
+    began: Instant,
+}
+
+impl World {
+    pub fn new(plan: Plan) -> World {
+        // More numbers than messages: those of injectors that are killed are promised to nobody.
+        let room = plan.messages as usize * 2 + 1000;
+        let shared = Arc::new(Shared {
+            next: AtomicU64::new(0),
+            promised: (0..room).map(|_| AtomicU8::new(0)).collect(),
+            promises: AtomicU64::new(0),
+            cut: AtomicU64::new(0),
+            refused: Mutex::default(),
+            arrived: Arrived::new(room),
+        });
+        let port = receiver::start(&shared);
+        let installation = Installation::rootless();
+        installation.relay_to(&format!("smtp://127.0.0.1:{port}?tls=none"), "");
+        mailchute::spool::layout::make_rootless(&installation.paths.spool).unwrap();
+        let scratch = tempfile::TempDir::new().unwrap();
+        World { plan, shared, installation, scratch, samples: Vec::new(), kills: 0, daemon: Mutex::default(), began: Instant::now() }
+    }
+
+    /// Where the daemon's words are collected.
+    pub fn log(&self) -> PathBuf {
+        self.scratch.path().join("log")
+    }
+
+    pub fn spawn_daemon(&self) {
+        let log = std::fs::OpenOptions::new().append(true).create(true).open(self.log()).unwrap();
+        let mut command = self.installation.program(&self.plan.mailchuted);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        *self.daemon.lock().unwrap() = Some(child);
+    }
+
+    /// What an operator does; the answer does not matter, since there may be no daemon.
+    pub fn mailchute(&self, arguments: &[&str]) {
+        let mut command = self.installation.program(&self.plan.mailchute);
+        let _ = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+
+    /// Flushes, listings, holds and releases, and reloads, each by a thread of its own.
+    pub fn operate<'scope>(&'scope self, scope: &'scope std::thread::Scope<'scope, '_>) {
+        let deeds: [(u64, &[&[&str]]); 3] =
+            [(700, &[&["flush"]]), (900, &[&["list"], &["count"]]), (1300, &[&["hold", "ALL"], &["release", "ALL"]])];
+        for (pause, verbs) in deeds {
+            scope.spawn(move || {
+                while !self.is_enough() {
+                    for verb in verbs {
+                        self.mailchute(verb);
+                        std::thread::sleep(Duration::from_millis(pause));
+                    }
+                }
+            });
+        }
+        scope.spawn(move || {
+            while !self.is_enough() {
+                self.signal(Signal::SIGHUP);
+                std::thread::sleep(Duration::from_millis(1100));
+            }
+        });
+    }
+
+    fn is_enough(&self) -> bool {
+        self.shared.promises.load(Ordering::SeqCst) >= self.plan.messages
+    }
+
+    /// A daemon that has not taken its handlers yet would end by a reload, as by a kill.
+    fn signal(&self, signal: Signal) {
+        if let Some(child) = self.daemon.lock().unwrap().as_ref() {
+            command::signal(child, signal);
+        }
+    }
+
+    /// Kills the daemon and starts it again until enough was promised.
+    pub fn torment(&self) -> (Vec<Sample>, u64) {
+        let (mut samples, mut kills) = (Vec::new(), 0);
+        while !self.is_enough() {
+            let started = Instant::now();
+            while started.elapsed() < self.plan.life && !self.is_enough() {
+                std::thread::sleep(SAMPLE.min(self.plan.life / 2));
+                samples.extend(self.sample());
+            }
+            self.kill();
+            kills += 1;
+            if kills % 6 == 0 {
+                let promises = self.shared.promises.load(Ordering::SeqCst);
+                println!("{kills} kills, {promises} promised, {:?}", samples.last());
+            }
+            self.spawn_daemon();
+        }
+        (samples, kills)
+    }
+
+    fn kill(&self) {
+        if let Some(mut child) = self.daemon.lock().unwrap().take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    fn sample(&self) -> Option<Sample> {
+        let pid = self.daemon.lock().unwrap().as_ref().map(Child::id)?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().trim_end_matches(" kB").parse().ok()?;
+        let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count() as u64;
+        Some(Sample { second: self.began.elapsed().as_secs_f64(), kibibytes, descriptors, arrived: self.shared.arrived.total() })
+    }
+
+    /// How many promised messages have not arrived.
+    pub fn missing(&self) -> usize {
+        let arrived = &self.shared.arrived;
+        self.shared
+            .promised
+            .iter()
+            .enumerate()
+            .filter(|(number, one)| one.load(Ordering::SeqCst) == 1 && arrived.copies(*number) == 0)
+            .count()
+    }
+
+    /// Ends the last daemon as an administrator does.
+    pub fn stop_daemon(&self) {
+        let mut child = self.daemon.lock().unwrap().take().unwrap();
+        command::signal(&child, Signal::SIGTERM);
+        let status = command::wait(&mut child, Duration::from_secs(60));
+        assert_eq!(status.and_then(|status| status.code()), Some(0), "the last daemon did not end well");
+    }
+}
