@@ -310,6 +310,7 @@ mod tests {
             ("a@b.example", "root"),
             ("\"a@b.example\"", "\"a@b.example\",\"notify\":\"never\\n\""),
             ("\"a@b.example\"", "\"a@b.example\",\"notify\":\"success, delay\""),
+            ("\"v\":1", "\"v\":0"),
         ] {
             assert!(line.contains(from), "{from}");
             assert!(matches!(parse_line(line.replace(from, to).into_bytes()), Err(FileError::Envelope(_))), "{to}");
