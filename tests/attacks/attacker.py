@@ -9,6 +9,7 @@ SPOOL, RUN, SECRET, OWN = (os.environ[name] for name in ("SPOOL", "RUN", "SECRET
 VICTIM, DAEMON, SENDMAIL = os.environ["VICTIM"], int(os.environ["DAEMON"]), os.environ["SENDMAIL"]
 NEW, TMP = SPOOL + "/new", SPOOL + "/tmp"
 KEPT = []  # files and sockets that stay open
+LITTER = []  # names that go at the end
 HEARD = []  # octets that an attacker should not have
 trying = contextlib.suppress(OSError)
 
@@ -32,12 +33,12 @@ MESSAGE = b"From: mallory@sender.example\r\nSubject: forged\r\n\r\nBEGIN mallory
 def spool_file(message=MESSAGE, raw=None, **changes):
     """Name and octets of a file as the contract wants it, but for the changes; `raw` replaces text in the line."""
     made = envelope(size=len(message), **changes)
-    line = json.dumps(made, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
+    line = json.dumps(made, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n"
     for old, other in raw or ():
         assert old in line, old
         line = line.replace(old, other)
     checksum = b"%08x" % zlib.crc32(line + message)
-    return made["id"], line.replace(b'"crc32": "00000000"', b'"crc32": "' + checksum + b'"') + message
+    return made["id"], line.replace(b'"crc32":"00000000"', b'"crc32":"' + checksum + b'"') + message
 
 
 def put(octets, name, directory=NEW, keep=False):
@@ -121,7 +122,7 @@ def terabytes():
     os.truncate(holes, 1 << 40)
     for promised in (1 << 40, (1 << 64) - 1, -1, 1 << 31):
         name, octets = spool_file()
-        octets = octets.replace(b'"size": %d' % len(MESSAGE), b'"size": %d' % promised)
+        octets = octets.replace(b'"size":%d' % len(MESSAGE), b'"size":%d' % promised)
         fd = put(octets, name, keep=True)
         with trying:
             os.truncate(fd, len(octets) + (promised if 0 < promised < 1 << 41 else 0))
@@ -192,7 +193,7 @@ def forged_peer():
 def unknown_keys():
     for key in ("uid", "relay", "V", "verified", "next_hop", "__proto__"):
         drop(**{key: 0})
-    drop(raw=[(b'"v": 1', b'"v": 1, "v": 1')])
+    drop(raw=[(b'"v":1', b'"v":1,"v":1')])
     drop(recipients=[{"address": "mallory@receiver.example", "uid": 0}])
 
 
@@ -226,7 +227,7 @@ def newer_versions():
 def id_of_another():
     name, octets = spool_file(id=VICTIM)
     put(octets, name)
-    drop(raw=[(b'"id": "', b'"id": "' + VICTIM.encode()[:4])])
+    drop(raw=[(b'"id":"', b'"id":"' + VICTIM.encode()[:4])])
     other, octets = spool_file(id=VICTIM)
     put(octets, new_id())
 
@@ -246,6 +247,11 @@ def smuggled():
     inner = b"MAIL FROM:<root@sender.example>\r\nRCPT TO:<stolen@receiver.example>\r\nDATA\r\nFrom: root@sender.example\r\n\r\nsmuggled\r\n"
     for end in (b"\r\n.\r\n", b"\n.\n", b"\r.\r", b"\n.\r\n", b"\r\n.\n", b"\r\n\0.\r\n", b"\r\n.\r", b"\r\n\r\n.\r\n"):
         drop(message=MESSAGE + end + inner + end + b"\r\n")
+
+
+def honest():
+    """What the others begin with: were it no message, nothing else would be tried."""
+    drop(recipients=[{"address": "honest@receiver.example"}])
 
 
 # Races.
@@ -393,11 +399,10 @@ def full_disk():
 
 
 def no_inodes():
-    number = 0
     with trying:
         while True:
-            os.symlink("x", f"{TMP}/i{number}")
-            number += 1
+            LITTER.append(f"{TMP}/i{len(LITTER)}")
+            os.symlink("x", LITTER[-1])
 
 
 def process_memory():
@@ -512,6 +517,9 @@ def main():
     for child in KEPT:
         if isinstance(child, subprocess.Popen):
             child.kill()
+    for name in LITTER:
+        with trying:
+            os.unlink(name)
     sys.stdout.flush()
     sys.stdout.buffer.write(b"\n".join(HEARD))
     sys.stdout.flush()

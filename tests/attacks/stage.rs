@@ -83,7 +83,9 @@ impl Stage {
         let usage = Usage::of(self.pid);
         let mut attacker = self.start(attack.name);
         if attack.starves {
-            std::thread::sleep(std::time::Duration::from_millis(500));
+            // An attempt, whose outcome has no room.
+            self.installation.mailchute(&["flush"]);
+            std::thread::sleep(std::time::Duration::from_secs(1));
         } else {
             self.judge(attack, &usage);
             (attack.holds)(self);
@@ -166,6 +168,11 @@ impl Stage {
     pub fn sends_nothing_of_mallory(&self) {
         let sent = self.receiver.messages().into_iter().filter(|one| String::from_utf8_lossy(&one.data).contains("BEGIN mallory")).count();
         assert_eq!(sent, 0, "something of the attacker was sent");
+    }
+
+    /// A message to this recipient arrives.
+    pub fn waits_for(&self, recipient: &str) {
+        wait_for(recipient, || self.copies_to(recipient) > 0);
     }
 
     /// How many messages to this recipient arrived.

@@ -49,12 +49,13 @@ pub const FORGERIES: &[Attack] = &[
     and(attack("newer_versions", "they are left alone, and hold up nobody"), Stage::sends_nothing_of_mallory),
     and(attack("id_of_another", "an id belongs to its first message"), Stage::sends_nothing_of_mallory),
     attack("name_of_another", "the sender is who owns the file, whatever it says"),
-    and(attack("replay", "a message is sent once"), |stage| assert!(stage.copies_to("replayed@receiver.example") == 1)),
+    and(attack("replay", "a message is sent once"), |stage| assert_eq!(stage.copies_to("replayed@receiver.example"), 1)),
     attack("smuggled", "a message is one message"),
 ];
 
 /// What changes while it is looked at.
 pub const RACES: &[Attack] = &[
+    and(attack("honest", "a file of the right form is a message"), |stage| stage.waits_for("honest@receiver.example")),
     attack("changed_while_sent", "what is sent is what was claimed"),
     attack("cut_while_sent", "nothing half is sent"),
     attack("lease", "a lease delays nobody else"),

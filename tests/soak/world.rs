@@ -82,7 +82,6 @@ pub struct Sample {
     pub second: f64,
     pub kibibytes: u64,
     pub descriptors: u64,
-    pub arrived: u64,
 }
 
 pub struct World {
@@ -180,7 +179,7 @@ impl World {
             kills += 1;
             if kills % 6 == 0 {
                 let promises = self.shared.promises.load(Ordering::SeqCst);
-                println!("{kills} kills, {promises} promised, {:?}", samples.last());
+                println!("{kills} kills, {promises} promised, {} arrived, {:?}", self.shared.arrived.total(), samples.last());
             }
             self.spawn_daemon();
         }
@@ -199,7 +198,7 @@ impl World {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().trim_end_matches(" kB").parse().ok()?;
         let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count() as u64;
-        Some(Sample { second: self.began.elapsed().as_secs_f64(), kibibytes, descriptors, arrived: self.shared.arrived.total() })
+        Some(Sample { second: self.began.elapsed().as_secs_f64(), kibibytes, descriptors })
     }
 
     /// How many promised messages have not arrived.
