@@ -204,7 +204,8 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl Envelope {
-    /// Checks what the types cannot: it has a version that was ever written, no text holds a control character (THREATS PF26-1), there is a recipient and not too many.
+    /// Checks what the types cannot: its version was ever written, no text holds a control character (THREATS PF26-1), there is a
+    /// recipient and not too many.
     pub fn check(&self) -> Result<(), &'static str> {
         if self.v == 0 {
             return Err("there is no version 0");

@@ -511,6 +511,8 @@ def requests_about_another():
 
 def main():
     os.umask(0o022)
+    # Anybody may send SIGCONT within a session.
+    os.setsid()
     globals()[sys.argv[1]]()
     print("ready", flush=True)
     sys.stdin.read()
