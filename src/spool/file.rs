@@ -116,10 +116,10 @@ pub fn read_line(file: &File) -> Result<Line, FileError> {
     let mut raw = Vec::new();
     loop {
         let old = raw.len();
-        if old > limits::ENVELOPE_LINE {
+        if old >= limits::ENVELOPE_LINE {
             return Err(FileError::Line);
         }
-        raw.resize(old + (4 << 10).max(old), 0);
+        raw.resize((old + (4 << 10).max(old)).min(limits::ENVELOPE_LINE), 0);
         let read = read_full(file, raw.get_mut(old..).unwrap_or_default(), old as u64)?;
         raw.truncate(old + read);
         if let Some(end) = memchr::memchr(b'\n', raw.get(old..).unwrap_or_default()) {
@@ -285,6 +285,17 @@ mod tests {
     fn what_was_encoded_is_read_back() {
         let envelope = read(&encode(b"A: b\r\n\r\nbody\r\n")).unwrap();
         assert_eq!((envelope.size, envelope.id), (14, sample().id));
+    }
+
+    #[test]
+    fn an_envelope_line_ends_within_eight_mebibytes_or_is_none() {
+        for (over, is_line) in [(0, true), (1, false), (1 << 20, false)] {
+            let line = [vec![b' '; limits::ENVELOPE_LINE + over - 1], b"\n".to_vec()].concat();
+            let file = tempfile::tempfile().unwrap();
+            file.write_all_at(&line, 0).unwrap();
+            let is_too_long = matches!(read_line(&file), Err(FileError::Line));
+            assert_eq!(!is_too_long, is_line, "{over} octets over the limit");
+        }
     }
 
     #[test]
