@@ -140,7 +140,9 @@ impl Stage {
                 text.split_once("from userid ").map(|(_, rest)| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
             assert!(is_notice || received == Some(owner.to_string()), "not sent as uid {owner}: {text}");
             let is_whole = !text.contains("BEGIN mallory") || text.trim_end().ends_with(" END") || text.contains(" END\r\n");
-            assert!(is_whole && !text.contains("EVIL") && !text.contains("half of mallory"), "half or changed: {text}");
+            assert!(is_whole && !text.contains("EVIL"), "half or changed: {text}");
+            // One that its injector had read to the end, before it was stopped.
+            assert!(matches!(text.matches("half of mallory").count(), 0 | 3000), "half: {text}");
         }
     }
 

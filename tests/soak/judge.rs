@@ -40,7 +40,6 @@ pub fn judge(world: &World) -> Counts {
     let (shared, arrived) = (&world.shared, &world.shared.arrived);
     let marked = possible_duplicates(world);
     let again = arrived.again.lock().unwrap();
-    let directories = [layout::NEW, layout::CUR, layout::HOLD, layout::FAILED, layout::CORRUPT];
     for half in arrived.half.lock().unwrap().iter().take(3) {
         println!("half: {half}");
     }
@@ -62,10 +61,16 @@ pub fn judge(world: &World) -> Counts {
         kills: world.kills,
         injectors_killed: shared.cut.load(Ordering::SeqCst),
         refused: shared.refused.lock().unwrap().len(),
-        left: directories.iter().flat_map(|name| world.installation.spooled(name)).collect(),
+        left: left(world),
         first_half: most(&|one| one.second < middle),
         second_half: most(&|one| one.second >= middle),
     }
+}
+
+/// The files in the spool.
+pub fn left(world: &World) -> Vec<String> {
+    let directories = [layout::NEW, layout::CUR, layout::HOLD, layout::FAILED, layout::CORRUPT];
+    directories.iter().flat_map(|name| world.installation.spooled(name)).collect()
 }
 
 /// The queue ids that a line of the log calls possible duplicates.
