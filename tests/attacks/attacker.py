@@ -492,6 +492,25 @@ def flood_of_requests():
     goes_on(lambda: ask(b'{"verb":"flush","select":{"by":"all"}}\n'))
 
 
+def submissions():
+    """The second door: garbage, words that never end, and a peer that is claimed in them."""
+    name, octets = spool_file(peer={"uid": 4301, "gid": 4301, "pid": 1})
+    for text in (b"\n", b"\0" * 70000, b"[" * (1 << 20), octets, os.urandom(1 << 16), octets[:100]):
+        with trying:
+            one = socket.socket(socket.AF_UNIX)
+            one.settimeout(1)
+            one.connect(RUN + "/submit.sock")
+            one.sendall(text)
+            KEPT.append(one)
+    for _ in range(300):
+        with trying:
+            one = socket.socket(socket.AF_UNIX)
+            one.setblocking(False)
+            one.connect(RUN + "/submit.sock")
+            KEPT.append(one)
+            one.send(b'{"v":1')
+
+
 def requests_about_another():
     """Every verb, about the victim's message. The answers are heard."""
     subjects = (VICTIM, VICTIM.lower(), "receiver.example", VICTIM[:8])

@@ -1,4 +1,4 @@
-//! Local attacks: what a hostile user of the host does to the drop directory, the control socket, the disk and the daemon itself;
+//! Local attacks: what a hostile user of the host does to the drop directory, the sockets, the disk and the daemon itself;
 //! each by a stranger, and again by a member of `admin_group`, who may steer mail by right, but not get at files or be somebody else.
 //!
 //! `attacker.py` has the attacks, by name; the table below says what must hold beyond what the one judge asks of all (`judge.rs`).

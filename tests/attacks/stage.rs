@@ -53,7 +53,7 @@ impl Stage {
     /// A running daemon, and a message of the victim that its next hop does not want yet.
     pub fn new(role: Role) -> Stage {
         let receiver = Script::new().say(&format!("RCPT TO:<{WAITS}"), "451 4.3.0 later").start();
-        let mut installation = Installation::system_with_spool("size=256m,nr_inodes=120k,mode=755");
+        let mut installation = Installation::system_with_spool("size=512m,nr_inodes=150k,mode=755");
         installation.relay_to(&receiver.url("smtp", "tls=none"), "retry_min = \"1h\"\nretry_max = \"1h\"");
         let canaries = Canaries::plant(&installation);
         let own = own(&installation);

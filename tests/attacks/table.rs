@@ -76,11 +76,12 @@ pub const PROCESS: &[Attack] = &[
     attack("signals", "nobody signals or limits the daemon"),
 ];
 
-/// The control socket.
+/// The sockets.
 pub const CONTROL: &[Attack] = &[
     attack("garbage", "nonsense is refused"),
     attack("idle_connections", "one user does not take all places"),
     attack("deaf_connections", "one that does not listen holds up nobody"),
     attack("flood_of_requests", "requests do not hold up delivery"),
+    and(attack("submissions", "the second door takes no nonsense, and no name but the kernel's"), Stage::sends_nothing_of_mallory),
     Attack { steers: true, ..attack("requests_about_another", "others' mail is neither shown nor steered without the right to") },
 ];
