@@ -344,7 +344,7 @@ fn ended_well(traced: &Traced, bench: &Bench, call: i64, is_mute: bool) -> Resul
     match (traced.code, traced.signal) {
         // Out of memory there is no other way. SIGKILL is ours, and SIGTERM where it was not ready for it yet.
         (None, Some(Signal::SIGKILL | Signal::SIGTERM | Signal::SIGABRT | Signal::SIGSEGV)) | (Some(0 | 127), _) => Ok(()),
-        (Some(code), _) if (64..=78).contains(&code) && (code != 70 || is_machinery.contains(&call)) => {
+        (Some(code), _) if (64..=78).contains(&code) && (code != 70 || is_mute || is_machinery.contains(&call)) => {
             // Where every write fails there is no way to tell.
             if is_mute || bench.log().contains("mailchuted: fatal: ") {
                 Ok(())
