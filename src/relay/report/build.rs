@@ -77,8 +77,9 @@ fn quoted<'a>(notice: &Notice<'_>, original: &Original) -> Option<MimePart<'a>> 
     if header.is_empty() {
         return None;
     }
-    // What is not ASCII, or too long for a line, is encoded: this is a text type.
-    let is_plain = header.is_ascii() && header.split(|&b| b == b'\n').all(|line| line.len() < 998);
+    // What is not ASCII, too long for a line, or could steer the terminal that shows it, is encoded: this is a text type.
+    let is_text = |b: &u8| matches!(b, b' '..=b'~' | b'\t' | b'\r' | b'\n');
+    let is_plain = header.iter().all(is_text) && header.split(|&b| b == b'\n').all(|line| line.len() < 998);
     let part = MimePart::new("text/rfc822-headers", header);
     Some(if is_plain { part.transfer_encoding("7bit") } else { part })
 }
