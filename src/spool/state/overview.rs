@@ -30,6 +30,9 @@ pub struct Ended {
     pub failed: u64,
 }
 
+/// The count of a span that a question is about.
+type Count = fn(&mut Ended) -> &mut u64;
+
 impl State {
     /// Calls `each` for every recipient of `cur/` and `hold/` who still waits; of this user's messages, or of all.
     pub fn each_waiting(&self, uid: Option<u32>, mut each: impl FnMut(Waits)) -> Result<()> {
@@ -51,7 +54,7 @@ impl State {
         let mut spans = vec![Ended::default(); count];
         // The id begins with the time of arrival, so that nothing older is read.
         let first = QueueId::new(u32::try_from(since).unwrap_or(0), 0).to_i64();
-        let queries: [(&str, i64, fn(&mut Ended) -> &mut u64); 3] = [
+        let queries: [(&str, i64, Count); 3] = [
             ("SELECT (accepted - ?3) / ?4, count(*) FROM message WHERE id >= ?1 AND (?2 IS NULL OR uid = ?2) GROUP BY 1", first, |span| {
                 &mut span.accepted
             }),
