@@ -124,20 +124,10 @@ impl Stage {
         command.env("VICTIM", &self.victim).env("DAEMON", self.pid.to_string()).env("SENDMAIL", env!("CARGO_BIN_EXE_sendmail"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut heard = String::new();
-        loop {
-            let before = heard.len();
-            out.read_line(&mut heard).unwrap();
-            if &heard[before..] == "ready\n" {
-                return Attacker { child, out, heard };
-            }
-            if heard.len() == before {
-                let mut why = String::new();
-                child.stderr.take().unwrap().read_to_string(&mut why).unwrap();
-                panic!("{name} did not come to its attack: {why}");
-            }
-        }
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let mut attacker = Attacker { child, out, heard: String::new() };
+        attacker.wait_until_ready(name);
+        attacker
     }
 
     /// Root removes what the daemon could not: the next attack begins in a clean place.
@@ -209,6 +199,22 @@ struct Attacker {
 }
 
 impl Attacker {
+    fn wait_until_ready(&mut self, name: &str) {
+        loop {
+            let before = self.heard.len();
+            self.out.read_line(&mut self.heard).unwrap();
+            match &self.heard[before..] {
+                "ready\n" => return,
+                "" => {
+                    let mut why = String::new();
+                    self.child.stderr.take().unwrap().read_to_string(&mut why).unwrap();
+                    panic!("{name} did not come to its attack: {why}");
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// It lets go; what it got at.
     fn end(&mut self) -> String {
         drop(self.child.stdin.take());

@@ -17,7 +17,7 @@ pub fn run(world: &World, injector: usize) {
     let mut turn = injector;
     loop {
         turn += 1;
-        let ended = if turn % 2 == 0 { single(world) } else { session(world, turn % CUT == 0) };
+        let ended = if turn.is_multiple_of(2) { single(world) } else { session(world, turn.is_multiple_of(CUT)) };
         match ended {
             Ok(true) => {}
             Ok(false) => return,

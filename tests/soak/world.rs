@@ -177,7 +177,7 @@ impl World {
             }
             self.kill();
             kills += 1;
-            if kills % 6 == 0 {
+            if kills.is_multiple_of(6) {
                 let promises = self.shared.promises.load(Ordering::SeqCst);
                 println!("{kills} kills, {promises} promised, {} arrived, {:?}", self.shared.arrived.total(), samples.last());
             }
