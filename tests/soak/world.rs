@@ -168,7 +168,7 @@ impl World {
 
     /// Kills the daemon and starts it again until enough was promised.
     pub fn torment(&self) -> (Vec<Sample>, u64) {
-        let (mut samples, mut kills) = (Vec::new(), 0);
+        let (mut samples, mut kills) = (Vec::new(), 0_u64);
         while !self.is_enough() {
             let started = Instant::now();
             while started.elapsed() < self.plan.life && !self.is_enough() {
