@@ -87,17 +87,21 @@ def fifos():
     for mode in (0o640, 0o666, 0o000):
         name = f"{NEW}/{new_id()}"
         os.mkfifo(name)
-        os.chmod(name, mode)
+        # The daemon may have removed it already.
         with trying:
+            os.chmod(name, mode)
             KEPT.append(os.open(name, os.O_RDWR | os.O_NONBLOCK))
 
 
 def directories():
     os.mkdir(f"{NEW}/{new_id()}")
-    full = f"{NEW}/{new_id()}"
-    os.mkdir(full)
-    put(spool_file()[1], new_id(), full)
-    os.makedirs(f"{NEW}/{new_id()}" + "/d" * 200)
+    # Made elsewhere: the daemon removes empty ones at once.
+    full, deep = new_id(), new_id()
+    os.mkdir(f"{TMP}/{full}")
+    put(spool_file()[1], new_id(), f"{TMP}/{full}")
+    os.makedirs(f"{TMP}/{deep}" + "/d" * 200)
+    for name in (full, deep):
+        os.rename(f"{TMP}/{name}", f"{NEW}/{name}")
 
 
 def devices():
