@@ -122,6 +122,9 @@ To: root@sender.example
 Date: *, * +*
 Message-ID: <*@sender.example>
 From: root <root@sender.example>
+MIME-Version: 1.0
+Content-Type: text/plain; charset=utf-8
+Content-Transfer-Encoding: 8bit
 
 {BODY}"#
     ));
