@@ -168,7 +168,7 @@ fn split_name(entry: &str) -> Result<(&str, &str), String> {
 }
 
 fn no_target(name: &str) -> String {
-    format!("{name}: no target")
+    format!("{}: no target", printable::text(name))
 }
 
 /// The targets in a list, and what is wrong with some of them.
@@ -220,7 +220,7 @@ fn target(item: &str) -> Result<Target, String> {
         return if path.starts_with('/') {
             Ok(Target::Include(path.to_owned()))
         } else {
-            Err(format!("`{path}`: the path of an include is absolute"))
+            Err(format!("`{}`: the path of an include is absolute", printable::text(path)))
         };
     }
     match inner {
