@@ -29,6 +29,7 @@ fuzz_target!(|data: &[u8]| {
 fn answer(data: &[u8]) {
     let mut out = Vec::new();
     let mut printer = Printer::text(&mut out, jiff::tz::TimeZone::UTC);
+    let mut printed = Ok(());
     let down = |e: &std::io::Error| Failure::new(Exit::Unavailable, format!("mail system is down: {e}"));
     let result = client::read_answer(data, down, |line| {
         assert!(!line.contains('\n'));
@@ -38,10 +39,14 @@ fn answer(data: &[u8]) {
         if let Ok(text) = serde_json::from_str::<Text>(line) {
             let _ = text.octets();
         }
-        printer.line(line)
+        printed = printer.line(line);
+        printed.is_ok()
     });
+    if let Ok(besides) = &result {
+        assert!(is_printable(besides) && !besides.contains('\n'), "{besides:?}");
+    }
     let listed = printer.finish();
-    for failure in [result.err(), listed.err()].into_iter().flatten() {
+    for failure in [result.err(), printed.err(), listed.err()].into_iter().flatten() {
         assert!(failure.exit != Exit::Ok && is_printable(&failure.text) && !failure.text.contains('\n'), "{:?}", failure.text);
     }
     assert!(is_printable(std::str::from_utf8(&out).unwrap()), "{:?}", String::from_utf8_lossy(&out));

@@ -172,7 +172,7 @@ fn second_opinion(text: &[u8]) {
         .mailboxes
         .iter()
         .map(|mailbox| match &mailbox.spec {
-            Ok(Spec::Full(address)) => Some(address.to_string()),
+            Ok(Spec::Full(address)) => Some(format!("{}@{}", address.local(), address.domain())),
             _ => None,
         })
         .collect();
