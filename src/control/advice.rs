@@ -37,6 +37,12 @@ const RULES: &[Rule] = &[
     rule(&["^admission is closed"], &[], "`mailchute open` opens admission again, and sends it"),
     rule(&["message_size_limit"], &[], "`mailchute requeue` sends it all the same, `mailchute remove` drops it"),
     rule(&["overflow uid"], &[], "nobody on this host sent it; look at it with `mailchute cat` before `mailchute requeue`"),
+    // Before the login: the page that such a reply points to is about authentication as well.
+    rule(
+        &["spf", "dmarc", "dkim", "unauthenticated", "sender policy"],
+        &["5.7.20", "5.7.21", "5.7.22", "5.7.23", "5.7.24", "5.7.25", "5.7.26"],
+        "the receiver wants proof of who we are: check the SPF, DKIM and DMARC records of the sender's domain (`mailchute dkim dns`), and the reverse name of this host",
+    ),
     rule(
         &["535", "534", "auth: ", "login of this host", "authentication"],
         &["5.7.8", "4.7.8", "5.7.9", "4.7.9"],
@@ -63,11 +69,6 @@ const RULES: &[Rule] = &[
         "the domain does not exist or takes no mail: the address is probably misspelt",
     ),
     rule(&["dns", "resolv"], &["4.4.3"], "the DNS does not answer: check /etc/resolv.conf and dns_servers"),
-    rule(
-        &["spf", "dmarc", "dkim", "unauthenticated", "sender policy"],
-        &["5.7.20", "5.7.21", "5.7.22", "5.7.23", "5.7.24", "5.7.25", "5.7.26"],
-        "the receiver wants proof of who we are: check the SPF, DKIM and DMARC records of the sender's domain (`mailchute dkim dns`), and the reverse name of this host",
-    ),
     rule(&["greylist", "graylist", "greylisted"], &["4.7.1"], "the receiver lets strangers wait; it is tried again, nothing is to be done"),
     rule(
         &["relay access denied", "relaying denied", "not permitted to relay"],
@@ -127,6 +128,7 @@ mod tests {
             ("connect: Connection refused (os error 111)", "4.4.1", "host and port"),
             ("550 5.1.1 <x@y.example>: User unknown", "5.1.1", "no such mailbox"),
             ("550 5.7.26 unauthenticated mail is prohibited", "5.7.26", "SPF, DKIM and DMARC"),
+            ("550-5.7.26 blocked because the sender is unauthenticated, see https://support.example/mail#authentication", "5.7.26", "SPF, DKIM and DMARC"),
             ("450 4.2.0 Greylisted, see http://example", "4.2.0", "nothing is to be done"),
             ("452 4.2.2 over quota", "4.2.2", "full"),
             ("550 5.7.1 DKIM: signature missing", "5.7.1", "SPF, DKIM and DMARC"),

@@ -85,6 +85,7 @@ fn say(text: &str) -> Result<(), Failure> {
 /// Runs until it is told to stop.
 fn daemon() -> Result<(), Failure> {
     sys::process::settle();
+    sys::process::keep_memory_private();
     let config = Config::load()?;
     let feed = super::logging::start();
     let store = Arc::new(open_store(&config.paths)?);

@@ -68,6 +68,13 @@ pub fn settle() {
     block(Signal::SIGXFSZ);
 }
 
+/// No core file of this process, and no other process of its user may read its memory: it holds keys and a password (THREATS
+/// T-OUT-4).
+pub fn keep_memory_private() {
+    // Fails only where a sandbox forbids it; then the limits of the unit are what is left.
+    let _ = nix::sys::prctl::set_dumpable(false);
+}
+
 fn block(signal: Signal) {
     let mut set = nix::sys::signal::SigSet::empty();
     set.add(signal);

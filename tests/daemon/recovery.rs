@@ -8,7 +8,7 @@ use super::{injecting, strace};
 use crate::delivery::MESSAGE;
 use crate::support::command;
 use crate::support::installation::Installation;
-use crate::support::scripted::{Receiver, Script};
+use crate::support::scripted::{Receiver, Reply, Script};
 
 /// The places of all messages: how many are deferred, on hold, failed.
 fn places(installation: &Installation) -> [usize; 3] {
@@ -103,4 +103,28 @@ fn a_disk_that_refuses_the_database_stops_delivery_and_touches_nothing() {
     // The disk works again.
     installation.start_daemon();
     assert_eq!(places(&installation), [1, 1, 1]);
+}
+
+#[test]
+fn a_host_that_was_renamed_keeps_its_queue_and_delivers_it() {
+    isolated!();
+    let rename = |name: &str| nix::unistd::sethostname(name).unwrap();
+    let receiver = Script::new().first(1, "RCPT TO:", Reply::Lines("450 4.2.1 busy".into())).start();
+    let mut installation = Installation::rootless();
+    rename("old.sender.example");
+    let next_hop = receiver.url("smtp", "tls=none");
+    installation.configure(&format!("next_hop = \"{next_hop}\"\nretry_min = \"1h\"\nretry_max = \"1h\"\n"));
+    installation.start_daemon();
+    installation.sendmail(&["-f", "alice@sender.example", "waits@receiver.example"], MESSAGE).succeeded();
+    installation.wait_for_entry("the deferred one", |entry| entry["queue_name"] == "deferred");
+    let before = installation.queue()[0]["queue_id"].clone();
+    installation.stop_daemon();
+    rename("new.sender.example");
+    installation.start_daemon();
+    assert_eq!(installation.queue()[0]["queue_id"], before);
+    installation.mailchute(&["flush"]).succeeded();
+    let arrived = &receiver.wait_for_messages(1)[0];
+    assert!(arrived.mail.starts_with("<alice@sender.example>"), "{}", arrived.mail);
+    assert!(receiver.connections().iter().any(|c| c.commands.iter().any(|line| line.contains("new.sender.example"))));
+    installation.stop_daemon();
 }
