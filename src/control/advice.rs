@@ -128,7 +128,11 @@ mod tests {
             ("connect: Connection refused (os error 111)", "4.4.1", "host and port"),
             ("550 5.1.1 <x@y.example>: User unknown", "5.1.1", "no such mailbox"),
             ("550 5.7.26 unauthenticated mail is prohibited", "5.7.26", "SPF, DKIM and DMARC"),
-            ("550-5.7.26 blocked because the sender is unauthenticated, see https://support.example/mail#authentication", "5.7.26", "SPF, DKIM and DMARC"),
+            (
+                "550-5.7.26 blocked because the sender is unauthenticated, see https://support.example/mail#authentication",
+                "5.7.26",
+                "SPF, DKIM and DMARC",
+            ),
             ("450 4.2.0 Greylisted, see http://example", "4.2.0", "nothing is to be done"),
             ("452 4.2.2 over quota", "4.2.2", "full"),
             ("550 5.7.1 DKIM: signature missing", "5.7.1", "SPF, DKIM and DMARC"),
