@@ -153,7 +153,7 @@ fn nothing_is_left_over() {
         let neighbour = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
         !neighbour(line[..at].chars().next_back()) && !neighbour(line[at + word.len()..].chars().next())
     };
-    let places = ["src", "tests", "examples", "benches", "packaging", "man", "docs", "fuzz/fuzz_targets", ".ci"];
+    let places = ["src", "tests", "examples", "benches", "packaging", "man", "docs", "fuzz/fuzz_targets", "fuzz/src", ".ci"];
     for source in files(&places, &["rs", "py", "sh", "md", "toml", ""]) {
         for (number, line) in source.text.lines().enumerate() {
             let found = words.iter().find(|word| line.match_indices(*word).any(|(at, _)| stands_alone(line, at, word)));

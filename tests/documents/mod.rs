@@ -4,6 +4,7 @@ mod contract;
 mod dependencies;
 pub mod events;
 mod files_list;
+mod fuzzing;
 mod generated;
 mod manual;
 mod paths;
