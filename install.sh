@@ -356,7 +356,7 @@ uninstall_all() {
     for_each take_away fl
     rm -f "$(at "$record")"
     # The list names a directory before what is in it.
-    for path in $(grep -e '^[^#:]*:d:' "$list" | cut -d: -f1 | sort -r); do remove_directory "$path"; done
+    grep -e '^[^#:]*:d:' "$list" | cut -d: -f1 | sort -r | while read -r path; do remove_directory "$path"; done
     if [ -z "$destdir" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
     say "Removed. These stay: $(at /etc/mailchute), $(at /var/spool/mailchute)$(waiting), the user mailchute and the groups
 mailchute and mailchute-admin. Without them the host forgets its keys and its mail; remove them by hand if that is meant."

@@ -11,8 +11,14 @@ const SENDMAIL: &str = env!("CARGO_BIN_EXE_sendmail");
 /// As ProtectSystem=strict: nothing in sight can be written to, sockets included.
 const STRICT: &str = "while read -r _ at _; do mount -o remount,bind,ro \"$at\" 2>/dev/null || true; done </proc/self/mounts; \
     if touch \"$1/new/x\" 2>/dev/null; then exit 99; fi";
+/// A private /tmp, unless our own programs lie there.
+const PRIVATE_TMP: &str = concat!("case ", env!("CARGO_MANIFEST_DIR"), " in /tmp/*) ;; *) mount -t tmpfs none /tmp;; esac");
 /// As a read-only root with a private /tmp.
-const READ_ONLY: &str = "mount --bind \"$1\" \"$1\"; mount -o remount,bind,ro \"$1\"; mount -t tmpfs none /tmp";
+const READ_ONLY: &str = concat!(
+    "mount --bind \"$1\" \"$1\"; mount -o remount,bind,ro \"$1\"; case ",
+    env!("CARGO_MANIFEST_DIR"),
+    " in /tmp/*) ;; *) mount -t tmpfs none /tmp;; esac"
+);
 /// As InaccessiblePaths=.
 const INACCESSIBLE: &str = "mount -t tmpfs -o mode=000 none \"$1\"";
 
@@ -139,7 +145,7 @@ fn limits_and_policy_are_those_of_the_peer() {
     installation.wait_for_log("cap_reached");
     send(&["bob@receiver.example"], MESSAGE).ended_with(69);
     // Who sees no admission file is told by the daemon.
-    let both = format!("{HIDDEN}; mount -t tmpfs none /tmp; rm -f {}", installation.paths.admission_file().display());
+    let both = format!("{HIDDEN}; {PRIVATE_TMP}; rm -f {}", installation.paths.admission_file().display());
     let mut command = confined(&installation, CALLER_ID, &both, SENDMAIL);
     let refused = run(command.arg("bob@receiver.example"), MESSAGE).ended_with(69);
     assert!(refused.stderr.contains("(user_message_limit, user_octets_limit)"), "{}", refused.stderr);

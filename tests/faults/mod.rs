@@ -127,7 +127,7 @@ mod tests {
     fn a_power_cut_at_any_boundary_takes_nothing_that_was_acknowledged() {
         isolated!();
         // Images on a memory disk: no trial waits for the disk of the host.
-        isolation::mount_fresh(&std::env::temp_dir(), "mode=1777");
+        isolation::cover_temporary_files();
         require!(tracer::is_allowed());
         require!(crate::support::parts::disks());
         holds(power::of_injection, 61, "power cuts ext4", 20);
@@ -137,7 +137,7 @@ mod tests {
     fn a_power_cut_during_a_delivery_loses_nothing() {
         isolated!();
         // Images on a memory disk: no trial waits for the disk of the host.
-        isolation::mount_fresh(&std::env::temp_dir(), "mode=1777");
+        isolation::cover_temporary_files();
         require!(tracer::is_allowed());
         require!(crate::support::parts::disks());
         holds(power::of_delivery, 211, "power cuts ext4", 4);
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a_disk_that_lost_what_was_not_flushed_has_what_was_acknowledged() {
         isolated!();
-        isolation::mount_fresh(&std::env::temp_dir(), "mode=1777");
+        isolation::cover_temporary_files();
         require!(tracer::is_allowed());
         require!(crate::support::parts::disks());
         holds(blocklog::all, 29, "block-log states btrfs", 5);
@@ -156,7 +156,7 @@ mod tests {
     fn a_disk_that_is_full_at_any_level_refuses_or_keeps_and_loses_nothing() {
         isolated!();
         // Images on a memory disk: no trial waits for the disk of the host.
-        isolation::mount_fresh(&std::env::temp_dir(), "mode=1777");
+        isolation::cover_temporary_files();
         require!(tracer::is_allowed());
         require!(crate::support::parts::disks());
         holds(full::all, 19, "fill levels", 9);

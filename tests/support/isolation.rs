@@ -58,9 +58,26 @@ fn settle() {
 fn open_way_to(clone: &Path) {
     let closed = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o1 == 0;
     let Some(cover) = clone.ancestors().filter(|path| closed(path)).last() else { return };
-    let keep = tempfile::tempdir().unwrap();
+    cover_but(cover, clone, "mode=755");
+}
+
+/// A fresh tmpfs for temporary files, this process's alone. A clone that lies there stays in sight.
+#[track_caller]
+pub fn cover_temporary_files() {
+    let (temporary, clone) = (std::env::temp_dir(), Path::new(env!("CARGO_MANIFEST_DIR")));
+    if clone.starts_with(&temporary) {
+        cover_but(&temporary, clone, "mode=1777");
+    } else {
+        mount_fresh(&temporary, "mode=1777");
+    }
+}
+
+/// A fresh tmpfs over `cover`, with the `clone` that lies below it.
+#[track_caller]
+fn cover_but(cover: &Path, clone: &Path, options: &str) {
+    let keep = tempfile::tempdir_in("/var/tmp").unwrap();
     mount(&["--bind".as_ref(), clone, keep.path()]);
-    mount(&["-t".as_ref(), "tmpfs".as_ref(), "-o".as_ref(), "mode=755".as_ref(), "none".as_ref(), cover]);
+    mount(&["-t".as_ref(), "tmpfs".as_ref(), "-o".as_ref(), options.as_ref(), "none".as_ref(), cover]);
     std::fs::create_dir_all(clone).unwrap();
     mount(&["--move".as_ref(), keep.path(), clone]);
     std::env::set_current_dir(clone).unwrap();
