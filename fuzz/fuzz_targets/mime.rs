@@ -158,7 +158,7 @@ fn unbased(body: &[u8]) -> Vec<u8> {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     assert!(body.split(|&octet| octet == b'\n').all(|line| line.len() <= 77));
     let digits: Vec<u8> = body.iter().copied().filter(|octet| !matches!(octet, b'\r' | b'\n')).collect();
-    assert!(digits.len() % 4 == 0);
+    assert!(digits.len().is_multiple_of(4));
     let padding = digits.iter().rev().take_while(|&&digit| digit == b'=').count();
     assert!(padding <= 2);
     let mut out = Vec::new();
