@@ -197,8 +197,13 @@ pub const SCENARIOS: &[Scenario] = &[
             driver.until(|driver| driver.log().matches("event=\"delayed\"").count() >= 3);
             driver.ask("hold", "released");
             driver.ask("hold", "held");
-            driver.ask("release", "released");
             driver.ask("remove", "removed");
+            // What is told of an attempt is told before the attempt has ended: until then a verb is only noted.
+            driver.settles("held", layout::HOLD);
+            driver.settles("released", layout::HOLD);
+            driver.settles("removed", layout::TRASH);
+            driver.ask("release", "released");
+            driver.settles("released", layout::CUR);
             driver.stop();
         },
     },
@@ -240,6 +245,9 @@ pub const PATIENCE: (Duration, Duration) = (Duration::from_secs(60), Duration::f
 
 /// How long a daemon may take to answer an administrator, before that one gives up.
 const ANSWER: Duration = Duration::from_secs(1);
+
+/// How long a move may take that was noted for the end of an attempt.
+const MOVE: Duration = Duration::from_millis(250);
 
 /// Who acts while the daemon is traced.
 pub struct Driver<'a> {
@@ -331,6 +339,14 @@ impl Driver<'_> {
             let _ = child.wait();
         }
         self.asked.lock().unwrap().push(Asked { letter, verb, answered: ended.is_some_and(|status| status.success()) });
+    }
+
+    /// Waits for the letter's file in the directory; not long under a fault, for which the daemon may have refused the move.
+    fn settles(&self, letter: &str, directory: &str) {
+        let id = &self.ids.iter().find(|(name, _)| *name == letter).unwrap().1;
+        let path = self.installation.paths.spool.join(directory).join(id);
+        let since = Instant::now();
+        self.until(|driver| path.exists() || (driver.live.was_struck() && since.elapsed() > MOVE));
     }
 
     /// SIGTERM, and the time that a daemon has for it.
