@@ -23,9 +23,11 @@ enum End {
     Refused(&'static [i32]),
     /// As the limit bites: kept, or with any other code or a signal and nothing is there.
     Either,
+    /// As a signal comes: the same, or it came between the sync and the exit, and the message is kept though nobody was told.
+    Interrupted,
 }
 
-use End::{Either, Kept, KeptEmpty, Refused};
+use End::{Either, Interrupted, Kept, KeptEmpty, Refused};
 
 /// A script for the shell, in which `$S` is the program, `$L STATE $S` starts it with launch.py, and `$D` is an empty directory.
 #[rustfmt::skip] // a table is easier to read when each row is a line
@@ -93,8 +95,8 @@ const CALLS: &[(&str, End)] = &[
     ("$L blocked $S -t", Kept),
     ("$L pending $S -t", Kept),
     ("$L alarm-later $S -t", Kept),
-    ("$L alarm-now $S -t", Either),
-    ("$L alarm-profile $S -t", Either),
+    ("$L alarm-now $S -t", Interrupted),
+    ("$L alarm-profile $S -t", Interrupted),
     // T-ARG-4: argv.
     ("$L argc-0 $S", Refused(&[64])),
     ("$L argv0-empty $S -t", Kept),
@@ -145,12 +147,16 @@ fn judge(sandbox: &Sandbox, run: &Run, end: End) -> Result<(), String> {
         return Err(format!("modes {modes:?}"));
     }
     let bodies: Vec<&str> = kept.iter().map(|message| message.body()).collect();
-    let is_whole = |body: &str| run.code() == 0 && bodies == [body] && kept[0].recipients() == ["a@x.example"];
+    let is_whole_message = |body: &str| bodies == [body] && kept[0].recipients() == ["a@x.example"];
+    let is_whole = |body: &str| run.code() == 0 && is_whole_message(body);
     let is_right = match end {
         Kept => is_whole("hello\r\n"),
         KeptEmpty => is_whole(""),
         Refused(codes) => kept.is_empty() && codes.contains(&run.code()),
         Either => is_whole("hello\r\n") || (kept.is_empty() && run.code() != 0),
+        // The shell says it with a number above 128; a shell that became the program has none.
+        Interrupted if !(0..=128).contains(&run.code()) => kept.is_empty() || is_whole_message("hello\r\n"),
+        Interrupted => is_whole("hello\r\n"),
     };
     if is_right { Ok(()) } else { Err(format!("{} with {bodies:?}", run.code())) }
 }
