@@ -88,11 +88,9 @@ impl Usage {
     }
 }
 
-/// CPU seconds of one window of an idle daemon, and of how many windows one must be idle: what an attack left to do takes its time.
+/// CPU seconds of one window of an idle daemon. One window must be idle within a minute: what an attack left to do takes its time.
 const WINDOW: Duration = Duration::from_millis(400);
 const IDLE_CPU: f64 = 0.1;
-/// Of the time that an attack takes, the part that the daemon may work: an attacker that goes on gives it something to do.
-const BUSY_CPU: f64 = 0.9;
 
 impl Stage {
     /// The common judgement, while the attack stands.
@@ -103,7 +101,9 @@ impl Stage {
         if !(attack.steers && self.role == Role::Operator) {
             self.judge_victim();
         }
-        self.judge_process(attack, before);
+        if !attack.goes_on {
+            self.judge_process(attack, before);
+        }
     }
 
     /// A victim's new message arrives, once, as its own.
@@ -157,7 +157,7 @@ impl Stage {
     }
 
     /// The same daemon, not busy with nothing, with no more descriptors than it had.
-    fn judge_process(&self, attack: &Attack, before: &Usage) {
+    pub fn judge_process(&self, attack: &Attack, before: &Usage) {
         let log = self.installation.daemon_log();
         assert!(!log.contains("panicked") && !log.contains("internal error"), "{}: {log}", attack.name);
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -165,9 +165,8 @@ impl Stage {
             let one = Usage::of(self.pid);
             std::thread::sleep(WINDOW);
             let other = Usage::of(self.pid);
-            let (whole, time) = (other.cpu - before.cpu, before.at.elapsed().as_secs_f64());
-            let is_idle = other.cpu - one.cpu <= IDLE_CPU;
-            if (is_idle || whole < time * BUSY_CPU) && other.descriptors <= before.descriptors + 40 {
+            if other.cpu - one.cpu <= IDLE_CPU && other.descriptors <= before.descriptors + 40 {
+                let (whole, time) = (other.cpu - before.cpu, before.at.elapsed().as_secs_f64());
                 eprintln!("    {whole:.2} s CPU in {time:.1} s, {} descriptors", other.descriptors);
                 return;
             }

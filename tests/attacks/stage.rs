@@ -92,6 +92,9 @@ impl Stage {
         }
         let heard = attacker.end();
         self.judge_heard(attack, &heard);
+        if attack.goes_on {
+            self.judge_process(attack, &usage);
+        }
         if attack.starves {
             self.judge(attack, &usage);
             (attack.holds)(self);

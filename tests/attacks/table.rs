@@ -14,10 +14,16 @@ pub struct Attack {
     pub steers: bool,
     /// The attacker holds what everybody needs: the victim is served when it lets go.
     pub starves: bool,
+    /// The attacker goes on giving the daemon something to do, by right: that it is idle can be asked only when that ends.
+    pub goes_on: bool,
 }
 
 const fn attack(name: &'static str, must: &'static str) -> Attack {
-    Attack { name, must, holds: |_| {}, steers: false, starves: false }
+    Attack { name, must, holds: |_| {}, steers: false, starves: false, goes_on: false }
+}
+
+const fn endless(attack: Attack) -> Attack {
+    Attack { goes_on: true, ..attack }
 }
 
 const fn and(attack: Attack, holds: fn(&Stage)) -> Attack {
@@ -49,19 +55,19 @@ pub const FORGERIES: &[Attack] = &[
     and(attack("newer_versions", "they are left alone, and hold up nobody"), Stage::sends_nothing_of_mallory),
     and(attack("id_of_another", "an id belongs to its first message"), Stage::sends_nothing_of_mallory),
     attack("name_of_another", "the sender is who owns the file, whatever it says"),
-    and(attack("replay", "a message is sent once"), |stage| assert_eq!(stage.copies_to("replayed@receiver.example"), 1)),
+    and(endless(attack("replay", "a message is sent once")), |stage| assert_eq!(stage.copies_to("replayed@receiver.example"), 1)),
     attack("smuggled", "a message is one message"),
 ];
 
 /// What changes while it is looked at.
 pub const RACES: &[Attack] = &[
     and(attack("honest", "a file of the right form is a message"), |stage| stage.waits_for("honest@receiver.example")),
-    attack("changed_while_sent", "what is sent is what was claimed"),
-    attack("cut_while_sent", "nothing half is sent"),
+    endless(attack("changed_while_sent", "what is sent is what was claimed")),
+    endless(attack("cut_while_sent", "nothing half is sent")),
     attack("lease", "a lease delays nobody else"),
     attack("locked", "a lock delays nobody else"),
     attack("locked_spool", "nobody can lock what is the daemon's"),
-    attack("swapped", "what was checked is what is sent"),
+    endless(attack("swapped", "what was checked is what is sent")),
     attack("stopped_injectors", "half an injection is no message"),
 ];
 
@@ -81,7 +87,7 @@ pub const CONTROL: &[Attack] = &[
     attack("garbage", "nonsense is refused"),
     attack("idle_connections", "one user does not take all places"),
     attack("deaf_connections", "one that does not listen holds up nobody"),
-    attack("flood_of_requests", "requests do not hold up delivery"),
+    endless(attack("flood_of_requests", "requests do not hold up delivery")),
     and(attack("submissions", "the second door takes no nonsense, and no name but the kernel's"), Stage::sends_nothing_of_mallory),
     Attack { steers: true, ..attack("requests_about_another", "others' mail is neither shown nor steered without the right to") },
 ];
