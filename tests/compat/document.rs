@@ -93,6 +93,11 @@ fn fill(text: &str) -> String {
     lines.join("\n")
 }
 
+/// True if the file says the same.
+pub fn is_current(wanted: &str) -> bool {
+    std::fs::read_to_string(PATH).is_ok_and(|found| found == wanted)
+}
+
 /// Compares it with the file, or with UPDATE=1 writes it.
 pub fn compare(wanted: &str) {
     if std::env::var_os("UPDATE").is_some() {

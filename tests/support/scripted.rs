@@ -128,7 +128,16 @@ impl Script {
 
     /// Runs it at `address`.
     pub fn start_at(self, address: &str) -> Receiver {
-        let listener = TcpListener::bind(address).unwrap();
+        let mut listener = TcpListener::bind(address);
+        // One that was there before lets its port go a moment after its end.
+        wait_for("the port", || {
+            let is_taken = listener.as_ref().is_err_and(|e| e.kind() == std::io::ErrorKind::AddrInUse);
+            if is_taken {
+                listener = TcpListener::bind(address);
+            }
+            !is_taken
+        });
+        let listener = listener.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared { script: self, used: Mutex::default(), log: Mutex::default() });
         let accepting = Arc::clone(&shared);
