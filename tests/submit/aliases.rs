@@ -112,6 +112,9 @@ fn bv_says_what_would_become_of_addresses_and_sends_nothing() {
     assert_eq!(sandbox.run(&["-bv"], "").code(), 64);
     sandbox.assert_nothing_is_left();
     let sandbox = Sandbox::new("unknown_local = \"reject\"");
+    // T-OUT-1: well-formed, and still nothing for a terminal.
+    let run = sandbox.run(&["-bv", "\"a \u{202e}b\"@x.example"], "");
+    assert_eq!(run.stdout, "\"a \\u{202e}b\"@x.example... deliverable: relay unknown\n");
     let run = sandbox.run(&["-bv", "nobody"], "");
     assert_eq!(run.code(), 67);
     assert!(run.stdout.starts_with("nobody... no such local name `nobody`"), "{}", run.stdout);
