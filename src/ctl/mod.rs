@@ -38,6 +38,7 @@ use crate::control::client;
 use crate::control::printer::written;
 use crate::control::protocol::{Act, Count, Request, Select};
 use crate::exit::{Exit, Failure};
+use crate::mail::printable;
 use crate::spool::layout;
 use args::{Arguments, Dkim, Steer, Verb};
 use select::Selection;
@@ -70,8 +71,11 @@ fn command(words: Vec<std::ffi::OsString>) -> ExitCode {
         Err(e) if e.use_stderr() && is_monitor => monitor::usage(),
         Err(e) if !e.use_stderr() => finish(print(&e.to_string())),
         Err(e) => {
+            // It repeats words of the command line, and those may come from anywhere (T-OUT-1).
+            let text = e.to_string();
+            let lines = text.split_inclusive('\n').map(|line| format!("{}\n", printable::text(line.trim_end())));
             // Where stderr is closed there is nobody to tell; the exit code remains.
-            let _ = write!(std::io::stderr(), "{e}");
+            let _ = write!(std::io::stderr(), "{}", lines.collect::<String>());
             Exit::Usage.into()
         }
     }
