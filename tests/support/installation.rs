@@ -252,6 +252,13 @@ impl Installation {
         end(&mut self.daemon.take().unwrap());
     }
 
+    /// SIGABRT, as the daemon sends it to itself where it cannot go on.
+    pub fn abort_daemon(&mut self) -> std::process::ExitStatus {
+        let mut child = self.daemon.take().unwrap();
+        command::signal(&child, Signal::SIGABRT);
+        child.wait().unwrap()
+    }
+
     /// Asks the daemon to read its configuration again.
     pub fn reload_daemon(&self) {
         command::signal(self.daemon.as_ref().unwrap(), Signal::SIGHUP);
