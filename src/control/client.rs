@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::protocol::{End, Request};
+use super::protocol::{self, End, Request};
 use crate::config::Paths;
 use crate::exit::{Exit, Failure};
 use crate::mail::printable;
@@ -37,7 +37,7 @@ pub fn ask_lines(paths: &Paths, request: &Request, each: impl FnMut(&str) -> boo
     let mut line = serde_json::to_string(request).map_err(|e| Failure::new(Exit::Software, e.to_string()))?;
     line.push('\n');
     stream.write_all(line.as_bytes()).map_err(|e| down(&e))?;
-    read_answer(BufReader::new(stream), down, each)
+    read_answer(BufReader::with_capacity(protocol::BUFFER, stream), down, each)
 }
 
 /// Reads an answer: calls `each` with every line but the last, and returns what that has to say besides. `down` says what a broken connection means.
@@ -55,7 +55,7 @@ pub fn read_answer(
         if line.is_empty() {
             return Err(Failure::new(Exit::Unavailable, "the daemon ended in the middle of its answer; ask again"));
         }
-        if let Ok(End { end, text }) = serde_json::from_str(&line) {
+        if let Some(End { end, text }) = End::parse(&line) {
             let text = printable::text(&text);
             return if end == 0 { Ok(text) } else { Err(Failure::new(Exit::from_code(end), text)) };
         }

@@ -87,12 +87,15 @@ pub struct TextListing<W: Write> {
     detailed: bool,
     entries: u64,
     octets: u64,
+    /// The arrival of the entry before, as it was shown: a full queue has many of each second.
+    shown_time: (i64, String),
 }
 
 impl<W: Write> TextListing<W> {
     /// A listing in the local time of `zone`.
     pub fn new(out: W, zone: TimeZone) -> Self {
-        TextListing { out, zone, detailed: false, entries: 0, octets: 0 }
+        let shown_time = (0, date::mailq(0, &zone));
+        TextListing { out, zone, detailed: false, entries: 0, octets: 0, shown_time }
     }
 
     /// The same with more of each message: who sent it, its attempts and times, and what a recipient was before aliases.
@@ -114,8 +117,10 @@ impl<W: Write> TextListing<W> {
         };
         let sender = if entry.sender.is_empty() { "MAILER-DAEMON" } else { &entry.sender };
         let id = format!("{}{mark}", printable::column(&entry.queue_id));
-        let time = date::mailq(entry.arrival_time, &self.zone);
-        writeln!(self.out, "{id:<17} {:>8} {time:>19} {}", entry.message_size, printable::column(sender))?;
+        if self.shown_time.0 != entry.arrival_time {
+            self.shown_time = (entry.arrival_time, date::mailq(entry.arrival_time, &self.zone));
+        }
+        writeln!(self.out, "{id:<17} {:>8} {:>19} {}", entry.message_size, self.shown_time.1, printable::column(sender))?;
         if self.detailed {
             self.reason(&self.detail(entry))?;
         }

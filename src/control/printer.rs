@@ -42,28 +42,28 @@ impl<W: Write> Printer<W> {
 
     /// A line of the daemon's answer.
     ///
-    /// Errors: EX_SOFTWARE where it is not understood; EX_IOERR where stdout cannot be written.
+    /// Errors: EX_SOFTWARE where it is not understood; EX_IOERR where stdout cannot be written; [`is_gone`].
     pub fn line(&mut self, line: &str) -> Result<(), Failure> {
         let entry = serde_json::from_str::<Entry>(line)
             .map_err(|e| Failure::new(Exit::Software, format!("an answer of the daemon that is not understood: {e}")))?;
         self.has_printed = true;
         match &mut self.form {
             // The daemon's own line: members that this program does not know stay in it.
-            Form::Json(out) => written(writeln!(out, "{line}")),
+            Form::Json(out) => listed(writeln!(out, "{line}")),
             Form::Text(_) => self.entry(&entry),
         }
     }
 
     /// One message.
     ///
-    /// Errors: EX_IOERR where stdout cannot be written.
+    /// Errors: EX_IOERR where stdout cannot be written; [`is_gone`].
     pub fn entry(&mut self, entry: &Entry) -> Result<(), Failure> {
         self.has_printed = true;
         match &mut self.form {
-            Form::Text(text) => written(text.entry(entry)),
+            Form::Text(text) => listed(text.entry(entry)),
             Form::Json(out) => {
                 let line = serde_json::to_string(entry).map_err(|e| Failure::new(Exit::Software, e.to_string()))?;
-                written(writeln!(out, "{line}"))
+                listed(writeln!(out, "{line}"))
             }
         }
     }
@@ -79,10 +79,52 @@ impl<W: Write> Printer<W> {
     }
 }
 
-/// A reader that has gone (`mailq | head`) is no failure of ours.
+/// True where the failure is that the reader has gone (`mailq | head`): it has what it wanted, and the rest of the queue need not be
+/// asked for.
+pub fn is_gone(failure: &Failure) -> bool {
+    failure.exit == Exit::Ok
+}
+
+fn listed(result: io::Result<()>) -> Result<(), Failure> {
+    match result {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Err(Failure::new(Exit::Ok, "nobody reads on")),
+        result => written(result),
+    }
+}
+
+/// A reader that has gone is no failure of ours, and no reason to leave something undone.
 pub fn written(result: io::Result<()>) -> Result<(), Failure> {
     match result {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.map_err(|e| Failure::new(Exit::IoErr, format!("cannot write: {e}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `head` leaves behind.
+    struct Gone;
+
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_ends_a_listing_and_nothing_else() {
+        let entry = Entry { queue_id: "6921CE05000000AB".into(), sender: "a".repeat(1 << 14), ..Entry::default() };
+        for mut printer in [Printer::text(Gone, TimeZone::UTC), Printer::json(Gone)] {
+            let failure = (0..2).find_map(|_| printer.entry(&entry).err()).expect("two entries are more than is kept back");
+            assert!(is_gone(&failure));
+        }
+        assert!(written(Err(io::ErrorKind::BrokenPipe.into())).is_ok());
+        assert!(written(Err(io::ErrorKind::StorageFull.into())).is_err_and(|failure| !is_gone(&failure)));
     }
 }

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::filter::Filter;
 pub use crate::spool::file::Part;
 
+/// Octets that either side gives to the kernel, or takes, at a time: a listing is many short lines.
+pub const BUFFER: usize = 64 << 10;
+
 /// What a program asks of the daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "lowercase", deny_unknown_fields)]
@@ -203,6 +206,13 @@ pub struct End {
     /// What went wrong, one line; where nothing did, what the asker should know besides, or nothing.
     #[serde(default)]
     pub text: String,
+}
+
+impl End {
+    /// The last line, if `line` is one: the only line whose first member is `end`, so that a listing is read once and not twice.
+    pub fn parse(line: &str) -> Option<End> {
+        line.starts_with("{\"end\"").then(|| serde_json::from_str(line).ok()).flatten()
+    }
 }
 
 /// A number of messages and their octets.

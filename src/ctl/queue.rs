@@ -7,7 +7,7 @@ use super::select::Selection;
 use crate::config::Config;
 use crate::control::client;
 use crate::control::listing::Entry;
-use crate::control::printer::Printer;
+use crate::control::printer::{self, Printer};
 use crate::control::protocol::Request;
 use crate::exit::{Exit, Failure};
 use crate::sys;
@@ -29,6 +29,7 @@ pub(super) fn list(config: &Config, selection: &Selection, json: bool) -> Result
         Piece::Entry(entry) => printer.entry(entry),
     });
     match ended {
+        Err(failure) if printer::is_gone(&failure) => return Ok(()),
         // Nothing of the kind can be said of a queue that was not seen.
         Err(failure) if failure.exit != Exit::NotFound && !printer.has_printed() => return Err(failure),
         _ => printer.finish()?,

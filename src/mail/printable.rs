@@ -30,14 +30,18 @@ pub fn bytes(bytes: &[u8]) -> String {
 }
 
 /// `text` with every unsafe character shown as `?`, for columns whose width matters (SENDMAIL.md Q2).
-pub fn column(text: &str) -> String {
+pub fn column(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_safe) {
+        return Cow::Borrowed(text);
+    }
     text.chars().map(|c| if is_safe(c) { c } else { '?' }).collect()
 }
 
 /// True for a character that only ever shows itself.
 fn is_safe(c: char) -> bool {
-    !(c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' | '\u{feff}'))
+    matches!(c, ' '..='~')
+        || !(c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' | '\u{feff}'))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
@@ -28,7 +29,7 @@ use super::recover::STATE_FILE;
 use super::setup::Setup;
 use crate::config::MailqUsers;
 use crate::control;
-use crate::control::protocol::{Act, Count, End, Request, Select, Status, Suspended, Text};
+use crate::control::protocol::{Act, BUFFER, Count, End, Request, Select, Status, Suspended, Text};
 use crate::exit::{Exit, Failure};
 use crate::log::events;
 use crate::mail::limits;
@@ -133,7 +134,7 @@ async fn accept(daemon: Arc<Daemon>, listener: UnixListener) {
 async fn answer(daemon: Arc<Daemon>, stream: UnixStream) -> std::io::Result<()> {
     let peer = sys::peer::credentials(&stream)?;
     let (reader, writer) = stream.into_split();
-    let mut out = Answer { writer: tokio::io::BufWriter::new(writer) };
+    let mut out = Answer::new(writer);
     let mut line = Vec::new();
     let mut reader = BufReader::new(reader.take(limits::CONTROL_REQUEST as u64));
     if tokio::time::timeout(ASKING, reader.read_until(b'\n', &mut line)).await.is_err() {
@@ -156,18 +157,30 @@ async fn answer(daemon: Arc<Daemon>, stream: UnixStream) -> std::io::Result<()> 
         Err(failure) => End { end: failure.exit.code(), text: failure.text },
     };
     out.line(&end).await?;
-    out.writer.flush().await
+    out.flush().await
 }
 
 struct Answer {
-    writer: tokio::io::BufWriter<tokio::net::unix::OwnedWriteHalf>,
+    writer: OwnedWriteHalf,
+    /// What was not written yet.
+    lines: Vec<u8>,
 }
 
 impl Answer {
+    fn new(writer: OwnedWriteHalf) -> Answer {
+        Answer { writer, lines: Vec::with_capacity(BUFFER) }
+    }
+
     async fn line(&mut self, value: &impl Serialize) -> std::io::Result<()> {
-        let mut line = serde_json::to_vec(value)?;
-        line.push(b'\n');
-        self.writer.write_all(&line).await
+        serde_json::to_writer(&mut self.lines, value)?;
+        self.lines.push(b'\n');
+        if self.lines.len() < BUFFER { Ok(()) } else { self.flush().await }
+    }
+
+    async fn flush(&mut self) -> std::io::Result<()> {
+        self.writer.write_all(&self.lines).await?;
+        self.lines.clear();
+        Ok(())
     }
 
     /// A line, or the failure that the client has gone.
@@ -209,7 +222,7 @@ fn database(e: impl std::fmt::Display) -> Failure {
 /// Runs `read` on a connection of its own, on a thread that may wait for the disk: a long listing must not hold up the ledger.
 async fn read<T: Send + 'static>(daemon: &Daemon, read: impl FnOnce(&State) -> rusqlite::Result<T> + Send + 'static) -> Result<T, Failure> {
     let path = daemon.store.path(STATE_FILE);
-    let work = move || State::open_to_read(&path).and_then(|state| read(&state));
+    let work = move || State::open_to_read(&path).and_then(|state| state.snapshot(read));
     tokio::task::spawn_blocking(work).await.map_err(database)?.map_err(database)
 }
 

@@ -9,7 +9,7 @@ use super::cli::{Flush, FlushField};
 use crate::config::Paths;
 use crate::control::client;
 use crate::control::filter::Filter;
-use crate::control::printer::Printer;
+use crate::control::printer::{self, Printer};
 use crate::control::protocol::{Count, Request, Select, Text};
 use crate::exit::{Exit, Failure};
 use crate::mail::{Address, printable};
@@ -31,8 +31,12 @@ pub fn list(paths: &Paths, json: bool, detailed: bool) -> Result<(), Failure> {
         failure = printer.line(line).err();
         failure.is_none()
     });
+    match failure {
+        Some(failure) if printer::is_gone(&failure) => return Ok(()),
+        Some(failure) => return Err(failure),
+        None => {}
+    }
     let besides = besides.map_err(point_to_mailchute)?;
-    failure.map_or(Ok(()), Err)?;
     printer.finish()?;
     if !besides.is_empty() {
         // Where stderr is closed there is nobody to tell.

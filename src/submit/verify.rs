@@ -67,7 +67,8 @@ fn answers(wanted: &Wanted, resolver: &mut Resolver, config: &Config) -> Result<
 
 fn tell(out: &mut impl Write, address: &str, answer: &str) -> Result<(), Failure> {
     // An address is well-formed, which does not make it safe: a quoted local part may hold U+202E (T-OUT-1).
-    writeln!(out, "{}... {}", printable::safe(address), printable::safe(answer)).map_err(|e| Failure::new(Exit::IoErr, format!("cannot write to standard output: {e}")))
+    writeln!(out, "{}... {}", printable::safe(address), printable::safe(answer))
+        .map_err(|e| Failure::new(Exit::IoErr, format!("cannot write to standard output: {e}")))
 }
 
 /// `newaliases`: the numbers of the alias file on `out`, as Sendmail prints them, or what is wrong with it on `err`, and 65.

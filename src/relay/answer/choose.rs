@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use super::{Rights, read};
+use super::{Rights, database, read};
 use crate::control::entries;
 use crate::control::filter::{Filter, QueueState};
 use crate::control::listing::Entry;
 use crate::exit::Failure;
 use crate::mail::queue_id::QueueId;
 use crate::relay::daemon::Daemon;
+use crate::relay::recover::STATE_FILE;
 use crate::spool::layout;
 use crate::spool::state::{Message, Place, State};
 use crate::sys;
@@ -37,6 +38,8 @@ pub(super) struct Pages<'a> {
     wanted: &'a Wanted,
     daemon: &'a Arc<Daemon>,
     next: Next,
+    /// Open from the second page on, with its statements: between two pages it holds neither a lock nor a snapshot.
+    state: Option<State>,
 }
 
 /// Where the next page begins.
@@ -58,21 +61,32 @@ impl Pages<'_> {
             Next::Removed if self.wanted.filter.state == [QueueState::Removed] => (self.wanted.removed(self.daemon).await?, Next::End),
             Next::Removed => (self.wanted.removed(self.daemon).await?, Next::Queue(None)),
             Next::Queue(after) => {
-                let (wanted, reading) = (self.wanted.clone(), Arc::clone(self.daemon));
-                // No thread is kept while the client takes its time: there are few, and deliveries need them.
-                let (found, last) = read(self.daemon, move |state| wanted.read_page(&reading, state, after)).await?;
+                let (found, last) = self.page(after).await?;
                 (found, last.map_or(Next::End, |last| Next::Queue(Some(last))))
             }
         };
         self.next = next;
         Ok(Some(found))
     }
+
+    /// What matches behind `after`. No thread is kept while the client takes its time: there are few, and deliveries need them.
+    async fn page(&mut self, after: Option<QueueId>) -> Result<(Found, Option<QueueId>), Failure> {
+        let (wanted, reading, state) = (self.wanted.clone(), Arc::clone(self.daemon), self.state.take());
+        let work = move || {
+            let state = state.map_or_else(|| State::open_to_read(&reading.store.path(STATE_FILE)), Ok)?;
+            let page = state.snapshot(|state| wanted.read_page(&reading, state, after))?;
+            Ok::<_, rusqlite::Error>((page, state))
+        };
+        let (page, state) = tokio::task::spawn_blocking(work).await.map_err(database)?.map_err(database)?;
+        self.state = Some(state);
+        Ok(page)
+    }
 }
 
 impl Wanted {
     /// Everything that matches, by queue id; removed messages first, where they are asked for.
     pub(super) fn pages<'a>(&'a self, daemon: &'a Arc<Daemon>) -> Pages<'a> {
-        Pages { wanted: self, daemon, next: Next::Removed }
+        Pages { wanted: self, daemon, next: Next::Removed, state: None }
     }
 
     /// What matches behind `after`, and the last one that was looked at; none where the queue ends.

@@ -26,9 +26,9 @@ async fn answering(uid: u32) -> (Scratch, Arc<Daemon>, String) {
 async fn ask(daemon: &Arc<Daemon>, rights: Rights, request: &str) -> (Vec<String>, End) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let (_, writer) = theirs.into_split();
-    let mut out = Answer { writer: tokio::io::BufWriter::new(writer) };
+    let mut out = Answer::new(writer);
     let ended = handle(daemon, rights, serde_json::from_str(request).unwrap(), &mut out).await;
-    out.writer.flush().await.unwrap();
+    out.flush().await.unwrap();
     drop(out);
     let (mut lines, mut reader) = (Vec::new(), BufReader::new(ours).lines());
     while let Some(line) = reader.next_line().await.unwrap() {
