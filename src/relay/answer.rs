@@ -6,6 +6,7 @@
 
 mod act;
 mod choose;
+mod flush;
 mod history;
 mod pause;
 mod show;
@@ -13,7 +14,6 @@ mod show;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -29,11 +29,10 @@ use super::recover::STATE_FILE;
 use super::setup::Setup;
 use crate::config::MailqUsers;
 use crate::control;
-use crate::control::protocol::{Act, BUFFER, Count, End, Request, Select, Status, Suspended, Text};
+use crate::control::protocol::{Act, BUFFER, End, Request, Status, Suspended, Text};
 use crate::exit::{Exit, Failure};
-use crate::log::events;
 use crate::mail::limits;
-use crate::spool::state::{Message, Place, State};
+use crate::spool::state::{Message, State};
 use crate::sys;
 use act::Order;
 
@@ -45,8 +44,6 @@ const PLACES_OF_ONE: usize = 8;
 const ASKING: Duration = Duration::from_secs(5);
 /// How long one connection may take to be answered: a listing of a million messages through a slow pipe.
 const ANSWERING: Duration = Duration::from_secs(600);
-/// Seconds between two flushes by ordinary users (SENDMAIL.md section 7).
-const FLUSH_INTERVAL: i64 = 30;
 
 /// What a peer may see and do.
 #[derive(Clone, Copy, Debug)]
@@ -199,8 +196,8 @@ async fn handle(daemon: &Arc<Daemon>, rights: Rights, request: Request, out: &mu
         Request::Why { subject } => history::why(daemon, rights, subject, out).await,
         Request::Look {} => history::look(daemon, rights, out).await,
         Request::Cat { id, part } => show::cat(daemon, rights, &id, part, out).await,
-        Request::Flush { select } => flush(daemon, rights, select, out).await,
-        Request::Act { act: Act::Flush, dry_run: false, .. } if !may_flush(daemon, rights) => Ok(()),
+        Request::Flush { select } => flush::flush(daemon, rights, select, out).await,
+        Request::Act { act: Act::Flush, dry_run: false, .. } if !flush::may_flush(daemon, rights) => Ok(()),
         Request::Act { act, ids, filter, dry_run } => act::act(daemon, rights, Order { act, ids, filter, dry_run }, out).await,
         Request::Pause { on } => pause::pause(daemon, rights, on, out).await,
         Request::Admission { open, reason } => pause::admission(daemon, rights, open, reason, out).await,
@@ -224,69 +221,6 @@ async fn read<T: Send + 'static>(daemon: &Daemon, read: impl FnOnce(&State) -> r
     let path = daemon.store.path(STATE_FILE);
     let work = move || State::open_to_read(&path).and_then(|state| state.snapshot(read));
     tokio::task::spawn_blocking(work).await.map_err(database)?.map_err(database)
-}
-
-/// Everybody may ask for a flush of what they may see; ordinary users not too often, which is no error (SENDMAIL.md section 14).
-async fn flush(daemon: &Arc<Daemon>, rights: Rights, select: Select, out: &mut Answer) -> Result<(), Failure> {
-    let now = sys::clock::now();
-    let is_all = matches!(select, Select::All {});
-    if !may_flush(daemon, rights) {
-        return out.say(&Count::default()).await;
-    }
-    let wanted = select.clone();
-    let work = daemon.ledger.work(move |state, _| if is_all { state.make_all_due(now) } else { make_due(state, rights, &wanted, now) });
-    let messages = work.map_err(|_| stopped())?.await.map_err(|_| stopped())?;
-    daemon.dispatch.queue(|queue| queue.end_suspensions());
-    daemon.dispatch.wake.notify_one();
-    events::requested("flush", rights.uid, messages as u64, &select_text(&select));
-    out.say(&Count { messages: messages as u64, octets: 0 }).await
-}
-
-/// What a flush was asked for, for the log.
-fn select_text(select: &Select) -> String {
-    let (by, text, except) = match select {
-        Select::All {} => return "ALL".to_owned(),
-        Select::Id { text, except } => ("id", text, except),
-        Select::Recipient { text, except } => ("to", text, except),
-        Select::Sender { text, except } => ("from", text, except),
-    };
-    format!("{}{by} {}", if *except { "not " } else { "" }, crate::mail::printable::text(text))
-}
-
-fn may_flush(daemon: &Daemon, rights: Rights) -> bool {
-    rights.is_admin || is_time(&daemon.next_flush, daemon.uptime())
-}
-
-/// True once in [`FLUSH_INTERVAL`]: every flush reads the queue, and knocks at next hops that do not want to be knocked at.
-fn is_time(next: &AtomicI64, uptime: i64) -> bool {
-    let planned = next.load(Ordering::Relaxed);
-    let after = uptime.saturating_add(FLUSH_INTERVAL);
-    uptime >= planned && next.compare_exchange(planned, after, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-}
-
-fn make_due(state: &State, rights: Rights, select: &Select, now: i64) -> rusqlite::Result<usize> {
-    let mut waiting = Vec::new();
-    state.queued(None, usize::MAX >> 1, |message| {
-        let is_waiting = message.place == Place::Cur && message.next_attempt.is_some();
-        if is_waiting && (rights.is_admin || message.uid == rights.uid) {
-            waiting.push((message.id, message.reverse_path));
-        }
-    })?;
-    let mut due = 0;
-    for (id, reverse_path) in waiting {
-        let has = |text: &str, part: &str| text.to_lowercase().contains(&part.to_lowercase());
-        let matches = match select {
-            Select::All {} => true,
-            Select::Id { text, except } => id.to_string().starts_with(text.as_str()) != *except,
-            Select::Sender { text, except } => has(&reverse_path, text) != *except,
-            Select::Recipient { text, except } => state.recipients(id)?.iter().any(|r| has(&r.address, text)) != *except,
-        };
-        if matches {
-            state.schedule(id, Some(now))?;
-            due += 1;
-        }
-    }
-    Ok(due)
 }
 
 async fn status(daemon: &Arc<Daemon>) -> Result<Status, Failure> {

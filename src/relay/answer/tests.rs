@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
+use super::flush::{FLUSH_INTERVAL, FLUSH_PAGE, is_time};
 use super::*;
+use crate::mail::queue_id::QueueId;
 use crate::relay::plan::Policy;
 use crate::relay::testing::daemon;
 use crate::spool::testing::{Scratch, claimed, envelope};
@@ -83,6 +85,24 @@ async fn t_out_5_a_route_that_is_known_tells_nobody_of_the_mail_of_others() {
 }
 
 #[tokio::test]
+async fn a_flush_goes_through_a_long_queue_page_after_page() {
+    let (_scratch, daemon, _) = answering(4301).await;
+    for n in 0..2 * FLUSH_PAGE {
+        let mut message = claimed(envelope(&["bob@receiver.example"]));
+        message.envelope.id = QueueId::new(1, u32::try_from(n).unwrap());
+        let plan = Policy::of(&daemon.setup().params).plan(&message, 1);
+        let plan = crate::relay::plan::Plan { next_attempt: Some(i64::MAX / 2), ..plan };
+        drop(daemon.ledger.admit(&message, &plan).unwrap());
+    }
+    let root = Rights { uid: 0, is_admin: true, sees_all: true, sees_own: true };
+    let all = r#"{"verb":"flush","select":{"by":"all"}}"#;
+    assert_eq!(ask(&daemon, root, all).await.0, [format!(r#"{{"messages":{},"octets":0}}"#, 2 * FLUSH_PAGE + 1)]);
+    assert_eq!(ask(&daemon, root, all).await.0, [r#"{"messages":0,"octets":0}"#], "what is due needs no flush");
+    let none = r#"{"verb":"flush","select":{"by":"recipient","text":"nobody@","except":false}}"#;
+    assert_eq!(ask(&daemon, root, none).await.0, [r#"{"messages":0,"octets":0}"#]);
+}
+
+#[tokio::test]
 async fn t_out_5_an_ordinary_user_flushes_only_now_and_then_whatever_is_selected() {
     let (_scratch, daemon, id) = answering(4301).await;
     let by_id = format!(r#"{{"verb":"flush","select":{{"by":"id","text":"{id}"}}}}"#);
@@ -91,7 +111,7 @@ async fn t_out_5_an_ordinary_user_flushes_only_now_and_then_whatever_is_selected
         let (lines, end) = ask(&daemon, ME, request).await;
         assert_eq!((lines.as_slice(), end.end), ([r#"{"messages":0,"octets":0}"#.to_owned()].as_slice(), 0), "no error: {request}");
     }
-    let next = AtomicI64::new(0);
+    let next = std::sync::atomic::AtomicI64::new(0);
     assert!(is_time(&next, 5) && !is_time(&next, 5 + FLUSH_INTERVAL - 1) && is_time(&next, 5 + FLUSH_INTERVAL));
 }
 

@@ -36,11 +36,6 @@ impl State {
         self.connection.prepare_cached("SELECT min(next_attempt) FROM message WHERE place = 0")?.query_row([], |row| row.get(0))
     }
 
-    /// Makes every waiting message due at `now`. Returns how many.
-    pub fn make_all_due(&self, now: i64) -> Result<usize> {
-        self.connection.prepare_cached("UPDATE message SET next_attempt = ?1 WHERE place = 0 AND next_attempt > ?1")?.execute([now])
-    }
-
     /// After a start: what the last run had in hand is due again. Returns how many.
     pub fn reclaim(&self, now: i64) -> Result<usize> {
         self.connection.execute("UPDATE message SET next_attempt = ?1 WHERE place = 0 AND next_attempt IS NULL", [now])
