@@ -131,7 +131,8 @@ fn row(n: u32, octets: &[u8]) -> (Message, RecipientRow) {
         id,
         uid: nix::unistd::geteuid().as_raw(),
         digest: digest::digest(&digest::SHA256, octets).as_ref().to_vec(),
-        size: SIZE as u64,
+        // What is behind the envelope's line.
+        size: octets.iter().position(|octet| *octet == b'\n').map_or(0, |line| octets.len() - line - 1) as u64,
         accepted: i64::from(id.seconds()),
         expires: now() + 400_000,
         reverse_path: "alice@sender.example".to_owned(),

@@ -1,6 +1,6 @@
 """Measures one mail system once. Out: one line of JSON on standard output. Runs inside the namespaces that benches/run makes.
 
-    measure.py BASE PEER MESSAGES CALLS"""
+    measure.py BASE PEER MESSAGES CALLS LISTED"""
 
 import json
 import os
@@ -9,23 +9,26 @@ import socket
 import subprocess
 import sys
 import time
+from statistics import median
 
-from peers import PEERS, SINK_PORT
+from peers import PEERS, RECIPIENT, SINK_PORT
 from room import CALLER, Room
 
 PATIENCE = 180  # seconds for one drain
+LISTINGS = 11
 
 
 def main():
-    base, name, messages, calls = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    base, name, (messages, calls, listed) = sys.argv[1], sys.argv[2], map(int, sys.argv[3:])
     peer = PEERS[name]
     room = Room(base, peer)
     room.group.make()
     room.build()
-    row = {"peer": name, "messages": messages, "calls": calls, "load": os.getloadavg()[0]}
+    row = {"peer": name, "messages": messages, "calls": calls, "listed": listed, "load": os.getloadavg()[0]}
     try:
         row |= idle(room, peer)
         row |= injection(room, peer, calls)
+        row |= listing(room, peer, listed)
         row |= drain(room, peer, messages, signed=False)
         if peer.can_sign:
             row |= drain(room, peer, messages, signed=True)
@@ -104,6 +107,26 @@ def system_calls(room, peer):
         "calls_fork": count("fork", "vfork", "clone", "clone3"),
         "calls_exec": count("execve"),
     }
+
+
+def listing(room, peer, listed):
+    """`mailq` of a long queue, with nobody who takes mail. CPU: of the command and of the daemons that it asks."""
+    peer.configure(room, signed=False)
+    room.fresh_spool()
+    peer.hold(room)
+    callers(room, listed, 8, 0)
+    peer.queue(room)
+    settle(room)
+    room.run(["sh", "-c", "/usr/sbin/sendmail -bp >/tmp/listing"])
+    # Each message has a line of its recipient.
+    shown = room.path("/tmp/listing").read_text().count(RECIPIENT.split("{}")[1])
+    if shown != listed:
+        raise SystemExit(f"{peer.name}: mailq shows {shown} of {listed}")
+    before = room.group.cpu()
+    walls = [room.time(["/usr/sbin/sendmail", "-bp"]) for _ in range(LISTINGS)]
+    row = {"list_wall_us": median(walls) * 1e6, "list_cpu_us": (room.group.cpu() - before) * 1e6 / LISTINGS}
+    peer.stop(room)
+    return row
 
 
 def statistics():

@@ -37,6 +37,9 @@ class Peer:
     def hold(self, room):
         """Starts what injection needs; nothing is delivered."""
 
+    def queue(self, room):
+        """Lets it take what it holds into its queue, and no further."""
+
     def release(self, room):
         """Sets delivery off. Returns at once."""
 
@@ -182,6 +185,9 @@ route_connections = {CONNECTIONS}
         self.install(room)
 
     def idle(self, room):
+        self.release(room)
+
+    def queue(self, room):
         self.release(room)
 
     def release(self, room):

@@ -13,6 +13,8 @@ ROWS = [
     ("  of them fsync", "calls_fsync", 1, None),
     ("  of them fork", "calls_fork", 1, None),
     ("  of them exec", "calls_exec", 1, None),
+    ("mailq wall, ms", "list_wall_us", 1e-3, "small"),
+    ("mailq CPU with daemons, ms", "list_cpu_us", 1e-3, "small"),
     ("drain unsigned, per s", "unsigned_per_s", 1, "large"),
     ("drain unsigned, first to last, per s", "unsigned_first_to_last_per_s", 1, "large"),
     ("drain unsigned CPU, ms", "unsigned_cpu_us", 1e-3, "small"),
@@ -75,7 +77,7 @@ def main():
         cells = [line[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(line[1:], widths[1:])]
         print("  ".join(cells).rstrip())
     counts = ", ".join(f"{name} {len(by[name])}" for name in names)
-    print(f"\nmedians of rounds: {counts}; {runs[0]['messages']} messages to drain, {runs[0]['calls']} injections; ratios: mailchute ÷ peer")
+    print(f"\nmedians of rounds: {counts}; {runs[0]['messages']} messages to drain, {runs[0]['calls']} injections, {runs[0]['listed']} messages to list; ratios: mailchute ÷ peer")
 
 
 if __name__ == "__main__":
