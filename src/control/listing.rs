@@ -134,7 +134,7 @@ impl<W: Write> TextListing<W> {
                 self.reason(reason)?;
             }
             shown = reason;
-            writeln!(self.out, "{:46} {}", "", printable::column(&recipient.address))?;
+            writeln!(self.out, "{} {}", blanks(46), printable::column(&recipient.address))?;
             if self.detailed && !recipient.orig_address.is_empty() {
                 self.reason(&format!("for {}", recipient.orig_address))?;
             }
@@ -155,7 +155,8 @@ impl<W: Write> TextListing<W> {
 
     /// `(reason)`, right-aligned to column 76; a longer one starts at the left margin.
     fn reason(&mut self, reason: &str) -> io::Result<()> {
-        writeln!(self.out, "{:>76}", format!("({})", printable::column(reason)))
+        let reason = printable::column(reason);
+        writeln!(self.out, "{}({reason})", blanks(74_usize.saturating_sub(reason.chars().count())))
     }
 
     /// The last line, which monitoring reads.
@@ -168,6 +169,12 @@ impl<W: Write> TextListing<W> {
         }
         self.out.flush()
     }
+}
+
+/// So many blanks, at most 76, in one piece: the formatter pads one character at a time, which was a tenth of a listing.
+fn blanks(count: usize) -> &'static str {
+    const BLANKS: &str = "                                                                            ";
+    BLANKS.get(..count).unwrap_or(BLANKS)
 }
 
 #[cfg(test)]
