@@ -186,7 +186,8 @@ fn judge(bench: &Bench, kind: Kind, trial: &Path, promises: &[Promise], point: u
         return Err("the file system cannot be mounted".to_owned());
     }
     let kept = promises.iter().filter(|promise| promise.entries <= point);
-    let lost = kept.flat_map(|promise| promise.names.iter().map(|name| bench.is_whole(&promise.case, name))).find_map(Result::err);
+    let lost =
+        kept.flat_map(|promise| promise.names.iter().map(|name| bench.is_whole(&promise.case, name, layout::NEW))).find_map(Result::err);
     disks::unmount(spool);
     lost.map_or(Ok(()), |why| Err(format!("lost: {why}")))
 }

@@ -3,6 +3,7 @@
 //! The promise that is judged: what was acknowledged is there and whole, what was refused is not there, nothing is half, nothing
 //! spins.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 
 use mailchute::spool::{file, layout};
@@ -11,6 +12,7 @@ use nix::libc;
 use tempfile::TempDir;
 
 use super::calls;
+use super::door::Door;
 use super::report::{Report, every, sweep};
 use super::tracer::{self, Boundary, Live, Traced, Verdict};
 use super::{Binaries, Choice};
@@ -28,6 +30,8 @@ pub enum Way {
     Foreign,
     /// Neither AT_EMPTY_PATH nor /proc.
     NoLink,
+    /// There is no spool: only the daemon's socket.
+    SecondDoor,
 }
 
 impl Way {
@@ -112,11 +116,22 @@ pub fn cases() -> Vec<Case> {
     [small.clone(), large, header, aliases, session].into_iter().chain(detours).collect()
 }
 
+/// Those, and the cases of the second door, behind which a daemon has to run.
+fn all_cases() -> Vec<Case> {
+    let mut all = cases();
+    let through = |case: &Case, name| Case { name, way: Way::SecondDoor, ..case.clone() };
+    let [small, large, header] = [0, 1, 2].map(|index| all[index].clone());
+    all.extend([through(&small, "second door"), through(&large, "second door, 1 MiB"), through(&header, "second door, -t")]);
+    all
+}
+
 /// A spool without a daemon, used again and again by one worker.
 pub struct Bench {
     pub installation: Installation,
     pub scratch: TempDir,
     sendmail: PathBuf,
+    /// The daemon after all, for [`Way::SecondDoor`].
+    door: Option<RefCell<Door>>,
 }
 
 /// One run of `sendmail`, and what is in the spool behind it.
@@ -139,17 +154,31 @@ impl Bench {
         std::fs::write(&aliases, "team: ann@receiver.example, bob@receiver.example, people\npeople: cid@receiver.example\n").unwrap();
         installation.relay_to("smtp://127.0.0.1:1?tls=none", &format!("alias_file = \"{}\"\n{NO_RESERVE}", aliases.display()));
         layout::make_rootless(&installation.paths.spool).unwrap();
-        Bench { installation, scratch, sendmail: binaries.sendmail.clone() }
+        Bench { installation, scratch, sendmail: binaries.sendmail.clone(), door: None }
+    }
+
+    /// One for `case`.
+    fn of(binaries: &Binaries, case: &Case) -> Bench {
+        let mut bench = Bench::new(binaries);
+        let has_door = case.way == Way::SecondDoor;
+        bench.door = has_door.then(|| RefCell::new(Door::open(&bench.installation, binaries, bench.scratch.path())));
+        bench
     }
 
     /// Runs `case` in an empty spool. Errors: what is half, or not what was sent.
     pub fn run(&self, case: &Case, judge: &mut dyn FnMut(&Boundary) -> Verdict) -> Result<Run, String> {
-        for directory in [layout::NEW, layout::TMP] {
+        if let Some(door) = &self.door {
+            door.borrow_mut().forget(&self.installation);
+        }
+        for directory in [layout::NEW, layout::TMP].iter().filter(|_| self.door.is_none()) {
             for name in self.installation.spooled(directory) {
                 std::fs::remove_file(self.installation.paths.spool.join(directory).join(name)).unwrap();
             }
         }
         let (traced, stdout, stderr) = self.trace(case, "", judge);
+        if let Some(door) = &self.door {
+            door.borrow().settle(&self.installation);
+        }
         Ok(Run {
             acknowledged: acknowledged(case, &traced, &stdout),
             kept: self.whole(case)?,
@@ -165,6 +194,9 @@ impl Bench {
         std::fs::write(file("in"), &case.input).unwrap();
         let mut command = self.installation.program(&self.sendmail);
         command.args(&case.arguments);
+        if let Some(door) = &self.door {
+            command.env("XDG_STATE_HOME", &door.borrow().state);
+        }
         let redirections = format!("<{} >{} 2>{} {redirections}", file("in").display(), file("out").display(), file("err").display());
         let mut both = |boundary: &Boundary| match judge(boundary) {
             Verdict::Go => case.way.lacks(boundary).unwrap_or(Verdict::Go),
@@ -177,21 +209,29 @@ impl Bench {
 
     /// How many messages there are in `new/`. Errors: one that is not whole, or not what was sent.
     pub fn whole(&self, case: &Case) -> Result<usize, String> {
-        let names = self.installation.spooled(layout::NEW);
-        names.iter().try_for_each(|name| self.is_whole(case, name))?;
+        let names = self.names();
+        names.iter().try_for_each(|(name, directory)| self.is_whole(case, name, directory))?;
         Ok(names.len())
+    }
+
+    /// The messages of the last run, with their directories.
+    fn names(&self) -> Vec<(String, &'static str)> {
+        match &self.door {
+            Some(door) => door.borrow().fresh(&self.installation),
+            None => self.installation.spooled(layout::NEW).into_iter().map(|name| (name, layout::NEW)).collect(),
+        }
     }
 
     /// How many files in `new/` are whole messages, and how many are not.
     pub fn count(&self, case: &Case) -> (usize, usize) {
-        let names = self.installation.spooled(layout::NEW);
-        let whole = names.iter().filter(|name| self.is_whole(case, name).is_ok()).count();
+        let names = self.names();
+        let whole = names.iter().filter(|(name, directory)| self.is_whole(case, name, directory).is_ok()).count();
         (whole, names.len() - whole)
     }
 
     /// Errors: why it is not a whole message, or not what was sent.
-    pub fn is_whole(&self, case: &Case, name: &str) -> Result<(), String> {
-        let path = self.installation.paths.spool.join(layout::NEW).join(name);
+    pub fn is_whole(&self, case: &Case, name: &str, directory: &str) -> Result<(), String> {
+        let path = self.installation.paths.spool.join(directory).join(name);
         let file = std::fs::File::open(&path).map_err(|e| format!("{name}: {e}"))?;
         let line = file::read_line(&file).map_err(|e| format!("half: {name}: {e}"))?;
         file::verify(&file, &line, |_| {}).map_err(|e| format!("half: {name}: {e}"))?;
@@ -230,10 +270,10 @@ pub fn calls_of(bench: &Bench, case: &Case) -> Vec<Boundary> {
 
 /// SIGKILL at every boundary.
 pub fn killed(binaries: &Binaries, choice: Choice, report: &Report) {
-    for case in cases() {
-        let count = calls_of(&Bench::new(binaries), &case).len() as u64;
+    for case in all_cases() {
+        let count = calls_of(&Bench::of(binaries, &case), &case).len() as u64;
         let points = every(0..count, choice.stride);
-        sweep(&points, choice, report, || Bench::new(binaries), |bench, point| report.note(kill(bench, &case, *point, report)));
+        sweep(&points, choice, report, || Bench::of(binaries, &case), |bench, point| report.note(kill(bench, &case, *point, report)));
     }
 }
 
@@ -273,8 +313,8 @@ const ROOM: u64 = 200;
 
 /// Every error that fits, at every call on a file or a socket, once and from there on.
 pub fn refused(binaries: &Binaries, choice: Choice, report: &Report) {
-    for case in cases() {
-        let seen = calls_of(&Bench::new(binaries), &case);
+    for case in all_cases() {
+        let seen = calls_of(&Bench::of(binaries, &case), &case);
         let of = |(at, boundary): (usize, &Boundary)| {
             let (at, call) = (at as u64, boundary.call);
             let both = |errno: &Errno| [false, true].map(|lasts| Fault { at, call, errno: *errno, lasts });
@@ -283,7 +323,13 @@ pub fn refused(binaries: &Binaries, choice: Choice, report: &Report) {
         let faults = seen.iter().enumerate().filter(|(_, boundary)| boundary.entry).flat_map(of);
         let faults = every(faults, choice.stride);
         let limit = seen.len() as u64 + ROOM;
-        sweep(&faults, choice, report, || Bench::new(binaries), |bench, fault| report.note(refuse(bench, &case, *fault, limit, report)));
+        sweep(
+            &faults,
+            choice,
+            report,
+            || Bench::of(binaries, &case),
+            |bench, fault| report.note(refuse(bench, &case, *fault, limit, report)),
+        );
     }
 }
 
@@ -348,8 +394,8 @@ fn judge_refusal(case: &Case, run: &Run, what: &str, sync_failed: bool, unlink_f
 
 /// Every write is cut short: to one octet, to a half, to all but one.
 pub fn shortened(binaries: &Binaries, choice: Choice, report: &Report) {
-    for case in cases() {
-        let seen = calls_of(&Bench::new(binaries), &case);
+    for case in all_cases() {
+        let seen = calls_of(&Bench::of(binaries, &case), &case);
         let lengths = |boundary: &Boundary| {
             let length = boundary.arguments[2];
             let (count, mut shorter) = (boundary.count, vec![1, length / 2, length - 1]);
@@ -363,7 +409,7 @@ pub fn shortened(binaries: &Binaries, choice: Choice, report: &Report) {
             &writes,
             choice,
             report,
-            || Bench::new(binaries),
+            || Bench::of(binaries, &case),
             |bench, (point, length)| {
                 let at = |boundary: &Boundary| if boundary.count == *point { Verdict::Shorten(*length) } else { Verdict::Go };
                 let what = format!("{}: write {point} cut to {length}", case.name);

@@ -27,7 +27,7 @@ const PARTS: &[Part] = &[
     ("full", 1, faults::full::all),
     ("power-injector", 1, faults::power::of_injection),
     ("power-daemon", 3, faults::power::of_delivery),
-    ("blocklog", 3, faults::blocklog::all),
+    ("blocklog", 2, faults::blocklog::all),
     ("daemon-kill", 4, faults::daemon::killed),
     ("daemon-errno", 61, faults::daemon::refused),
     ("daemon-short", 5, faults::daemon::shortened),
@@ -66,8 +66,11 @@ fn main() {
         PARTS.iter().filter(|(name, ..)| wanted.is_empty() || wanted.iter().any(|part| name.starts_with(part.as_str())))
     {
         let (began, before) = (Instant::now(), report.violations());
+        // Seen at once: the whole takes half an hour.
+        let words = report.words();
         run(&binaries, Choice { stride: part * stride, ..Choice::WHOLE }, &report);
         println!("{name}: {:.0} s, {} violations", began.elapsed().as_secs_f64(), report.violations() - before);
+        println!("{}", report.words().trim_start_matches(&words));
     }
     let is_whole = wanted.is_empty() && strides.is_empty();
     let is_enough = table(&report, is_whole);

@@ -9,6 +9,7 @@ pub mod blocklog;
 pub mod calls;
 pub mod daemon;
 mod disks;
+mod door;
 pub mod full;
 pub mod injector;
 pub mod judge;
