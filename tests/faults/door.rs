@@ -16,8 +16,6 @@ pub struct Door {
     daemon: Child,
     /// What the caller takes for the state directory of its user: the socket, and nothing else.
     pub state: PathBuf,
-    /// Descriptors of the daemon when nobody is connected.
-    descriptors: usize,
     /// Messages of the runs before.
     known: BTreeSet<String>,
 }
@@ -38,27 +36,13 @@ impl Door {
         let state = scratch.join("state");
         std::fs::create_dir_all(state.join("mailchute")).unwrap();
         std::os::unix::fs::symlink(installation.paths.submit_socket(), state.join("mailchute/submit.sock")).unwrap();
-        let mut door = Door { daemon, state, descriptors: 0, known: BTreeSet::new() };
         wait_for("the daemon", || installation.mailchute(&["pause"]).code == Some(0));
-        // The socket of that verb is closed a moment later, and a thread or two has its own.
-        let mut last = (0, 0);
-        wait_for("the daemon to be idle", || {
-            std::thread::sleep(std::time::Duration::from_millis(20));
-            let now = door.open_descriptors();
-            last = if last.0 == now { (now, last.1 + 1) } else { (now, 0) };
-            last.1 >= 10
-        });
-        door.descriptors = last.0;
-        door
-    }
-
-    fn open_descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.daemon.id())).unwrap().count()
+        Door { daemon, state, known: BTreeSet::new() }
     }
 
     /// Waits until the daemon has done with the caller, however that one ended, and has claimed what it took.
     pub fn settle(&self, installation: &Installation) {
-        wait_for("the daemon to hang up", || self.open_descriptors() <= self.descriptors);
+        wait_for("the daemon to hang up", || connections(installation) == 0);
         wait_for("the claim", || installation.spooled(layout::NEW).is_empty());
     }
 
@@ -76,4 +60,14 @@ impl Door {
         let of = |directory: &'static str| installation.spooled(directory).into_iter().map(move |name| (name, directory));
         [layout::CUR, layout::HOLD].into_iter().flat_map(of).collect()
     }
+}
+
+/// The daemon's ends of connections to the second door, accepted or not: in the kernel's table they have the socket's name, and are
+/// not listening.
+fn connections(installation: &Installation) -> usize {
+    let socket = installation.paths.submit_socket().display().to_string();
+    let table = std::fs::read_to_string("/proc/net/unix").unwrap();
+    // Num RefCount Protocol Flags Type St Inode Path: 00010000 among the flags is a listener.
+    let is_connection = |line: &&str| line.ends_with(&format!(" {socket}")) && line.split_whitespace().nth(3) != Some("00010000");
+    table.lines().filter(is_connection).count()
 }
