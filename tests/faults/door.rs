@@ -43,7 +43,15 @@ impl Door {
     /// Waits until the daemon has done with the caller, however that one ended, and has claimed what it took.
     pub fn settle(&self, installation: &Installation) {
         wait_for("the daemon to hang up", || connections(installation) == 0);
+        // It hangs up on a caller who has gone at once, and the thread that writes the file may still be at it.
+        wait_for("the last octet", || !self.has_draft());
         wait_for("the claim", || installation.spooled(layout::NEW).is_empty());
+    }
+
+    /// A file without a name is open.
+    fn has_draft(&self) -> bool {
+        let links = std::fs::read_dir(format!("/proc/{}/fd", self.daemon.id())).unwrap();
+        links.flatten().filter_map(|link| std::fs::read_link(link.path()).ok()).any(|file| file.to_string_lossy().ends_with(" (deleted)"))
     }
 
     /// From now on, what is in the spool is of the runs before.
