@@ -12,9 +12,12 @@ use crate::control::listing::Entry;
 use crate::control::protocol::Request;
 use crate::exit::{Exit, Failure};
 use crate::mail::printable;
+use crate::sys;
 
 /// Lines and columns where nobody says how many there are.
 const SCREEN: (usize, usize) = (24, 80);
+/// Of either, the least that is drawn.
+const SMALLEST: usize = 10;
 /// Home, and everything below it cleared.
 const CLEAR: &str = "\x1b[H\x1b[J";
 
@@ -42,10 +45,11 @@ pub(super) fn top(config: &Config, count: Option<u64>, delay: Duration, as_json:
     }
 }
 
-/// What the shell says of its terminal.
+/// Rows and columns: the variables that everybody may set, else the terminal as it is now, which may have been resized.
 fn screen_size() -> (usize, usize) {
-    let number = |name: &str| std::env::var(name).ok()?.parse::<usize>().ok().filter(|number| *number >= 10);
-    (number("LINES").unwrap_or(SCREEN.0), number("COLUMNS").unwrap_or(SCREEN.1))
+    let number = |name: &str| std::env::var(name).ok()?.parse::<usize>().ok();
+    let (rows, columns) = sys::terminal::size().unwrap_or(SCREEN);
+    (number("LINES").unwrap_or(rows).max(SMALLEST), number("COLUMNS").unwrap_or(columns).max(SMALLEST))
 }
 
 /// One look on one line, for logs and pipes.

@@ -11,4 +11,6 @@ pub mod process;
 pub mod replace;
 pub mod stdin;
 pub mod stream;
+#[cfg(feature = "ctl")]
+pub mod terminal;
 pub mod udp;
