@@ -15,6 +15,7 @@ pub mod remote_id;
 pub mod seven_bit;
 pub mod status;
 pub mod wire;
+pub mod xtext;
 
 pub use address::{Address, ReversePath};
 pub use envelope::Envelope;

@@ -4,7 +4,7 @@
 
 use super::build::Notice;
 use super::told::{Said, Told};
-use crate::mail::date;
+use crate::mail::{date, xtext};
 use crate::spool::state::Action;
 
 /// Columns of a line before it is folded.
@@ -28,8 +28,8 @@ pub fn delivery_status(notice: &Notice<'_>) -> String {
 }
 
 fn recipient(out: &mut String, notice: &Notice<'_>, told: &Told) {
-    if let Some((kind, address)) = told.orcpt.as_deref().and_then(|orcpt| orcpt.split_once(';')) {
-        field(out, "Original-Recipient", &format!("{kind};{}", from_xtext(address)));
+    if let Some((kind, address)) = told.orcpt.as_deref().and_then(xtext::orcpt) {
+        field(out, "Original-Recipient", &format!("{kind};{}", original_recipient(kind, address)));
     }
     field(out, "Final-Recipient", &final_recipient(told));
     field(out, "Action", told.action.word());
@@ -64,25 +64,12 @@ fn final_recipient(told: &Told) -> String {
     format!("utf-8; {}", told.address.chars().map(escape).collect::<String>())
 }
 
-/// RFC 3461 4: `+` and two hex digits are one octet. What is not xtext stays as it is.
-fn from_xtext(text: &str) -> String {
-    let mut octets = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let hex = rest.strip_prefix('+').and_then(|after| after.get(..2)).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        let length = match hex {
-            Some(octet) => {
-                octets.push(octet);
-                3
-            }
-            None => {
-                octets.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-                c.len_utf8()
-            }
-        };
-        rest = rest.get(length..).unwrap_or_default();
+/// RFC 3461 6.3 (d): without its xtext. The type `utf-8` has none, but a 7-bit form that has to stand here (RFC 6533 3).
+fn original_recipient(kind: &str, address: &str) -> String {
+    if xtext::is_utf8(kind) {
+        return xtext::to_ascii(address);
     }
-    String::from_utf8_lossy(&octets).into_owned()
+    xtext::decode(address).map_or_else(|| address.to_owned(), |octets| String::from_utf8_lossy(&octets).into_owned())
 }
 
 /// Appends one field, in ASCII, folded.
@@ -118,10 +105,11 @@ fn ascii(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// RFC 3461 6.3 (d), RFC 6533 3
     #[test]
-    fn xtext_is_decoded() {
-        assert_eq!(from_xtext("a+2Bb+3D@x.example"), "a+b=@x.example");
-        assert_eq!(from_xtext("+C3+BCx+zz+"), "üx+zz+");
+    fn the_original_recipient_is_decoded_but_for_the_type_utf_8() {
+        assert_eq!(original_recipient("rfc822", "a+2Bb+3D@x.example"), "a+b=@x.example");
+        assert_eq!(original_recipient("utf-8", "gr\u{fc}n\\x{2B}@x.example"), "gr\\x{FC}n\\x{2B}@x.example");
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use super::capabilities::Capabilities;
 use super::failure::Stage;
-use crate::mail::ReversePath;
 use crate::mail::envelope::{Body, Recipient, Ret};
+use crate::mail::{ReversePath, xtext};
 
 /// One transaction: a message and some of its recipients, 100 at most by the caller's care (RFC 5321 4.5.3.1.8).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +63,9 @@ impl Group {
             group.push(Stage::MailFrom, true, "RSET");
         }
         group.push(Stage::MailFrom, false, &mail(envelope, offer));
+        let takes_utf8 = offer.smtputf8 && envelope.needs_smtputf8();
         for recipient in &envelope.recipients {
-            group.push(Stage::RcptTo, false, &rcpt(recipient, offer));
+            group.push(Stage::RcptTo, false, &rcpt(recipient, offer, takes_utf8));
         }
         group.push(Stage::Data, false, "DATA");
         group
@@ -97,60 +98,30 @@ fn mail(envelope: &Envelope, offer: &Capabilities) -> String {
             None => {}
         }
         if let Some(envid) = envelope.envid.as_deref().filter(|envid| !envid.is_empty()) {
-            let _ = write!(line, " ENVID={}", xtext(envid));
+            let _ = write!(line, " ENVID={}", xtext::encode(envid));
         }
     }
     line
 }
 
-fn rcpt(recipient: &Recipient, offer: &Capabilities) -> String {
+/// `takes_utf8`: MAIL said SMTPUTF8, so that parameters may go beyond ASCII (RFC 6531 3.4).
+fn rcpt(recipient: &Recipient, offer: &Capabilities, takes_utf8: bool) -> String {
     let mut line = format!("RCPT TO:<{}>", recipient.address);
     if offer.dsn {
         if let Some(notify) = recipient.notify {
             let _ = write!(line, " NOTIFY={notify}");
         }
-        if let Some(orcpt) = recipient.orcpt.as_deref().filter(|orcpt| is_orcpt(orcpt)) {
-            let _ = write!(line, " ORCPT={orcpt}");
-        }
-    }
-    line
-}
-
-/// RFC 3461 4: octets outside `!` to `~`, and `+` and `=`, as `+` and two upper-case hex digits.
-pub fn xtext(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'!'..=b'~' if byte != b'+' && byte != b'=' => out.push(char::from(byte)),
-            _ => {
-                let _ = write!(out, "+{byte:02X}");
+        // RFC 3461 5.2.1 (d): as it came, in the other form of RFC 6533 3 where this server needs that.
+        if let Some((kind, address)) = recipient.orcpt.as_deref().and_then(xtext::orcpt) {
+            let address = if takes_utf8 { address.to_owned() } else { xtext::to_ascii(address) };
+            let value = format!("{kind};{address}");
+            // The 7-bit form may have grown beyond what servers must take (RFC 3461 5.4), and a refusal would fail the recipient.
+            if xtext::orcpt(&value).is_some() {
+                let _ = write!(line, " ORCPT={value}");
             }
         }
     }
-    out
-}
-
-/// True for `type;xtext` of at most 500 octets (RFC 3461 4.2), with nothing in it that could end the parameter.
-fn is_orcpt(text: &str) -> bool {
-    let Some((kind, address)) = text.split_once(';') else { return false };
-    let kind_is_atom = !kind.is_empty() && kind.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    kind_is_atom && !address.is_empty() && text.len() <= 500 && is_xtext(address)
-}
-
-fn is_xtext(text: &str) -> bool {
-    let is_hex = |digit: Option<u8>| matches!(digit, Some(b'0'..=b'9' | b'A'..=b'F'));
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        let good = match byte {
-            b'+' => is_hex(bytes.next()) && is_hex(bytes.next()),
-            b'=' => false,
-            byte => matches!(byte, b'!'..=b'~'),
-        };
-        if !good {
-            return false;
-        }
-    }
-    true
+    line
 }
 
 #[cfg(test)]
@@ -179,6 +150,7 @@ mod tests {
         group.steps.iter().map(|step| String::from_utf8(group.octets[step.octets.clone()].to_vec()).unwrap()).collect()
     }
 
+    /// RFC 3461 5.2.1 and 5.2.2 (a)
     #[test]
     fn parameters_are_passed_where_they_are_offered() {
         let offer = Capabilities { size: Some(0), eight_bit_mime: true, smtputf8: true, dsn: true, ..Capabilities::default() };
@@ -193,6 +165,31 @@ mod tests {
         );
         let none = lines(&envelope(), &Capabilities::default(), false);
         assert_eq!(none, ["MAIL FROM:<me@h.example>\r\n", "RCPT TO:<\"a b\"@x.example>\r\n", "DATA\r\n"]);
+    }
+
+    /// RFC 3461 5.2.1 (d), RFC 6533 3
+    #[test]
+    fn an_orcpt_beyond_ascii_is_passed_as_it_is_only_where_smtputf8_was_said() {
+        let offer = |smtputf8| Capabilities { smtputf8, dsn: true, ..Capabilities::default() };
+        let mut envelope = envelope();
+        envelope.recipients[0].notify = None;
+        envelope.recipients[0].orcpt = Some("utf-8;gr\u{fc}n@x.example".to_owned());
+        let ascii = "RCPT TO:<\"a b\"@x.example> ORCPT=utf-8;gr\\x{FC}n@x.example\r\n";
+        assert_eq!(lines(&envelope, &offer(true), false)[1], ascii, "no address of this envelope needs SMTPUTF8");
+        envelope.smtputf8 = true;
+        assert_eq!(lines(&envelope, &offer(false), false)[1], ascii);
+        assert_eq!(lines(&envelope, &offer(true), false)[1], "RCPT TO:<\"a b\"@x.example> ORCPT=utf-8;gr\u{fc}n@x.example\r\n");
+        envelope.recipients[0].orcpt = Some(format!("utf-8;{}", "\u{fc}".repeat(200)));
+        assert_eq!(lines(&envelope, &offer(false), false)[1], "RCPT TO:<\"a b\"@x.example>\r\n", "longer than 500");
+    }
+
+    /// RFC 3461 5.2.1 (a) to (d): what was not supplied is not made up.
+    #[test]
+    fn no_parameter_is_passed_that_did_not_come() {
+        let offer = Capabilities { dsn: true, ..Capabilities::default() };
+        let mut envelope = Envelope { ret: None, envid: None, ..envelope() };
+        (envelope.recipients[0].notify, envelope.recipients[0].orcpt) = (None, None);
+        assert_eq!(lines(&envelope, &offer, false), ["MAIL FROM:<me@h.example>\r\n", "RCPT TO:<\"a b\"@x.example>\r\n", "DATA\r\n"]);
     }
 
     #[test]

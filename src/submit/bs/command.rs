@@ -5,11 +5,8 @@
 use crate::config::Names;
 use crate::mail::address_list::{AddressList, Spec};
 use crate::mail::envelope::{Notify, Ret};
-use crate::mail::{Address, ReversePath, limits};
+use crate::mail::{Address, ReversePath, limits, xtext};
 use crate::submit::recipients::Wanted;
-
-/// Octets of an ORCPT value (RFC 3461 4.2).
-const ORCPT: usize = 500;
 
 /// A reply that refuses: code and text with its enhanced status (RFC 5321 4.2, RFC 3463).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,7 +151,7 @@ fn rcpt(rest: &str) -> Result<Rcpt, Refusal> {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         match name.to_ascii_uppercase().as_str() {
             "NOTIFY" => rcpt.notify = Some(Notify::parse(value).ok_or_else(|| bad_parameter("NOTIFY"))?),
-            "ORCPT" if is_orcpt(value) => rcpt.orcpt = Some(value.to_owned()),
+            "ORCPT" if xtext::orcpt(value).is_some() => rcpt.orcpt = Some(value.to_owned()),
             "ORCPT" => return Err(bad_parameter("ORCPT")),
             _ => return Err(Refusal::new(555, "5.5.4 Unsupported option")),
         }
@@ -201,32 +198,10 @@ fn one_address(path: &str) -> Option<Spec> {
     }
 }
 
-/// RFC 3461 4: xtext to text; up to 100 printable ASCII characters.
-fn envid(xtext: &str) -> Option<String> {
-    let mut out = String::new();
-    let mut octets = xtext.bytes();
-    while let Some(octet) = octets.next() {
-        let octet = match octet {
-            b'+' => {
-                let digit =
-                    |octet: Option<u8>| octet.filter(|b| matches!(b, b'0'..=b'9' | b'A'..=b'F')).and_then(|b| char::from(b).to_digit(16));
-                u8::try_from(digit(octets.next())? * 16 + digit(octets.next())?).ok()?
-            }
-            b'=' => return None,
-            octet => octet,
-        };
-        out.push(char::from(octet));
-    }
-    let printable = out.bytes().all(|b| (b' '..=b'~').contains(&b));
-    (!out.is_empty() && out.len() <= limits::ENVID && printable && out.is_ascii()).then_some(out)
-}
-
-/// RFC 3461 4.2: `addr-type;xtext`
-fn is_orcpt(value: &str) -> bool {
-    let is_type = |kind: &str| !kind.is_empty() && kind.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    value.len() <= ORCPT
-        && value.bytes().all(|b| (b'!'..=b'~').contains(&b))
-        && value.split_once(';').is_some_and(|(kind, text)| is_type(kind) && !text.is_empty())
+/// RFC 3461 4.4: up to 100 characters of xtext, which stand for printable ASCII.
+fn envid(value: &str) -> Option<String> {
+    let text = String::from_utf8(xtext::decode(value).filter(|_| value.len() <= limits::ENVID)?).ok()?;
+    (!text.is_empty() && text.bytes().all(|b| matches!(b, b' '..=b'~'))).then_some(text)
 }
 
 #[cfg(test)]
@@ -275,8 +250,14 @@ mod tests {
         }
     }
 
+    /// RFC 3461 4.1 to 4.4, 5.1, 5.4; RFC 6533 3
     #[test]
     fn s8_parameters_of_rfc_3461() {
+        for orcpt in [&format!("rfc822;{}", "a".repeat(493)), "utf-8;gr\u{fc}n@x", "utf-8;gr\\x{FC}n@x"] {
+            let Ok(Command::Rcpt(rcpt)) = command(&format!("RCPT TO:<b@x> ORCPT={orcpt}")) else { panic!("{orcpt}") };
+            assert_eq!(rcpt.orcpt.as_deref(), Some(orcpt));
+        }
+        assert!(command(&format!("MAIL FROM:<a@x> ENVID={}", "a".repeat(100))).is_ok());
         let Ok(Command::Mail(mail)) = command("MAIL FROM:<a@x> RET=HDRS ENVID=a+20b+2B SIZE=77") else { panic!() };
         assert_eq!((mail.ret, mail.envid.as_deref(), mail.size), (Some(Ret::Hdrs), Some("a b+"), 77));
         let Ok(Command::Rcpt(rcpt)) = command("RCPT TO:<b@x> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;b+2B@x") else { panic!() };
@@ -286,7 +267,13 @@ mod tests {
             "MAIL FROM:<a@x> ENVID=+",
             "MAIL FROM:<a@x> ENVID=",
             "MAIL FROM:<a@x> ENVID=a=b",
+            "MAIL FROM:<a@x> ENVID=a+2",
+            &format!("MAIL FROM:<a@x> ENVID={}", "a".repeat(101)),
+            &format!("MAIL FROM:<a@x> ENVID={}", "+20".repeat(34)),
             "RCPT TO:<b@x> ORCPT=b@x",
+            "RCPT TO:<b@x> ORCPT=rfc822;b+zz@x",
+            "RCPT TO:<b@x> ORCPT=rfc822;b=c@x",
+            "RCPT TO:<b@x> ORCPT=rfc822;gr\u{fc}n@x",
             "RCPT TO:<b@x> NOTIFY=NEVER,SUCCESS",
         ] {
             assert_eq!(command(line).map_err(|refusal| refusal.code), Err(501), "{line}");
