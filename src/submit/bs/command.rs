@@ -127,6 +127,9 @@ impl Mail {
             "SIZE" => self.size = value.parse().map_err(|_| bad_parameter("SIZE"))?,
             // A hint: the content is looked at.
             "BODY" if value.eq_ignore_ascii_case("7BIT") || value.eq_ignore_ascii_case("8BITMIME") => {}
+            // RFC 3461 4.5: at most once.
+            "RET" if self.ret.is_some() => return Err(bad_parameter(name)),
+            "ENVID" if self.envid.is_some() => return Err(bad_parameter(name)),
             "RET" if value.eq_ignore_ascii_case("FULL") => self.ret = Some(Ret::Full),
             "RET" if value.eq_ignore_ascii_case("HDRS") => self.ret = Some(Ret::Hdrs),
             "ENVID" => self.envid = Some(envid(value).ok_or_else(|| bad_parameter("ENVID"))?),
@@ -150,6 +153,9 @@ fn rcpt(rest: &str) -> Result<Rcpt, Refusal> {
     for parameter in parameters.split_whitespace() {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         match name.to_ascii_uppercase().as_str() {
+            // RFC 3461 4.5: at most once.
+            "NOTIFY" if rcpt.notify.is_some() => return Err(bad_parameter(name)),
+            "ORCPT" if rcpt.orcpt.is_some() => return Err(bad_parameter(name)),
             "NOTIFY" => rcpt.notify = Some(Notify::parse(value).ok_or_else(|| bad_parameter("NOTIFY"))?),
             "ORCPT" if xtext::orcpt(value).is_some() => rcpt.orcpt = Some(value.to_owned()),
             "ORCPT" => return Err(bad_parameter("ORCPT")),
@@ -275,6 +281,19 @@ mod tests {
             "RCPT TO:<b@x> ORCPT=rfc822;b=c@x",
             "RCPT TO:<b@x> ORCPT=rfc822;gr\u{fc}n@x",
             "RCPT TO:<b@x> NOTIFY=NEVER,SUCCESS",
+        ] {
+            assert_eq!(command(line).map_err(|refusal| refusal.code), Err(501), "{line}");
+        }
+    }
+
+    /// RFC 3461 4.5, 5.1 (a) and (b)
+    #[test]
+    fn a_parameter_of_rfc_3461_stands_once() {
+        for line in [
+            "MAIL FROM:<a@x> RET=HDRS RET=HDRS",
+            "MAIL FROM:<a@x> ENVID=1 ret=FULL envid=2",
+            "RCPT TO:<b@x> NOTIFY=NEVER NOTIFY=SUCCESS",
+            "RCPT TO:<b@x> ORCPT=rfc822;a ORCPT=rfc822;a",
         ] {
             assert_eq!(command(line).map_err(|refusal| refusal.code), Err(501), "{line}");
         }
