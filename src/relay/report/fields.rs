@@ -11,6 +11,8 @@ use crate::spool::state::Action;
 const WIDTH: usize = 76;
 /// Octets of a word before it is cut, well below the 998 of a line.
 const WORD: usize = 900;
+/// Blanks in front of a word, of which an envelope id has 98 at most.
+const BLANKS: usize = 97;
 
 /// The content of the part, without its MIME fields.
 pub fn delivery_status(notice: &Notice<'_>) -> String {
@@ -72,20 +74,26 @@ fn original_recipient(kind: &str, address: &str) -> String {
     xtext::decode(address).map_or_else(|| address.to_owned(), |octets| String::from_utf8_lossy(&octets).into_owned())
 }
 
-/// Appends one field, in ASCII, folded.
+/// Appends one field, in ASCII, folded. Blanks within the value stay as many as they are: an envelope id and an address have to
+/// come back as they were given (RFC 3464 2.2.1, 2.3.2).
 fn field(out: &mut String, name: &str, value: &str) {
     out.push_str(name);
     out.push(':');
     let mut column = name.len() + 1;
     let value = ascii(value);
-    for (at, word) in value.split(' ').filter(|word| !word.is_empty()).flat_map(pieces).enumerate() {
-        if at > 0 && column + 1 + word.len() > WIDTH {
-            out.push_str("\r\n");
-            column = 0;
+    let (mut blanks, mut is_first) = (0, true);
+    for word in value.trim_matches(' ').split(' ') {
+        blanks += 1;
+        for piece in pieces(word) {
+            if !is_first && column + blanks + piece.len() > WIDTH {
+                out.push_str("\r\n");
+                column = 0;
+            }
+            out.extend(std::iter::repeat_n(' ', blanks.clamp(1, BLANKS)));
+            out.push_str(piece);
+            column += blanks + piece.len();
+            (blanks, is_first) = (0, false);
         }
-        out.push(' ');
-        out.push_str(word);
-        column += 1 + word.len();
     }
     out.push_str("\r\n");
 }
@@ -112,9 +120,23 @@ mod tests {
         assert_eq!(original_recipient("utf-8", "gr\u{fc}n\\x{2B}@x.example"), "gr\\x{FC}n\\x{2B}@x.example");
     }
 
+    /// RFC 3464 2.1.1, 2.2.1, 2.3.2
+    #[test]
+    fn a_field_that_is_unfolded_is_as_it_was_given() {
+        let quoted = format!("rfc822; \"{}\"@x.example", "two  blanks ".repeat(12));
+        for value in ["order  7", "Case  SENSITIVE   ", &quoted, &"a b  ".repeat(80), &"x".repeat(900)] {
+            let mut out = String::new();
+            field(&mut out, "Original-Envelope-Id", value);
+            assert_eq!(out.replace("\r\n ", " "), format!("Original-Envelope-Id: {}\r\n", value.trim_end()), "{out}");
+            assert!(out.split("\r\n").skip(1).all(|line| line.is_empty() || !line.trim().is_empty()), "{out}");
+        }
+    }
+
     #[test]
     fn a_hostile_value_stays_in_its_field() {
-        for value in ["a\r\nAction: relayed", "\r\n\r\n--b", &"x".repeat(5000), &"ü ".repeat(500), "", "  "] {
+        for value in
+            ["a\r\nAction: relayed", "\r\n\r\n--b", &"x".repeat(5000), &"ü ".repeat(500), &format!("a{}b", " ".repeat(5000)), "", "  "]
+        {
             let mut out = String::new();
             field(&mut out, "Diagnostic-Code", value);
             assert!(out.starts_with("Diagnostic-Code:") && out.ends_with("\r\n"));
