@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::content_type::ContentType;
 use mail_builder::headers::raw::Raw;
-use mail_builder::mime::MimePart;
+use mail_builder::mime::{BodyPart, MimePart};
 
 use super::fields;
 use super::original::Original;
@@ -24,6 +24,8 @@ use crate::spool::state::Action;
 pub struct Notice<'a> {
     /// The host that reports.
     pub mailname: &'a str,
+    /// That is no domain name, but what the host calls itself.
+    pub is_guess: bool,
     /// For dates.
     pub zone: &'a TimeZone,
     /// To whom it goes.
@@ -59,29 +61,53 @@ pub fn build(notice: &Notice<'_>) -> Vec<u8> {
         MimePart::new("text/plain", words::text(notice)),
         MimePart::new("message/delivery-status", fields::delivery_status(notice).into_bytes()).transfer_encoding("7bit"),
     ];
-    parts.extend(notice.original.and_then(|original| quoted(notice, original)));
+    let quoted = notice.original.and_then(|original| quoted(notice, original));
+    let eight_bit = quoted.as_ref().is_some_and(|(_, eight_bit)| *eight_bit);
+    parts.extend(quoted.map(|(part, _)| part));
     let report = ContentType::new("multipart/report")
         .attribute("report-type", "delivery-status")
         .attribute("boundary", format!("=_mailchute_{:016x}", notice.random));
-    write(message.body(MimePart::new(report, parts)))
+    let report = MimePart::new(report, parts);
+    // RFC 2045 6.4: a multipart is labelled for what is in it.
+    write(message.body(if eight_bit { report.transfer_encoding("8bit") } else { report }))
 }
 
-/// The third part: the header section, or all of a message that failed where its sender asked for that (RFC 3461 4.3, 6.2).
-fn quoted<'a>(notice: &Notice<'_>, original: &Original) -> Option<MimePart<'a>> {
+/// The third part, and whether it is 8-bit: the header section, or all of a message that failed where its sender asked for that
+/// (RFC 3461 4.3, 6.2).
+fn quoted<'a>(notice: &Notice<'_>, original: &Original) -> Option<(MimePart<'a>, bool)> {
     let failed = notice.recipients.iter().any(|told| told.action == Action::Failed);
     if let Some(whole) = original.whole.as_ref().filter(|_| failed) {
+        if is_global(&original.header) {
+            return Some((global("message/global", whole.octets.clone()), false));
+        }
         let encoding = if whole.eight_bit { "8bit" } else { "7bit" };
-        return Some(MimePart::new("message/rfc822", whole.octets.clone()).transfer_encoding(encoding));
+        return Some((MimePart::new("message/rfc822", whole.octets.clone()).transfer_encoding(encoding), whole.eight_bit));
     }
     let header = original.quoted_header();
     if header.is_empty() {
         return None;
     }
+    if is_global(&header) {
+        return Some((global("message/global-headers", header), false));
+    }
     // What is not ASCII, too long for a line, or could steer the terminal that shows it, is encoded: this is a text type.
     let is_text = |b: &u8| matches!(b, b' '..=b'~' | b'\t' | b'\r' | b'\n');
     let is_plain = header.iter().all(is_text) && header.split(|&b| b == b'\n').all(|line| line.len() < 998);
     let part = MimePart::new("text/rfc822-headers", header);
-    Some(if is_plain { part.transfer_encoding("7bit") } else { part })
+    Some((if is_plain { part.transfer_encoding("7bit") } else { part }, false))
+}
+
+/// True for a header section with UTF-8 in it (RFC 6532), which the types of RFC 822 cannot hold.
+fn is_global(header: &[u8]) -> bool {
+    !header.is_ascii() && std::str::from_utf8(header).is_ok()
+}
+
+/// A part of a type of RFC 6533. It may be encoded, and is: nobody knows yet what the server takes that the notice goes to
+/// (RFC 6533 4.5).
+fn global<'a>(kind: &'static str, octets: Vec<u8>) -> MimePart<'a> {
+    let contents = String::from_utf8(octets).map_or_else(|e| e.into_bytes().into(), BodyPart::from);
+    // Put in afterwards: to a part that is made of a text the crate gives a charset, which these types do not have.
+    MimePart { contents, ..MimePart::new(kind, Vec::<u8>::new()) }
 }
 
 /// What tells the administrator that notices wait.

@@ -49,6 +49,7 @@ pub fn compose(
     let to = addressee(&due.message.reverse_path, header, site.names, site.admin)?;
     let notice = Notice {
         mailname: &site.names.mailname,
+        is_guess: site.names.is_guess,
         zone: site.zone,
         to: &to,
         id: due.message.id,

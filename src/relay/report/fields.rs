@@ -17,7 +17,9 @@ const BLANKS: usize = 97;
 /// The content of the part, without its MIME fields.
 pub fn delivery_status(notice: &Notice<'_>) -> String {
     let mut out = String::new();
-    field(&mut out, "Reporting-MTA", &format!("dns; {}", notice.mailname));
+    // RFC 3461 6.3 (b): "dns" is for a name that others know.
+    let kind = if notice.is_guess { "x-local-hostname" } else { "dns" };
+    field(&mut out, "Reporting-MTA", &format!("{kind}; {}", notice.mailname));
     if let Some(envid) = notice.original.and_then(|original| original.envelope.envid.as_deref()) {
         field(&mut out, "Original-Envelope-Id", envid);
     }

@@ -12,6 +12,8 @@ use crate::mail::header::Section;
 use crate::mail::wire::WireCheck;
 use crate::spool::testing;
 
+static UTC: TimeZone = TimeZone::UTC;
+
 const HEADER: &[u8] = b"From: me@h.example\r\nTo: bob@x.example\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nMessage-ID: <1@h.example>\r\n";
 
 fn original(header: &[u8]) -> Original {
@@ -28,11 +30,15 @@ fn octets(recipients: &[Told], original: Option<&Original>) -> Vec<u8> {
 }
 
 fn octets_to(to: &str, recipients: &[Told], original: Option<&Original>, random: u64) -> Vec<u8> {
-    let to = Address::parse(to).unwrap();
-    build(&Notice {
+    build(&notice(&Address::parse(to).unwrap(), recipients, original, random))
+}
+
+fn notice<'a>(to: &'a Address, recipients: &'a [Told], original: Option<&'a Original>, random: u64) -> Notice<'a> {
+    Notice {
         mailname: "h.example",
-        zone: &TimeZone::UTC,
-        to: &to,
+        is_guess: false,
+        zone: &UTC,
+        to,
         id: QueueId::new(0x6921_CE05, 0xAB),
         accepted: 1_795_358_629,
         expires: 1_795_790_629,
@@ -41,7 +47,7 @@ fn octets_to(to: &str, recipients: &[Told], original: Option<&Original>, random:
         at: 1_795_358_630,
         now: 1_795_358_631,
         random,
-    })
+    }
 }
 
 fn field(message: &[u8], name: &str) -> String {
@@ -131,6 +137,9 @@ fn ret_full_quotes_the_message_and_never_in_base64() {
         let whole = [HEADER, b"\r\n", body.as_bytes()].concat();
         let original = Original { whole: Some(Quoted { octets: whole.clone(), eight_bit }), ..original(HEADER) };
         let message = octets(&[failed("550 no")], Some(&original));
+        // RFC 2045 6.4
+        let label = Section::scan(&message).named(&message, "Content-Transfer-Encoding").count();
+        assert_eq!(label, usize::from(eight_bit), "8bit in a multipart that does not say so");
         let text = String::from_utf8(message.clone()).unwrap();
         assert!(
             text.contains(&format!("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: {encoding}\r\n\r\nFrom: me@")),
@@ -140,6 +149,36 @@ fn ret_full_quotes_the_message_and_never_in_base64() {
         let late = Told::new(&row("450 busy", "4.0.0"), Action::Delayed, None);
         assert_eq!(kinds(&octets(&[late], Some(&original))), THREE, "RET=FULL is about failures");
     }
+}
+
+/// RFC 6533 4.2 to 4.5
+#[test]
+fn a_header_section_beyond_ascii_is_quoted_as_global_in_7_bits() {
+    let header = "From: j\u{f6}rg@h.example\r\nSubject: Gr\u{fc}\u{df}e\r\n".as_bytes();
+    let message = octets(&[failed("550 no")], Some(&original(header)));
+    let part = &parts(&message)[2];
+    assert_eq!((part.0.as_str(), part.1.as_slice()), ("message/global-headers", header));
+    assert!(message.is_ascii(), "{}", message.escape_ascii());
+    for body in ["gr\u{fc}n\r\n".as_bytes(), b"latin \xfc\r\n"] {
+        let whole = [header, b"\r\n", body].concat();
+        let original = Original { whole: Some(Quoted { octets: whole, eight_bit: true }), ..original(header) };
+        let message = octets(&[failed("550 no")], Some(&original));
+        assert_eq!(kinds(&message)[2], "message/global");
+        assert!(message.is_ascii(), "{}", message.escape_ascii());
+    }
+    // What is not UTF-8 is of no type but text.
+    assert_eq!(kinds(&octets(&[failed("550 no")], Some(&original(b"Subject: latin \xfc\r\n")))), THREE);
+}
+
+/// RFC 3461 6.3 (b)
+#[test]
+fn the_reporting_mta_is_of_the_type_dns_only_where_its_name_is_known() {
+    let to = Address::parse("me@h.example").unwrap();
+    let recipients = [failed("550 no")];
+    let report =
+        |is_guess| fields::delivery_status(&Notice { mailname: "web1.localdomain", is_guess, ..notice(&to, &recipients, None, 7) });
+    assert!(report(false).starts_with("Reporting-MTA: dns; web1.localdomain\r\n"));
+    assert!(report(true).starts_with("Reporting-MTA: x-local-hostname; web1.localdomain\r\n"));
 }
 
 #[test]
@@ -201,7 +240,8 @@ proptest! {
         let mut row = row(&reply, &status);
         row.original = written;
         let original = original(format!("Subject: {header}\r\n").as_bytes());
-        prop_assert_eq!(kinds(&octets(&[Told::new(&row, Action::Failed, None)], Some(&original))), THREE);
+        let third = if header.is_ascii() { THREE[2] } else { "message/global-headers" };
+        prop_assert_eq!(kinds(&octets(&[Told::new(&row, Action::Failed, None)], Some(&original))), [THREE[0], THREE[1], third]);
     }
 }
 
