@@ -83,9 +83,8 @@ fn status(action: Action, text: &str) -> EnhancedStatus {
 }
 
 fn said(relay: &str, reply: &str) -> Said {
-    let code = reply.get(..3).and_then(|digits| digits.parse::<u16>().ok()).filter(|code| (200..600).contains(code));
-    // RFC 4954 6; and the replies to AUTH itself, which come with the stage in front.
-    if matches!(code, Some(530 | 534 | 535 | 538)) || reply.contains("AUTH: ") {
+    let code = code(reply);
+    if is_about_login(reply) {
         return Said::Reason("the next hop does not accept the login of this host".to_owned());
     }
     let text = shorten(&printable::text(reply));
@@ -94,6 +93,16 @@ fn said(relay: &str, reply: &str) -> Said {
         None if text.is_empty() => Said::Reason("no reason is known".to_owned()),
         None => Said::Reason(text),
     }
+}
+
+/// The code of a reply that stands alone.
+fn code(reply: &str) -> Option<u16> {
+    reply.get(..3).and_then(|digits| digits.parse().ok()).filter(|code| (200..600).contains(code))
+}
+
+/// RFC 4954 6, at whatever stage; and every reply to AUTH itself. Where the route was suspended for it, peer and stage stand in front.
+fn is_about_login(reply: &str) -> bool {
+    reply.contains("AUTH: ") || reply.split(": ").any(|said| matches!(code(said), Some(530 | 534 | 535 | 538)))
 }
 
 fn shorten(text: &str) -> String {
@@ -152,7 +161,12 @@ pub(super) mod tests {
 
     #[test]
     fn t_out_4_what_a_server_says_about_our_login_is_not_repeated() {
-        for reply in ["535 5.7.8 wrong: AGFsaWNlAHNlY3JldA==", "mx[192.0.2.1]:25: AUTH: 454 AGFsaWNlAHNlY3JldA==", "530 5.7.0 secret"] {
+        for reply in [
+            "535 5.7.8 wrong: AGFsaWNlAHNlY3JldA==",
+            "mx[192.0.2.1]:25: AUTH: 454 AGFsaWNlAHNlY3JldA==",
+            "530 5.7.0 secret",
+            "mx[192.0.2.1]:25: MAIL FROM: 535 5.7.8 secret",
+        ] {
             let told = Told::new(&row(reply, "4.7.8"), Action::Delayed, None);
             assert_eq!(told.said, Said::Reason("the next hop does not accept the login of this host".into()), "{reply}");
         }
