@@ -42,8 +42,12 @@ pub fn compose(
     now: i64,
     random: u64,
 ) -> Result<Option<Composed>, &'static str> {
-    let recipients: Vec<Told> =
-        due.recipients.iter().filter(|(row, action)| still_holds(row, *action)).map(|(row, action)| told(row, *action, original)).collect();
+    let recipients: Vec<Told> = due
+        .recipients
+        .iter()
+        .filter(|(row, action)| still_holds(row, *action))
+        .map(|(row, action)| told(due, row, *action, original))
+        .collect();
     let Some(action) = gravest(&recipients) else { return Ok(None) };
     let header = original.map_or(&[][..], |original| &original.header);
     let to = addressee(&due.message.reverse_path, header, site.names, site.admin)?;
@@ -74,11 +78,13 @@ fn still_holds(row: &RecipientRow, action: Action) -> bool {
     }
 }
 
-fn told(row: &RecipientRow, action: Action, original: Option<&Original>) -> Told {
+fn told(due: &DueNotice, row: &RecipientRow, action: Action, original: Option<&Original>) -> Told {
     let in_envelope = original.and_then(|original| original.envelope.recipients.get(usize::try_from(row.n).ok()?));
     // The file may have been changed since its rows were made: then it has nothing to say about this recipient.
     let same = in_envelope.filter(|recipient| recipient.address.to_string() == row.address);
-    Told::new(row, action, same.and_then(|recipient| recipient.orcpt.clone()))
+    let told = Told::new(row, action, same.and_then(|recipient| recipient.orcpt.clone()));
+    // RFC 3464 2.3.7: the time of an attempt, or none.
+    Told { at: told.at.or(due.message.last_attempt), ..told }
 }
 
 fn gravest(recipients: &[Told]) -> Option<Action> {

@@ -4,8 +4,8 @@ use jiff::tz::TimeZone;
 
 use super::*;
 use crate::config::{Names, OnUncertain, Params};
-use crate::mail::ReversePath;
 use crate::mail::envelope::{Envelope, Notify, Recipient};
+use crate::mail::{EnhancedStatus, ReversePath};
 use crate::relay::backoff::Backoff;
 use crate::relay::ledger::rows_of;
 use crate::relay::outcome::{self, Conclusion, Round};
@@ -98,6 +98,29 @@ impl Spool {
             _ => {}
         }
         due
+    }
+
+    /// N1: one round in which the route did not work; recipients are given up when their time is over.
+    fn waits(&mut self, id: QueueId, round: &Round) {
+        let store = &self.store;
+        let update = outcome::route_waits(0, "x.example", EnhancedStatus::new(4, 4, 1), "connect: timed out");
+        self.state
+            .transaction(Durability::Full, |state| {
+                state.update_recipient(id, &update, round.now)?;
+                let mut message = state.message(id)?.unwrap();
+                let mut rows = state.recipients(id)?;
+                let (conclusion, given_up) = outcome::conclude(&mut message, &mut rows, round);
+                for given_up in &given_up {
+                    state.update_recipient(id, &given_up.update, round.now)?;
+                    due::note(state, id, &given_up.update, false)?;
+                }
+                state.update(&message)?;
+                due::conclude(state, store, &message, &rows, &conclusion, round).map(|_| ())
+            })
+            .unwrap();
+        if self.state.message(id).unwrap().unwrap().place == Place::Failed {
+            self.store.park(id, layout::CUR, layout::FAILED).unwrap();
+        }
     }
 
     fn turn(&self, now: i64, limit: u32) -> Turn {
@@ -237,6 +260,22 @@ fn news_that_do_not_hold_any_more_are_not_told() {
     assert_eq!(spool.compose(&due), None);
     spool.state.transaction(Durability::Full, |s| passed_over(s, &due, None, NOW)).unwrap();
     assert_eq!(spool.due(NOW + 8 * 3600), None);
+}
+
+/// RFC 3464 2.3.7
+#[test]
+fn a_message_that_was_never_attempted_has_no_date_of_an_attempt() {
+    for (attempted, date) in [(false, None), (true, Some("Last-Attempt-Date: Sun, 22 Nov 2026 14:43:59 +0000"))] {
+        let mut spool = Spool::new();
+        let id = spool.message("me@x.example", &["failure"]);
+        spool.waits(id, &Round { attempted, ..round(NOW + 10) });
+        spool.waits(id, &Round { attempted: false, ..round(NOW + 500_000) });
+        let text = text(&spool.compose(&spool.due(NOW + 500_000).unwrap()).unwrap());
+        assert!(text.contains("Action: failed\r\nStatus: 5.4.7\r\n"), "{text}");
+        assert_eq!(text.lines().find(|line| line.starts_with("Last-Attempt-Date")), date);
+        // RFC 3464 2.3.5: no remote MTA was involved.
+        assert!(!text.contains("Remote-MTA"), "{text}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! In: a row whose reply a hostile server wrote. Out: text of bounded length without control characters. What a server says about
 //! our login is not repeated: it may hold the password that it was given.
 
+use crate::control::deed::GIVEN_UP as BY_HAND;
 use crate::mail::address::Address;
 use crate::mail::printable;
 use crate::mail::status::EnhancedStatus;
@@ -27,10 +28,20 @@ pub struct Told {
     pub status: EnhancedStatus,
     /// Who said what.
     pub said: Said,
-    /// It was given up after the give-up time.
-    pub given_up: bool,
-    /// The last attempt, unix seconds.
+    /// Why it was given up, if it was no reply that ended it.
+    pub given_up: Option<GivenUp>,
+    /// The reply of the last attempt came then, unix seconds. None where the row has another time: that of giving up, or of waiting
+    /// for a route.
     pub at: Option<i64>,
+}
+
+/// Why nothing more is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GivenUp {
+    /// The give-up time was over.
+    Late,
+    /// An administrator wanted it.
+    ByHand,
 }
 
 /// Where the reason comes from.
@@ -50,19 +61,18 @@ pub enum Said {
 impl Told {
     /// What `row` says, as news of this kind.
     pub fn new(row: &RecipientRow, action: Action, orcpt: Option<String>) -> Told {
-        let (given_up, reply) = match row.reply.strip_prefix(GIVEN_UP) {
-            Some(last) => (true, last),
-            None => (false, row.reply.as_str()),
-        };
+        let (given_up, reply) = last(&row.reply);
+        let said = said(&row.relay, reply);
+        let at = row.at.filter(|_| given_up.is_none() && matches!(said, Said::Reply { .. }));
         Told {
             address: row.address.clone(),
             written: row.original.clone(),
             orcpt,
             action,
             status: status(action, &row.status),
-            said: said(&row.relay, reply),
+            said,
             given_up,
-            at: row.at,
+            at,
         }
     }
 
@@ -92,6 +102,21 @@ fn said(relay: &str, reply: &str) -> Said {
         Some(_) => Said::Reply { host: host(relay), text },
         None if text.is_empty() => Said::Reason("no reason is known".to_owned()),
         None => Said::Reason(text),
+    }
+}
+
+/// What the last attempt said, and why there was no further one. A message that was given up, requeued and given up again has two
+/// reasons in front, of which the first is the newer one.
+fn last(reply: &str) -> (Option<GivenUp>, &str) {
+    let (mut given_up, mut rest) = (None, reply);
+    loop {
+        let (why, last) = match (rest.strip_prefix(GIVEN_UP), rest.strip_prefix(BY_HAND)) {
+            (Some(last), _) => (GivenUp::Late, last),
+            (None, Some(last)) => (GivenUp::ByHand, last),
+            (None, None) => return (given_up, rest),
+        };
+        given_up = given_up.or(Some(why));
+        rest = last;
     }
 }
 
@@ -148,9 +173,31 @@ pub(super) mod tests {
         let told = Told::new(&row("connect: timed out", "4.4.1"), Action::Delayed, None);
         assert_eq!((told.said, told.status.to_string().as_str()), (Said::Reason("connect: timed out".into()), "4.4.1"));
         let given_up = Told::new(&row(&format!("{GIVEN_UP}450 4.2.1 busy"), "5.4.7"), Action::Failed, None);
-        assert!(given_up.given_up && matches!(given_up.said, Said::Reply { text, .. } if text == "450 4.2.1 busy"));
+        assert_eq!((given_up.given_up, given_up.at), (Some(GivenUp::Late), None));
+        assert!(matches!(given_up.said, Said::Reply { text, .. } if text == "450 4.2.1 busy"));
     }
 
+    /// RFC 3461 6.3 (h) and (i), RFC 3464 2.3.7
+    #[test]
+    fn what_was_given_up_by_hand_is_told_with_the_reply_of_the_last_attempt() {
+        for reply in [format!("{BY_HAND}450 4.2.1 busy"), format!("{BY_HAND}{GIVEN_UP}450 4.2.1 busy")] {
+            let told = Told::new(&row(&reply, "5.4.7"), Action::Failed, None);
+            assert_eq!(told.said, Said::Reply { host: Some("mx.x.example".into()), text: "450 4.2.1 busy".into() });
+            assert_eq!((told.given_up, told.at), (Some(GivenUp::ByHand), None));
+        }
+        let secret = Told::new(&row(&format!("{BY_HAND}535 5.7.8 secret"), "5.4.7"), Action::Failed, None);
+        assert!(matches!(secret.said, Said::Reason(text) if !text.contains("secret")), "T-OUT-4");
+    }
+
+    /// RFC 3464 2.3.7: not where the time of the last attempt is not known.
+    #[test]
+    fn only_a_reply_has_the_time_of_an_attempt() {
+        let at = |reply: &str| Told::new(&row(reply, "4.0.0"), Action::Delayed, None).at;
+        assert_eq!(at("450 4.2.1 busy"), Some(1_795_358_629));
+        assert_eq!((at("connect: timed out"), at(&format!("{GIVEN_UP}450 busy")), at("")), (None, None, None));
+    }
+
+    /// RFC 3464 2.3.4
     #[test]
     fn the_status_has_the_class_of_the_action() {
         let status = |text, action| Told::new(&row("x", text), action, None).status.to_string();

@@ -1,7 +1,7 @@
 //! The part of a notice that people read: what happened, why, and what to do now. Pure.
 
 use super::build::Notice;
-use super::told::{Said, Told};
+use super::told::{GivenUp, Said, Told};
 use crate::mail::date;
 use crate::mail::printable;
 use crate::spool::state::Action;
@@ -73,8 +73,12 @@ fn recipient(out: &mut String, told: &Told) {
 
 /// The next step (RFC 3463 3 has the meaning of the numbers).
 fn advice(told: &Told) -> &'static str {
-    if told.given_up {
-        return "It was tried until the time for it was over. Send it again later, or reach the recipient in another way.";
+    match told.given_up {
+        Some(GivenUp::Late) => {
+            return "It was tried until the time for it was over. Send it again later, or reach the recipient in another way.";
+        }
+        Some(GivenUp::ByHand) => return "An administrator of this host gave it up before the time for it was over.",
+        None => {}
     }
     match (told.status.subject, told.status.detail) {
         (1, 2) | (1, 10) | (4, 4) => "The domain does not exist or takes no mail. Look at the part of the address after the @.",
