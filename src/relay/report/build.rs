@@ -54,8 +54,12 @@ pub fn build(notice: &Notice<'_>) -> Vec<u8> {
     let message_id = format!("<{}.{}.notice@{}>", date::compact(notice.at), notice.id, notice.mailname);
     let head = Head { mailname: notice.mailname, to: notice.to, zone: notice.zone, now: notice.now, automatic: "auto-replied" };
     let mut message = head.begin(words::subject(notice), message_id);
+    // RFC 3834 3.1.6
     if let Some(id) = notice.original.and_then(Original::message_id) {
-        message = message.header("In-Reply-To", Raw::new(id.clone())).header("References", Raw::new(id));
+        message = message.header("In-Reply-To", Raw::new(id));
+    }
+    if let Some(ids) = notice.original.and_then(Original::references) {
+        message = message.header("References", Raw::new(ids));
     }
     let mut parts = vec![
         MimePart::new("text/plain", words::text(notice)),
@@ -76,7 +80,7 @@ pub fn build(notice: &Notice<'_>) -> Vec<u8> {
 /// (RFC 3461 4.3, 6.2).
 fn quoted<'a>(notice: &Notice<'_>, original: &Original) -> Option<(MimePart<'a>, bool)> {
     let failed = notice.recipients.iter().any(|told| told.action == Action::Failed);
-    if let Some(whole) = original.whole.as_ref().filter(|_| failed) {
+    if let Some(whole) = original.whole.as_ref().filter(|_| failed && !original.holds_credentials()) {
         if is_global(&original.header) {
             return Some((global("message/global", whole.octets.clone()), false));
         }

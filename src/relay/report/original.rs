@@ -15,6 +15,9 @@ pub const QUOTED: usize = 50 << 10;
 /// Octets of one line (RFC 5322 2.1.1); a message with a longer one is not quoted whole, because it could not be sent as it is.
 const LINE: usize = 998;
 
+/// Ids that a notice refers to, the newest ones.
+const REFERENCES: usize = 10;
+
 /// Fields that programs put credentials into. A notice travels on its own, and to an administrator who may be none of the sender's.
 const SECRET: [&str; 6] = ["Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "X-Api-Key", "X-Auth-Token"];
 
@@ -70,6 +73,10 @@ pub fn of_head(head: &[u8]) -> Result<Original, FileError> {
     Ok(Original { envelope: line.envelope, header: checked(header.to_vec()), whole: None })
 }
 
+fn is_id(word: &str) -> bool {
+    word.starts_with('<') && word.ends_with('>') && word.len() <= 250 && word.bytes().all(|b| b.is_ascii_graphic())
+}
+
 fn octets(file: &File, start: u64, end: u64) -> std::io::Result<Vec<u8>> {
     let mut octets = vec![0; usize::try_from(end.saturating_sub(start)).unwrap_or(0)];
     let read = file::read_full(file, &mut octets, start)?;
@@ -114,6 +121,11 @@ impl Original {
         header
     }
 
+    /// True if a field holds credentials: then the message is not quoted whole, whatever its sender asked for.
+    pub fn holds_credentials(&self) -> bool {
+        Section::scan(&self.header).fields.iter().any(|field| SECRET.iter().any(|name| field.is(&self.header, name)))
+    }
+
     /// The value of the first field `name`, without folds.
     pub fn value(&self, name: &str) -> Option<Vec<u8>> {
         let section = Section::scan(&self.header);
@@ -122,9 +134,19 @@ impl Original {
 
     /// The Message-ID, if it can stand in a field as it is (RFC 5322 3.6.4).
     pub fn message_id(&self) -> Option<String> {
-        let value = String::from_utf8(self.value("Message-ID")?).ok()?;
-        let is_id = value.starts_with('<') && value.ends_with('>') && value.len() <= 250 && value.bytes().all(|b| b.is_ascii_graphic());
-        is_id.then_some(value)
+        String::from_utf8(self.value("Message-ID")?).ok().filter(|id| is_id(id))
+    }
+
+    /// What an answer refers to (RFC 5322 3.6.4): the end of what the message referred to itself, and the message; one id a line.
+    /// None where it has no Message-ID.
+    pub fn references(&self) -> Option<String> {
+        let id = self.message_id()?;
+        let parent = self.value("References").or_else(|| self.value("In-Reply-To")).unwrap_or_default();
+        let parent = String::from_utf8_lossy(&parent);
+        let mut ids: Vec<&str> = parent.split_ascii_whitespace().filter(|word| is_id(word)).collect();
+        ids.push(&id);
+        let end = ids.split_off(ids.len().saturating_sub(REFERENCES));
+        Some(end.join("\r\n "))
     }
 
     /// The Subject as people read it: encoded words decoded, nothing that steers a terminal.

@@ -251,4 +251,27 @@ fn t_out_4_credentials_in_a_field_are_not_quoted() {
     let quoted = original(header).quoted_header();
     assert_eq!(String::from_utf8(quoted).unwrap(), "Subject: x\r\nTo: bob@x.example\r\n");
     assert!(!String::from_utf8(octets(&[failed("550 no")], Some(&original(header)))).unwrap().contains("c2VjcmV0"));
+    // Nor where all of it was asked for.
+    let whole = [&header[..], b"\r\nhello\r\n"].concat();
+    let original = Original { whole: Some(Quoted { octets: whole, eight_bit: false }), ..original(header) };
+    let message = octets(&[failed("550 no")], Some(&original));
+    assert!(!String::from_utf8_lossy(&message).contains("c2VjcmV0"));
+    assert_eq!(kinds(&message), THREE);
+}
+
+/// RFC 3834 3.1.6, RFC 5322 3.6.4
+#[test]
+fn a_notice_refers_to_the_message_and_to_what_that_referred_to() {
+    let references = |fields: &str| {
+        let header = format!("{fields}Message-ID: <me@h.example>\r\n");
+        let message = octets(&[failed("550 no")], Some(&original(header.as_bytes())));
+        assert_eq!(field(&message, "In-Reply-To"), "<me@h.example>");
+        parts(&message);
+        field(&message, "References")
+    };
+    assert_eq!(references(""), "<me@h.example>");
+    assert_eq!(references("References: <1@x>\r\n\t<2@x> evil\u{202e} <3@x\r\n"), "<1@x> <2@x> <me@h.example>");
+    assert_eq!(references("In-Reply-To: <1@x>\r\n"), "<1@x> <me@h.example>");
+    let many: String = (0..500).map(|n| format!(" <{n}@{}>", "x".repeat(200))).collect();
+    assert_eq!(references(&format!("References:{many}\r\n")).split(' ').count(), 10);
 }
