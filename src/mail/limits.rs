@@ -18,7 +18,7 @@ pub const RECEIVED: usize = 100;
 pub const ENVELOPE_LINE: usize = 8 << 20;
 /// Octets of one request on the control socket.
 pub const CONTROL_REQUEST: usize = 64 << 10;
-/// RFC 3461 4.4: octets of an ENVID before xtext encoding.
+/// RFC 3461 4.4: octets of an ENVID; on the wire they are counted encoded.
 pub const ENVID: usize = 100;
 /// Octets of a message that the daemon reads at all: while it hashes one, no other is claimed.
 pub const MESSAGE: u64 = 4 << 30;

@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::capabilities::Capabilities;
 use super::failure::Stage;
 use crate::mail::envelope::{Body, Recipient, Ret};
-use crate::mail::{ReversePath, xtext};
+use crate::mail::{ReversePath, limits, xtext};
 
 /// One transaction: a message and some of its recipients, 100 at most by the caller's care (RFC 5321 4.5.3.1.8).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,8 +97,10 @@ fn mail(envelope: &Envelope, offer: &Capabilities) -> String {
             Some(Ret::Hdrs) => line.push_str(" RET=HDRS"),
             None => {}
         }
-        if let Some(envid) = envelope.envid.as_deref().filter(|envid| !envid.is_empty()) {
-            let _ = write!(line, " ENVID={}", xtext::encode(envid));
+        // A longer one may be refused (RFC 3461 5.4), and the message with it. Encoded, it can be three times as long as it came.
+        let envid = envelope.envid.as_deref().map(xtext::encode);
+        if let Some(envid) = envid.filter(|envid| (1..=limits::ENVID).contains(&envid.len())) {
+            let _ = write!(line, " ENVID={envid}");
         }
     }
     line
@@ -190,6 +192,16 @@ mod tests {
         let mut envelope = Envelope { ret: None, envid: None, ..envelope() };
         (envelope.recipients[0].notify, envelope.recipients[0].orcpt) = (None, None);
         assert_eq!(lines(&envelope, &offer, false), ["MAIL FROM:<me@h.example>\r\n", "RCPT TO:<\"a b\"@x.example>\r\n", "DATA\r\n"]);
+    }
+
+    /// RFC 3461 4.4, 5.4
+    #[test]
+    fn an_envelope_id_is_passed_that_every_server_must_take() {
+        let offer = Capabilities { dsn: true, ..Capabilities::default() };
+        for (envid, length) in [("x".repeat(100), 100), ("+".repeat(33), 99), ("+".repeat(34), 0), (String::new(), 0)] {
+            let mail = &lines(&Envelope { ret: None, envid: Some(envid), ..envelope() }, &offer, false)[0];
+            assert_eq!(mail.trim_end().split_once(" ENVID=").map_or(0, |(_, value)| value.len()), length, "{mail}");
+        }
     }
 
     #[test]
