@@ -68,6 +68,11 @@ impl Spool {
 
     /// N1: one round in which recipient n fares like `progress[n]`, at `now`; the file follows as the ledger moves it.
     fn round(&mut self, id: QueueId, progress: &[Progress], now: i64) -> bool {
+        self.round_at(id, progress, now, false)
+    }
+
+    /// The same at a next hop that offers DSN, or does not.
+    fn round_at(&mut self, id: QueueId, progress: &[Progress], now: i64, hop_reports: bool) -> bool {
         let store = &self.store;
         let (due, conclusion) = self
             .state
@@ -82,7 +87,7 @@ impl Spool {
                         relay: "mx[192.0.2.1]:25".into(),
                     };
                     state.update_recipient(id, &update, now)?;
-                    due::note(state, id, &update, false)?;
+                    due::note(state, id, &update, hop_reports)?;
                 }
                 let mut message = state.message(id)?.unwrap();
                 let mut rows = state.recipients(id)?;
@@ -180,6 +185,29 @@ fn plan() -> Plan {
     Plan { expires: NOW + 500_000, next_attempt: None, hold: None }
 }
 
+/// RFC 3461 4.1, 5.2.1 (c), 5.2.2 (b) to (f), 5.2.5, 5.2.6: what is told, by NOTIFY, outcome, and whether the next hop offers DSN.
+#[test]
+fn s8_the_table_of_notify() {
+    use Progress::{Failed, Relayed, Waiting};
+    let all = |fate, hop_reports| {
+        let mut spool = Spool::new();
+        let wishes = ["", "never", "success", "failure", "delay", "success,failure", "failure,delay", "success,failure,delay"];
+        let id = spool.message("me@x.example", &wishes);
+        spool.round_at(id, &[fate; 8], NOW + 5 * 3600, hop_reports);
+        let due = spool.due(NOW + 5 * 3600).map(|due| due.recipients).unwrap_or_default();
+        let told = |action| due.iter().filter(|(_, told)| *told == action).map(|(row, _)| wishes[row.n as usize]).collect::<Vec<_>>();
+        (told(Action::Relayed), told(Action::Failed), told(Action::Delayed))
+    };
+    assert_eq!(all(Relayed, false), (vec!["success", "success,failure", "success,failure,delay"], vec![], vec![]));
+    assert_eq!(all(Relayed, true), (vec![], vec![], vec![]));
+    for hop_reports in [false, true] {
+        let failed = vec!["", "failure", "success,failure", "failure,delay", "success,failure,delay"];
+        assert_eq!(all(Failed, hop_reports), (vec![], failed, vec![]), "{hop_reports}");
+        let delayed = vec!["", "delay", "failure,delay", "success,failure,delay"];
+        assert_eq!(all(Waiting, hop_reports), (vec![], vec![], delayed), "{hop_reports}");
+    }
+}
+
 #[test]
 fn n1_a_crash_after_the_outcome_leaves_the_notice_due() {
     let mut spool = Spool::new();
@@ -209,6 +237,7 @@ fn n3_a_crash_behind_the_spool_costs_a_second_notice_with_the_same_message_id() 
     assert!(spool.state.events(id).unwrap().iter().any(|event| event.kind == "notice" && event.text.contains(&second.0.to_string())));
 }
 
+/// RFC 3461 5.2 and 6.1, RFC 3464 2: from the null reverse-path, NOTIFY=NEVER, and nobody is told about it.
 #[test]
 fn a_notice_is_a_message_that_the_daemon_claims_and_that_nothing_is_due_about() {
     let mut spool = Spool::new();
@@ -227,6 +256,7 @@ fn a_notice_is_a_message_that_the_daemon_claims_and_that_nothing_is_due_about() 
     assert_eq!(spool.state.message(notice).unwrap().unwrap().place, Place::Failed);
 }
 
+/// RFC 3461 5.2.8
 #[test]
 fn one_notice_tells_of_all_recipients_of_a_round() {
     let mut spool = Spool::new();
@@ -239,6 +269,7 @@ fn one_notice_tells_of_all_recipients_of_a_round() {
     assert!(matches!(spool.compose(&due), Some(composed) if composed.action == Action::Failed));
 }
 
+/// RFC 3461 5.2.5
 #[test]
 fn a_delay_is_told_once_after_its_time() {
     let mut spool = Spool::new();
@@ -278,6 +309,7 @@ fn a_message_that_was_never_attempted_has_no_date_of_an_attempt() {
     }
 }
 
+/// RFC 3461 5.2.2 (b), 6.3 (a)
 #[test]
 fn s8_a_relayed_message_is_reported_although_its_file_is_gone() {
     let mut spool = Spool::new();

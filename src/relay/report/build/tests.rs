@@ -83,6 +83,7 @@ fn kinds(message: &[u8]) -> Vec<String> {
 
 const THREE: [&str; 3] = ["text/plain", "message/delivery-status", "text/rfc822-headers"];
 
+/// RFC 6522 3, RFC 3464 2.2 and 2.3: three parts in their order, every field in its group.
 #[test]
 fn a_failure_notice_has_words_fields_and_the_header_section() {
     let message = octets(&[failed("550 5.1.1 no such user")], Some(&original(HEADER)));
@@ -103,6 +104,7 @@ fn a_failure_notice_has_words_fields_and_the_header_section() {
     assert_eq!(parts[2].1, HEADER);
 }
 
+/// RFC 3464 2, RFC 3834 3.1 and 5, RFC 6522 3 (report-type)
 #[test]
 fn the_header_section_is_that_of_an_automatic_answer() {
     let message = octets(&[failed("550 no")], Some(&original(HEADER)));
@@ -116,6 +118,7 @@ fn the_header_section_is_that_of_an_automatic_answer() {
     assert!(field(&message, "Content-Type").contains("report-type=\"delivery-status\""), "{}", field(&message, "Content-Type"));
 }
 
+/// RFC 3464 2.3.3, 2.3.9
 #[test]
 fn one_notice_tells_of_failed_late_and_relayed_recipients() {
     let late = Told::new(&row("450 4.2.1 busy", "4.2.1"), Action::Delayed, None);
@@ -131,6 +134,7 @@ fn one_notice_tells_of_failed_late_and_relayed_recipients() {
     assert_eq!(field(&octets(&[late], None), "Subject"), "Your mail is delayed");
 }
 
+/// RFC 3461 4.3, 6.2; RFC 2046 5.2.1
 #[test]
 fn ret_full_quotes_the_message_and_never_in_base64() {
     for (body, eight_bit, encoding) in [("hello\r\n", false, "7bit"), ("gr\u{fc}n\r\n", true, "8bit")] {
@@ -181,6 +185,7 @@ fn the_reporting_mta_is_of_the_type_dns_only_where_its_name_is_known() {
     assert!(report(true).starts_with("Reporting-MTA: x-local-hostname; web1.localdomain\r\n"));
 }
 
+/// RFC 6533 3, RFC 3464 2.1
 #[test]
 fn addresses_beyond_ascii_are_told_in_ascii() {
     let mut row = row("550 no", "5.1.1");
