@@ -104,7 +104,7 @@ parameters! {
         delay_warning_time: Span = Span::seconds(4 * 3600), "time", "4h",
             "How long a message may wait before its sender is told, once, that it is late; 0 means never. NOTIFY without DELAY asks not to be told.";
         notice_limit: u32 = 100, "number", "100",
-            "The most failure and delay notices that are sent within an hour; 0 means no limit. The others wait for the next hour, and admin_address is told how many there are.";
+            "The most failure and delay notices that are sent within an hour; 0 means no limit. The others wait for the next hour, and admin_address is told how many there are, and of what reasons most of them.";
         retry_min: Span = Span::seconds(300), "time", "5m",
             "The wait after the first failed attempt. It doubles with each attempt, with a jitter of a fifth.";
         retry_max: Span = Span::seconds(4 * 3600), "time", "4h",

@@ -12,11 +12,10 @@ use mail_builder::mime::{BodyPart, MimePart};
 
 use super::fields;
 use super::original::Original;
-use super::told::Told;
+use super::told::{Told, is_about_login};
 use super::words;
-use crate::mail::Address;
-use crate::mail::date;
 use crate::mail::queue_id::QueueId;
+use crate::mail::{Address, date, printable};
 use crate::spool::state::Action;
 
 /// Everything that a notice says. Times are unix seconds.
@@ -114,6 +113,9 @@ fn global<'a>(kind: &'static str, octets: Vec<u8>) -> MimePart<'a> {
     MimePart { contents, ..MimePart::new(kind, Vec::<u8>::new()) }
 }
 
+/// Characters of a reply in the digest.
+const REPLY: usize = 66;
+
 /// What tells the administrator that notices wait.
 #[derive(Clone, Copy, Debug)]
 pub struct Digest<'a> {
@@ -125,6 +127,8 @@ pub struct Digest<'a> {
     pub to: &'a Address,
     /// How many wait.
     pub waiting: u64,
+    /// The commonest replies that they are about, with how many recipients each has.
+    pub reasons: &'a [(String, u64)],
     /// How many may leave in an hour.
     pub limit: u32,
     /// When the next ones leave.
@@ -144,14 +148,27 @@ pub fn build_digest(digest: &Digest<'_>) -> Vec<u8> {
          {} notices about them wait, because no more than {} may leave within\r\n\
          an hour (notice_limit in mailchute.toml). The next ones leave after\r\n\
          {}.\r\n\r\n\
+         {}\
          Nothing is lost: `mailq` shows what failed, `mailchute show ID` tells why.\r\n",
         digest.mailname,
         digest.waiting,
         digest.limit,
-        date::rfc5322(digest.until, digest.zone)
+        date::rfc5322(digest.until, digest.zone),
+        commonest(digest.reasons)
     );
     let subject = format!("{} notices of failed mail are waiting", digest.waiting);
     write(head.begin(&subject, message_id).body(MimePart::new("text/plain", text)))
+}
+
+/// What most of them are about: one cause, as a rule, which is what the administrator wants to know.
+fn commonest(reasons: &[(String, u64)]) -> String {
+    let line = |(reply, count): &(String, u64)| {
+        let reply = if is_about_login(reply) { "the next hop does not accept the login of this host" } else { reply };
+        let reply: String = printable::text(reply).chars().take(REPLY).collect();
+        format!("{count:>8}  {reply}\r\n")
+    };
+    let lines: String = reasons.iter().map(line).collect();
+    if lines.is_empty() { lines } else { format!("The commonest reasons, by recipients:\r\n\r\n{lines}\r\n") }
 }
 
 /// The fields that every message of the daemon itself has.

@@ -55,6 +55,8 @@ use compose::{Composed, Site};
 use limit::Window;
 use original::Original;
 
+/// Replies that the digest repeats.
+const REASONS: usize = 5;
 /// The longest sleep, so that a changed clock is noticed, and a full disk that has room again.
 const LONGEST_SLEEP: i64 = 60;
 /// Seconds that news of a delay wait where they could not leave either.
@@ -217,11 +219,13 @@ async fn write_now(daemon: &Arc<Daemon>, to: Address, octets: Vec<u8>, now: i64)
 async fn tell(daemon: &Arc<Daemon>, setup: &Setup, waiting: u64, window: Window, now: i64) -> Result<i64, Stopped> {
     events::notices_wait(waiting, window.end() - now);
     if let Some(admin) = &setup.admin {
+        let reasons = daemon.ledger.work(move |state, _| state.reasons_waiting(now, REASONS))?.await.map_err(|_| Stopped)?;
         let digest = Digest {
             mailname: &setup.mailname,
             zone: &setup.zone,
             to: admin,
             waiting,
+            reasons: &reasons,
             limit: setup.params.notice_limit,
             until: window.end(),
             now,

@@ -126,7 +126,8 @@ fn code(reply: &str) -> Option<u16> {
 }
 
 /// RFC 4954 6, at whatever stage; and every reply to AUTH itself. Where the route was suspended for it, peer and stage stand in front.
-fn is_about_login(reply: &str) -> bool {
+/// True for a reply that may hold what we logged in with (T-OUT-4).
+pub(super) fn is_about_login(reply: &str) -> bool {
     reply.contains("AUTH: ") || reply.split(": ").any(|said| matches!(code(said), Some(530 | 534 | 535 | 538)))
 }
 

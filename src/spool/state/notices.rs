@@ -142,6 +142,16 @@ impl State {
         Ok(count.unsigned_abs())
     }
 
+    /// The commonest last replies about which notices wait at `now`, at most `limit`, the commonest first, with how many recipients
+    /// each has; of the ten thousand that have waited longest, so that its time is bounded.
+    pub fn reasons_waiting(&self, now: i64, limit: usize) -> Result<Vec<(String, u64)>> {
+        let sql = "SELECT recipient.reply, count(*) FROM (SELECT message FROM notice WHERE due <= ?1 ORDER BY due LIMIT 10000) waiting
+                   JOIN recipient ON recipient.message = waiting.message WHERE recipient.reply <> ''
+                   GROUP BY recipient.reply ORDER BY count(*) DESC, recipient.reply LIMIT ?2";
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()));
+        self.connection.prepare_cached(sql)?.query_map(params![now, limit as i64], row)?.collect()
+    }
+
     /// When the next notice after `now` is due.
     pub fn next_notice_after(&self, now: i64) -> Result<Option<i64>> {
         self.connection.prepare_cached("SELECT min(due) FROM notice WHERE due > ?1")?.query_row([now], |row| row.get(0))
@@ -239,6 +249,18 @@ mod tests {
         assert_eq!(due(&state, 60), [(0, Action::Failed), (1, Action::Failed)]);
         state.finish_notice(id, &due(&state, 60)).unwrap();
         assert_eq!(state.notices_waiting(99).unwrap(), 0);
+    }
+
+    #[test]
+    fn what_waits_is_told_by_its_commonest_replies() {
+        let with_reply = |n, reply: &str| RecipientRow { reply: reply.into(), ..recipient(n, "failure") };
+        let rows = [with_reply(0, "550 b"), with_reply(1, "550 a"), with_reply(2, "550 b"), with_reply(3, "")];
+        let (_scratch, state, id) = with_message("me@h.example", &rows);
+        state.ask_notice(id, 0, Action::Failed).unwrap();
+        state.make_notice_due(id, 50).unwrap();
+        assert_eq!(state.reasons_waiting(49, 5).unwrap(), []);
+        assert_eq!(state.reasons_waiting(50, 5).unwrap(), [("550 b".to_owned(), 2), ("550 a".to_owned(), 1)]);
+        assert_eq!(state.reasons_waiting(50, 1).unwrap().len(), 1);
     }
 
     #[test]

@@ -232,8 +232,23 @@ fn t_hdr_1_hostile_replies_subjects_and_ids_break_out_of_nothing() {
 #[test]
 fn the_digest_tells_how_many_wait() {
     let to = Address::parse("admin@x.example").unwrap();
-    let digest = Digest { mailname: "h.example", zone: &TimeZone::UTC, to: &to, waiting: 99_900, limit: 100, until: 0, now: 0, random: 1 };
+    let reasons = [("550 5.1.1 no\x1b[2J such user".to_owned(), 99_000), ("535 5.7.8 secret".to_owned(), 7), ("x".repeat(2000), 1)];
+    let digest = Digest {
+        mailname: "h.example",
+        zone: &TimeZone::UTC,
+        to: &to,
+        waiting: 99_900,
+        reasons: &reasons,
+        limit: 100,
+        until: 0,
+        now: 0,
+        random: 1,
+    };
     let message = build_digest(&digest);
+    let text = String::from_utf8(message.clone()).unwrap();
+    assert!(text.contains("\r\n   99000  550 5.1.1 no\\x1b[2J such user\r\n       7  the next hop does not"), "{text}");
+    assert!(!text.contains("secret") && text.lines().all(|line| line.len() <= 78), "{text}");
+    assert!(!String::from_utf8(build_digest(&Digest { reasons: &[], ..digest })).unwrap().contains("commonest"));
     assert_eq!(field(&message, "Subject"), "99900 notices of failed mail are waiting");
     assert_eq!(field(&message, "Auto-Submitted"), "auto-generated");
     assert!(String::from_utf8(message).unwrap().contains("no more than 100 may leave"));
