@@ -5,14 +5,15 @@
 //!
 //! The files move first and durably, the rows follow in the caller's transaction, and only then is anybody answered. A crash between
 //! the two is settled at the next start: what went to `hold/` stays there, what left it goes back, and nothing is lost. A message
-//! whose attempt is under way is left alone; it is marked, and follows when its round ends.
+//! whose attempt is under way is left alone; it is marked, and follows when its round ends. That it is to be held or removed is kept
+//! with the rows: should the daemon end first, its next start does it.
 
 use std::collections::HashSet;
 
 use crate::control::protocol::{Act, Done};
 use crate::mail::queue_id::QueueId;
 use crate::spool::layout;
-use crate::spool::state::{Action, Event, Message, Place, Progress, RecipientUpdate, State};
+use crate::spool::state::{Action, Event, Message, Order, Place, Progress, RecipientUpdate, State, Wanted};
 use crate::spool::store::Store;
 
 /// How the reply of a recipient begins that was given up by a person; what the last attempt said follows.
@@ -87,7 +88,8 @@ impl Deed {
         // One that is named twice is planned once: the second plan would not know of the first.
         for named in named.into_iter().filter(|named| named.id.is_none_or(|id| seen.insert(id))) {
             match self.plan(state, store, reach, &named)? {
-                Plan::Told(is_done, text) => done.push(Done { id: named.text, done: is_done, text: text.to_owned() }),
+                Plan::Told(is_done, text) => done.push(Done { id: named.text, done: is_done, later: false, text: text.to_owned() }),
+                Plan::Later(text) => done.push(Done { id: named.text, done: true, later: true, text: text.to_owned() }),
                 Plan::Do(message, moves) => plans.push((named, message, moves)),
             }
         }
@@ -97,11 +99,11 @@ impl Deed {
             let text = match moved {
                 Ok(()) => self.record(state, *message).map(|()| self.act.done().to_owned())?,
                 Err(e) => {
-                    done.push(Done { id: named.text, done: false, text: format!("not done: {e}") });
+                    done.push(Done { id: named.text, done: false, later: false, text: format!("not done: {e}") });
                     continue;
                 }
             };
-            done.push(Done { id: named.text, done: true, text });
+            done.push(Done { id: named.text, done: true, later: false, text });
         }
         Ok(done)
     }
@@ -148,10 +150,22 @@ impl Deed {
                 state.update(message)?;
             }
             mark(message.id);
+            if let Some(wanted) = self.wanted() {
+                state.set_order(message.id, &Order { wanted, by: self.by.clone() })?;
+            }
             let kind = format!("to be {}", self.act.done());
             state.record(message.id, &Event { at: self.now, kind, text: self.by.clone() })?;
         }
-        Ok(Plan::Told(true, text))
+        Ok(Plan::Later(text))
+    }
+
+    /// What of the act has to be kept until the attempt has ended. That a message has expired is in its row.
+    fn wanted(&self) -> Option<Wanted> {
+        match self.act {
+            Act::Hold => Some(Wanted::Hold),
+            Act::Remove => Some(Wanted::Remove),
+            Act::Release | Act::Requeue | Act::Expire | Act::Bounce | Act::Flush => None,
+        }
     }
 
     fn refusal(&self, message: &Message) -> Option<&'static str> {
@@ -171,6 +185,10 @@ impl Deed {
             // Only without a daemon: it died between the final dot and the record of its outcome.
             let why = "the daemon stopped between the final dot and the record of its outcome";
             self.set_open(state, message.id, Progress::Uncertain, |_| why.to_owned())?;
+        }
+        if !matches!(self.act, Act::Expire | Act::Flush) {
+            // Only without a daemon: it was given one before the daemon ended, and this is the later word.
+            state.forget_order(message.id)?;
         }
         match self.act {
             Act::Hold => (message.place, message.next_attempt, message.reason) = (Place::Hold, None, self.by.clone()),
@@ -268,6 +286,8 @@ impl Deed {
 enum Plan {
     /// Nothing more than to say this.
     Told(bool, &'static str),
+    /// Nothing yet: it follows after the attempt under way, and this is said.
+    Later(&'static str),
     /// Its file moves, perhaps, and its row follows.
     Do(Box<Message>, Option<(&'static str, &'static str)>),
 }

@@ -194,6 +194,9 @@ pub struct Done {
     pub id: String,
     /// True if it was done.
     pub done: bool,
+    /// True if it is done only when the attempt under way has ended, and may come to nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub later: bool,
     /// What was done, or why not.
     pub text: String,
 }

@@ -17,12 +17,21 @@ use crate::sys;
 #[derive(Default)]
 struct Tally {
     count: u64,
+    later: u64,
     refused: u64,
 }
 
 impl Tally {
+    fn all(&self) -> u64 {
+        self.count + self.later + self.refused
+    }
+
     fn add(&mut self, done: &Done) {
-        *(if done.done { &mut self.count } else { &mut self.refused }) += 1;
+        *match (done.done, done.later) {
+            (true, false) => &mut self.count,
+            (true, true) => &mut self.later,
+            (false, _) => &mut self.refused,
+        } += 1;
         say(&format!("{}: {}", printable::text(&done.id), printable::text(&done.text)));
     }
 }
@@ -33,13 +42,19 @@ impl Tally {
 pub(super) fn act(config: &Config, act: Act, selection: &Selection, dry_run: bool) -> Result<(), Failure> {
     let mut tally = Tally::default();
     let ended = ask(config, act, selection, dry_run, &mut tally);
-    let Tally { count, refused } = tally;
-    if ended.is_ok() || count + refused > 0 {
+    let all = tally.all();
+    let Tally { count, later, refused } = tally;
+    if ended.is_ok() || all > 0 {
         let would = if dry_run { "Would be: " } else { "" };
-        say(&format!("{would}{}: {count} message{}", act.total(), if count == 1 { "" } else { "s" }));
+        let after = match later {
+            0 => String::new(),
+            1 => ", 1 after its attempt".to_owned(),
+            later => format!(", {later} after their attempts"),
+        };
+        say(&format!("{would}{}: {count} message{}{after}", act.total(), if count == 1 { "" } else { "s" }));
     }
     ended?;
-    if refused == 0 { Ok(()) } else { Err(Failure::new(Exit::NotFound, format!("not done for {refused} of {}", count + refused))) }
+    if refused == 0 { Ok(()) } else { Err(Failure::new(Exit::NotFound, format!("not done for {refused} of {all}"))) }
 }
 
 fn ask(config: &Config, act: Act, selection: &Selection, dry_run: bool, tally: &mut Tally) -> Result<(), Failure> {
@@ -58,7 +73,7 @@ fn ask(config: &Config, act: Act, selection: &Selection, dry_run: bool, tally: &
         });
         match answered {
             // Nothing was done yet: the daemon is stopped, not one that has just died.
-            Err(down) if down.exit == Exit::Unavailable && tally.count + tally.refused == 0 && act != Act::Flush => {
+            Err(down) if down.exit == Exit::Unavailable && tally.all() == 0 && act != Act::Flush => {
                 return without_daemon(config, act, selection, dry_run, tally, down);
             }
             Err(failure) if failure.exit != Exit::NotFound => return Err(failure),

@@ -12,6 +12,8 @@
 //! | none | cur, hold, failed | the row ends, and says that the file vanished |
 //!
 //! A commit of the row syncs the database, and on no file system is that a promise that the move before it is on the disk too.
+//! What operators wanted done to a message after the attempt that the daemon did not live to end is done now.
+//!
 //! After a power cut, whatever was due, and whatever has no row yet, may have been delivered: it is logged as a possible duplicate
 //! when it is tried next, or gets its row.
 //!
@@ -29,7 +31,7 @@ use crate::config::OnUncertain;
 use crate::log::events;
 use crate::mail::queue_id::QueueId;
 use crate::spool::layout;
-use crate::spool::state::{Durability, Event, Message, Place, Progress, RecipientUpdate, State};
+use crate::spool::state::{Durability, Event, Message, Order, Place, Progress, RecipientUpdate, State, Wanted};
 use crate::spool::store::{Claim, Store};
 pub use adopt::Orphans;
 pub use database::{STATE_FILE, mark_damaged, open_state};
@@ -128,8 +130,10 @@ pub fn reconcile(state: &mut State, store: &Store, how: Recovery) -> Result<(Rec
         state.set(adopt::REBUILDING, if orphans.is_empty() { "0" } else { "1" })?;
     }
     in_groups(state, store, &unsettled, |state, (id, found)| follow(state, store, *id, *found, how, &mut recovered))?;
+    let orders = state.orders()?;
+    in_groups(state, store, &orders, |state, (id, order)| carry_out(state, store, *id, order, how, &mut recovered))?;
     let in_data: Vec<Message> = state.in_hand()?.into_iter().filter(|row| row.in_data).collect();
-    recovered.uncertain = in_data.len();
+    recovered.uncertain += in_data.len();
     in_groups(state, store, &in_data, |state, row| make_uncertain(state, store, row.clone(), how))?;
     state.reclaim(how.now)?;
     state.heal_clock(how.now, how.suspect_waits)?;
@@ -265,6 +269,37 @@ fn claim_again(store: &Store, row: &Message, recovered: &mut Recovered) -> Resul
         other => {
             tell_unclaimed(id, other, recovered);
             Ok(None)
+        }
+    }
+}
+
+/// The attempt after which a message was to be held or removed ended with the daemon.
+fn carry_out(state: &State, store: &Store, id: QueueId, order: &Order, how: Recovery, recovered: &mut Recovered) -> Result<(), Trouble> {
+    state.forget_order(id)?;
+    let Some(mut row) = state.message(id)?.filter(|row| row.place == Place::Cur) else { return Ok(()) };
+    let is_left = |progress: Progress| progress.is_open() || (progress == Progress::Failed && order.wanted == Wanted::Remove);
+    if !state.recipients(id)?.iter().any(|recipient| is_left(recipient.progress)) {
+        // Only its conclusion was missing.
+        return Ok(());
+    }
+    if std::mem::take(&mut row.in_data) {
+        recovered.uncertain += 1;
+        mark_uncertain(state, id, how.now)?;
+        state.record(id, &Event { at: how.now, kind: "uncertain".to_owned(), text: IN_DATA.to_owned() })?;
+    }
+    row.next_attempt = None;
+    match order.wanted {
+        Wanted::Hold => {
+            (row.place, row.reason) = (Place::Hold, order.by.clone());
+            update(state, &row, "held", &order.by, how.now)?;
+            events::held(id, &order.by);
+            shift(store, id, layout::HOLD)
+        }
+        Wanted::Remove => {
+            (row.place, row.finished, row.reason) = (Place::Gone, Some(how.now), format!("removed {}", order.by));
+            update(state, &row, "removed", &order.by, how.now)?;
+            events::removed(id, &order.by);
+            shift(store, id, layout::TRASH)
         }
     }
 }

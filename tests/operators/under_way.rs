@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::id_of;
+use super::{id_of, state_of};
 use crate::delivery::MESSAGE;
 use crate::support::command::wait_for;
 use crate::support::installation::Installation;
@@ -10,7 +10,11 @@ use crate::support::scripted::{Receiver, Reply, Script};
 
 /// A daemon whose first attempt takes two seconds and ends with `reply`, and the id of the message that it sends.
 fn sending(reply: &str) -> (Receiver, Installation, String) {
-    let late = Reply::Late(Duration::from_secs(2), Box::new(Reply::Lines(reply.into())));
+    sending_for(Duration::from_secs(2), reply)
+}
+
+fn sending_for(time: Duration, reply: &str) -> (Receiver, Installation, String) {
+    let late = Reply::Late(time, Box::new(Reply::Lines(reply.into())));
     let receiver = Script::new().first(1, "RCPT TO:<a@", late).start();
     let mut installation = Installation::rootless();
     installation.relay_to(&receiver.url("smtp", "tls=none"), "retry_min = \"1h\"\nretry_max = \"1h\"\n");
@@ -23,6 +27,7 @@ fn sending(reply: &str) -> (Receiver, Installation, String) {
 fn order(installation: &Installation, verb: &str, id: &str) {
     let said = installation.mailchute(&[verb, id]).succeeded().stderr;
     assert!(said.contains(&format!("{id}: is being sent")), "{verb}: {said}");
+    assert!(said.ends_with(": 0 messages, 1 after its attempt\n"), "{verb}: {said}");
 }
 
 #[test]
@@ -31,6 +36,43 @@ fn a_message_that_is_being_sent_is_held_after_its_attempt() {
     order(&installation, "hold", &id);
     wait_for("the hold", || installation.spooled("hold") == [id.clone()]);
     installation.mailchute(&["release", &id]).succeeded();
+    assert_eq!(receiver.wait_for_messages(1)[0].recipients, ["<a@x.example>"]);
+}
+
+#[test]
+fn a_message_that_was_being_sent_when_the_daemon_ended_is_held_or_removed_by_the_next_start() {
+    for (verb, place, state, by_signal) in [
+        ("hold", "hold", "hold", true),
+        ("hold", "hold", "hold", false),
+        ("remove", "trash", "removed", true),
+        ("remove", "trash", "removed", false),
+    ] {
+        let (receiver, mut installation, id) = sending_for(Duration::from_secs(30), "450 4.2.1 busy");
+        order(&installation, verb, &id);
+        if by_signal {
+            installation.stop_daemon()
+        } else {
+            installation.kill_daemon()
+        }
+        assert_eq!(installation.spooled("cur"), [id.clone()], "{verb}: the attempt has not ended");
+        installation.start_daemon();
+        wait_for(verb, || installation.spooled(place) == [id.clone()]);
+        assert_eq!(state_of(&installation, &id), state);
+        let history = installation.mailchute(&["show", &id]).succeeded().stdout;
+        assert!(history.matches("(uid ").count() >= 2, "{verb}: {history}");
+        // The order was carried out once: what is decided later counts.
+        installation.mailchute(&["requeue", &id]).succeeded();
+        assert_eq!(receiver.wait_for_messages(1)[0].recipients, ["<a@x.example>"], "{verb}");
+    }
+}
+
+#[test]
+fn what_is_decided_while_the_daemon_is_stopped_counts_more_than_what_was_to_follow() {
+    let (receiver, mut installation, id) = sending_for(Duration::from_secs(30), "450 4.2.1 busy");
+    order(&installation, "remove", &id);
+    installation.kill_daemon();
+    installation.mailchute(&["requeue", &id]).succeeded();
+    installation.start_daemon();
     assert_eq!(receiver.wait_for_messages(1)[0].recipients, ["<a@x.example>"]);
 }
 

@@ -71,7 +71,7 @@ impl Offline {
             }
         }
         let Some(state) = &mut self.state else {
-            done.extend(rows.into_iter().map(|one| Done { id: one.text, done: false, text: "no such message".to_owned() }));
+            done.extend(rows.into_iter().map(|one| Done { id: one.text, done: false, later: false, text: "no such message".to_owned() }));
             return Ok(done);
         };
         let may = |_: &Message| true;
@@ -84,7 +84,7 @@ impl Offline {
 
     /// A file without a row: the directory is its state. What goes on goes through `new/`, so that the daemon checks it like any other.
     fn move_adrift(&self, deed: &Deed, id: QueueId, from: &'static str) -> Done {
-        let told = |done: bool, text: &str| Done { id: id.to_string(), done, text: text.to_owned() };
+        let told = |done: bool, text: &str| Done { id: id.to_string(), done, later: false, text: text.to_owned() };
         let to = match (deed.act, from) {
             (Act::Hold, layout::HOLD) => return told(false, "is on hold already"),
             (Act::Hold, layout::FAILED) => return told(false, "has failed for good; requeue or remove it"),

@@ -232,6 +232,10 @@ impl Group<'_> {
             Command::Settle(settlement, _) => {
                 if let Some(round) = &mut settlement.round {
                     round.stop = self.orders.take(settlement.id, round.stop.take());
+                    // Whatever the round comes to: nothing of the order is left for the next start.
+                    if round.stop.is_some() {
+                        self.state.forget_order(settlement.id)?;
+                    }
                 }
                 settle(self.state, self.store, settlement, &mut self.files).map(Reply::Settled)
             }
