@@ -44,6 +44,8 @@ pub(super) const WAS_LOST: &str = "the state was lost";
 const LOST: &str = "the state was lost, so it may have been delivered already; `mailchute requeue` sends it, `mailchute remove` drops it";
 /// The daemon died between the final dot and the committed outcome.
 const IN_DATA: &str = "the daemon stopped between the final dot and the record of its outcome";
+/// The reason of a file that lies elsewhere than anybody recorded.
+const BY_HAND: &str = "moved by hand";
 /// Messages that are settled in one transaction.
 const GROUP: usize = 500;
 
@@ -131,7 +133,11 @@ pub fn reconcile(state: &mut State, store: &Store, how: Recovery) -> Result<(Rec
     }
     in_groups(state, store, &unsettled, |state, (id, found)| follow(state, store, *id, *found, how, &mut recovered))?;
     let orders = state.orders()?;
-    in_groups(state, store, &orders, |state, (id, order)| carry_out(state, store, *id, order, how, &mut recovered))?;
+    in_groups(state, store, &orders, |state, (id, order)| {
+        // What has no row yet gets one, and its order, when it is adopted.
+        let is_orphan = orphans.binary_search_by_key(&id.to_i64(), |(orphan, _)| orphan.to_i64()).is_ok();
+        if is_orphan && state.message(*id)?.is_none() { Ok(()) } else { carry_out(state, store, *id, order, how, &mut recovered) }
+    })?;
     let in_data: Vec<Message> = state.in_hand()?.into_iter().filter(|row| row.in_data).collect();
     recovered.uncertain += in_data.len();
     in_groups(state, store, &in_data, |state, row| make_uncertain(state, store, row.clone(), how))?;
@@ -245,7 +251,7 @@ fn follow(
     if row.in_data {
         mark_uncertain(state, id, how.now)?;
     }
-    (row.place, row.next_attempt, row.in_data, row.reason) = (found, None, false, "moved by hand".to_owned());
+    (row.place, row.next_attempt, row.in_data, row.reason) = (found, None, false, BY_HAND.to_owned());
     update(state, &row, "held", "its file had been moved by hand", how.now)
 }
 

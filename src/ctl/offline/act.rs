@@ -1,5 +1,6 @@
 //! What root does to messages while the daemon is stopped. Those that have a row: as in the daemon. Those that nobody has claimed yet,
-//! or whose row was lost, are moved between the directories; the next start of the daemon makes their rows.
+//! or whose row was lost, are moved between the directories; the next start of the daemon makes their rows. Who held them is kept in
+//! the database until then.
 
 use super::{Offline, unreadable};
 use crate::control::deed::{Deed, Named, Reach};
@@ -9,7 +10,7 @@ use crate::ctl::select::Selection;
 use crate::exit::{Exit, Failure};
 use crate::mail::queue_id::QueueId;
 use crate::spool::layout;
-use crate::spool::state::{Durability, Message};
+use crate::spool::state::{Durability, Message, Order, State, Wanted};
 use crate::sys;
 
 /// Messages of one transaction.
@@ -59,14 +60,18 @@ impl Offline {
     }
 
     fn turn(&mut self, deed: &Deed, named: Vec<Named>) -> Result<Vec<Done>, Failure> {
-        let (mut rows, mut done) = (Vec::new(), Vec::new());
+        let (mut rows, mut done, mut moved) = (Vec::new(), Vec::new(), Vec::new());
         for one in named {
             let directory = match one.id {
                 Some(id) if self.row(id)?.is_none() => self.adrift(id),
                 _ => None,
             };
             match (one.id, directory) {
-                (Some(id), Some(directory)) => done.push(self.move_adrift(deed, id, directory)),
+                (Some(id), Some(directory)) => {
+                    let told = self.move_adrift(deed, id, directory);
+                    moved.extend(Some(id).filter(|_| told.done && !deed.dry_run));
+                    done.push(told);
+                }
                 _ => rows.push(one),
             }
         }
@@ -74,6 +79,9 @@ impl Offline {
             done.extend(rows.into_iter().map(|one| Done { id: one.text, done: false, later: false, text: "no such message".to_owned() }));
             return Ok(done);
         };
+        if !moved.is_empty() {
+            state.transaction(Durability::Full, |state| keep_reason(state, deed, &moved)).map_err(|e| unreadable(&e))?;
+        }
         let may = |_: &Message| true;
         let store = &self.store;
         state.transaction(Durability::Full, |state| deed.restore(state, store, &may, &rows)).map_err(|e| unreadable(&e))?;
@@ -136,6 +144,14 @@ impl Offline {
         state.transaction(Durability::Full, |state| state.set_closed(reason.as_deref())).map_err(|e| unreadable(&e))?;
         Ok(reason.map_or_else(|| "mail is taken when the daemon starts".to_owned(), |reason| pause::closed_warning(&reason)))
     }
+}
+
+/// Who held what has no row yet, for the start that makes one; nothing of what was held before and goes on.
+fn keep_reason(state: &State, deed: &Deed, moved: &[QueueId]) -> rusqlite::Result<()> {
+    moved.iter().try_for_each(|id| match deed.act {
+        Act::Hold => state.set_order(*id, &Order { wanted: Wanted::Hold, by: deed.by.clone() }),
+        _ => state.forget_order(*id),
+    })
 }
 
 /// Whether an act would change a file without a row: what `ALL` and conditions choose from.

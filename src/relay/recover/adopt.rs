@@ -4,26 +4,30 @@
 //! | file | then |
 //! |---|---|
 //! | `cur/` | as after a claim; after a lost database held: it may have been delivered |
-//! | `hold/`, `failed/` | a row that says so |
+//! | `hold/`, `failed/` | a row that says so: who held it while the daemon was stopped; after a lost database that the reason is lost |
 //! | no message | `corrupt/`, with the reason |
 //!
 //! A crash leaves files without a row again, and the note in the database that it is being rebuilt: the next start goes on.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{LOST, Recovered, Recovery, tell_unclaimed};
+use super::{BY_HAND, LOST, Recovered, Recovery, tell_unclaimed};
 use crate::log::events;
 use crate::mail::queue_id::QueueId;
 use crate::relay::ledger::{self, Admission, Arrival, Ledger, Stopped};
 use crate::relay::plan::Plan;
 use crate::spool::layout;
-use crate::spool::state::{Place, Progress};
+use crate::spool::state::{Order, Place, Progress, Wanted};
 use crate::spool::store::{Claim, Claimed, Store};
 
 /// Files that get their rows together.
 const BATCH: usize = 256;
 /// The key of the note that a lost database is being rebuilt.
 pub(super) const REBUILDING: &str = "rebuilding";
+
+/// The reason of what was parked before the database was lost.
+const REASON_LOST: &str = "the state was lost; the reason is not known any more";
 
 /// The files that the start found without a row, by directory.
 pub type Orphans = Vec<(QueueId, Place)>;
@@ -39,15 +43,21 @@ pub fn adopt(
     is_stopping: impl Fn() -> bool,
 ) -> Result<Recovered, Stopped> {
     let mut recovered = Recovered::default();
+    let orders: HashMap<QueueId, Order> =
+        ledger.work(|state, _| state.orders())?.blocking_recv().map_err(|_| Stopped)?.into_iter().collect();
     for batch in orphans.chunks(BATCH) {
         if is_stopping() {
             return Ok(recovered);
         }
         let mut asked = Vec::with_capacity(batch.len());
         for (id, place) in batch {
-            if let Some(arrival) = look(store, *id, *place, how, &mut recovered) {
+            if let Some(arrival) = look(store, *id, *place, orders.get(id), how, &mut recovered) {
                 let reason = arrival.message.reason.clone();
                 asked.push((*id, *place, reason, ledger.adopt(arrival)?));
+                if orders.contains_key(id) {
+                    let id = *id;
+                    ledger.work(move |state, _| state.forget_order(id))?;
+                }
             }
         }
         for (id, place, reason, answer) in asked {
@@ -64,7 +74,7 @@ pub fn adopt(
 }
 
 /// Reads one file, and plans its row. What is no message is put away.
-fn look(store: &Store, id: QueueId, place: Place, how: Recovery, recovered: &mut Recovered) -> Option<Arrival> {
+fn look(store: &Store, id: QueueId, place: Place, order: Option<&Order>, how: Recovery, recovered: &mut Recovered) -> Option<Arrival> {
     let Some(directory) = place.directory().filter(|_| place != Place::Cur) else {
         return match store.check_claimed(id) {
             Claim::Message(claimed) => Some(arrival_of_cur(&claimed, how)),
@@ -75,7 +85,7 @@ fn look(store: &Store, id: QueueId, place: Place, how: Recovery, recovered: &mut
         };
     };
     match store.inspect(directory, id) {
-        Ok(claimed) => Some(arrival_of_parked(&claimed, place, how)),
+        Ok(claimed) => Some(arrival_of_parked(&claimed, place, order, how)),
         Err(e) => {
             recovered.corrupt += 1;
             events::corrupt(&format!("{directory}/{id}"), &e.to_string());
@@ -96,8 +106,10 @@ fn arrival_of_cur(claimed: &Claimed, how: Recovery) -> Arrival {
     arrival
 }
 
-fn arrival_of_parked(claimed: &Claimed, place: Place, how: Recovery) -> Arrival {
-    let reason = "the state was lost; the reason is not known any more".to_owned();
+fn arrival_of_parked(claimed: &Claimed, place: Place, order: Option<&Order>, how: Recovery) -> Arrival {
+    let held_by = order.filter(|order| order.wanted == Wanted::Hold && place == Place::Hold).map(|order| order.by.clone());
+    let unknown = if how.state_was_lost { REASON_LOST } else { BY_HAND };
+    let reason = held_by.unwrap_or_else(|| unknown.to_owned());
     let plan = Plan { hold: Some(reason), ..how.policy.plan(claimed, how.now) };
     let mut arrival = arrival(claimed, &plan, place);
     arrival.message.place = place;
@@ -106,7 +118,9 @@ fn arrival_of_parked(claimed: &Claimed, place: Place, how: Recovery) -> Arrival 
             arrival.message.finished = Some(how.now);
             mark(&mut arrival, Progress::Failed, "5.0.0", how.now);
         }
-        _ => mark(&mut arrival, Progress::Uncertain, "4.4.2", how.now),
+        _ if how.state_was_lost => mark(&mut arrival, Progress::Uncertain, "4.4.2", how.now),
+        // Nobody has tried it yet: it was parked before its claim was recorded.
+        _ => {}
     }
     arrival
 }
