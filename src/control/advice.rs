@@ -141,6 +141,7 @@ mod tests {
             ("uncertain: the connection was lost after the final dot", "", "may have arrived"),
             ("554 5.6.0 no", "5.6.0", "reply says more"),
             ("given up after the give-up time; last: 450 4.2.1 busy", "5.4.7", "give_up_time"),
+            ("given up by an administrator after the last attempt; last: 450 4.2.1 busy", "5.4.7", "an administrator gave it up"),
             ("over the cap: uid 7 has 5 messages", "", "goes on when there is room"),
         ] {
             assert!(advise(reason, status).is_some_and(|text| text.contains(advice)), "{reason}: {:?}", advise(reason, status));

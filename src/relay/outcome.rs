@@ -117,6 +117,8 @@ pub struct Round {
     pub stop: Option<Stop>,
     /// Unix seconds.
     pub now: i64,
+    /// An operator had it expire: this round is its last. The ledger knows, and fills it in.
+    pub was_expired: bool,
     /// When the message is given up, as its round began.
     pub expires: i64,
     /// A server was reached and answered about this message.
@@ -142,7 +144,7 @@ pub fn conclude(message: &mut Message, recipients: &mut [RecipientRow], round: &
         message.attempts = message.attempts.saturating_add(1);
         message.last_attempt = Some(round.now);
     }
-    let given_up = if round.now >= message.expires { give_up(recipients) } else { Vec::new() };
+    let given_up = if round.now >= message.expires { give_up(recipients, round.was_expired) } else { Vec::new() };
     let conclusion = judge(message, recipients, round);
     match &conclusion {
         Conclusion::Relayed => (message.place, message.finished) = (Place::Gone, Some(round.now)),
@@ -192,13 +194,17 @@ fn judge(message: &Message, recipients: &[RecipientRow], round: &Round) -> Concl
 /// How the reply of a recipient begins that was given up; what the last attempt said follows.
 pub const GIVEN_UP: &str = "given up after the give-up time; last: ";
 
+/// The same where an operator had the message expire.
+pub const GIVEN_UP_BY_OPERATOR: &str = "given up by an administrator after the last attempt; last: ";
+
 /// Fails every open recipient, keeping what the last attempt said.
-fn give_up(recipients: &mut [RecipientRow]) -> Vec<GivenUp> {
+fn give_up(recipients: &mut [RecipientRow], was_expired: bool) -> Vec<GivenUp> {
+    let given_up = if was_expired { GIVEN_UP_BY_OPERATOR } else { GIVEN_UP };
     let open = recipients.iter_mut().filter(|r| r.progress.is_open());
     open.map(|r| {
         r.progress = Progress::Failed;
         let last = if r.reply.is_empty() { "never attempted".to_owned() } else { r.reply.clone() };
-        let reply = format!("{GIVEN_UP}{last}");
+        let reply = format!("{given_up}{last}");
         let update = RecipientUpdate { n: r.n, progress: Progress::Failed, status: "5.4.7".to_owned(), reply, relay: r.relay.clone() };
         GivenUp { address: r.address.clone(), update }
     })
@@ -280,6 +286,7 @@ mod tests {
     fn round(now: i64) -> Round {
         Round {
             stop: None,
+            was_expired: false,
             expires: 1000,
             now,
             attempted: true,
@@ -325,5 +332,9 @@ mod tests {
     fn giving_up_keeps_what_the_last_attempt_said() {
         let (_, updates) = conclude(&mut message(), &mut recipients(&[Progress::Waiting]), &round(1000));
         assert_eq!(updates.first().map(|u| u.update.reply.as_str()), Some("given up after the give-up time; last: 450 busy"));
+        let expired = Round { was_expired: true, ..round(1000) };
+        let (_, updates) = conclude(&mut message(), &mut recipients(&[Progress::Waiting]), &expired);
+        let said = "given up by an administrator after the last attempt; last: 450 busy";
+        assert_eq!(updates.first().map(|u| u.update.reply.as_str()), Some(said));
     }
 }

@@ -165,6 +165,7 @@ pub async fn start_round(daemon: &Arc<Daemon>, message: Message, recipients: Vec
     }
     let round = Round {
         stop: None,
+        was_expired: false,
         expires: message.expires,
         now: sys::clock::now(),
         attempted: JobEnd::default().attempted,

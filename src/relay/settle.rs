@@ -113,6 +113,7 @@ fn round_of(daemon: &Daemon, work: &Work, end: JobEnd) -> Round {
     let setup = daemon.setup();
     Round {
         stop: end.stop,
+        was_expired: false,
         now: sys::clock::now(),
         expires: work.message.expires,
         attempted: end.attempted,

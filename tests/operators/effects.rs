@@ -50,7 +50,12 @@ fn an_expired_message_gets_one_more_attempt_and_then_its_sender_is_told() {
     installation.mailchute(&["flush", &id]).succeeded();
     let notice = &receiver.wait_for_messages(1)[0];
     assert_eq!(notice.recipients, ["<sender@y.example>"]);
+    let told = String::from_utf8_lossy(&notice.data).replace("\r\n", " ");
+    assert!(told.contains("given up by an administrator after the last attempt") && !told.contains("time for it was over"), "{told}");
     assert_eq!(state_of(&installation, &id), "failed");
+    let why = installation.mailchute(&["why", &id]).succeeded().stdout;
+    assert!(why.contains("given up by an administrator after the last attempt; last: 450"), "{why}");
+    assert!(!why.contains("give_up_time"), "{why}");
 }
 
 #[test]

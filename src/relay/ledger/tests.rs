@@ -64,6 +64,7 @@ fn round() -> Round {
     let backoff = Backoff::of_messages(&Params::default());
     Round {
         stop: None,
+        was_expired: false,
         expires: NOW + 500_000,
         delay_warning: 0,
         now: NOW,

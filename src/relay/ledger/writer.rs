@@ -287,7 +287,7 @@ fn recognise(message: &Message, known: &Message, files: &mut Vec<FileWork>) -> A
     }
 }
 
-fn settle(state: &State, store: &Store, settlement: &Settlement, files: &mut Vec<FileWork>) -> rusqlite::Result<Settled> {
+fn settle(state: &State, store: &Store, settlement: &mut Settlement, files: &mut Vec<FileWork>) -> rusqlite::Result<Settled> {
     let id = settlement.id;
     let now = crate::sys::clock::now();
     for update in &settlement.updates {
@@ -295,8 +295,9 @@ fn settle(state: &State, store: &Store, settlement: &Settlement, files: &mut Vec
         state.record_attempt(id, update, &settlement.transaction, now)?;
         due::note(state, id, update, settlement.hop_reports)?;
     }
-    let Some(round) = &settlement.round else { return Ok(Settled::default()) };
+    let Some(round) = &mut settlement.round else { return Ok(Settled::default()) };
     let Some(mut message) = state.message(id)? else { return Ok(Settled::default()) };
+    round.was_expired = round.now >= message.expires && state.was_expired(id)?;
     let mut recipients = state.recipients(id)?;
     let (conclusion, given_up) = outcome::conclude(&mut message, &mut recipients, round);
     for GivenUp { update, address } in &given_up {

@@ -162,6 +162,7 @@ impl Spool {
 fn round(now: i64) -> Round {
     Round {
         stop: None,
+        was_expired: false,
         expires: NOW + 500_000,
         now,
         attempted: true,

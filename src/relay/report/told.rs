@@ -7,7 +7,7 @@ use crate::control::deed::GIVEN_UP as BY_HAND;
 use crate::mail::address::Address;
 use crate::mail::printable;
 use crate::mail::status::EnhancedStatus;
-use crate::relay::outcome::GIVEN_UP;
+use crate::relay::outcome::{GIVEN_UP, GIVEN_UP_BY_OPERATOR};
 use crate::spool::state::{Action, RecipientRow};
 
 /// Characters of a reply that are repeated (THREATS T-SMTP-6).
@@ -108,16 +108,13 @@ fn said(relay: &str, reply: &str) -> Said {
 /// What the last attempt said, and why there was no further one. A message that was given up, requeued and given up again has two
 /// reasons in front, of which the first is the newer one.
 fn last(reply: &str) -> (Option<GivenUp>, &str) {
+    let words = [(GIVEN_UP, GivenUp::Late), (BY_HAND, GivenUp::ByHand), (GIVEN_UP_BY_OPERATOR, GivenUp::ByHand)];
     let (mut given_up, mut rest) = (None, reply);
-    loop {
-        let (why, last) = match (rest.strip_prefix(GIVEN_UP), rest.strip_prefix(BY_HAND)) {
-            (Some(last), _) => (GivenUp::Late, last),
-            (None, Some(last)) => (GivenUp::ByHand, last),
-            (None, None) => return (given_up, rest),
-        };
+    while let Some((last, why)) = words.iter().find_map(|(words, why)| Some((rest.strip_prefix(words)?, *why))) {
         given_up = given_up.or(Some(why));
         rest = last;
     }
+    (given_up, rest)
 }
 
 /// The code of a reply that stands alone.
@@ -181,7 +178,8 @@ pub(super) mod tests {
     /// RFC 3461 6.3 (h) and (i), RFC 3464 2.3.7
     #[test]
     fn what_was_given_up_by_hand_is_told_with_the_reply_of_the_last_attempt() {
-        for reply in [format!("{BY_HAND}450 4.2.1 busy"), format!("{BY_HAND}{GIVEN_UP}450 4.2.1 busy")] {
+        let words = [BY_HAND.to_owned(), format!("{BY_HAND}{GIVEN_UP}"), GIVEN_UP_BY_OPERATOR.to_owned()];
+        for reply in words.map(|words| format!("{words}450 4.2.1 busy")) {
             let told = Told::new(&row(&reply, "5.4.7"), Action::Failed, None);
             assert_eq!(told.said, Said::Reply { host: Some("mx.x.example".into()), text: "450 4.2.1 busy".into() });
             assert_eq!((told.given_up, told.at), (Some(GivenUp::ByHand), None));

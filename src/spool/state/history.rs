@@ -18,6 +18,19 @@ impl State {
             .map(|_| ())
     }
 
+    /// True if an operator had the message expire, and nobody requeued it since.
+    pub fn was_expired(&self, id: QueueId) -> Result<bool> {
+        let last: Option<String> = self
+            .connection
+            .prepare_cached(
+                "SELECT kind FROM event WHERE message = ?1 AND kind IN ('expired', 'to be expired', 'to be bounced', 'requeued')
+                 ORDER BY seq DESC LIMIT 1",
+            )?
+            .query_row([id.to_i64()], |row| row.get(0))
+            .optional()?;
+        Ok(last.is_some_and(|kind| kind != "requeued"))
+    }
+
     /// Writes down where a message came from.
     pub(super) fn record_origin(&self, id: QueueId, origin: &Origin) -> Result<()> {
         let Origin { attested, claimed, notices } = origin;
