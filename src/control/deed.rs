@@ -8,6 +8,7 @@
 //! whose attempt is under way is left alone; it is marked, and follows when its round ends. That it is to be held or removed is kept
 //! with the rows: should the daemon end first, its next start does it.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::control::protocol::{Act, Done};
@@ -88,7 +89,7 @@ impl Deed {
         // One that is named twice is planned once: the second plan would not know of the first.
         for named in named.into_iter().filter(|named| named.id.is_none_or(|id| seen.insert(id))) {
             match self.plan(state, store, reach, &named)? {
-                Plan::Told(is_done, text) => done.push(Done { id: named.text, done: is_done, later: false, text: text.to_owned() }),
+                Plan::Told(is_done, text) => done.push(Done { id: named.text, done: is_done, later: false, text: text.into_owned() }),
                 Plan::Later(text) => done.push(Done { id: named.text, done: true, later: true, text: text.to_owned() }),
                 Plan::Do(message, moves) => plans.push((named, message, moves)),
             }
@@ -113,19 +114,24 @@ impl Deed {
             Some(id) => state.message(id)?.filter(|message| (reach.may)(message)),
             None => None,
         };
-        let Some(mut message) = message else { return Ok(Plan::Told(false, "no such message")) };
+        let Some(mut message) = message else { return Ok(Plan::Told(false, "no such message".into())) };
         if message.place == Place::Gone {
-            let would = self.dry_run && self.act == Act::Requeue && store.has(layout::TRASH, message.id);
-            return Ok(if would { Plan::Told(true, self.act.done()) } else { Plan::Told(false, "no such message") });
+            return Ok(match (store.has(layout::TRASH, message.id), self.act) {
+                (false, _) => Plan::Told(false, "no such message".into()),
+                (true, Act::Requeue) if self.dry_run => Plan::Told(true, self.act.done().into()),
+                // Not by this one: it was tried just now (`restore`).
+                (true, Act::Requeue) => Plan::Told(false, "was removed, and its file in trash/ cannot be moved".into()),
+                (true, _) => Plan::Told(false, was_removed(message.id).into()),
+            });
         }
         if let (Place::Cur, None, Some(mark)) = (message.place, message.next_attempt, reach.mark) {
             return self.follow(state, &mut message, mark);
         }
         if let Some(why) = self.refusal(&message) {
-            return Ok(Plan::Told(false, why));
+            return Ok(Plan::Told(false, why.into()));
         }
         if self.dry_run {
-            return Ok(Plan::Told(true, self.act.done()));
+            return Ok(Plan::Told(true, self.act.done().into()));
         }
         let from = message.place.directory().unwrap_or(layout::CUR);
         let to = match self.act {
@@ -142,7 +148,7 @@ impl Deed {
         let text = match self.act {
             Act::Hold | Act::Remove => "is being sent; it follows after the attempt",
             Act::Expire | Act::Bounce => "is being sent; it is given up after the attempt, unless that delivers it",
-            Act::Release | Act::Requeue | Act::Flush => return Ok(Plan::Told(true, "is being sent already")),
+            Act::Release | Act::Requeue | Act::Flush => return Ok(Plan::Told(true, "is being sent already".into())),
         };
         if !self.dry_run {
             if matches!(self.act, Act::Expire | Act::Bounce) {
@@ -282,10 +288,15 @@ impl Deed {
     }
 }
 
+/// What is said of a message in the trash to those who want anything but to have it back.
+pub fn was_removed(id: QueueId) -> String {
+    format!("was removed; mailchute requeue {id} brings it back")
+}
+
 /// What is to be done about one message.
 enum Plan {
     /// Nothing more than to say this.
-    Told(bool, &'static str),
+    Told(bool, Cow<'static, str>),
     /// Nothing yet: it follows after the attempt under way, and this is said.
     Later(&'static str),
     /// Its file moves, perhaps, and its row follows.

@@ -219,8 +219,14 @@ impl Offline {
     /// The octets of one message, in pieces.
     pub(super) fn cat(&self, id: &str, part: Part, mut each: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
         let message = self.message(id)?;
-        let gone = || Failure::new(Exit::NotFound, format!("{id}: its file is gone: it was delivered or removed"));
-        let file = message.place.directory().and_then(|place| self.store.open_message(place, message.id).ok()).ok_or_else(gone)?;
+        let gone = || Failure::new(Exit::NotFound, format!("{id}: its file is gone: it was delivered, or removed and not kept any more"));
+        let removed = || self.store.has(layout::TRASH, message.id).then_some(layout::TRASH);
+        let file = message
+            .place
+            .directory()
+            .or_else(removed)
+            .and_then(|place| self.store.open_message(place, message.id).ok())
+            .ok_or_else(gone)?;
         let line = file::read_line(&file).map_err(|e| unreadable(&e))?;
         let (mut at, end) = file::range_of(&file, &line, part).map_err(|e| unreadable(&e))?;
         let mut buffer = vec![0; 64 << 10];

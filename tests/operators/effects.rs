@@ -24,8 +24,11 @@ fn a_removed_message_comes_back_by_requeue_and_is_delivered_once() {
     assert!(said.contains("Requeued: 1 message"), "{said}");
     assert_eq!(installation.spooled("trash").len(), 2, "a dry run changes nothing");
     for other in ["hold", "release", "remove", "expire", "bounce"] {
-        installation.mailchute(&[other, &ids[0]]).ended_with(1);
+        let said = installation.mailchute(&[other, &ids[0]]).ended_with(1).stderr;
+        assert!(said.contains(&format!("{0}: was removed; mailchute requeue {0} brings it back", ids[0])), "{other}: {said}");
     }
+    let text = installation.mailchute(&["cat", "--body", &ids[0]]).succeeded().stdout;
+    assert!(!text.is_empty() && String::from_utf8_lossy(MESSAGE).contains(text.trim_end()), "{text}");
     installation.mailchute(&["requeue", "ALL"]).succeeded();
     assert_eq!(installation.spooled("trash").len(), 2, "ALL is the queue, not the trash");
     installation.mailchute(&["requeue", "--state", "removed"]).succeeded();
@@ -34,6 +37,8 @@ fn a_removed_message_comes_back_by_requeue_and_is_delivered_once() {
     assert!(installation.spooled("trash").is_empty());
     let said = installation.mailchute(&["requeue", &ids[0]]).ended_with(1).stderr;
     assert!(said.contains("no such message"), "what was delivered is not sent again: {said}");
+    let said = installation.mailchute(&["cat", &ids[0]]).ended_with(1).stderr;
+    assert!(said.contains("its file is gone"), "{said}");
     assert_eq!(receiver.messages().len(), 2);
 }
 

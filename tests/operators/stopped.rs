@@ -22,6 +22,9 @@ fn what_was_done_without_the_daemon_counts_when_it_starts() {
         assert!(said.contains(&format!("{id}: ")) && said.ends_with(": 1 message\n"), "{verb}: {said}");
     }
     assert_eq!((installation.spooled("hold"), installation.spooled("trash")), (vec![hold.clone()], vec![remove.clone()]));
+    assert!(!installation.mailchute(&["cat", remove]).succeeded().stdout.is_empty());
+    let said = installation.mailchute(&["hold", remove]).ended_with(1).stderr;
+    assert!(said.contains(&format!("mailchute requeue {remove} brings it back")), "{said}");
     installation.start_daemon();
     let mut arrived: Vec<String> = receiver.wait_for_messages(3).iter().map(|message| message.recipients.concat()).collect();
     arrived.sort();
@@ -51,7 +54,12 @@ fn a_message_that_nobody_has_claimed_yet_is_steered_by_its_file() {
     }
     let said = installation.mailchute(&["requeue", &go]).succeeded().stderr;
     assert!(said.contains("sent when the daemon starts"), "{said}");
-    assert_eq!((installation.spooled("hold"), installation.spooled("trash")), (vec![hold.clone()], vec![remove]));
+    assert_eq!((installation.spooled("hold"), installation.spooled("trash")), (vec![hold.clone()], vec![remove.clone()]));
+    let said = installation.mailchute(&["hold", &remove]).ended_with(1).stderr;
+    assert!(said.contains(&format!("mailchute requeue {remove} brings it back")), "{said}");
+    installation.mailchute(&["requeue", &remove]).succeeded();
+    assert!(installation.spooled("trash").is_empty());
+    installation.mailchute(&["remove", &remove]).succeeded();
     installation.mailchute(&["release", &hold]).succeeded();
     assert_eq!(installation.spooled("new").len(), 2);
     installation.mailchute(&["hold", &hold]).succeeded();

@@ -3,7 +3,7 @@
 //! the database until then.
 
 use super::{Offline, unreadable};
-use crate::control::deed::{Deed, Named, Reach};
+use crate::control::deed::{Deed, Named, Reach, was_removed};
 use crate::control::pause;
 use crate::control::protocol::{Act, Done};
 use crate::ctl::select::Selection;
@@ -63,7 +63,7 @@ impl Offline {
         let (mut rows, mut done, mut moved) = (Vec::new(), Vec::new(), Vec::new());
         for one in named {
             let directory = match one.id {
-                Some(id) if self.row(id)?.is_none() => self.adrift(id),
+                Some(id) if self.row(id)?.is_none() => self.adrift(id).or(self.removed_adrift(id)?),
                 _ => None,
             };
             match (one.id, directory) {
@@ -90,10 +90,18 @@ impl Offline {
         Ok(done)
     }
 
+    /// Where a removed message lies that never had a row.
+    fn removed_adrift(&self, id: QueueId) -> Result<Option<&'static str>, Failure> {
+        let known = self.state.as_ref().map(|state| state.message(id)).transpose().map_err(|e| unreadable(&e))?.flatten();
+        Ok((known.is_none() && self.store.has(layout::TRASH, id)).then_some(layout::TRASH))
+    }
+
     /// A file without a row: the directory is its state. What goes on goes through `new/`, so that the daemon checks it like any other.
     fn move_adrift(&self, deed: &Deed, id: QueueId, from: &'static str) -> Done {
         let told = |done: bool, text: &str| Done { id: id.to_string(), done, later: false, text: text.to_owned() };
         let to = match (deed.act, from) {
+            (Act::Requeue, layout::TRASH) => layout::NEW,
+            (_, layout::TRASH) => return told(false, &was_removed(id)),
             (Act::Hold, layout::HOLD) => return told(false, "is on hold already"),
             (Act::Hold, layout::FAILED) => return told(false, "has failed for good; requeue or remove it"),
             (Act::Hold, _) => layout::HOLD,

@@ -13,6 +13,7 @@ use crate::exit::{Exit, Failure};
 use crate::mail::queue_id::QueueId;
 use crate::relay::daemon::Daemon;
 use crate::spool::file::{self, Line};
+use crate::spool::layout;
 use crate::spool::state::Message;
 use crate::sys;
 
@@ -125,7 +126,8 @@ pub(super) async fn overview(daemon: &Arc<Daemon>, rights: Rights, out: &mut Ans
 }
 
 fn open(daemon: &Daemon, message: &Message) -> Result<(std::fs::File, Line), String> {
-    let place = message.place.directory().ok_or("its file is gone: it was delivered or removed")?;
+    let removed = || daemon.store.has(layout::TRASH, message.id).then_some(layout::TRASH);
+    let place = message.place.directory().or_else(removed).ok_or("its file is gone: it was delivered, or removed and not kept any more")?;
     let file = daemon.store.open_message(place, message.id).map_err(|e| e.desc().to_owned())?;
     let line = file::read_line(&file).map_err(|e| e.to_string())?;
     Ok((file, line))
