@@ -98,7 +98,7 @@ impl Deed {
         let moved = store.move_all(&moves);
         for ((named, message, _), moved) in plans.into_iter().zip(moved) {
             let text = match moved {
-                Ok(()) => self.record(state, *message).map(|()| self.act.done().to_owned())?,
+                Ok(()) => self.record(state, *message).map(|()| self.told())?,
                 Err(e) => {
                     done.push(Done { id: named.text, done: false, later: false, text: format!("not done: {e}") });
                     continue;
@@ -118,7 +118,7 @@ impl Deed {
         if message.place == Place::Gone {
             return Ok(match (store.has(layout::TRASH, message.id), self.act) {
                 (false, _) => Plan::Told(false, "no such message".into()),
-                (true, Act::Requeue) if self.dry_run => Plan::Told(true, self.act.done().into()),
+                (true, Act::Requeue) if self.dry_run => Plan::Told(true, self.told().into()),
                 // Not by this one: it was tried just now (`restore`).
                 (true, Act::Requeue) => Plan::Told(false, "was removed, and its file in trash/ cannot be moved".into()),
                 (true, _) => Plan::Told(false, was_removed(message.id).into()),
@@ -131,7 +131,7 @@ impl Deed {
             return Ok(Plan::Told(false, why.into()));
         }
         if self.dry_run {
-            return Ok(Plan::Told(true, self.act.done().into()));
+            return Ok(Plan::Told(true, self.told().into()));
         }
         let from = message.place.directory().unwrap_or(layout::CUR);
         let to = match self.act {
@@ -146,6 +146,8 @@ impl Deed {
     /// A message whose attempt is under way. Release, requeue and flush have nothing to wait for.
     fn follow(&self, state: &State, message: &mut Message, mark: &dyn Fn(QueueId)) -> rusqlite::Result<Plan> {
         let text = match self.act {
+            Act::Hold | Act::Remove if self.dry_run => "is being sent; it would follow after the attempt",
+            Act::Expire | Act::Bounce if self.dry_run => "is being sent; it would be given up after the attempt, unless that delivers it",
             Act::Hold | Act::Remove => "is being sent; it follows after the attempt",
             Act::Expire | Act::Bounce => "is being sent; it is given up after the attempt, unless that delivers it",
             Act::Release | Act::Requeue | Act::Flush => return Ok(Plan::Told(true, "is being sent already".into())),
@@ -172,6 +174,11 @@ impl Deed {
             Act::Remove => Some(Wanted::Remove),
             Act::Release | Act::Requeue | Act::Expire | Act::Bounce | Act::Flush => None,
         }
+    }
+
+    /// What is said of a message that it is done to, or would be.
+    pub fn told(&self) -> String {
+        if self.dry_run { format!("would be {}", self.act.done()) } else { self.act.done().to_owned() }
     }
 
     fn refusal(&self, message: &Message) -> Option<&'static str> {

@@ -45,16 +45,29 @@ pub(super) fn act(config: &Config, act: Act, selection: &Selection, dry_run: boo
     let all = tally.all();
     let Tally { count, later, refused } = tally;
     if ended.is_ok() || all > 0 {
-        let would = if dry_run { "Would be: " } else { "" };
+        let headline = if dry_run { would(act) } else { act.total() };
         let after = match later {
             0 => String::new(),
             1 => ", 1 after its attempt".to_owned(),
             later => format!(", {later} after their attempts"),
         };
-        say(&format!("{would}{}: {count} message{}{after}", act.total(), if count == 1 { "" } else { "s" }));
+        say(&format!("{headline}: {count} message{}{after}", if count == 1 { "" } else { "s" }));
     }
     ended?;
     if refused == 0 { Ok(()) } else { Err(Failure::new(Exit::NotFound, format!("not done for {refused} of {all}"))) }
+}
+
+/// The headline of what would be done.
+fn would(act: Act) -> &'static str {
+    match act {
+        Act::Hold => "Would place on hold",
+        Act::Release => "Would release from hold",
+        Act::Remove => "Would delete",
+        Act::Requeue => "Would requeue",
+        Act::Expire => "Would expire",
+        Act::Bounce => "Would bounce",
+        Act::Flush => "Would make due now",
+    }
 }
 
 fn ask(config: &Config, act: Act, selection: &Selection, dry_run: bool, tally: &mut Tally) -> Result<(), Failure> {

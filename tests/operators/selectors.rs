@@ -24,9 +24,9 @@ fn check_conditions(installation: &Installation, first: &str, all: usize) {
         let counted = |options: &[&str]| installation.mailchute(&[&["count"], options].concat()).succeeded().stdout;
         assert!(counted(some).starts_with("1 messages") && counted(none).starts_with("0 messages"), "{some:?} {none:?}");
         let said = installation.mailchute(&[&["remove", "--dry-run"], some].concat()).succeeded().stderr;
-        assert_eq!(said, format!("mailchute: {first}: removed\nmailchute: Would be: Deleted: 1 message\n"), "{some:?}");
+        assert_eq!(said, format!("mailchute: {first}: would be removed\nmailchute: Would delete: 1 message\n"), "{some:?}");
         let said = installation.mailchute(&[&["remove", "--dry-run"], none].concat()).succeeded().stderr;
-        assert_eq!(said, "mailchute: Would be: Deleted: 0 messages\n", "{none:?}");
+        assert_eq!(said, "mailchute: Would delete: 0 messages\n", "{none:?}");
     }
     let uid = nix::unistd::geteuid().to_string();
     assert_eq!(listed(installation, &["--uid", &uid]).len(), all);
@@ -36,7 +36,7 @@ fn check_conditions(installation: &Installation, first: &str, all: usize) {
     // Ids and conditions together: those of the ids that match, and an unknown one is unknown all the same.
     let ids = listed(installation, &[]);
     let said = installation.mailchute(&["hold", "--dry-run", "--domain", "x.example", &ids[0], &ids[1]]).succeeded().stderr;
-    assert!(said.contains("Placed on hold: 1 message"), "{said}");
+    assert!(said.contains("Would place on hold: 1 message"), "{said}");
     let ended = installation.mailchute(&["list", "--json", first, UNKNOWN]).ended_with(1);
     assert!(ended.stdout.contains(first) && ended.stderr.contains(&format!("{UNKNOWN}: no such message")), "{ended:?}");
     installation.mailchute(&["count", UNKNOWN]).ended_with(1);
@@ -53,7 +53,7 @@ fn section_11_every_condition_chooses_with_the_daemon_and_without_it() {
     wait_for_message(&installation, &["-N", "never", "-f", "second@sender.example"], "b@y.example");
     check_conditions(&installation, &first, 2);
     let said = installation.mailchute(&["flush", "--dry-run", "--to", "b@"]).succeeded().stderr;
-    assert!(said.contains("Made due now: 1 message"), "{said}");
+    assert!(said.contains("Would make due now: 1 message"), "{said}");
     installation.stop_daemon();
     check_conditions(&installation, &first, 2);
 }
@@ -70,7 +70,7 @@ fn nothing_chosen_is_an_error_and_an_empty_list_of_ids_is_nothing_not_all() {
         }
         let stdin = format!("{}\n\n  {}\n", ids[0], ids[1]);
         let said = mailchute_with(&installation, &["remove", "--dry-run", "-"], stdin.as_bytes()).succeeded().stderr;
-        assert!(said.contains("Deleted: 2 messages"), "{said}");
+        assert!(said.contains("Would delete: 2 messages"), "{said}");
         assert_eq!(listed(&installation, &[]).len(), 2);
         if is_running {
             installation.stop_daemon();

@@ -45,7 +45,9 @@ fn a_message_that_nobody_has_claimed_yet_is_steered_by_its_file() {
     }
     let id = |recipient: &str| listed(&installation, &["--to", recipient]).remove(0);
     let (hold, remove, go) = (id("hold@"), id("remove@"), id("go@"));
-    installation.mailchute(&["remove", "--dry-run", "ALL"]).succeeded();
+    let said = installation.mailchute(&["remove", "--dry-run", "ALL"]).succeeded().stderr;
+    assert_eq!(said.matches(": would be removed").count(), 3, "{said}");
+    assert!(said.ends_with("Would delete: 3 messages\n"), "{said}");
     assert_eq!(installation.spooled("new").len(), 3);
     installation.mailchute(&["hold", &hold]).succeeded();
     installation.mailchute(&["remove", "--to", "remove@"]).succeeded();

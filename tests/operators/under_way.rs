@@ -102,7 +102,9 @@ fn a_message_that_is_being_sent_is_given_up_after_its_attempt() {
 fn the_last_word_of_a_dry_run_is_nothing() {
     let (receiver, installation, id) = sending("250 2.1.5 ok");
     for verb in ["hold", "remove", "expire", "bounce", "release", "requeue", "flush"] {
-        installation.mailchute(&[verb, "--dry-run", &id]).succeeded();
+        let said = installation.mailchute(&[verb, "--dry-run", &id]).succeeded().stderr;
+        assert!(said.contains("is being sent") && said.contains("mailchute: Would "), "{verb}: {said}");
+        assert!(!said.contains("it follows") && !said.contains("it is given up"), "{verb}: {said}");
     }
     receiver.wait_for_messages(1);
     installation.wait_until_drained();

@@ -116,10 +116,10 @@ impl Offline {
             return told(false, &format!("not readable as a message: {why}"));
         }
         if deed.dry_run {
-            return told(true, deed.act.done());
+            return told(true, &deed.told());
         }
         match self.store.park(id, from, to) {
-            Ok(()) => told(true, deed.act.done()),
+            Ok(()) => told(true, &deed.told()),
             Err(e) => told(false, &format!("not done: {e}")),
         }
     }
