@@ -54,7 +54,7 @@ impl TryFrom<String> for NextHop {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        NextHop::parse(&text).map_err(|why| format!("next hop `{text}`: {why}"))
+        NextHop::parse(&text).map_err(|why| format!("next hop `{}`: {why}", super::wrong::without_passwords(&text)))
     }
 }
 

@@ -108,7 +108,7 @@ parameters! {
         retry_min: Span = Span::seconds(300), "time", "5m",
             "The wait after the first failed attempt. It doubles with each attempt, with a jitter of a fifth.";
         retry_max: Span = Span::seconds(4 * 3600), "time", "4h",
-            "The longest wait between two attempts.";
+            "The longest wait between two attempts; no shorter than retry_min.";
         route_connections: usize = 20, "number, 1 to 500", "20",
             "The most connections to one next hop at a time.";
         uncertain: OnUncertain = OnUncertain::Retry, "retry or hold", "retry",
@@ -187,6 +187,14 @@ parameters! {
 }
 
 impl Params {
+    /// Whether parameters fit each other that are right by themselves.
+    ///
+    /// Errors: one line.
+    pub fn consistent(&self) -> Result<(), String> {
+        let (min, max) = (self.retry_min.0.as_secs(), self.retry_max.0.as_secs());
+        if min <= max { Ok(()) } else { Err(format!("retry_min ({min} s) is longer than retry_max ({max} s): set both")) }
+    }
+
     /// Octets that new mail leaves free (`spool_reserve`). A message that is being taken when the rest of the space is used up must
     /// still fit, so the default grows with the largest message.
     pub fn reserve(&self) -> u64 {

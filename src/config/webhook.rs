@@ -45,7 +45,7 @@ impl TryFrom<String> for WebhookUrl {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        WebhookUrl::parse(&text).map_err(|why| format!("url `{text}`: {why}"))
+        WebhookUrl::parse(&text).map_err(|why| format!("url `{}`: {why}", super::wrong::without_passwords(&text)))
     }
 }
 

@@ -91,7 +91,7 @@ fn a_reload_takes_a_good_configuration_and_keeps_the_old_one_for_a_bad_one() {
     installation.start_daemon();
     installation.configure("next_hop = \"smtp://127.0.0.1:1?tls=none\"\nno_such_key = 1\n");
     installation.reload_daemon();
-    installation.wait_for_log("mailchute.toml:2: unknown field `no_such_key`");
+    installation.wait_for_log("mailchute.toml:2: unknown key no_such_key; see mailchute.toml(5)");
     // The injector refuses a configuration that it cannot read; mail from before goes on.
     installation.sendmail(&["bob@receiver.example"], MESSAGE).ended_with(78);
     installation.relay_to(&first.url("smtp", "tls=none"), "");

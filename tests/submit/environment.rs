@@ -28,7 +28,7 @@ fn a_wrong_configuration_is_78_with_its_line() {
     let sandbox = Sandbox::new("no_such_key = 1");
     let (code, line) = sandbox.refused(&["-t"], MESSAGE);
     assert_eq!(code, 78);
-    assert!(line.contains("mailchute.toml:2: unknown field `no_such_key`"), "{line}");
+    assert!(line.contains("mailchute.toml:2: unknown key no_such_key; see mailchute.toml(5)"), "{line}");
     let file = sandbox.path("config/mailchute/mailchute.toml");
     fs::write(&file, "mailname = \"no domain\"\n").unwrap();
     assert_eq!(sandbox.refused(&["-t"], MESSAGE).0, 78);
