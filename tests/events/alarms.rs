@@ -112,6 +112,21 @@ fn a_next_hop_that_is_down_a_bad_key_and_a_file_in_corrupt_are_alarms_until_they
 }
 
 #[test]
+fn a_next_hop_that_is_not_configured_any_more_is_no_alarm() {
+    let mut installation = Installation::rootless();
+    let (events, toml) = event_file(&installation);
+    let limits = format!("alarm_route_time = \"1s\"\n{toml}");
+    installation.relay_to("smtp://127.0.0.1:9?tls=none", &limits);
+    installation.start_daemon();
+    installation.sendmail(&["bob@r.example"], MESSAGE).succeeded();
+    look_until(&installation, &events, "route_suspended", &["raised"]);
+    // Nothing is relayed there either, but this one takes its time.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    installation.relay_to(&format!("smtp://{}?tls=none", silent.local_addr().unwrap()), &limits);
+    look_until(&installation, &events, "route_suspended", &["raised", "cleared"]);
+}
+
+#[test]
 fn a_notice_that_fails_is_an_alarm_until_somebody_has_taken_it_away() {
     let receiver = Script::new().say("RCPT TO:", "550 5.1.1 nobody here").start();
     let mut installation = Installation::rootless();

@@ -64,6 +64,8 @@ kinds! {
     StateLost = "state_lost", Critical;
     /// An administrator closed admission: no new mail is taken.
     AdmissionClosed = "admission_closed", Warning;
+    /// An administrator stopped delivery: mail is taken and waits.
+    DeliveryPaused = "delivery_paused", Warning;
     /// Files lie in `corrupt/`.
     CorruptFile = "corrupt_file", Warning;
     /// A failure that nobody could be told of.

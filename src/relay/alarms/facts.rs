@@ -5,7 +5,6 @@ use std::path::Path;
 
 use super::judge::{Facts, Space};
 use super::observed::{Over, Remembered};
-use crate::config::NextHop;
 use crate::mail::printable;
 use crate::relay::daemon::Daemon;
 use crate::relay::recover::{STATE_FILE, WAS_LOST, is_rebuilding};
@@ -23,7 +22,8 @@ pub(super) fn gather(daemon: &Daemon, setup: &Setup, now: i64) -> Facts {
     Facts {
         now,
         oldest: state.and_then(|state| state.oldest().ok()).flatten(),
-        one_route: setup.params.next_hop != NextHop::Mx,
+        route: setup.router.configured().map(|route| route.to_string()),
+        paused: daemon.paused(),
         unusable: setup.problems.iter().map(|problem| printable::text(problem)).collect(),
         space: sys::fs::free_space(&daemon.paths.spool).ok().map(|(octets, files)| Space { octets, files }),
         corrupt: corrupt(&daemon.store.path(layout::CORRUPT)),
@@ -43,6 +43,7 @@ pub(super) fn over(remembered: &Remembered, daemon: &Daemon, facts: &Facts) -> O
     Over {
         told: remembered.untold.keys().filter(|id| failed.join(id).symlink_metadata().is_err()).cloned().collect(),
         trying: facts.oldest.is_none(),
+        routes: remembered.suspended.keys().filter(|route| Some(*route) != facts.route.as_ref()).cloned().collect(),
         state_lost: remembered.state_lost && is_decided(daemon).unwrap_or(false),
     }
 }

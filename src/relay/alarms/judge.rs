@@ -6,6 +6,7 @@ use super::alarm::{Alarm, Kind};
 use super::canary::Fate;
 use super::observed::{Remembered, Trouble};
 use crate::config::Params;
+use crate::control::pause;
 
 /// Seconds that a failure of the disk or the database is worth an alarm.
 const STORAGE: i64 = 3600;
@@ -45,8 +46,10 @@ pub struct Facts {
     pub now: i64,
     /// When the oldest waiting message was accepted.
     pub oldest: Option<i64>,
-    /// All mail goes to one configured next hop.
-    pub one_route: bool,
+    /// The configured next hop, as its events name it; none where mail goes to mail exchangers.
+    pub route: Option<String>,
+    /// Since when delivery is paused, and who paused it.
+    pub paused: Option<String>,
     /// What cannot be used, one line each.
     pub unusable: Vec<String>,
     /// Room in the spool, where it could be asked.
@@ -95,10 +98,11 @@ pub fn judge(facts: &Facts, remembered: &Remembered, limits: Limits, is_standing
     if let Some(age) = exceeds(facts.oldest, limits.age) {
         add(Kind::QueueOld, "", format!("the oldest waiting message is {} old", span(age)));
     }
-    for (route, trouble) in remembered.suspended.iter().filter(|(_, trouble)| facts.one_route && facts.now - trouble.last < ROUTE) {
-        if exceeds(Some(trouble.since), limits.route).is_some() {
-            add(Kind::RouteSuspended, route, trouble.reason.clone());
-        }
+    let suspended = facts.route.as_ref().and_then(|route| remembered.suspended.get_key_value(route));
+    if let Some((route, trouble)) = suspended.filter(|(_, trouble)| facts.now - trouble.last < ROUTE)
+        && exceeds(Some(trouble.since), limits.route).is_some()
+    {
+        add(Kind::RouteSuspended, route, trouble.reason.clone());
     }
     if let Some(reason) = lacks_space(facts.space, limits.space, is_standing(Kind::SpoolFull)) {
         add(Kind::SpoolFull, "", reason);
@@ -111,6 +115,9 @@ pub fn judge(facts: &Facts, remembered: &Remembered, limits: Limits, is_standing
     }
     if let Some(why) = &remembered.admission_closed {
         add(Kind::AdmissionClosed, "", format!("no new mail is taken: {why}"));
+    }
+    if let Some(since) = &facts.paused {
+        add(Kind::DeliveryPaused, "", pause::warning(since));
     }
     facts.unusable.iter().for_each(|reason| add(Kind::CredentialUnusable, "", reason.clone()));
     if facts.corrupt > 0 {
@@ -189,7 +196,7 @@ mod tests {
     }
 
     fn at(now: i64) -> Facts {
-        Facts { now, one_route: true, oldest: Some(0), ..Facts::default() }
+        Facts { now, route: Some("relay:587".to_owned()), oldest: Some(0), ..Facts::default() }
     }
 
     #[test]
@@ -215,8 +222,10 @@ mod tests {
         let remembered = Remembered { suspended, ..Remembered::default() };
         assert!(kinds(&at(99), &remembered).is_empty());
         assert_eq!(kinds(&at(100), &remembered), [(Kind::RouteSuspended, "relay:587".to_owned())]);
-        assert!(kinds(&Facts { one_route: false, ..at(100) }, &remembered).is_empty());
+        assert!(kinds(&Facts { route: None, ..at(100) }, &remembered).is_empty());
         assert!(!kinds(&at(90 + ROUTE), &remembered).contains(&(Kind::RouteSuspended, "relay:587".to_owned())), "long unheard of");
+        let other = Facts { route: Some("other:587".to_owned()), ..at(100) };
+        assert!(kinds(&other, &remembered).is_empty(), "it is not configured any more");
     }
 
     #[test]
@@ -225,6 +234,14 @@ mod tests {
         let alarms = judge(&Facts::default(), &remembered, LIMITS, |_| false);
         assert_eq!((alarms.len(), alarms[0].kind), (1, Kind::AdmissionClosed));
         assert!(alarms[0].reason.ends_with("moving house"));
+    }
+
+    #[test]
+    fn paused_delivery_is_a_warning_that_says_how_it_goes_on() {
+        let facts = Facts { paused: Some("since noon by root".to_owned()), ..Facts::default() };
+        let alarms = judge(&facts, &Remembered::default(), LIMITS, |_| false);
+        assert_eq!((alarms.len(), alarms[0].kind, alarms[0].kind.severity().word()), (1, Kind::DeliveryPaused, "warning"));
+        assert_eq!(alarms[0].reason, "delivery is paused since noon by root; `mailchute resume` lets it go on");
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub struct Over {
     pub told: Vec<String>,
     /// Nothing waits, so nothing is tried.
     pub trying: bool,
+    /// Suspended routes that are not the configured next hop: it was another one before a reload.
+    pub routes: Vec<String>,
     /// What was held has been decided.
     pub state_lost: bool,
 }
@@ -62,6 +64,7 @@ impl Remembered {
     /// Forgets what is over. What came meanwhile stays.
     pub fn forget(&mut self, over: &Over) {
         over.told.iter().for_each(|id| drop(self.untold.remove(id)));
+        over.routes.iter().for_each(|route| drop(self.suspended.remove(route)));
         if over.trying {
             self.trying_since = None;
         }
@@ -93,6 +96,7 @@ impl Remembered {
             "admission_closed" => self.admission_closed = Some(text("reason").to_owned()),
             "admission_opened" => self.admission_closed = None,
             "corrupt" | "unusable" | "reloaded" => {}
+            "requested" if matches!(text("verb"), "pause" | "resume") => {}
             _ => return false,
         }
         true

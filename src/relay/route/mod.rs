@@ -55,17 +55,22 @@ impl Router {
         Router { next_hop: params.next_hop.clone(), mx_port: params.mx_port, own_names, resolver }
     }
 
+    /// The way of all mail, where one is configured. Pure.
+    pub fn configured(&self) -> Option<RouteKey> {
+        match &self.next_hop {
+            NextHop::Host(host) => Some(RouteKey::Host(host.clone())),
+            NextHop::LmtpUnix(path) => Some(RouteKey::LmtpUnix(path.clone())),
+            NextHop::Mx => None,
+        }
+    }
+
     /// The way of mail for `recipient`. Pure.
     pub fn route_of(&self, recipient: &Address) -> RouteKey {
-        match &self.next_hop {
-            NextHop::Host(host) => RouteKey::Host(host.clone()),
-            NextHop::LmtpUnix(path) => RouteKey::LmtpUnix(path.clone()),
-            NextHop::Mx => {
-                let domain = recipient.domain();
-                let name = || RouteKey::Mx(a_label(domain).unwrap_or_else(|| domain.to_lowercase()));
-                mx::literal(domain).map_or_else(name, RouteKey::Literal)
-            }
-        }
+        self.configured().unwrap_or_else(|| {
+            let domain = recipient.domain();
+            let name = || RouteKey::Mx(a_label(domain).unwrap_or_else(|| domain.to_lowercase()));
+            mx::literal(domain).map_or_else(name, RouteKey::Literal)
+        })
     }
 
     /// The hosts of `route` in the order to try them, never none. Asked anew for each attempt.
