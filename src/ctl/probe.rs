@@ -1,17 +1,20 @@
 //! `mailchute test RCPT`: sends a message as an application would, through the real `sendmail`, and waits for its outcome.
 //!
-//! lettre composes and submits it: an independent program's view of our `sendmail`.
+//! lettre composes it: an independent program's view of a message. It is given to `sendmail` as lettre would, but what `sendmail`
+//! says and the code it ends with are told as they are.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lettre::message::{Mailbox, MultiPart, SinglePart};
-use lettre::{Address, Message, SendmailTransport, Transport};
+use lettre::{Address, Message};
 
 use super::print;
 use crate::config::Config;
 use crate::config::names::Names;
-use crate::control::client;
-use crate::control::protocol::{Detail, Request};
+use crate::control::protocol::{Detail, Request, Status};
+use crate::control::{client, pause};
 use crate::exit::{Exit, Failure};
 use crate::mail::printable;
 use crate::sys;
@@ -21,19 +24,48 @@ const ASK: Duration = Duration::from_millis(200);
 
 /// Sends the message and tells what became of it.
 ///
-/// Errors: EX_USAGE for the address, EX_UNAVAILABLE where `sendmail` refused or nothing was heard in time, EX_TEMPFAIL never.
+/// Errors: EX_USAGE for the address, the code of `sendmail` where it refused, EX_UNAVAILABLE where nothing was heard in time.
 pub(super) fn probe(config: &Config, recipient: &str, wait: Duration) -> Result<(), Failure> {
-    let to: Mailbox = recipient.parse().map_err(|e| Failure::new(Exit::Usage, format!("{}: {e}", printable::text(recipient))))?;
+    let to = recipient_of(recipient)?;
     let mailname = Names::load(config)?.mailname;
     let message_id = format!("<test.{:016x}@{mailname}>", sys::clock::random().map_err(|e| Failure::new(Exit::OsErr, e.to_string()))?);
     let message = compose(&mailname, to, &message_id)?;
-    let sendmail = config.paths.sendmail();
-    let transport = SendmailTransport::new_with_command(&sendmail);
-    transport
-        .send(&message)
-        .map_err(|e| Failure::new(Exit::Unavailable, format!("{} refused the test message: {e}", sendmail.display())))?;
-    print(&format!("accepted by {}, Message-ID {message_id}\n", sendmail.display()))?;
+    submit(config, &message)?;
+    print(&format!("accepted by {}, Message-ID {message_id}\n", config.paths.sendmail().display()))?;
     wait_for_outcome(config, &message_id, wait)
+}
+
+/// What we take for an address; lettre has its own opinion, which decides nothing.
+fn recipient_of(text: &str) -> Result<Mailbox, Failure> {
+    let refused = |why: &dyn std::fmt::Display| Failure::new(Exit::Usage, format!("{}: {why}", printable::text(text)));
+    let address = crate::mail::Address::parse(text).map_err(|why| refused(&why))?;
+    let unfit = |e| refused(&format!("cannot be written into a test message ({e}); send one with sendmail"));
+    Ok(Mailbox::new(None, Address::new(address.local(), address.domain()).map_err(unfit)?))
+}
+
+/// Gives the message to `sendmail`.
+///
+/// Errors: `sendmail`'s own line and code.
+fn submit(config: &Config, message: &Message) -> Result<(), Failure> {
+    let sendmail = config.paths.sendmail();
+    let unusable = |e: &dyn std::fmt::Display| Failure::new(Exit::Unavailable, format!("{}: {e}", sendmail.display()));
+    let envelope = message.envelope();
+    let mut command = Command::new(&sendmail);
+    command.arg("-i").args(envelope.from().map(|from| format!("-f{from}"))).arg("--").args(envelope.to());
+    let streams = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = streams.spawn().map_err(|e| unusable(&e))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that refuses may read nothing of it; its code says so. The message is less than a pipe holds.
+        let _ = stdin.write_all(&message.formatted());
+    }
+    let ended = child.wait_with_output().map_err(|e| unusable(&e))?;
+    if ended.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&ended.stderr);
+    let line = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+    let exit = ended.status.code().and_then(|code| u8::try_from(code).ok()).map_or(Exit::Unavailable, Exit::from_code);
+    Err(Failure::new(exit, printable::text(line)))
 }
 
 fn compose(mailname: &str, to: Mailbox, message_id: &str) -> Result<Message, Failure> {
@@ -72,13 +104,20 @@ fn wait_for_outcome(config: &Config, message_id: &str, wait: Duration) -> Result
         }
         if Instant::now() >= deadline {
             let id = found.first().map_or("", |detail| detail.entry.queue_id.as_str());
+            let why = hindrance(config).map_or_else(String::new, |why| format!(": {why}"));
             return Err(Failure::new(
                 Exit::Unavailable,
-                format!("no outcome within {} s; it stays queued: `mailchute show {id}`", wait.as_secs()),
+                format!("no outcome within {} s{why}; it stays queued: `mailchute show {id}`", wait.as_secs()),
             ));
         }
         std::thread::sleep(ASK);
     }
+}
+
+/// Why nothing is sent at all, if somebody wants it so.
+fn hindrance(config: &Config) -> Option<String> {
+    let statuses: Vec<Status> = client::ask(&config.paths, &Request::Status {}).ok()?;
+    statuses.first().filter(|status| !status.paused.is_empty()).map(|status| printable::text(&pause::warning(&status.paused)))
 }
 
 fn printable_lines(text: &str) -> String {

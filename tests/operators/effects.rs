@@ -97,6 +97,16 @@ fn a_paused_queue_takes_mail_and_sends_none_over_a_restart_until_it_is_resumed()
     installation.sendmail(&["a@x.example"], MESSAGE).succeeded();
     wait_for("the claim", || installation.spooled("cur").len() == 1);
     installation.mailchute(&["flush"]).succeeded();
+    wait_for("the alarm", || installation.mailchute(&["monitor"]).code == Some(1));
+    let said = installation.mailchute(&["monitor"]).stdout;
+    assert!(said.starts_with("MAILCHUTE WARNING - 1 queued, 0 held, 0 failed, delivery_paused: delivery is paused since "), "{said}");
+    let said = installation.mailchute(&["motd"]).succeeded().stdout;
+    assert!(said.starts_with("mailchute: delivery_paused: delivery is paused since "), "{said}");
+    let said = installation.mailchute(&["test", "--wait", "1s", "c@x.example"]).ended_with(69).stderr;
+    assert!(said.contains("no outcome within 1 s: delivery is paused since "), "{said}");
+    let probe = listed(&installation, &["--to", "c@"]).remove(0);
+    installation.mailchute(&["remove", &probe]).succeeded();
+    wait_for("its end", || installation.spooled("cur").len() == 1);
     installation.stop_daemon();
     installation.start_daemon();
     installation.sendmail(&["b@x.example"], MESSAGE).succeeded();
@@ -114,8 +124,27 @@ fn a_paused_queue_takes_mail_and_sends_none_over_a_restart_until_it_is_resumed()
     assert_eq!(installation.mailchute(&["resume"]).succeeded().stdout, "delivery goes on\n");
     assert_eq!(receiver.wait_for_messages(1)[0].recipients, ["<a@x.example>"]);
     installation.wait_until_drained();
+    wait_for("the end of the alarm", || installation.mailchute(&["monitor"]).code == Some(0));
     let warning = installation.mailchute(&["mailq"]).succeeded().stderr;
     assert!(warning.is_empty(), "{warning}");
+}
+
+#[test]
+fn a_test_message_that_sendmail_refuses_ends_with_its_line_and_its_code() {
+    let mut installation = Installation::rootless();
+    installation.relay_to("smtp://127.0.0.1:9?tls=none", "");
+    installation.start_daemon();
+    let said = installation.mailchute(&["test", "b@@d"]).ended_with(64).stderr;
+    let why = mailchute::mail::Address::parse("b@@d").unwrap_err();
+    assert_eq!(said, format!("mailchute: b@@d: {why}\n"));
+    installation.mailchute(&["close", "moving house"]).succeeded();
+    let ended = installation.mailchute(&["test", "b@d.example"]).ended_with(69);
+    assert!(ended.stderr.starts_with("mailchute: sendmail: fatal: ") && ended.stderr.contains("moving house"), "{}", ended.stderr);
+    assert_eq!((ended.stderr.lines().count(), ended.stdout.as_str()), (1, ""), "{}", ended.stderr);
+    // A message that cannot fit: another code than that of a stopped daemon.
+    installation.mailchute(&["open"]).succeeded();
+    installation.configure("mailname = \"sender.example\"\nmessage_size_limit = 10\n");
+    installation.mailchute(&["test", "b@d.example"]).ended_with(65);
 }
 
 #[test]
