@@ -38,17 +38,22 @@ impl Names {
     /// Errors: a configured mailname that is no domain name.
     pub fn of(configured: Option<&str>, file: Option<&str>, host_name: &str, local_domains: &[String]) -> Result<Names, String> {
         let (mailname, is_guess) = match configured {
-            Some(name) if is_domain(name) => (name.to_owned(), false),
+            Some(name) if Names::is_domain(name) => (name.to_owned(), false),
             Some(name) => return Err(crate::mail::printable::text(name)),
-            None => match file.filter(|name| is_domain(name)) {
+            None => match file.filter(|name| Names::is_domain(name)) {
                 Some(name) => (name.to_owned(), false),
-                None if host_name.contains('.') && is_domain(host_name) => (host_name.to_owned(), false),
-                None if is_domain(host_name) => (format!("{host_name}.localdomain"), true),
+                None if host_name.contains('.') && Names::is_domain(host_name) => (host_name.to_owned(), false),
+                None if Names::is_domain(host_name) => (format!("{host_name}.localdomain"), true),
                 None => ("localhost.localdomain".to_owned(), true),
             },
         };
         let local = local_domains.iter().cloned().chain([mailname.clone(), host_name.to_owned()]).collect();
         Ok(Names { mailname, is_guess, local })
+    }
+
+    /// The characters of SENDMAIL.md S6, in the form of a domain.
+    pub fn is_domain(name: &str) -> bool {
+        name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) && Address::new("x", name).is_ok()
     }
 
     /// True if aliases and `admin_address` apply to names at `domain`.
@@ -60,11 +65,6 @@ impl Names {
 /// `localhost` and `localhost.localdomain`: every host has these names, so no other host can take mail for them.
 pub fn is_loopback(domain: &str) -> bool {
     ["localhost", "localhost.localdomain"].iter().any(|name| name.eq_ignore_ascii_case(domain))
-}
-
-/// The characters of SENDMAIL.md S6, in the form of a domain.
-fn is_domain(name: &str) -> bool {
-    name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) && Address::new("x", name).is_ok()
 }
 
 #[cfg(test)]

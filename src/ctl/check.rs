@@ -1,4 +1,8 @@
 //! `mailchute check`: is this installation right? One line per finding, each with what to do.
+//!
+//! What lies around is looked at here; what a program of ours judges when it runs is asked of that program, so that the two agree.
+
+mod asked;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -7,8 +11,8 @@ use super::print;
 use crate::config::names::Names;
 use crate::config::paths::Mode;
 use crate::config::{Config, NextHop};
-use crate::control::client;
 use crate::exit::{Exit, Failure};
+use crate::spool::admission::Reserve;
 use crate::spool::layout;
 use crate::sys;
 
@@ -16,19 +20,33 @@ use crate::sys;
 pub(super) fn check(config: &Config) -> Result<(), Failure> {
     let mut findings = Vec::new();
     spool(config, &mut findings);
+    let is_open = room(config, &mut findings);
     kernel(config, &mut findings);
     private_directories(config, &mut findings);
-    names(config, &mut findings);
-    password(config, &mut findings);
+    let is_judged = asked::configuration(config, &mut findings);
+    names(config, is_judged, &mut findings);
+    asked::aliases(config, &mut findings);
     sockets(config, &mut findings);
-    if !client::daemon_is_running(&config.paths) {
-        findings.push("mailchuted is not running: mail is accepted, but waits; run `systemctl start mailchuted`".to_owned());
-    }
+    asked::daemon(config, is_open, &mut findings);
     if findings.is_empty() {
-        return print("all is well\n");
+        return print(if is_judged { "all is well\n" } else { "all is well, as far as you may look; root sees more\n" });
     }
     print(&findings.iter().map(|finding| format!("{}\n", crate::mail::printable::text(finding))).collect::<String>())?;
     Err(Failure::new(Exit::Config, format!("{} finding{}", findings.len(), if findings.len() == 1 { "" } else { "s" })))
+}
+
+/// Whether mail can be written to the spool.
+fn room(config: &Config, findings: &mut Vec<String>) -> bool {
+    let spool = &config.paths.spool;
+    let params = &config.params;
+    let refusal = if sys::fs::is_read_only(spool) {
+        Some(format!("the file system of the spool {} is read-only: no mail can be accepted; mount it for writing", spool.display()))
+    } else {
+        Reserve { octets: params.reserve(), inodes: params.spool_inode_reserve }.refusal(spool)
+    };
+    let is_open = refusal.is_none() && spool.exists();
+    findings.extend(refusal);
+    is_open
 }
 
 fn spool(config: &Config, findings: &mut Vec<String>) {
@@ -85,7 +103,7 @@ fn private_directories(config: &Config, findings: &mut Vec<String>) {
     }
 }
 
-fn names(config: &Config, findings: &mut Vec<String>) {
+fn names(config: &Config, is_judged: bool, findings: &mut Vec<String>) {
     match Names::load(config) {
         Ok(names) if names.is_guess => {
             findings.push(format!(
@@ -96,31 +114,12 @@ fn names(config: &Config, findings: &mut Vec<String>) {
             ));
         }
         Ok(_) => {}
+        // The daemon has said so.
+        Err(_) if is_judged => {}
         Err(failure) => findings.push(failure.text),
     }
     let host = config.params.hostname.clone().unwrap_or_else(sys::process::host_name);
     if !host.contains('.') && config.params.next_hop == NextHop::Mx {
         findings.push(format!("the host name `{host}` has no dot; mail exchangers want a full name in EHLO: set hostname"));
-    }
-}
-
-fn password(config: &Config, findings: &mut Vec<String>) {
-    let NextHop::Host(host) = &config.params.next_hop else { return };
-    if host.user.is_none() {
-        return;
-    }
-    let path = config.params.password_file.clone().unwrap_or_else(|| config.paths.credentials.join("next_hop"));
-    readable_by_others(&path, findings);
-}
-
-fn readable_by_others(path: &Path, findings: &mut Vec<String>) {
-    match std::fs::metadata(path) {
-        Ok(meta) if meta.mode() & 0o037 != 0 => {
-            findings.push(format!("others can read {}: run `chmod 600 {}`", path.display(), path.display()))
-        }
-        Ok(_) => {}
-        // Not everybody may look into the directory; only root can know.
-        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {}
-        Err(e) => findings.push(format!("the password file {}: {e}", path.display())),
     }
 }

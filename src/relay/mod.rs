@@ -10,7 +10,7 @@
 //!
 //! | module | work |
 //! |---|---|
-//! | [`run`] | start and end of the program, in order |
+//! | [`run`], [`trial`] | start and end of the program, in order; what it would say of its configuration |
 //! | [`daemon`], [`setup`], [`dispatch`], [`tasks`] | what the tasks share |
 //! | [`intake`], [`plan`] | the claim, and what is decided of a message then |
 //! | [`admission`] | how much a user may have in the spool, and whether anybody may send |
@@ -65,3 +65,4 @@ pub mod tasks;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
+pub mod trial;

@@ -34,7 +34,7 @@ use super::queue::JobRecipient;
 use super::recover::start::Started;
 use super::recover::{self, Orphans, Recovery};
 use super::setup::Setup;
-use super::{admission, alarms, answer, door, history, metrics, notify, report, schedule};
+use super::{admission, alarms, answer, door, history, metrics, notify, report, schedule, trial};
 use crate::config::paths::Mode;
 use crate::config::{Config, Paths};
 use crate::control;
@@ -46,7 +46,7 @@ use crate::sys;
 
 const USAGE: &str = "\
 mailchuted delivers what sendmail(8) has put into the spool. It runs in the foreground, as the owner of the spool,
-and takes no arguments; see mailchuted(8) and mailchute.toml(5).
+and takes no arguments; see mailchuted(8) and mailchute.toml(5). With --check it only says what is wrong with them.
 Signals: TERM ends it in order, HUP reads the configuration again.
 ";
 /// How long deliveries may go on after SIGTERM. The promise is ten seconds for everything.
@@ -65,8 +65,9 @@ pub fn program() -> ExitCode {
             catch_unwind(daemon).unwrap_or_else(|_| Err(Failure::new(Exit::Software, "internal error; please report it; no mail was lost")))
         }
         [flag] if flag == "--version" => say(concat!("mailchuted ", env!("CARGO_PKG_VERSION"), "\n")),
+        [flag] if flag == "--check" => Config::load().and_then(|config| tell(&trial::findings(&config))),
         [flag] if flag == "--help" => say(USAGE),
-        _ => Err(Failure::new(Exit::Usage, "takes no arguments but --help and --version; everything else stands in mailchute.toml")),
+        _ => Err(Failure::new(Exit::Usage, "takes no arguments but --check, --help and --version; everything else stands in mailchute.toml")),
     };
     match result {
         Ok(()) => Exit::Ok.into(),
@@ -80,6 +81,15 @@ pub fn program() -> ExitCode {
 
 fn say(text: &str) -> Result<(), Failure> {
     std::io::stdout().write_all(text.as_bytes()).map_err(|e| Failure::new(Exit::IoErr, format!("cannot write: {e}")))
+}
+
+/// EX_CONFIG if there is something to tell.
+fn tell(findings: &[String]) -> Result<(), Failure> {
+    if findings.is_empty() {
+        return Ok(());
+    }
+    say(&findings.iter().map(|finding| format!("{}\n", crate::mail::printable::text(finding))).collect::<String>())?;
+    Err(Failure::new(Exit::Config, "the configuration has to be mended"))
 }
 
 /// Runs until it is told to stop.

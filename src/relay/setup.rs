@@ -129,8 +129,15 @@ fn address(parameter: &str, text: Option<&str>, problems: &mut Problems) -> Opti
 
 /// Whether the program of the alarms may be run.
 fn alarm_command(config: &Config) -> Result<(), String> {
-    let is_absolute = config.params.alarm_command.first().is_some_and(|program| program.starts_with('/'));
-    if is_absolute { endpoint::owned_by_root(&config.paths) } else { Err("the path of the program is absolute".to_owned()) }
+    let program = std::path::Path::new(config.params.alarm_command.first().map_or("", String::as_str));
+    if !program.is_absolute() {
+        return Err("the path of the program is absolute".to_owned());
+    }
+    let meta = std::fs::metadata(program).map_err(|e| format!("{}: {e}", program.display()))?;
+    if !meta.is_file() || std::os::unix::fs::MetadataExt::mode(&meta) & 0o111 == 0 {
+        return Err(format!("{} is no program; run `chmod 755` on it, or name another", program.display()));
+    }
+    endpoint::owned_by_root(&config.paths)
 }
 
 /// The credentials for the next hop, where it names a user. An unreadable password is told; the session then fails at AUTH, which

@@ -147,6 +147,11 @@ pub fn free_space(path: &Path) -> nix::Result<(u64, Option<u64>)> {
     Ok((stat.blocks_available().saturating_mul(stat.fragment_size()), files))
 }
 
+/// True if the file system of `path` is mounted for reading alone.
+pub fn is_read_only(path: &Path) -> bool {
+    nix::sys::statvfs::statvfs(path).is_ok_and(|stat| stat.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY))
+}
+
 /// The inodes that an ordinary user can still make on the file system of `path`; `None` where it does not count them (btrfs) or does
 /// not say.
 pub fn free_inodes(path: &Path) -> Option<u64> {

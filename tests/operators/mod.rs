@@ -1,5 +1,6 @@
 //! The operator's verbs (SENDMAIL.md section 11): what they do with the daemon at work and without it, and who may.
 
+mod check;
 mod effects;
 mod history;
 mod rights;
