@@ -65,9 +65,11 @@ pub fn program() -> ExitCode {
             catch_unwind(daemon).unwrap_or_else(|_| Err(Failure::new(Exit::Software, "internal error; please report it; no mail was lost")))
         }
         [flag] if flag == "--version" => say(concat!("mailchuted ", env!("CARGO_PKG_VERSION"), "\n")),
-        [flag] if flag == "--check" => Config::load().and_then(|config| tell(&trial::findings(&config))),
+        [flag] if flag == "--check" => check(),
         [flag] if flag == "--help" => say(USAGE),
-        _ => Err(Failure::new(Exit::Usage, "takes no arguments but --check, --help and --version; everything else stands in mailchute.toml")),
+        _ => {
+            Err(Failure::new(Exit::Usage, "takes no arguments but --check, --help and --version; everything else stands in mailchute.toml"))
+        }
     };
     match result {
         Ok(()) => Exit::Ok.into(),
@@ -83,8 +85,19 @@ fn say(text: &str) -> Result<(), Failure> {
     std::io::stdout().write_all(text.as_bytes()).map_err(|e| Failure::new(Exit::IoErr, format!("cannot write: {e}")))
 }
 
-/// EX_CONFIG if there is something to tell.
-fn tell(findings: &[String]) -> Result<(), Failure> {
+/// Tells what is wrong with the configuration, for the user whom the daemon runs as.
+///
+/// Errors: EX_CONFIG if there is something to tell.
+fn check() -> Result<(), Failure> {
+    sys::process::settle();
+    sys::process::keep_memory_private();
+    let config = Config::load()?;
+    let owner = std::fs::metadata(&config.paths.spool).map_or(0, |meta| meta.uid());
+    if sys::process::euid() == 0 && owner != 0 {
+        // Root may read and write what the daemon may not.
+        return Err(Failure::new(Exit::Usage, "--check is for the owner of the spool; root runs `mailchute check`, which becomes it"));
+    }
+    let findings = trial::findings(&config);
     if findings.is_empty() {
         return Ok(());
     }

@@ -88,6 +88,13 @@ fn check_asks_the_daemon_what_stands() {
     installation.mailchute(&["open"]).succeeded();
     installation.mailchute(&["resume"]).succeeded();
     wait_for("their end", || installation.mailchute(&["check"]).code == Some(0));
+    // What both know is told once.
+    let broken = format!("alias_file = \"{}\"\n[domain.\"a.example\"]\n[domain.\"b.example\"]\n", aliases.display());
+    installation.relay_to(&receiver.url("smtp", "tls=none"), &broken);
+    installation.reload_daemon();
+    wait_for("the alarm", || installation.mailchute(&["monitor"]).stdout.contains("credential_unusable"));
+    let said = findings(&installation);
+    assert!(said.len() == 2 && said.iter().all(|line| line.contains("has no selectors")), "{said:?}");
     installation.relay_to("smtp://127.0.0.1:9?tls=none", &format!("alias_file = \"{}\"\n", aliases.display()));
     installation.reload_daemon();
     installation.sendmail(&["bob@r.example"], b"Subject: s\n\nx\n").succeeded();

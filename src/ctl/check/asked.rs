@@ -81,19 +81,26 @@ pub(super) fn daemon(config: &Config, is_open: bool, findings: &mut Vec<String>)
         return;
     }
     match client::ask::<Status>(&config.paths, &Request::Status {}) {
-        Ok(statuses) => statuses.iter().for_each(|status| findings.extend(troubles(status))),
+        Ok(statuses) => {
+            let found: Vec<String> = statuses.iter().flat_map(|status| troubles(status, findings)).collect();
+            findings.extend(found);
+        }
         Err(failure) => findings.push(failure.text),
     }
 }
 
-/// The findings in a status. Pure.
-fn troubles(status: &Status) -> Vec<String> {
+/// The findings in a status that are not `known`. Pure.
+fn troubles(status: &Status, known: &[String]) -> Vec<String> {
     let stands = |name: &str, subject: &str| status.alarms.iter().any(|alarm| alarm.alarm == name && alarm.subject == subject);
     let mut found: Vec<String> = Vec::new();
     if !status.ready {
         found.push("the scheduler of mailchuted stands still: run `systemctl restart mailchuted`".to_owned());
     }
-    found.extend(status.alarms.iter().map(|one| format!("{} {}; mailchute(8) says what to do about each alarm", one.severity, alarm(one))));
+    // Of what cannot be used there is one alarm with all reasons; those are findings already, unless they are of another day.
+    let news = |reason: &str| known.iter().fold(reason.to_owned(), |rest, one| rest.replace(one.as_str(), ""));
+    let is_new = |reason: &str| news(reason).chars().any(|c| !matches!(c, ';' | ' '));
+    let alarms = status.alarms.iter().filter(|one| is_new(&one.reason));
+    found.extend(alarms.map(|one| format!("{} {}; mailchute(8) says what to do about each alarm", one.severity, alarm(one))));
     // An alarm comes a moment later than what it is about.
     if !status.paused.is_empty() && !stands("delivery_paused", "") {
         found.push(pause::warning(&status.paused));
