@@ -2,119 +2,268 @@
 //!
 //! In: a reason or a reply, and its enhanced status (RFC 3463). Out: advice that names the next command or the next place to look,
 //! or nothing where we know no better than the reply itself.
+//!
+//! What a server says is a stranger's text, and repeats the address, which a stranger chose as well: `nobody-tls@example.net` says
+//! nothing about TLS. So addresses, names of hosts and quoted parts are left out, only whole words count, a precise status counts
+//! more than words, and that our TLS, our login or our DNS is to blame is never taken from a reply to RCPT or DATA.
 
-/// A kind of reason: words of which one stands in it, in lower case (`^`: at its beginning), or its enhanced status (`5.6.`: its
-/// beginning); and the advice.
+/// What to do about one kind of reply.
 struct Rule {
+    /// Enhanced statuses of which each says just this: they count before all words.
+    precise: &'static [&'static str],
+    /// Whole words in lower case, of which one stands in the text; `*` at the end: the last word only begins so.
     words: &'static [&'static str],
-    statuses: &'static [&'static str],
+    /// Enhanced statuses that servers use for this and for other things: they count where no words do. `5.6.` is all that begin so.
+    vague: &'static [&'static str],
     advice: &'static str,
 }
 
-const fn rule(words: &'static [&'static str], statuses: &'static [&'static str], advice: &'static str) -> Rule {
-    Rule { words, statuses, advice }
+const fn rule(
+    precise: &'static [&'static str],
+    words: &'static [&'static str],
+    vague: &'static [&'static str],
+    advice: &'static str,
+) -> Rule {
+    Rule { precise, words, vague, advice }
 }
 
-/// The first that fits counts: our own words before those of servers, and words before codes.
-const RULES: &[Rule] = &[
-    rule(&["^given up by an administrator"], &[], "an administrator gave it up; `mailchute requeue` begins anew"),
-    rule(
-        &["^given up after the give-up time"],
-        &[],
-        "it waited for the whole give_up_time; mend what the last reply says, then `mailchute requeue`",
-    ),
-    rule(
-        &["^dkim: "],
-        &[],
-        "its DKIM key cannot be used: run `mailchute check`, mend the key, and reload the daemon, which sends what was held for it",
-    ),
-    rule(
-        &["uncertain", "between the final dot", "may have been delivered"],
-        &[],
+const GIVEN_UP: &str = "it waited for the whole give_up_time; mend what the last reply says, then `mailchute requeue`";
+const LOGIN: &str = "the next hop does not take our login: check the user in next_hop and the password file, then reload the daemon";
+const TLS: &str = "TLS did not come about as next_hop wants it: check the certificate of the server, ca_file, and tls= in next_hop";
+const UNREACHABLE: &str = "the server cannot be reached: check host and port of next_hop, the network and the firewall (many block port 25); `mailchute flush` tries at once";
+const DNS: &str = "the DNS does not answer: check /etc/resolv.conf and dns_servers";
+const NO_DOMAIN: &str = "the domain does not exist or takes no mail: the address is probably misspelt";
+const NO_MAILBOX: &str = "there is no such mailbox: correct the address where it comes from; nothing can be sent there";
+const WAIT: &str = "the receiver asks to wait; it is tried again, nothing is to be done";
+
+/// Our own words about a message: how they begin, and the advice.
+const OURS: &[(&str, &str)] = &[
+    ("given up by an administrator", "an administrator gave it up; `mailchute requeue` begins anew"),
+    ("given up after the give-up time", GIVEN_UP),
+    ("dkim: ", "its DKIM key cannot be used: run `mailchute check`, mend the key, and reload the daemon, which sends what was held for it"),
+    (
+        "uncertain: ",
         "it may have arrived: look there first; `mailchute requeue` sends it again, perhaps a second time, `mailchute remove` drops it",
     ),
-    rule(&["^over the cap"], &[], "its user has too much in the spool; it goes on when there is room, `mailchute requeue` sends it now"),
-    rule(&["^admission is closed"], &[], "`mailchute open` opens admission again, and sends it"),
-    rule(&["message_size_limit"], &[], "`mailchute requeue` sends it all the same, `mailchute remove` drops it"),
-    rule(&["overflow uid"], &[], "nobody on this host sent it; look at it with `mailchute cat` before `mailchute requeue`"),
+    ("over the cap", "its user has too much in the spool; it goes on when there is room, `mailchute requeue` sends it now"),
+    ("admission is closed", "`mailchute open` opens admission again, and sends it"),
+    ("cannot look up", DNS),
+    ("the next hop ", UNREACHABLE),
+];
+
+/// Our own words that stand within a text: whole words.
+const OURS_WITHIN: &[(&str, &str)] = &[
+    ("message size limit", "`mailchute requeue` sends it all the same, `mailchute remove` drops it"),
+    ("overflow uid", "nobody on this host sent it; look at it with `mailchute cat` before `mailchute requeue`"),
+    ("does not exist", NO_DOMAIN),
+    ("takes no mail null mx", NO_DOMAIN),
+    ("has neither mail exchangers nor addresses", NO_DOMAIN),
+    ("is not a name that the dns can hold", NO_DOMAIN),
+];
+
+/// What servers say. The first that fits counts: the precise statuses of all, then the words of all, then the vague statuses.
+const REPLIES: &[Rule] = &[
+    rule(
+        &["5.1.1", "5.1.3", "5.1.6", "5.2.1"],
+        &[
+            "user unknown",
+            "no such user",
+            "unknown user",
+            "unknown recipient",
+            "recipient unknown",
+            "no such recipient",
+            "invalid recipient",
+            "no such mailbox",
+            "mailbox not found",
+            "user not found",
+            "user does not exist",
+            "mailbox does not exist",
+            "recipient does not exist",
+            "account does not exist",
+            "does not have an account",
+        ],
+        &["5.1.0"],
+        NO_MAILBOX,
+    ),
     // Before the login: the page that such a reply points to is about authentication as well.
     rule(
+        &["5.7.20", "5.7.21", "5.7.22", "5.7.23", "5.7.24", "5.7.25", "5.7.26", "4.7.23", "4.7.24", "4.7.25", "4.7.26"],
         &["spf", "dmarc", "dkim", "unauthenticated", "sender policy"],
-        &["5.7.20", "5.7.21", "5.7.22", "5.7.23", "5.7.24", "5.7.25", "5.7.26"],
+        &[],
         "the receiver wants proof of who we are: check the SPF, DKIM and DMARC records of the sender's domain (`mailchute dkim dns`), and the reverse name of this host",
     ),
+    rule(&["5.7.8", "4.7.8", "5.7.9", "4.7.9"], &[], &[], LOGIN),
     rule(
-        &["535", "534", "auth: ", "login of this host", "authentication"],
-        &["5.7.8", "4.7.8", "5.7.9", "4.7.9"],
-        "the next hop does not take our login: check the user in next_hop and the password file, then reload the daemon",
-    ),
-    rule(
-        &["certificate", "tls", "handshake"],
-        &["4.7.4", "5.7.4", "4.7.5", "5.7.5"],
-        "TLS did not come about as next_hop wants it: check the certificate of the server, ca_file, and tls= in next_hop",
-    ),
-    rule(
-        &["spamhaus", "blocked", "blacklist", "blocklist", "denylist", "reputation", " listed"],
         &[],
-        "the receiver blocks the address of this host: the reply names the list or the page to ask at",
-    ),
-    rule(
-        &["connection refused", "no route to host", "network is unreachable", "timed out", "timeout", "connect: "],
-        &["4.4.1"],
-        "the server cannot be reached: check host and port of next_hop, the network and the firewall (many block port 25); `mailchute flush` tries at once",
-    ),
-    rule(
-        &["nxdomain", "no such domain", "does not exist"],
-        &["5.1.2"],
-        "the domain does not exist or takes no mail: the address is probably misspelt",
-    ),
-    rule(&["dns", "resolv"], &["4.4.3"], "the DNS does not answer: check /etc/resolv.conf and dns_servers"),
-    rule(&["greylist", "graylist", "greylisted"], &["4.7.1"], "the receiver lets strangers wait; it is tried again, nothing is to be done"),
-    rule(
-        &["relay access denied", "relaying denied", "not permitted to relay"],
+        &["relay access denied", "relaying denied", "not permitted to relay", "authentication required", "authentication is required"],
         &[],
         "the next hop does not relay for us: it wants a login, or our address in its list",
     ),
     rule(
-        &["user unknown", "no such user", "mailbox unavailable", "does not have an account", "unknown user", "invalid recipient"],
-        &["5.1.1", "5.1.0", "5.1.3", "5.1.6", "5.2.1"],
-        "there is no such mailbox: correct the address where it comes from; nothing can be sent there",
-    ),
-    rule(
-        &["over quota", "quota exceeded", "mailbox full", "mailbox is full"],
         &["4.2.2", "5.2.2"],
+        &["over quota", "quota exceeded", "mailbox full", "mailbox is full"],
+        &[],
         "the mailbox is full: only its owner can help",
     ),
-    rule(&["too large", "message size", "size limit"], &["5.3.4", "5.2.3"], "the message is larger than the receiver takes"),
     rule(
-        &["rate limit", "too many", "try again later", "throttl", "busy"],
-        &["4.7.0", "4.4.5", "4.5.3", "4.3.2", "4.2.1"],
-        "the receiver asks to wait; it is tried again, nothing is to be done",
+        &["5.6.7", "5.6.9"],
+        &["needs smtputf8"],
+        &[],
+        "the mail system there cannot handle addresses beyond ASCII: use another address of the recipient",
     ),
     rule(
-        &["sender", "from address", "return path"],
-        &["5.1.7", "5.1.8"],
+        &["5.3.4", "5.2.3"],
+        &["too large", "too big", "message size", "size limit", "octets and the server takes"],
+        &[],
+        "the message is larger than the receiver takes",
+    ),
+    rule(&[], &["greylist*", "graylist*"], &["4.7.1"], "the receiver lets strangers wait; it is tried again, nothing is to be done"),
+    rule(
+        &["5.1.7", "5.1.8", "4.1.7", "4.1.8"],
+        &["sender address", "sender rejected", "sender verify", "from address", "return path"],
+        &[],
         "the receiver does not accept the sender's address: check -f and mailname",
     ),
+    rule(&["5.1.2", "5.1.10"], &["no such domain", "domain does not exist", "domain not found", "nxdomain"], &[], NO_DOMAIN),
     rule(
+        &[],
+        &["spamhaus", "blocked", "blacklist*", "blocklist*", "denylist*", "reputation", "listed"],
+        &[],
+        "the receiver blocks the address of this host: the reply names the list or the page to ask at",
+    ),
+    rule(&[], &["rate limit*", "too many", "try again later", "throttl*", "busy"], &["4.7.0", "4.4.5", "4.5.3", "4.3.2", "4.2.1"], WAIT),
+    rule(&[], &["mailbox unavailable"], &[], NO_MAILBOX),
+    rule(
+        &[],
         &["spam", "virus", "content", "policy"],
         &["5.7.1", "5.6."],
         "the receiver refuses what the message says or who sends it; the reply says more",
     ),
 ];
 
-/// The advice for a reason, if there is any.
+/// The advice for a reason, if there is any. `status` may be empty.
 pub fn advise(reason: &str, status: &str) -> Option<&'static str> {
-    let reason = reason.to_lowercase();
-    let has = |word: &str| word.strip_prefix('^').map_or_else(|| reason.contains(word), |begin| reason.starts_with(begin));
-    let said = |rule: &&Rule| rule.words.iter().any(|word| has(word));
-    let coded = |rule: &&Rule| {
-        rule.statuses.iter().any(|code| match code.strip_suffix('.') {
-            Some(_) => status.starts_with(code),
-            None => status == *code,
-        })
-    };
-    RULES.iter().find(said).or_else(|| RULES.iter().find(coded)).map(|rule| rule.advice)
+    if let Some((code, said)) = reply(reason) {
+        return of_reply(code, said, status);
+    }
+    if let Some((stage, cause)) = stage(reason) {
+        return of_stage(stage, cause, status);
+    }
+    let lower = reason.to_lowercase();
+    let begins = OURS.iter().find(|(words, _)| lower.starts_with(words));
+    let words = words(&lower);
+    let found = begins.or_else(|| OURS_WITHIN.iter().find(|(phrase, _)| has(&words, phrase)));
+    found.map(|(_, advice)| *advice).or_else(|| of_words(&words, status))
+}
+
+/// The code of a reply (RFC 5321 4.2), and its text.
+fn reply(text: &str) -> Option<(&str, &str)> {
+    let (code, rest) = text.split_at_checked(3)?;
+    let is_code = code.bytes().all(|b| b.is_ascii_digit()) && code.starts_with(['2', '3', '4', '5']);
+    (is_code && (rest.is_empty() || rest.starts_with([' ', '-']))).then_some((code, rest.get(1..).unwrap_or_default()))
+}
+
+/// The stage of a session that failed, and why: `AUTH: …` of a recipient, `mx.example[192.0.2.1]:25: AUTH: …` of a route.
+fn stage(text: &str) -> Option<(&str, &str)> {
+    const STAGES: [&str; 12] = [
+        "connect",
+        "greeting",
+        "EHLO",
+        "STARTTLS",
+        "TLS handshake",
+        "AUTH",
+        "MAIL FROM",
+        "RCPT TO",
+        "DATA",
+        "message content",
+        "end of data",
+        "QUIT",
+    ];
+    let named = |text| str::split_once(text, ": ").filter(|(stage, _)| STAGES.contains(stage));
+    named(text).or_else(|| named(text.split_once(": ")?.1))
+}
+
+/// Replies about the login are about us whenever they come (RFC 4954 4 and 6).
+fn of_reply(code: &str, said: &str, status: &str) -> Option<&'static str> {
+    let own = said.split(|c: char| !c.is_ascii_digit() && c != '.').next().filter(|own| own.split('.').count() == 3);
+    let words = words(&said.to_lowercase());
+    match code {
+        "530" if has(&words, "starttls") => Some(TLS),
+        "530" | "534" | "535" | "538" => Some(LOGIN),
+        _ => of_words(&words, own.unwrap_or(status)),
+    }
+}
+
+fn of_stage(stage: &str, cause: &str, status: &str) -> Option<&'static str> {
+    let of_reply = |(code, said)| of_reply(code, said, status);
+    let words = words(&cause.to_lowercase());
+    match (stage, reply(cause)) {
+        ("STARTTLS" | "TLS handshake", _) => Some(TLS),
+        ("AUTH", Some((code, said))) if code.starts_with('4') => of_reply((code, said)).or(Some(LOGIN)),
+        ("AUTH", None) if has(&words, "tls") || has(&words, "certificate") => Some(TLS),
+        ("AUTH", _) => Some(LOGIN),
+        (_, Some(reply)) => of_reply(reply),
+        ("connect" | "greeting", None) => Some(UNREACHABLE),
+        (_, None) => of_words(&words, status),
+    }
+}
+
+/// `words` as of [`words`].
+fn of_words(words: &str, status: &str) -> Option<&'static str> {
+    let precise = || REPLIES.iter().find(|rule| rule.precise.contains(&status));
+    let said = || REPLIES.iter().find(|rule| rule.words.iter().any(|phrase| has(words, phrase)));
+    let is_vague = |code: &&str| if code.ends_with('.') { status.starts_with(*code) } else { status == *code };
+    let vague = || REPLIES.iter().find(|rule| rule.vague.iter().any(|code| is_vague(&code)));
+    precise().or_else(said).or_else(vague).map(|rule| rule.advice)
+}
+
+/// Whether a phrase stands in `words`, which are as [`words`] makes them.
+fn has(words: &str, phrase: &str) -> bool {
+    match phrase.strip_suffix('*') {
+        Some(begin) => words.contains(&format!(" {begin}")),
+        None => words.contains(&format!(" {phrase} ")),
+    }
+}
+
+/// The words of a text in lower case, one blank before and behind each; without what stands in quotes or angle brackets, and
+/// without addresses and the names of hosts: a stranger chose those.
+fn words(text: &str) -> String {
+    let text = without_quoted(text);
+    let mut words = String::from(" ");
+    for token in text.split(|c: char| c.is_whitespace() || "<>()[],;:\"`".contains(c)) {
+        // A dot at the end is that of a sentence.
+        if token.contains('@') || token.trim_end_matches('.').contains('.') {
+            continue;
+        }
+        for word in token.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+            words.push_str(word);
+            words.push(' ');
+        }
+    }
+    words
+}
+
+/// What is quoted, by the pair of marks around it; a mark without its partner is a mark like any other.
+fn without_quoted(text: &str) -> String {
+    let (mut rest, mut kept) = (text, String::with_capacity(text.len()));
+    while let Some(at) = rest.find(['<', '"', '`']) {
+        let (before, marked) = rest.split_at(at);
+        kept.push_str(before);
+        let mut chars = marked.chars();
+        let end = match chars.next() {
+            Some('<') => '>',
+            Some(mark) => mark,
+            None => break,
+        };
+        rest = chars.as_str();
+        if let Some((_, behind)) = rest.split_once(end) {
+            // No word comes about where two were apart; what is glued to the end, as a domain is to a quoted local part, stays so.
+            kept.push_str(if behind.starts_with('@') { "" } else { " " });
+            rest = behind;
+        }
+    }
+    kept.push_str(rest);
+    kept
 }
 
 #[cfg(test)]
@@ -150,7 +299,65 @@ mod tests {
     }
 
     #[test]
-    fn words_are_lower_case_or_they_would_never_be_found() {
-        assert!(RULES.iter().flat_map(|rule| rule.words).all(|word| *word == word.to_lowercase()));
+    fn what_a_stranger_named_his_mailbox_is_no_reason() {
+        for local in
+            ["nobody1535", "nobody-tls", "\"over quota\"", "\"535 auth: \"", "a=spf", "dkim", "tls handshake: ", "greylisted", "535"]
+        {
+            for domain in ["example.net", "dns.example", "spf.blocked.example", "[192.0.2.1]"] {
+                let address = format!("{local}@{domain}");
+                for reply in [
+                    format!("550 5.1.1 <{address}>: no such user here"),
+                    format!("550 <{address}>: user unknown"),
+                    format!("550 5.1.1 {address}: Recipient address rejected: see https://dns.example/tls#spf"),
+                    format!("550-5.1.1 user {address} is blocked, over quota and greylisted; authentication failed"),
+                ] {
+                    assert_eq!(advise(&reply, "5.1.1"), Some(NO_MAILBOX), "{reply}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_failures_of_our_own_are_those_of_our_tls_our_login_and_our_dns() {
+        for (reason, status, advice) in [
+            ("550 5.7.1 no TLS certificate, no handshake, DNS does not resolve", "5.7.1", Some("reply says more")),
+            ("550 DNS authentication 535 tls", "5.0.0", None),
+            ("450 the daemon: cannot look up TLS handshake: AUTH: x", "4.0.0", None),
+            ("TLS handshake: the certificate of mx.example is self-signed", "4.7.5", Some("check the certificate")),
+            ("mx.example[192.0.2.1]:25: TLS handshake: received fatal alert", "", Some("check the certificate")),
+            ("STARTTLS: TLS is required and the server does not offer STARTTLS", "4.7.4", Some("tls= in next_hop")),
+            ("530 5.7.0 Must issue a STARTTLS command first", "5.7.0", Some("tls= in next_hop")),
+            ("relay:587: AUTH: 535 no", "", Some("password file")),
+            ("relay:587: AUTH: 454 4.7.0 busy", "", Some("asks to wait")),
+            ("AUTH: the password was not sent, because the connection is not under TLS", "4.7.0", Some("tls= in next_hop")),
+            ("530 5.5.1 Authentication Required", "5.5.1", Some("password file")),
+            ("connect: cannot connect: no answer within 30 s", "4.4.1", Some("host and port")),
+            ("mx.example[192.0.2.1]:25: connect: cannot connect: Connection refused", "", Some("host and port")),
+            ("mx.example[192.0.2.1]:25: greeting: 554 5.7.1 blocked using zen.spamhaus.org", "", Some("names the list")),
+            ("MAIL FROM: an address or header field needs SMTPUTF8, which the server does not offer", "5.6.7", Some("beyond ASCII")),
+            ("MAIL FROM: an address or header field needs SMTPUTF8, which the server does not offer", "", Some("beyond ASCII")),
+            ("MAIL FROM: the message has 9 octets, and the server takes 8 at most", "", Some("larger than the receiver")),
+            ("cannot look up the mail exchangers of x.example: the DNS did not answer in time", "4.4.3", Some("dns_servers")),
+            ("the domain tls.example does not exist", "5.1.2", Some("misspelt")),
+            ("the domain spf.example takes no mail (null MX, RFC 7505)", "", Some("misspelt")),
+        ] {
+            let found = advise(reason, status);
+            assert!(found.is_some() == advice.is_some() && found.is_none_or(|text| text.contains(advice.unwrap())), "{reason}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_of_marks_ends() {
+        for text in ["<", "\"", "`<\"", "<<>>", "550 \"<@>", "5é0 x", "", ": : :"] {
+            assert_eq!(advise(text, ""), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn words_are_as_they_are_looked_for_or_they_would_never_be_found() {
+        for phrase in REPLIES.iter().flat_map(|rule| rule.words).chain(OURS_WITHIN.iter().map(|(phrase, _)| phrase)) {
+            assert_eq!(words(phrase).trim(), phrase.trim_end_matches('*'));
+        }
+        assert!(OURS.iter().all(|(words, _)| *words == words.to_lowercase()));
     }
 }
