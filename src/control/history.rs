@@ -74,6 +74,12 @@ pub struct Circumstances {
     pub paused: String,
     /// The messages, the most telling first: few.
     pub messages: Vec<Detail>,
+    /// How many messages there are besides, as far as was looked.
+    #[serde(default)]
+    pub more: usize,
+    /// There may be others, which were not looked at.
+    #[serde(default)]
+    pub is_partial: bool,
     /// The routes of the open recipients, or of the domain, or those named so.
     pub routes: Vec<RouteView>,
     /// Connections that one route may have.

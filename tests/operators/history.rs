@@ -86,7 +86,7 @@ fn t_out_5_history_is_shown_to_those_who_may_see_the_message_only() {
     installation.wait_until_drained();
     for (uid, code) in [(CALLER_ID, 0), (OTHER_ID, 1)] {
         installation.mailchute_as(uid, &["trace", "a@x.example"]).ended_with(code);
-        let why = installation.mailchute_as(uid, &["why", "a@x.example"]).succeeded().stdout;
+        let why = installation.mailchute_as(uid, &["why", "a@x.example"]).ended_with(code).stdout;
         assert_eq!(why.contains("every recipient was relayed"), code == 0, "{uid}: {why}");
         let look: Value = serde_json::from_str(&installation.mailchute_as(uid, &["top", "-n", "1", "--json"]).succeeded().stdout).unwrap();
         assert_eq!(look["latest"].as_array().unwrap().len(), usize::from(code == 0), "{uid}: {look}");
@@ -122,7 +122,7 @@ fn why_names_the_reply_the_next_attempt_the_route_and_the_next_step() {
     installation.mailchute(&["pause"]).succeeded();
     let why = installation.mailchute(&["why", &ids[0]]).succeeded().stdout;
     assert!(why.starts_with("delivery is paused since"), "{why}");
-    for unknown in [super::UNKNOWN, "nonsense", "\x1b[2J"] {
+    for unknown in [super::UNKNOWN, "nonsense", "\x1b[2J", "nosuch@foo"] {
         let ended = installation.mailchute(&["why", unknown]).ended_with(1);
         assert!(!ended.stderr.contains('\x1b'), "{ended:?}");
     }

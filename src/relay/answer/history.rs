@@ -23,6 +23,8 @@ const TRACED: usize = 1000;
 const SHOWN: usize = 3;
 /// Queued messages that are searched for a domain, the oldest first: those have waited longest, and a person waits for the answer.
 const SEARCHED: usize = 2000;
+/// And about the most of their recipients: each may have ten thousand.
+const RECIPIENTS: usize = 100_000;
 /// Routes in one answer.
 const ROUTES: usize = 12;
 /// Ended messages in one look.
@@ -58,7 +60,7 @@ pub(super) async fn detail(daemon: &Arc<Daemon>, message: Message) -> Result<Det
     read(daemon, move |state| history::detail(state, &message, is_active, sys::clock::now())).await
 }
 
-/// What bears on `subject`. EX 1 if it names nothing that we know and can be no domain.
+/// What bears on `subject`. EX 1 if it names no message, and no domain or route of which there is anything to tell.
 pub(super) async fn why(daemon: &Arc<Daemon>, rights: Rights, subject: String, out: &mut Answer) -> Result<(), Failure> {
     may_look(rights)?;
     let is_message = QueueId::parse(subject.as_bytes()).is_some() || subject.contains('@');
@@ -68,54 +70,75 @@ pub(super) async fn why(daemon: &Arc<Daemon>, rights: Rights, subject: String, o
         connection_limit: daemon.setup().params.route_connections,
         ..Circumstances::default()
     };
-    let messages = match is_message {
+    let found = match is_message {
         true => by_subject(daemon, rights, subject.clone()).await?,
-        false => by_domain(daemon, rights, subject.clone()).await?,
+        false => by_place(daemon, rights, subject.clone()).await?,
     };
-    for message in messages {
+    (circumstances.more, circumstances.is_partial) = (found.more, found.is_partial);
+    for message in found.messages {
         circumstances.messages.push(detail(daemon, message).await?);
     }
-    let routes = match is_message {
-        true => routes_of(daemon, &circumstances.messages, &subject),
-        false => routes_named(daemon, rights, &subject),
-    };
-    if routes.is_empty() && circumstances.messages.is_empty() {
+    let of_messages = || routes_of(daemon, &circumstances.messages);
+    let routes = if is_message { Vec::new() } else { routes_named(daemon, rights, &subject) };
+    let routes = if routes.is_empty() { of_messages() } else { routes };
+    circumstances.routes = views(daemon, rights, &routes);
+    // The way to a domain is known for every domain there is; that nothing is wrong with it is no answer.
+    let is_telling = |route: &RouteView| route.until.is_some() || route.failures > 0 || route.waiting + route.connections > 0;
+    if circumstances.messages.is_empty() && !circumstances.routes.iter().any(is_telling) {
         return Err(nothing(&subject));
     }
-    circumstances.routes = views(daemon, rights, &routes);
     out.say(&circumstances).await
 }
 
-async fn by_subject(daemon: &Arc<Daemon>, rights: Rights, subject: String) -> Result<Vec<Message>, Failure> {
-    Ok(read(daemon, move |state| history::find(state, &subject, SHOWN, |message| rights.sees(message))).await?.messages)
+/// The messages that a person sees, and how many there are besides.
+#[derive(Default)]
+struct Shown {
+    messages: Vec<Message>,
+    more: usize,
+    /// There may be others, which were not looked at.
+    is_partial: bool,
 }
 
-/// Queued messages to a domain.
-async fn by_domain(daemon: &Arc<Daemon>, rights: Rights, domain: String) -> Result<Vec<Message>, Failure> {
+async fn by_subject(daemon: &Arc<Daemon>, rights: Rights, subject: String) -> Result<Shown, Failure> {
+    let found = read(daemon, move |state| history::find(state, &subject, SHOWN, |message| rights.sees(message))).await?;
+    Ok(Shown { messages: found.messages, more: 0, is_partial: found.is_partial })
+}
+
+/// Queued messages with an open recipient of this domain, or whose way is the route of this name.
+async fn by_place(daemon: &Arc<Daemon>, rights: Rights, place: String) -> Result<Shown, Failure> {
+    let setup = daemon.setup();
     let search = move |state: &State| {
-        let (domain, mut rows, mut found) = (domain.to_lowercase(), Vec::new(), Vec::new());
-        state.queued(None, SEARCHED, |message| rows.push(message))?;
+        let (domain, mut rows, mut shown, mut looked_at) = (place.to_lowercase(), Vec::new(), Shown::default(), 0);
+        let is_route = |address: &str| {
+            let address = Address::parse(address);
+            address.is_ok_and(|address| setup.router.route_of(&address).to_string().eq_ignore_ascii_case(&place))
+        };
+        shown.is_partial = state.queued(None, SEARCHED, |message| rows.push(message))? >= SEARCHED;
         for message in rows.into_iter().filter(|message| rights.sees(message)) {
-            if state.recipients(message.id)?.iter().any(|recipient| recipient.progress.is_open() && domain_of(&recipient.address) == domain)
-            {
-                found.push(message);
-                if found.len() >= SHOWN {
-                    break;
-                }
+            if looked_at >= RECIPIENTS {
+                shown.is_partial = true;
+                break;
+            }
+            let recipients = state.recipients(message.id)?;
+            looked_at += recipients.len();
+            let mut open = recipients.iter().filter(|recipient| recipient.progress.is_open()).map(|recipient| recipient.address.as_str());
+            if !open.any(|address| domain_of(address) == domain || is_route(address)) {
+                continue;
+            }
+            match shown.messages.len() < SHOWN {
+                true => shown.messages.push(message),
+                false => shown.more += 1,
             }
         }
-        Ok(found)
+        Ok(shown)
     };
     read(daemon, search).await
 }
 
-/// The routes of the open recipients; of the address itself, where it has no message.
-fn routes_of(daemon: &Daemon, messages: &[Detail], subject: &str) -> Vec<RouteKey> {
+/// The routes of the open recipients.
+fn routes_of(daemon: &Daemon, messages: &[Detail]) -> Vec<RouteKey> {
     let open = messages.iter().flat_map(|detail| &detail.entry.recipients).filter(|r| matches!(r.status.as_str(), "waiting" | "uncertain"));
-    let mut addresses: Vec<&str> = open.map(|recipient| recipient.address.as_str()).collect();
-    if messages.is_empty() && !subject.starts_with('<') {
-        addresses.push(subject);
-    }
+    let addresses = open.map(|recipient| recipient.address.as_str());
     let setup = daemon.setup();
     let mut routes = Vec::new();
     for address in addresses {

@@ -85,6 +85,32 @@ async fn t_out_5_a_route_that_is_known_tells_nobody_of_the_mail_of_others() {
 }
 
 #[tokio::test]
+async fn why_tells_of_the_mail_of_a_route_and_of_nothing_that_is_unknown() {
+    let (_scratch, daemon, _) = answering(4301).await;
+    for n in 0..6 {
+        let mut message = claimed(envelope(&["bob@receiver.example"]));
+        (message.uid, message.envelope.id) = (4301, QueueId::new(1, n));
+        let plan = Policy::of(&daemon.setup().params).plan(&message, 1);
+        let plan = crate::relay::plan::Plan { next_attempt: Some(i64::MAX / 2), ..plan };
+        daemon.ledger.admit(&message, &plan).unwrap().await.unwrap();
+    }
+    let route = daemon.setup().router.route_of(&crate::mail::Address::parse("bob@receiver.example").unwrap());
+    let why = |subject: &str| format!(r#"{{"verb":"why","subject":"{subject}"}}"#);
+    for subject in [route.to_string().as_str(), "Receiver.example"] {
+        let (lines, _) = ask(&daemon, ME, &why(subject)).await;
+        let told: crate::control::history::Circumstances = serde_json::from_str(&lines[0]).unwrap();
+        assert_eq!((told.messages.len(), told.more, told.is_partial), (3, 4, false), "{subject}");
+        assert_eq!(told.routes.iter().map(|view| view.route.clone()).collect::<Vec<_>>(), [route.to_string()], "{subject}");
+        let (lines, end) = ask(&daemon, Rights { uid: 4302, ..ME }, &why(subject)).await;
+        assert!(lines.is_empty() && end.end == Exit::NotFound.code(), "{subject}: {end:?}");
+    }
+    for unknown in ["nosuch@foo", "nosuch@receiver.example", "other.example"] {
+        let (lines, end) = ask(&daemon, ME, &why(unknown)).await;
+        assert!(lines.is_empty() && end.end == Exit::NotFound.code(), "{unknown}: {lines:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_flush_goes_through_a_long_queue_page_after_page() {
     let (_scratch, daemon, _) = answering(4301).await;
     for n in 0..2 * FLUSH_PAGE {
