@@ -313,6 +313,8 @@ fn carry_out(state: &State, store: &Store, id: QueueId, order: &Order, how: Reco
 fn make_uncertain(state: &State, store: &Store, mut row: Message, how: Recovery) -> Result<(), Trouble> {
     events::possible_duplicate(row.id, IN_DATA);
     row.in_data = false;
+    // A server had accepted it up to its content: that was an attempt. When, only that server knows.
+    row.attempts = row.attempts.saturating_add(1);
     match how.on_uncertain {
         OnUncertain::Retry => row.next_attempt = Some(how.now + backoff::UNCERTAIN),
         OnUncertain::Hold => (row.place, row.next_attempt, row.reason) = (Place::Hold, None, format!("uncertain: {IN_DATA}")),
