@@ -30,7 +30,8 @@ const fn rule(
 const GIVEN_UP: &str = "it waited for the whole give_up_time; mend what the last reply says, then `mailchute requeue`";
 const LOGIN: &str = "the next hop does not take our login: check the user in next_hop and the password file, then reload the daemon";
 const TLS: &str = "TLS did not come about as next_hop wants it: check the certificate of the server, ca_file, and tls= in next_hop";
-const UNREACHABLE: &str = "the server cannot be reached: check host and port of next_hop, the network and the firewall (many block port 25); `mailchute flush` tries at once";
+const UNREACHABLE: &str =
+    "the server cannot be reached: check host and port of next_hop, the network and the firewall (many block port 25)";
 const DNS: &str = "the DNS does not answer: check /etc/resolv.conf and dns_servers";
 const NO_DOMAIN: &str = "the domain does not exist or takes no mail: the address is probably misspelt";
 const NO_MAILBOX: &str = "there is no such mailbox: correct the address where it comes from; nothing can be sent there";

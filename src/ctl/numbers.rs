@@ -84,10 +84,10 @@ pub(super) fn stats(config: &Config, as_json: bool) -> Result<(), Failure> {
 }
 
 fn text_of(stats: &Stats, now: i64) -> String {
-    let mut text = format!("{:<10} {:>9} {:>12} {:>10}\n", "in queue", "messages", "KiB", "oldest");
+    let mut text = format!("{:<10} {:>9} {:>12} {:>11}\n", "in queue", "messages", "KiB", "oldest");
     for held in &stats.queue {
         let oldest = held.oldest.map(|at| span(now - at)).unwrap_or_default();
-        text.push_str(&format!("{:<10} {:>9} {:>12} {oldest:>10}\n", printable::column(&held.state), held.messages, held.octets / 1024));
+        text.push_str(&format!("{:<10} {:>9} {:>12} {oldest:>11}\n", printable::column(&held.state), held.messages, held.octets / 1024));
     }
     text.push_str(&format!("\n{:<10} {:>9} {:>12} {:>10} {:>9} {:>9}\n", "the last", "accepted", "KiB", "relayed", "failed", "removed"));
     for passed in &stats.passed {

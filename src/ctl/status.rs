@@ -90,12 +90,40 @@ fn text_of(status: &Status, now: i64) -> String {
     text
 }
 
-/// Seconds as a person says them.
+/// Seconds as a person says them: of the larger units two, `4 d 23 h`; 11 columns as long as it is less than three years.
 pub(super) fn span(seconds: i64) -> String {
+    let two = |large: i64, unit: &str, small: i64, part: &str| match small {
+        0 => format!("{large} {unit}"),
+        small => format!("{large} {unit} {small} {part}"),
+    };
     match seconds.max(0) {
         s if s < 120 => format!("{s} s"),
         s if s < 7200 => format!("{} min", s / 60),
-        s if s < 172_800 => format!("{} h", s / 3600),
-        s => format!("{} d", s / 86_400),
+        s if s < 172_800 => two(s / 3600, "h", s % 3600 / 60, "min"),
+        s => two(s / 86_400, "d", s % 86_400 / 3600, "h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_has_its_two_largest_units() {
+        for (seconds, text) in [
+            (-5, "0 s"),
+            (119, "119 s"),
+            (3600, "60 min"),
+            (7200, "2 h"),
+            (86_400, "24 h"),
+            (172_799, "47 h 59 min"),
+            (172_800, "2 d"),
+            (5 * 86_400 - 1, "4 d 23 h"),
+            (7 * 86_400, "7 d"),
+            (999 * 86_400 + 23 * 3600, "999 d 23 h"),
+        ] {
+            assert_eq!(span(seconds), text);
+            assert!(span(seconds).len() <= 11);
+        }
     }
 }

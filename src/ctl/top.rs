@@ -116,7 +116,7 @@ fn latest_line(entry: &Entry, now: i64) -> String {
     let to = entry.recipients.first().map_or("", |recipient| recipient.address.as_str());
     let more = if entry.recipients.len() > 1 { format!(" +{}", entry.recipients.len() - 1) } else { String::new() };
     let state = if entry.queue_name == "finished" { "relayed" } else { &entry.queue_name };
-    format!("{} {:>8} {state:<8} {to}{more}", entry.queue_id, span(now - entry.arrival_time))
+    format!("{} {:>11} {state:<8} {to}{more}", entry.queue_id, span(now - entry.arrival_time))
 }
 
 #[cfg(test)]

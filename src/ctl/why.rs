@@ -10,6 +10,7 @@ use super::status::span;
 use super::{json, print};
 use crate::config::Config;
 use crate::control::advice::advise;
+use crate::control::filter::domain_of;
 use crate::control::history::{Circumstances, RouteView};
 use crate::control::listing::{Entry, Recipient};
 use crate::control::protocol::Request;
@@ -76,14 +77,19 @@ fn explain(subject: &str, circumstances: &Circumstances, now: i64) -> Why {
         why.fact(pause::warning(&circumstances.paused));
         why.advise("`mailchute resume` lets delivery go on");
     }
-    for detail in &circumstances.messages {
-        explain_message(&mut why, &detail.entry, circumstances, now);
+    let entries = || circumstances.messages.iter().map(|detail| &detail.entry);
+    for entry in entries() {
+        explain_message(&mut why, entry, circumstances, now);
     }
-    if circumstances.messages.is_empty() {
-        why.fact(format!("{subject}: no message of it is waiting or known"));
+    explain_others(&mut why, subject, circumstances);
+    let flushed: Vec<&str> = entries().filter(|entry| is_flushed(entry, circumstances, now)).map(|entry| entry.queue_id.as_str()).collect();
+    if !flushed.is_empty() {
+        let pronoun = if flushed.len() == 1 && circumstances.more == 0 { "it" } else { "them" };
+        let which = if circumstances.more > 0 && is_domain(subject, circumstances) { of_domain(subject) } else { flushed.join(" ") };
+        why.advise(format!("`mailchute flush {which}` tries {pronoun} now"));
     }
     for route in &circumstances.routes {
-        explain_route(&mut why, route, circumstances.connection_limit, now);
+        explain_route(&mut why, route, circumstances, now);
     }
     if why.advice.is_empty() {
         why.advise("nothing is to be done");
@@ -91,10 +97,53 @@ fn explain(subject: &str, circumstances: &Circumstances, now: i64) -> Why {
     why
 }
 
+/// How many messages there are besides those that are explained.
+fn explain_others(why: &mut Why, subject: &str, circumstances: &Circumstances) {
+    let least = if circumstances.is_partial { "at least " } else { "" };
+    let list = if is_domain(subject, circumstances) { format!(": `mailchute list {}`", of_domain(subject)) } else { String::new() };
+    match (circumstances.messages.is_empty(), circumstances.more) {
+        (true, _) => why.fact(format!("{subject}: no message of it is waiting or known")),
+        (false, 0) if circumstances.is_partial && subject.contains('@') => {
+            why.fact(format!("and perhaps more: `mailchute trace {}`", quoted(subject)));
+        }
+        (false, 0) => {}
+        (false, more) => why.fact(format!("and {least}{more} more{list}")),
+    }
+}
+
+/// Whether the messages are of the domain `subject`, rather than of a route of that name.
+fn is_domain(subject: &str, circumstances: &Circumstances) -> bool {
+    let recipients = |entry: &Entry| entry.recipients.iter().any(|recipient| domain_of(&recipient.address) == subject.to_lowercase());
+    !subject.contains('@') && circumstances.messages.iter().any(|detail| recipients(&detail.entry))
+}
+
+fn of_domain(subject: &str) -> String {
+    format!("--domain {}", quoted(subject))
+}
+
+/// As one word of a shell: the command is to be copied, and a sender may have chosen the name.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "@.-_+=:[]/%".contains(c);
+    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+/// Whether a flush would do anything for it, and is what to do.
+fn is_flushed(entry: &Entry, circumstances: &Circumstances, now: i64) -> bool {
+    let waits = matches!(entry.queue_name.as_str(), "incoming" | "deferred") && entry.next_attempt.is_none_or(|next| next > now);
+    waits && circumstances.is_running && circumstances.paused.is_empty() && !is_uncertain(entry)
+}
+
+/// It may have arrived.
+fn is_uncertain(entry: &Entry) -> bool {
+    entry.recipients.iter().any(|recipient| recipient.status == "uncertain")
+}
+
 fn explain_message(why: &mut Why, entry: &Entry, circumstances: &Circumstances, now: i64) {
     let id = &entry.queue_id;
     let sender = if entry.sender.is_empty() { "<>" } else { &entry.sender };
     let stands = match entry.queue_name.as_str() {
+        // What nobody has tried is tried at once, unless its sender gave a time.
+        "incoming" if entry.next_attempt.is_some_and(|next| next > now) => "waits because its sender asked for it (HoldUntil)",
         "incoming" => "was not tried yet",
         "active" => "is being sent",
         "deferred" => "waits for its next attempt",
@@ -109,6 +158,8 @@ fn explain_message(why: &mut Why, entry: &Entry, circumstances: &Circumstances, 
     }
     match entry.queue_name.as_str() {
         "incoming" | "deferred" => explain_schedule(why, entry, circumstances, now),
+        // Whoever put it on hold, and for whatever reason.
+        "hold" if is_uncertain(entry) => why.advise(advise("uncertain: ", "").unwrap_or_default()),
         "hold" => why.advise(match advise(&entry.reason, "") {
             Some(advice) => advice.to_owned(),
             None => format!("`mailchute release {id}` lets it go on, `mailchute remove {id}` drops it"),
@@ -147,8 +198,13 @@ fn explain_schedule(why: &mut Why, entry: &Entry, circumstances: &Circumstances,
     let is_due = entry.next_attempt.is_some_and(|next| next <= now);
     if is_due && circumstances.is_running && circumstances.paused.is_empty() {
         why.fact("  it is due, and waits for room in memory or for a connection of its route");
-    } else if circumstances.is_running {
-        why.advise(format!("`mailchute flush {}` tries it now", entry.queue_id));
+    }
+    if is_uncertain(entry) {
+        let id = &entry.queue_id;
+        why.fact("  it may have arrived, and is sent again by itself at its next attempt, perhaps a second time (uncertain)");
+        why.advise(format!(
+            "look there first: `mailchute hold {id}` or `mailchute remove {id}` before then keeps it from being sent again"
+        ));
     }
 }
 
@@ -162,20 +218,24 @@ fn explain_recipient(why: &mut Why, recipient: &Recipient) {
         line.push_str(&format!(": {reply}"));
     }
     why.fact(line);
-    if recipient.status != "relayed"
+    // Of those that are uncertain, the message tells.
+    if !matches!(recipient.status.as_str(), "relayed" | "uncertain")
         && let Some(advice) = advise(&recipient.remote_reply, &recipient.dsn)
     {
         why.advise(advice);
     }
 }
 
-fn explain_route(why: &mut Why, route: &RouteView, limit: usize, now: i64) {
+fn explain_route(why: &mut Why, route: &RouteView, circumstances: &Circumstances, now: i64) {
+    let limit = circumstances.connection_limit;
     let mut line = format!("route {}: ", route.route);
     match route.until {
         Some(until) => {
             line.push_str(&format!("suspended for {} after {} failures in a row: {}", span(until - now), route.failures, route.reason));
             why.advise(advise(&route.reason, "").unwrap_or("mend what the reason of the route says"));
-            why.advise("`mailchute flush` tries every route now");
+            if circumstances.is_running && circumstances.paused.is_empty() {
+                why.advise("`mailchute flush` tries every route now");
+            }
         }
         None if route.failures > 0 => line.push_str("on probation after a failure: one connection finds out"),
         None => line.push_str("not suspended"),
@@ -239,7 +299,7 @@ mod tests {
         let text = text(&why);
         for part in [
             "accepted 60 min ago, waits for its next attempt",
-            "2 attempts, the last 10 min ago; the next in 15 min; given up in 4 d (give_up_time)",
+            "2 attempts, the last 10 min ago; the next in 15 min; given up in 4 d 15 h (give_up_time)",
             "a@x.example: waiting by mx.x.example: 450 4.2.1 busy",
             "`mailchute flush 6921CE05000000AB` tries it now",
             "nothing is to be done",
@@ -283,5 +343,62 @@ mod tests {
         }
         let nothing = explain("x.example", &Circumstances { is_running: true, ..Circumstances::default() }, NOW);
         assert_eq!(nothing.facts, ["x.example: no message of it is waiting or known"]);
+    }
+
+    #[test]
+    fn the_messages_that_are_not_explained_are_counted_and_one_flush_is_advised() {
+        let mut circumstances = waiting("450 4.2.1 busy", "4.2.1");
+        circumstances.messages.push(circumstances.messages[0].clone());
+        circumstances.messages[1].entry.queue_id = "6921CE05000000AC".into();
+        let why = explain("X.example", &circumstances, NOW);
+        assert!(why.advice.contains(&"`mailchute flush 6921CE05000000AB 6921CE05000000AC` tries them now".to_owned()), "{why:?}");
+        assert!(!text(&why).contains("more"), "{why:?}");
+        circumstances.more = 3;
+        let why = explain("X.example", &circumstances, NOW);
+        assert!(why.facts.contains(&"and 3 more: `mailchute list --domain X.example`".to_owned()), "{why:?}");
+        assert_eq!(
+            why.advice.iter().filter(|advice| advice.contains("flush")).collect::<Vec<_>>(),
+            ["`mailchute flush --domain X.example` tries them now"]
+        );
+        circumstances.is_partial = true;
+        let why = explain("127.0.0.1:2526", &circumstances, NOW);
+        assert!(why.facts.contains(&"and at least 3 more".to_owned()), "{why:?}");
+        circumstances.more = 0;
+        let why = explain("o'neil@x.example", &circumstances, NOW);
+        assert!(why.facts.contains(&"and perhaps more: `mailchute trace 'o'\\''neil@x.example'`".to_owned()), "{why:?}");
+    }
+
+    #[test]
+    fn an_uncertain_message_is_sent_again_by_itself_unless_it_is_held() {
+        let mut circumstances = waiting("the daemon stopped between the final dot and the record of its outcome", "4.4.2");
+        circumstances.messages[0].entry.recipients[0].status = "uncertain".into();
+        let again = text(&explain("x", &circumstances, NOW));
+        assert!(again.contains("the next in 15 min") && again.contains("sent again by itself"), "{again}");
+        assert!(again.contains("`mailchute hold 6921CE05000000AB` or `mailchute remove 6921CE05000000AB` before then"), "{again}");
+        assert!(!again.contains("requeue") && !again.contains("flush"), "{again}");
+        circumstances.messages[0].entry.queue_name = "hold".into();
+        circumstances.messages[0].entry.reason = "uncertain: the daemon stopped".into();
+        let held = text(&explain("x", &circumstances, NOW));
+        assert!(held.contains("look there first; `mailchute requeue` sends it again") && !held.contains("by itself"), "{held}");
+    }
+
+    #[test]
+    fn while_delivery_is_paused_no_flush_is_advised() {
+        let mut circumstances = waiting("450 4.2.1 busy", "4.2.1");
+        circumstances.routes =
+            vec![RouteView { route: "relay:587".into(), until: Some(NOW + 60), reason: "x".into(), ..RouteView::default() }];
+        circumstances.paused = "since noon by root (uid 0)".into();
+        let why = explain("x", &circumstances, NOW);
+        assert!(!text(&why).contains("flush") && text(&why).contains("mailchute resume"), "{why:?}");
+    }
+
+    #[test]
+    fn a_message_that_its_sender_put_off_says_so() {
+        let mut circumstances = waiting("", "");
+        circumstances.messages[0].entry.queue_name = "incoming".into();
+        circumstances.messages[0].entry.attempts = 0;
+        assert!(text(&explain("x", &circumstances, NOW)).contains("waits because its sender asked for it (HoldUntil)"));
+        circumstances.messages[0].entry.next_attempt = None;
+        assert!(text(&explain("x", &circumstances, NOW)).contains("was not tried yet"));
     }
 }
