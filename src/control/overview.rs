@@ -89,31 +89,53 @@ mod read {
     use super::*;
     use crate::control::entries;
     use crate::control::filter::domain_of;
-    use crate::spool::state::{Ended, State, Waits};
+    use crate::spool::state::{Ended, Message, State, Waits};
 
     impl Overview {
         /// Reads it at `now`, of the messages of this user, or of all. `free` is left to the caller.
         ///
         /// Errors: the database's.
         pub fn read(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Overview> {
+            Overview::read_with(Some(state), &[], uid, now)
+        }
+
+        /// The same with messages that have no row, of a spool whose daemon is stopped, and perhaps without a database.
+        ///
+        /// Errors: the database's.
+        pub fn read_with(state: Option<&State>, adrift: &[Entry], uid: Option<u32>, now: i64) -> rusqlite::Result<Overview> {
             let mut table = Table::default();
-            state.each_waiting(uid, |waits| table.add(waits, now))?;
-            let (destinations, others) = table.finish();
+            state.map_or(Ok(()), |state| state.each_waiting(uid, |waits| table.add(waits, now)))?;
             // Whole spans, the last one under way.
             let since = (now.div_euclid(SPAN) + 1 - SPANS as i64) * SPAN;
+            let mut ended =
+                state.map_or_else(|| Ok(vec![Ended::default(); SPANS]), |state| state.ended_by_span(since, SPAN, SPANS, uid))?;
+            for entry in adrift {
+                let waits =
+                    |address: &str| Waits { address: address.to_owned(), accepted: entry.arrival_time, reply: String::new(), at: None };
+                entry.recipients.iter().for_each(|recipient| table.add(waits(&recipient.address), now));
+                let span = usize::try_from((entry.arrival_time - since).div_euclid(SPAN)).ok().and_then(|at| ended.get_mut(at));
+                if let Some(span) = span {
+                    span.accepted += 1;
+                }
+            }
+            let (destinations, others) = table.finish();
             let span = |Ended { accepted, relayed, failed }| Span { accepted, relayed, failed };
-            let course = state.ended_by_span(since, SPAN, SPANS, uid)?.into_iter().map(span).collect();
-            let failed = state.latest_failed(FAILURES, uid)?;
-            let failures = failed.into_iter().map(|message| {
-                let mut entry = entries::entry(&message, &state.recipients(message.id)?, false, now);
-                entry.recipients.retain(|recipient| recipient.status == "failed");
-                let more = entry.recipients.len().saturating_sub(RECIPIENTS);
-                entry.recipients.truncate(RECIPIENTS);
-                Ok(Failure { entry, more, ended: message.finished })
-            });
-            let failures = failures.collect::<rusqlite::Result<_>>()?;
+            let course = ended.into_iter().map(span).collect();
+            let failures = state.map_or_else(|| Ok(Vec::new()), |state| failures(state, uid, now))?;
             Ok(Overview { at: now, destinations, others, since, course, failures, free: None })
         }
+    }
+
+    /// The latest failed messages.
+    fn failures(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Vec<Failure>> {
+        let failure = |message: Message| {
+            let mut entry = entries::entry(&message, &state.recipients(message.id)?, false, now);
+            entry.recipients.retain(|recipient| recipient.status == "failed");
+            let more = entry.recipients.len().saturating_sub(RECIPIENTS);
+            entry.recipients.truncate(RECIPIENTS);
+            Ok(Failure { entry, more, ended: message.finished })
+        };
+        state.latest_failed(FAILURES, uid)?.into_iter().map(failure).collect()
     }
 
     /// The destinations while they are counted.
@@ -174,6 +196,18 @@ mod read {
             assert_eq!((rows[0].domain.as_str(), rows[0].ages, rows[0].reply.as_str()), ("x.example", [1, 1, 0, 0, 0, 1], "at Some(9)"));
             assert_eq!((rows[1].domain.as_str(), rows[1].ages), ("y.example", [1, 0, 0, 0, 0, 0]));
             assert_eq!(others, None);
+        }
+
+        #[test]
+        fn messages_without_a_row_wait_and_were_accepted_also_where_there_is_no_database() {
+            let recipient = crate::control::listing::Recipient { address: "a@x.example".into(), ..Default::default() };
+            let entry = Entry { arrival_time: 1_000_000 - 300, recipients: vec![recipient], ..Entry::default() };
+            let overview = Overview::read_with(None, &[entry], None, 1_000_000).unwrap();
+            assert_eq!(
+                overview.destinations.iter().map(|row| (row.domain.as_str(), row.ages)).next(),
+                Some(("x.example", [0, 1, 0, 0, 0, 0]))
+            );
+            assert_eq!(overview.course.iter().map(|span| span.accepted).sum::<u64>(), 1);
         }
 
         #[test]

@@ -75,6 +75,26 @@ impl Stats {
         Ok(Stats { queue: Vec::new(), passed: vec![Self::passed(state, uid, now, Self::HOUR)?] })
     }
 
+    /// Counts a message that has no row, of a spool whose daemon is stopped.
+    pub fn add(&mut self, entry: &super::listing::Entry, now: i64) {
+        let state = match entry.queue_name.as_str() {
+            state @ ("hold" | "failed") => state,
+            _ => "queued",
+        };
+        let at = self.queue.iter().position(|held| held.state == state).unwrap_or_else(|| {
+            self.queue.push(Held { state: state.to_owned(), ..Held::default() });
+            self.queue.len() - 1
+        });
+        if let Some(held) = self.queue.get_mut(at) {
+            (held.messages, held.octets) = (held.messages + 1, held.octets + entry.message_size);
+            held.oldest = Some(held.oldest.map_or(entry.arrival_time, |oldest| oldest.min(entry.arrival_time)));
+        }
+        let age = u64::try_from(now.saturating_sub(entry.arrival_time)).unwrap_or(0);
+        for passed in self.passed.iter_mut().filter(|passed| age <= passed.seconds) {
+            (passed.accepted, passed.octets) = (passed.accepted + 1, passed.octets + entry.message_size);
+        }
+    }
+
     fn passed(state: &crate::spool::state::State, uid: Option<u32>, now: i64, seconds: u64) -> rusqlite::Result<Passed> {
         let since = now.saturating_sub(i64::try_from(seconds).unwrap_or(i64::MAX));
         let crate::spool::state::Passed { accepted, octets, relayed, failed, removed } = state.passed(since, uid)?;

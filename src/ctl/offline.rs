@@ -4,23 +4,25 @@
 //! rights (THREATS PF26-7), then takes the daemon's lock, so that no daemon starts meanwhile.
 
 mod act;
+mod adrift;
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 
 use fs2::FileExt as Lock;
 
+use self::adrift::Found;
 use super::select::Selection;
 use crate::config::Config;
 use crate::control::filter::{Filter, QueueState};
-use crate::control::listing::{Entry, Recipient};
+use crate::control::listing::Entry;
 use crate::control::overview::Overview;
 use crate::control::protocol::{Detail, Part};
 use crate::control::stats::Stats;
 use crate::control::{entries, history, pause};
 use crate::exit::{Exit, Failure};
+use crate::mail::printable;
 use crate::mail::queue_id::QueueId;
-use crate::mail::{date, printable};
 use crate::spool::layout::{self, Owner};
 use crate::spool::state::{Message, Place, State, is_damage, is_newer};
 use crate::spool::{file, store::Store};
@@ -28,8 +30,6 @@ use crate::sys;
 
 /// Rows read at a time.
 const PAGE: usize = 500;
-/// Where files may lie that have no row.
-const UNKNOWN: [&str; 4] = [layout::NEW, layout::CUR, layout::HOLD, layout::FAILED];
 
 /// The spool while its daemon is stopped.
 pub(super) struct Offline {
@@ -118,12 +118,7 @@ impl Offline {
                 }
             }
         }
-        for directory in UNKNOWN {
-            for id in self.sorted(directory)? {
-                each(None, self.entry_from_file(directory, id))?;
-            }
-        }
-        Ok(())
+        self.each_adrift(|entry| each(None, entry))
     }
 
     /// The ids of the files in a directory that have no row, or, in the trash, all, in their order.
@@ -145,57 +140,35 @@ impl Offline {
         Ok(state.message(id).map_err(|e| unreadable(&e))?.filter(|message| message.place != Place::Gone))
     }
 
+    /// A message that is in the queue, as a row or a file.
     fn find(&self, id: QueueId, now: i64) -> Result<Option<Entry>, Failure> {
-        match (self.row(id)?, &self.state) {
-            (Some(message), Some(state)) => self.entry(state, &message, now).map(Some),
-            _ => Ok(self.adrift(id).map(|directory| self.entry_from_file(directory, id))),
+        match (self.locate(id)?, &self.state) {
+            (Some(Found::Row(message)), Some(state)) if message.place != Place::Gone => self.entry(state, &message, now).map(Some),
+            (Some(Found::File(directory)), _) => Ok(Some(self.entry_from_file(directory, id))),
+            _ => Ok(None),
         }
-    }
-
-    /// Where the file of a message lies that has no row.
-    fn adrift(&self, id: QueueId) -> Option<&'static str> {
-        UNKNOWN.into_iter().find(|directory| self.store.has(directory, id))
     }
 
     fn entry(&self, state: &State, message: &Message, now: i64) -> Result<Entry, Failure> {
         Ok(entries::entry(message, &state.recipients(message.id).map_err(|e| unreadable(&e))?, false, now))
     }
 
-    /// What the file itself says. A corrupt one is shown as failed and never ends the listing (SENDMAIL.md Q5).
-    fn entry_from_file(&self, directory: &str, id: QueueId) -> Entry {
-        let queue_name = if directory == layout::HOLD { "hold" } else { "incoming" };
-        let mut entry = Entry {
-            queue_name: queue_name.to_owned(),
-            queue_id: id.to_string(),
-            arrival_time: i64::from(id.seconds()),
-            ..Entry::default()
-        };
-        match self.store.inspect(directory, id) {
-            Ok(claimed) => {
-                let envelope = claimed.envelope;
-                entry.arrival_time = date::parse_rfc3339(&envelope.time).unwrap_or(entry.arrival_time);
-                (entry.message_size, entry.uid, entry.message_id) = (envelope.size, claimed.uid, claimed.message_id);
-                entry.sender = envelope.reverse_path.to_string();
-                let recipient = |address: String| Recipient { address, status: "waiting".to_owned(), ..Recipient::default() };
-                entry.recipients = envelope.recipients.into_iter().map(|r| recipient(r.address.to_string())).collect();
-            }
-            Err(why) => (entry.queue_name, entry.reason) = ("failed".to_owned(), format!("not readable as a message: {why}")),
-        }
-        entry
-    }
-
-    fn message(&self, id: &str) -> Result<Message, Failure> {
+    /// What a person who types an id means, be its file gone or not.
+    fn meant(&self, id: &str) -> Result<(QueueId, Found), Failure> {
         let no_such = || Failure::new(Exit::NotFound, format!("{}: no such message", printable::text(id)));
         let parsed = QueueId::parse(id.as_bytes()).ok_or_else(no_such)?;
-        let state = self.state.as_ref().ok_or_else(no_such)?;
-        state.message(parsed).map_err(|e| unreadable(&e))?.ok_or_else(no_such)
+        Ok((parsed, self.locate(parsed)?.ok_or_else(no_such)?))
     }
 
     /// One message with its history.
     pub(super) fn detail(&self, id: &str) -> Result<Detail, Failure> {
-        let message = self.message(id)?;
-        let Some(state) = &self.state else { return Err(unreadable(&"state.sqlite is missing")) };
-        history::detail(state, &message, false, sys::clock::now()).map_err(|e| unreadable(&e))
+        match (self.meant(id)?, &self.state) {
+            ((_, Found::Row(message)), Some(state)) => {
+                history::detail(state, &message, false, sys::clock::now()).map_err(|e| unreadable(&e))
+            }
+            ((id, Found::File(directory)), _) => Ok(self.detail_from_file(directory, id)),
+            _ => Err(unreadable(&"state.sqlite is missing")),
+        }
     }
 
     /// The latest messages that `subject` means, at most `limit`, with their history.
@@ -203,11 +176,19 @@ impl Offline {
     /// Errors: 1 where there is none.
     pub(super) fn trace(&self, subject: &str, limit: usize) -> Result<Vec<Detail>, Failure> {
         let none = || Failure::new(Exit::NotFound, format!("{}: no such message is known", printable::text(subject)));
-        let state = self.state.as_ref().ok_or_else(none)?;
-        let found = history::find(state, subject, limit, |_| true).map_err(|e| unreadable(&e))?;
-        let now = sys::clock::now();
-        let details = found.messages.iter().map(|message| history::detail(state, message, false, now));
-        let details = details.collect::<rusqlite::Result<Vec<_>>>().map_err(|e| unreadable(&e))?;
+        if QueueId::parse(subject.as_bytes()).is_some() {
+            return self.detail(subject).map(|detail| vec![detail]).map_err(|e| if e.exit == Exit::NotFound { none() } else { e });
+        }
+        let mut details = self.adrift_of(subject)?;
+        if let Some(state) = &self.state {
+            let (found, now) = (history::find(state, subject, limit, |_| true).map_err(|e| unreadable(&e))?, sys::clock::now());
+            for message in &found.messages {
+                details.push(history::detail(state, message, false, now).map_err(|e| unreadable(&e))?);
+            }
+        }
+        // An id begins with the time.
+        details.sort_by(|a, b| b.entry.queue_id.cmp(&a.entry.queue_id));
+        details.truncate(limit);
         if details.is_empty() { Err(none()) } else { Ok(details) }
     }
 
@@ -218,15 +199,13 @@ impl Offline {
 
     /// The octets of one message, in pieces.
     pub(super) fn cat(&self, id: &str, part: Part, mut each: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
-        let message = self.message(id)?;
+        let (parsed, found) = self.meant(id)?;
+        let directory = match found {
+            Found::Row(message) => message.place.directory().or_else(|| self.store.has(layout::TRASH, parsed).then_some(layout::TRASH)),
+            Found::File(directory) => Some(directory),
+        };
         let gone = || Failure::new(Exit::NotFound, format!("{id}: its file is gone: it was delivered, or removed and not kept any more"));
-        let removed = || self.store.has(layout::TRASH, message.id).then_some(layout::TRASH);
-        let file = message
-            .place
-            .directory()
-            .or_else(removed)
-            .and_then(|place| self.store.open_message(place, message.id).ok())
-            .ok_or_else(gone)?;
+        let file = directory.and_then(|place| self.store.open_message(place, parsed).ok()).ok_or_else(gone)?;
         let line = file::read_line(&file).map_err(|e| unreadable(&e))?;
         let (mut at, end) = file::range_of(&file, &line, part).map_err(|e| unreadable(&e))?;
         let mut buffer = vec![0; 64 << 10];
@@ -244,7 +223,13 @@ impl Offline {
 
     /// The numbers of `mailchute stats`.
     pub(super) fn stats(&self, now: i64) -> Result<Stats, Failure> {
-        self.state.as_ref().map_or(Ok(Stats::default()), |state| Stats::read(state, None, now).map_err(|e| unreadable(&e)))
+        let read = |state| Stats::read(state, None, now).map_err(|e| unreadable(&e));
+        let mut stats = self.state.as_ref().map_or(Ok(Stats::default()), read)?;
+        self.each_adrift(|entry| {
+            stats.add(&entry, now);
+            Ok(())
+        })?;
+        Ok(stats)
     }
 
     /// What there is to say beside a listing.
@@ -254,12 +239,27 @@ impl Offline {
 
     /// What the report page shows of the messages.
     pub(super) fn overview(&self, now: i64) -> Result<Overview, Failure> {
-        self.state.as_ref().map_or(Ok(Overview::default()), |state| Overview::read(state, None, now).map_err(|e| unreadable(&e)))
+        let mut adrift = Vec::new();
+        self.each_adrift(|entry| {
+            adrift.push(entry);
+            Ok(())
+        })?;
+        Overview::read_with(self.state.as_ref(), &adrift, None, now).map_err(|e| unreadable(&e))
     }
 
-    /// How many messages are in each place.
+    /// How many messages are queued, on hold and failed.
     pub(super) fn counts(&self) -> Result<[u64; 3], Failure> {
-        self.state.as_ref().map_or(Ok([0; 3]), |state| state.counts().map_err(|e| unreadable(&e)))
+        let [mut queued, mut held, mut failed] =
+            self.state.as_ref().map_or(Ok([0; 3]), |state| state.counts().map_err(|e| unreadable(&e)))?;
+        self.each_adrift(|entry| {
+            *match entry.queue_name.as_str() {
+                "hold" => &mut held,
+                "failed" => &mut failed,
+                _ => &mut queued,
+            } += 1;
+            Ok(())
+        })?;
+        Ok([queued, held, failed])
     }
 }
 

@@ -76,6 +76,37 @@ fn a_message_that_nobody_has_claimed_yet_is_steered_by_its_file() {
 }
 
 #[test]
+fn a_message_that_nobody_has_claimed_yet_is_known_to_every_verb() {
+    let receiver = Script::new().say("RCPT TO:", "450 4.2.1 busy").start();
+    let (mut installation, ids) = with_waiting(&receiver, &["old@x.example"]);
+    installation.stop_daemon();
+    for recipient in ["off1@x.example", "off2@x.example"] {
+        installation.sendmail(&[recipient], MESSAGE).succeeded();
+    }
+    let new = listed(&installation, &["--to", "off1@"]).remove(0);
+    let out = |arguments: &[&str]| installation.mailchute(arguments).succeeded().stdout;
+    assert!(out(&["count"]).starts_with("3 messages, "));
+    let status = installation.mailchute(&["status"]).ended_with(69).stdout;
+    assert!(status.contains("3 queued, 0 held, 0 failed"), "{status}");
+    let stats: serde_json::Value = serde_json::from_str(&out(&["stats", "--json"])).unwrap();
+    assert_eq!((&stats["queue"][0]["messages"], &stats["passed"][0]["accepted"]), (&3.into(), &3.into()), "{stats}");
+    let shown = out(&["show", &new]);
+    assert!(shown.contains("off1@x.example  waiting") && shown.contains("Subject: hello"), "{shown}");
+    assert!(out(&["cat", &new]).contains("Subject: hello"));
+    for verb in ["trace", "why"] {
+        for subject in [new.as_str(), "OFF1@x.example"] {
+            let said = out(&[verb, subject]);
+            assert!(said.contains(&new) && !said.contains(&ids[0]), "{verb} {subject}: {said}");
+        }
+    }
+    let latest = out(&["trace", "--json", "--limit", "3", "root@sender.example"]);
+    assert!(latest.contains(&new) && latest.contains("off2@x.example") && latest.lines().count() == 3, "{latest}");
+    let said = installation.mailchute(&["expire", "--to", "off1@"]).ended_with(1).stderr;
+    assert!(said.contains("start it first") && said.contains("Expired: 0 messages"), "{said}");
+    installation.mailchute(&["trace", "nobody@x.example"]).ended_with(1);
+}
+
+#[test]
 fn a_file_that_is_no_message_is_listed_and_left_alone() {
     let mut installation = Installation::rootless();
     installation.relay_to("smtp://127.0.0.1:25?tls=none", "");

@@ -2,6 +2,7 @@
 //! or whose row was lost, are moved between the directories; the next start of the daemon makes their rows. Who held them is kept in
 //! the database until then.
 
+use super::adrift::Found;
 use super::{Offline, unreadable};
 use crate::control::deed::{Deed, Named, Reach, was_removed};
 use crate::control::pause;
@@ -62,8 +63,9 @@ impl Offline {
     fn turn(&mut self, deed: &Deed, named: Vec<Named>) -> Result<Vec<Done>, Failure> {
         let (mut rows, mut done, mut moved) = (Vec::new(), Vec::new(), Vec::new());
         for one in named {
-            let directory = match one.id {
-                Some(id) if self.row(id)?.is_none() => self.adrift(id).or(self.removed_adrift(id)?),
+            let directory = match one.id.map(|id| Ok((id, self.locate(id)?))).transpose()? {
+                Some((_, Some(Found::File(directory)))) => Some(directory),
+                Some((id, None)) => self.removed_adrift(id)?,
                 _ => None,
             };
             match (one.id, directory) {
@@ -162,13 +164,15 @@ fn keep_reason(state: &State, deed: &Deed, moved: &[QueueId]) -> rusqlite::Resul
     })
 }
 
-/// Whether an act would change a file without a row: what `ALL` and conditions choose from.
+/// Whether an act would change a file without a row, or has to say that it cannot: what `ALL` and conditions choose from.
 fn changes_adrift(act: Act, queue_name: &str) -> bool {
     match act {
         Act::Hold => queue_name == "incoming",
         Act::Release => queue_name == "hold",
         Act::Requeue => matches!(queue_name, "hold" | "failed"),
         Act::Remove => true,
-        Act::Expire | Act::Bounce | Act::Flush => false,
+        // Named, so that nobody takes them for given up.
+        Act::Expire | Act::Bounce => queue_name != "failed",
+        Act::Flush => false,
     }
 }

@@ -1,0 +1,138 @@
+//! Files without a row: what `sendmail` dropped since the daemon stopped, or whose row was lost. The one way in which every verb finds
+//! a message while the daemon is stopped, be it a row or a file.
+//!
+//! Each question about all of them reads the envelope of each: it costs what arrived since the daemon stopped, not what is queued.
+
+use super::{Offline, unreadable};
+use crate::control::listing::{Entry, Recipient};
+use crate::control::protocol::{Detail, Happening};
+use crate::exit::Failure;
+use crate::mail::date;
+use crate::mail::queue_id::QueueId;
+use crate::spool::layout;
+use crate::spool::state::{Message, Place};
+use crate::spool::store::Claimed;
+
+/// Where such files may lie.
+pub(super) const DIRECTORIES: [&str; 4] = [layout::NEW, layout::CUR, layout::HOLD, layout::FAILED];
+
+/// A message, as the spool has it.
+pub(super) enum Found {
+    /// The daemon knows it, or knew it until its end.
+    Row(Box<Message>),
+    /// It does not: the directory of the file.
+    File(&'static str),
+}
+
+impl Offline {
+    /// What an id means: a message of the queue, a file that no row knows, or one whose file is gone and whose history is left.
+    pub(super) fn locate(&self, id: QueueId) -> Result<Option<Found>, Failure> {
+        let row = self.state.as_ref().map(|state| state.message(id)).transpose().map_err(|e| unreadable(&e))?.flatten();
+        Ok(match row {
+            Some(message) if message.place != Place::Gone => Some(Found::Row(Box::new(message))),
+            row => {
+                let file = DIRECTORIES.into_iter().find(|directory| self.store.has(directory, id)).map(Found::File);
+                file.or_else(|| row.map(|message| Found::Row(Box::new(message))))
+            }
+        })
+    }
+
+    /// Calls `each` with every file that has no row, as an entry, the oldest of each directory first.
+    pub(super) fn each_adrift(&self, mut each: impl FnMut(Entry) -> Result<(), Failure>) -> Result<(), Failure> {
+        for directory in DIRECTORIES {
+            for id in self.sorted(directory)? {
+                each(self.entry_from_file(directory, id))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the file itself says. A corrupt one is shown as failed and never ends the listing (SENDMAIL.md Q5).
+    pub(super) fn entry_from_file(&self, directory: &str, id: QueueId) -> Entry {
+        match self.store.inspect(directory, id) {
+            Ok(claimed) => entry_of(directory, id, &claimed),
+            Err(why) => unreadable_entry(id, &why),
+        }
+    }
+
+    /// The same with all that is known of its way so far.
+    pub(super) fn detail_from_file(&self, directory: &str, id: QueueId) -> Detail {
+        let inspected = self.store.inspect(directory, id);
+        let entry = inspected.as_ref().map_or_else(|why| unreadable_entry(id, why), |claimed| entry_of(directory, id, claimed));
+        let envelope = inspected.as_ref().ok().map(|claimed| &claimed.envelope);
+        let mut claimed = envelope.map(|envelope| envelope.claimed.clone()).unwrap_or_default();
+        let peer = envelope.and_then(|envelope| envelope.peer);
+        if let Some(peer) = peer {
+            (claimed.gid, claimed.pid) = (Some(peer.gid), Some(peer.pid));
+        }
+        let text = format!("uid {}, {} octets, not taken over by the daemon yet", entry.uid, entry.message_size);
+        let accepted = Happening { at: entry.arrival_time, kind: "accepted".to_owned(), text };
+        Detail {
+            attested: peer.is_some(),
+            claimed,
+            notices: envelope.map(|envelope| envelope.notices.clone()).unwrap_or_default(),
+            digest: inspected.as_ref().map(|claimed| claimed.digest.iter().map(|b| format!("{b:02x}")).collect()).unwrap_or_default(),
+            tries: Vec::new(),
+            history: envelope.is_some().then_some(accepted).into_iter().collect(),
+            entry,
+        }
+    }
+
+    /// The files that a person means by an address or a Message-ID, in the order and by the rules of
+    /// [`find`](crate::control::history::find): an address first.
+    pub(super) fn adrift_of(&self, subject: &str) -> Result<Vec<Detail>, Failure> {
+        let (mut by_address, mut by_message_id) = (Vec::new(), Vec::new());
+        for directory in DIRECTORIES {
+            for id in self.sorted(directory)? {
+                let entry = self.entry_from_file(directory, id);
+                if !subject.starts_with('<') && has_address(&entry, subject) {
+                    by_address.push((directory, id));
+                } else if !entry.message_id.is_empty() && bare(&entry.message_id) == bare(subject) {
+                    by_message_id.push((directory, id));
+                }
+            }
+        }
+        let found = if by_address.is_empty() { by_message_id } else { by_address };
+        Ok(found.into_iter().map(|(directory, id)| self.detail_from_file(directory, id)).collect())
+    }
+}
+
+fn bare(message_id: &str) -> &str {
+    message_id.trim_start_matches('<').trim_end_matches('>')
+}
+
+fn has_address(entry: &Entry, address: &str) -> bool {
+    let is_it = |of: &String| !of.is_empty() && of.eq_ignore_ascii_case(address);
+    is_it(&entry.sender) || entry.recipients.iter().any(|recipient| is_it(&recipient.address) || is_it(&recipient.orig_address))
+}
+
+fn entry_of(directory: &str, id: QueueId, claimed: &Claimed) -> Entry {
+    let envelope = &claimed.envelope;
+    let recipient = |recipient: &crate::mail::envelope::Recipient| Recipient {
+        address: recipient.address.to_string(),
+        orig_address: recipient.original.clone().unwrap_or_default(),
+        status: "waiting".to_owned(),
+        ..Recipient::default()
+    };
+    Entry {
+        queue_name: if directory == layout::HOLD { "hold" } else { "incoming" }.to_owned(),
+        queue_id: id.to_string(),
+        arrival_time: date::parse_rfc3339(&envelope.time).unwrap_or_else(|| i64::from(id.seconds())),
+        message_size: envelope.size,
+        uid: claimed.uid,
+        message_id: claimed.message_id.clone(),
+        sender: envelope.reverse_path.to_string(),
+        recipients: envelope.recipients.iter().map(recipient).collect(),
+        ..Entry::default()
+    }
+}
+
+fn unreadable_entry(id: QueueId, why: &dyn std::fmt::Display) -> Entry {
+    Entry {
+        queue_name: "failed".to_owned(),
+        queue_id: id.to_string(),
+        arrival_time: i64::from(id.seconds()),
+        reason: format!("not readable as a message: {why}"),
+        ..Entry::default()
+    }
+}
