@@ -3,6 +3,7 @@
 use rusqlite::params;
 
 use super::rows::{COLUMNS, message_of};
+use super::stats::HAD_FAILED;
 use super::{Message, Result, State};
 use crate::mail::queue_id::QueueId;
 
@@ -26,7 +27,7 @@ pub struct Ended {
     pub accepted: u64,
     /// Those of which every recipient was relayed in it.
     pub relayed: u64,
-    /// Those that failed in it, and lie in `failed/` still.
+    /// Those that failed in it, and were not requeued; removed later or not.
     pub failed: u64,
 }
 
@@ -49,12 +50,18 @@ impl State {
     }
 
     /// What came and ended in each of `count` spans of `width` seconds from `since` on, unix seconds; of this user, or of all. What
-    /// history forgot is not counted, and a message that was removed is neither relayed nor failed.
+    /// history forgot is not counted, and a message that was removed is not relayed, and failed only if it had failed before.
     pub fn ended_by_span(&self, since: i64, width: i64, count: usize, uid: Option<u32>) -> Result<Vec<Ended>> {
         let mut spans = vec![Ended::default(); count];
         // The id begins with the time of arrival, so that nothing older is read.
         let first = QueueId::new(u32::try_from(since).unwrap_or(0), 0).to_i64();
-        let queries: [(&str, i64, Count); 3] = [
+        let removed = format!(
+            "SELECT (had_failed - ?3) / ?4, count(*) FROM
+                 (SELECT {HAD_FAILED} AS had_failed FROM message INDEXED BY message_finished
+                  WHERE place = 3 AND finished >= ?1 AND (?2 IS NULL OR uid = ?2) AND reason LIKE 'removed%')
+             WHERE had_failed >= ?1 GROUP BY 1"
+        );
+        let queries: [(&str, i64, Count); 4] = [
             ("SELECT (accepted - ?3) / ?4, count(*) FROM message WHERE id >= ?1 AND (?2 IS NULL OR uid = ?2) GROUP BY 1", first, |span| {
                 &mut span.accepted
             }),
@@ -70,6 +77,7 @@ impl State {
                 since,
                 |span| &mut span.failed,
             ),
+            (&removed, since, |span| &mut span.failed),
         ];
         for (sql, from, count_of) in queries {
             let mut statement = self.connection.prepare_cached(sql)?;
@@ -77,7 +85,7 @@ impl State {
             while let Some(row) = rows.next()? {
                 let span = usize::try_from(row.get::<_, i64>(0)?).ok().and_then(|at| spans.get_mut(at));
                 if let Some(span) = span {
-                    *count_of(span) = u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
+                    *count_of(span) += u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
                 }
             }
         }

@@ -28,11 +28,15 @@ pub struct Passed {
     pub octets: u64,
     /// Messages of which every recipient was relayed.
     pub relayed: u64,
-    /// Messages of which a recipient failed for good.
+    /// Messages that ended with a recipient that failed for good, and were not requeued; removed later or not.
     pub failed: u64,
-    /// Messages that were removed.
+    /// Messages that were removed, failed ones too.
     pub removed: u64,
 }
+
+/// When a message that was removed later had failed for good; null where it never had. It costs its recipients, found by their key.
+pub(super) const HAD_FAILED: &str = "(SELECT CASE WHEN max(state = 2) AND NOT max(state IN (0, 3)) THEN max(at) END
+    FROM recipient WHERE recipient.message = message.id)";
 
 fn unsigned(row: &rusqlite::Row<'_>, column: usize) -> Result<u64> {
     Ok(u64::try_from(row.get::<_, Option<i64>>(column)?.unwrap_or(0)).unwrap_or(0))
@@ -67,15 +71,17 @@ impl State {
             .query_row(params![first, uid], |row| {
                 Ok(Passed { accepted: unsigned(row, 0)?, octets: unsigned(row, 1)?, ..Passed::default() })
             })?;
-        let mut gone = self.connection.prepare_cached(
-            "SELECT reason LIKE 'removed%', count(*) FROM message
-             WHERE place = 3 AND finished >= ?1 AND (?2 IS NULL OR uid = ?2) GROUP BY 1",
-        )?;
+        // What failed before it was removed, was so later: what ended since then is all that has to be looked at.
+        let mut gone = self.connection.prepare_cached(&format!(
+            "SELECT reason LIKE 'removed%', count(*), sum(CASE WHEN reason LIKE 'removed%' THEN ifnull({HAD_FAILED} >= ?1, 0) END)
+             FROM message WHERE place = 3 AND finished >= ?1 AND (?2 IS NULL OR uid = ?2) GROUP BY 1"
+        ))?;
         let mut rows = gone.query(params![since, uid])?;
         while let Some(row) = rows.next()? {
             *(if row.get(0)? { &mut passed.removed } else { &mut passed.relayed }) += unsigned(row, 1)?;
+            passed.failed += unsigned(row, 2)?;
         }
-        passed.failed = self
+        passed.failed += self
             .connection
             .prepare_cached(
                 "SELECT count(*) FROM message INDEXED BY message_parked
@@ -107,8 +113,33 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{message, origin};
+    use super::super::tests::{message, origin, recipient};
+    use super::super::{Progress, RecipientRow};
     use super::*;
+
+    #[test]
+    fn what_failed_has_failed_also_when_it_is_removed_later() {
+        let scratch = tempfile::tempdir().unwrap();
+        let state = State::open(&scratch.path().join("state.sqlite")).unwrap();
+        let row = |n: u32, progress, at| RecipientRow { progress, at: Some(at), ..recipient(n, "a@x.example") };
+        let (waiting, relayed, failed) = (Progress::Waiting, Progress::Relayed, Progress::Failed);
+        for (n, recipients) in [
+            (0, [row(0, failed, 1100), row(1, relayed, 1110)]),
+            (1, [row(0, failed, 1050), row(1, failed, 1060)]),
+            // These never ended as failed.
+            (2, [row(0, failed, 1100), row(1, waiting, 1100)]),
+            (3, [row(0, relayed, 1100), row(1, relayed, 1100)]),
+        ] {
+            state.insert(&message(n), &recipients, &origin()).unwrap();
+            let removed = Message { place: Place::Gone, reason: "removed by root (uid 0)".into(), finished: Some(1200), ..message(n) };
+            state.update(&removed).unwrap();
+        }
+        for (since, failed) in [(0, 2), (1060, 2), (1061, 1), (1110, 1), (1111, 0)] {
+            assert_eq!((state.passed(since, None).unwrap().failed, state.passed(since, None).unwrap().removed), (failed, 4), "{since}");
+        }
+        let spans = state.ended_by_span(1000, 100, 3, None).unwrap();
+        assert_eq!(spans.iter().map(|span| (span.relayed, span.failed)).collect::<Vec<_>>(), [(0, 1), (0, 1), (0, 0)]);
+    }
 
     #[test]
     fn the_queue_by_place_and_what_ended_since() {
