@@ -133,7 +133,10 @@ pub(super) fn decoded(header: &[u8]) -> Vec<(String, String)> {
     let value = |name: &str| match message.header(name)? {
         HeaderValue::Text(text) => Some(text.to_string()),
         HeaderValue::Address(addresses) => {
-            let one = |a: &mail_parser::Addr<'_>| [a.name(), a.address()].into_iter().flatten().collect::<Vec<_>>().join(" ");
+            let one = |a: &mail_parser::Addr<'_>| match (a.name(), a.address()) {
+                (Some(name), Some(address)) => format!("{name} <{address}>"),
+                (name, address) => name.or(address).unwrap_or_default().to_owned(),
+            };
             Some(addresses.iter().map(one).collect::<Vec<_>>().join(", "))
         }
         HeaderValue::DateTime(time) => Some(time.to_rfc822()),
@@ -168,4 +171,16 @@ pub(super) fn pieces_of_daemon(
         failure.is_none()
     })?;
     failure.map_or(Ok(()), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_shown_as_they_are_written() {
+        let header = b"From: =?utf-8?q?J=C3=BCrgen?= <j@x.example>\r\nTo: plain@x.example, Bob <b@x.example>\r\nSubject: hello\r\n\r\n";
+        let shown: Vec<String> = decoded(header).into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        assert_eq!(shown, ["From: J\u{fc}rgen <j@x.example>", "To: plain@x.example, Bob <b@x.example>", "Subject: hello"]);
+    }
 }
