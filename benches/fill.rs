@@ -244,8 +244,8 @@ fn trace(spool: &Path) {
         times.sort_by(f64::total_cmp);
         (times[50], times[100])
     };
-    let recipient = ask(&|state, n| state.trace_by_address(&format!("C{}@receiver.example", n % 5_000_000), None, 100).unwrap().len());
-    let sender = ask(&|state, n| state.trace_by_address(&format!("user{}@sender.example", n % 100), None, 100).unwrap().len());
+    let recipient = ask(&|state, n| state.trace_by_address(&format!("C{}@receiver.example", n % 5_000_000), "", None, 100).unwrap().len());
+    let sender = ask(&|state, n| state.trace_by_address(&format!("user{}@sender.example", n % 100), "", None, 100).unwrap().len());
     let message_id = ask(&|state, n| {
         let rows = state.trace_by_message_id(&format!("<{:08x}@sender.example>", n.wrapping_mul(2_654_435_761)), None, 100).unwrap();
         rows.iter().map(|row| state.attempts_of(row.id).unwrap().len() + state.events(row.id).unwrap().len()).sum()

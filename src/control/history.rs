@@ -102,11 +102,12 @@ pub struct Look {
 }
 
 #[cfg(any(feature = "relay", feature = "ctl"))]
-pub use reading::{Found, detail, find};
+pub use reading::{Found, detail, find, original_of};
 
 #[cfg(any(feature = "relay", feature = "ctl"))]
 mod reading {
     use super::Tried;
+    use crate::config::names::is_loopback;
     use crate::control::entries;
     use crate::control::protocol::{Detail, Happening};
     use crate::mail::queue_id::QueueId;
@@ -161,8 +162,14 @@ mod reading {
         pub is_partial: bool,
     }
 
+    /// What an alias would have replaced where somebody wrote this address: the local name, which is all that is left of it at
+    /// localhost.
+    pub fn original_of(address: &str) -> &str {
+        address.rsplit_once('@').filter(|(_, domain)| is_loopback(domain)).map_or(address, |(local, _)| local)
+    }
+
     /// The messages that a person means by `subject`: a queue id, a Message-ID with or without its angle brackets, or the address of
-    /// a sender or recipient; those that `may` allows, the latest first, at most `limit`.
+    /// a sender or recipient, before or after aliases; those that `may` allows, the latest first, at most `limit`.
     ///
     /// Errors: the database's.
     pub fn find(state: &State, subject: &str, limit: usize, may: impl Fn(&Message) -> bool) -> rusqlite::Result<Found> {
@@ -171,7 +178,7 @@ mod reading {
             return Ok(Found { messages, is_partial: false });
         }
         let by_message_id = |before| state.trace_by_message_id(subject, before, PAGE);
-        let by_address = |before| state.trace_by_address(subject, before, PAGE);
+        let by_address = |before| state.trace_by_address(subject, original_of(subject), before, PAGE);
         if subject.starts_with('<') {
             return pages(limit, may, by_message_id);
         }

@@ -118,7 +118,9 @@ fn text_of(detail: &Detail, header: &[u8], zone: &TimeZone) -> String {
 }
 
 fn recipient_line(recipient: &Recipient) -> String {
-    let mut line = format!("{}  {}", recipient.address, recipient.status);
+    let was = &recipient.orig_address;
+    let was = if was.is_empty() { String::new() } else { format!(" (was {was})") };
+    let mut line = format!("{}{was}  {}", recipient.address, recipient.status);
     for part in [&recipient.relay, &recipient.remote_reply] {
         if !part.is_empty() {
             line = format!("{line}  {part}");

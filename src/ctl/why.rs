@@ -209,7 +209,9 @@ fn explain_schedule(why: &mut Why, entry: &Entry, circumstances: &Circumstances,
 }
 
 fn explain_recipient(why: &mut Why, recipient: &Recipient) {
-    let mut line = format!("  {}: {}", recipient.address, recipient.status);
+    let was = &recipient.orig_address;
+    let was = if was.is_empty() { String::new() } else { format!(" (was {was})") };
+    let mut line = format!("  {}{was}: {}", recipient.address, recipient.status);
     if !recipient.relay.is_empty() {
         line.push_str(&format!(" by {}", recipient.relay));
     }

@@ -77,6 +77,7 @@ impl State {
         connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
         connection.pragma_update(None, "trusted_schema", false)?;
         schema::bring_forward(&connection, found)?;
+        schema::add_indexes(&connection)?;
         connection.set_prepared_statement_cache_capacity(48);
         let state = State { connection, durability: Durability::Full, is_new: found == schema::Found::Empty };
         state.count_usage()?;

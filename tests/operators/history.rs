@@ -29,6 +29,29 @@ fn script() -> Receiver {
 }
 
 #[test]
+fn a_message_is_found_by_the_address_that_an_alias_replaced_and_shows_it() {
+    let receiver = Script::new().say("RCPT TO:", "450 4.2.1 busy").start();
+    let mut installation = Installation::rootless();
+    let aliases = installation.write_public("aliases", "root: bob@example.net\n");
+    installation.relay_to(&receiver.url("smtp", "tls=none"), &format!("alias_file = \"{}\"", aliases.display()));
+    installation.start_daemon();
+    installation.sendmail(&["-N", "never", "root"], MESSAGE).succeeded();
+    installation.wait_for_entry("its first attempt", |entry| entry["queue_name"] == "deferred");
+    let look = |installation: &Installation| {
+        for subject in ["root", "Root@localhost", "bob@example.net"] {
+            for verb in ["trace", "why"] {
+                let said = installation.mailchute(&[verb, subject]).succeeded().stdout;
+                assert!(said.contains("bob@example.net (was root)"), "{verb} {subject}: {said}");
+            }
+        }
+        installation.mailchute(&["trace", "nobody@localhost"]).ended_with(1);
+    };
+    look(&installation);
+    installation.stop_daemon();
+    look(&installation);
+}
+
+#[test]
 fn a_message_is_traced_by_id_address_and_message_id_also_after_its_end_and_without_the_daemon() {
     let receiver = script();
     let (mut installation, id) = with_an_ended_message(&receiver);

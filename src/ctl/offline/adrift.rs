@@ -4,6 +4,7 @@
 //! Each question about all of them reads the envelope of each: it costs what arrived since the daemon stopped, not what is queued.
 
 use super::{Offline, unreadable};
+use crate::control::history;
 use crate::control::listing::{Entry, Recipient};
 use crate::control::protocol::{Detail, Happening};
 use crate::exit::Failure;
@@ -102,8 +103,10 @@ fn bare(message_id: &str) -> &str {
 }
 
 fn has_address(entry: &Entry, address: &str) -> bool {
-    let is_it = |of: &String| !of.is_empty() && of.eq_ignore_ascii_case(address);
-    is_it(&entry.sender) || entry.recipients.iter().any(|recipient| is_it(&recipient.address) || is_it(&recipient.orig_address))
+    let is = |of: &String, address: &str| !of.is_empty() && of.eq_ignore_ascii_case(address);
+    let original = history::original_of(address);
+    let is_to = |recipient: &Recipient| is(&recipient.address, address) || is(&recipient.orig_address, original);
+    is(&entry.sender, address) || entry.recipients.iter().any(is_to)
 }
 
 fn entry_of(directory: &str, id: QueueId, claimed: &Claimed) -> Entry {

@@ -70,10 +70,16 @@ pub(super) async fn why(daemon: &Arc<Daemon>, rights: Rights, subject: String, o
         connection_limit: daemon.setup().params.route_connections,
         ..Circumstances::default()
     };
-    let found = match is_message {
+    let mut found = match is_message {
         true => by_subject(daemon, rights, subject.clone()).await?,
         false => by_place(daemon, rights, subject.clone()).await?,
     };
+    let is_name = !is_message && found.messages.is_empty();
+    if is_name {
+        // A local name, which an alias replaced.
+        found = by_subject(daemon, rights, subject.clone()).await?;
+    }
+    let is_message = is_message || is_name && !found.messages.is_empty();
     (circumstances.more, circumstances.is_partial) = (found.more, found.is_partial);
     for message in found.messages {
         circumstances.messages.push(detail(daemon, message).await?);

@@ -10,7 +10,7 @@
 
 use rusqlite::Connection;
 
-use super::Result;
+use super::{Result, damage};
 
 /// The version of the schema (`PRAGMA user_version`).
 pub const SCHEMA: i64 = 2;
@@ -150,6 +150,15 @@ pub(super) fn bring_forward(connection: &Connection, found: Found) -> Result<()>
         Found::Version(_) => return Ok(()),
     };
     connection.execute_batch(&format!("BEGIN IMMEDIATE; {steps} PRAGMA user_version = {SCHEMA}; COMMIT;"))
+}
+
+/// An index that a version may gain without a new number: it changes what a question costs, not what a row means, and an older
+/// program keeps it up to date as it is. It holds what an alias or `admin_address` changed, and nothing else.
+const LATER: &str = "CREATE INDEX IF NOT EXISTS recipient_original ON recipient (original COLLATE NOCASE) WHERE original <> '';";
+
+/// Makes it where it is missing: once, at the cost of reading all recipients.
+pub(super) fn add_indexes(connection: &Connection) -> Result<()> {
+    connection.execute_batch(LATER).map_err(damage::of_form)
 }
 
 /// For those that only read: the tables must be those of today.

@@ -148,13 +148,22 @@ fn d42_messages_are_found_by_address_and_message_id_the_latest_first() {
             .unwrap();
     }
     let ids = |found: Vec<Message>| found.iter().map(|row| row.id.seconds() - 1000).collect::<Vec<u32>>();
-    assert_eq!(ids(state.trace_by_address("bob@x.example", None, 4).unwrap()), [5, 4, 3, 2]);
-    assert_eq!(ids(state.trace_by_address("bob@x.example", Some(message(2).id), 4).unwrap()), [1, 0]);
-    assert_eq!(ids(state.trace_by_address("r3@x.example", None, 4).unwrap()), [3]);
-    assert_eq!(ids(state.trace_by_address("root@H.EXAMPLE", None, 9).unwrap()), [5, 4, 3, 2, 1, 0]);
+    assert_eq!(ids(state.trace_by_address("bob@x.example", "bob@x.example", None, 4).unwrap()), [5, 4, 3, 2]);
+    assert_eq!(ids(state.trace_by_address("bob@x.example", "bob@x.example", Some(message(2).id), 4).unwrap()), [1, 0]);
+    assert_eq!(ids(state.trace_by_address("r3@x.example", "r3@x.example", None, 4).unwrap()), [3]);
+    assert_eq!(ids(state.trace_by_address("root@H.EXAMPLE", "root@H.EXAMPLE", None, 9).unwrap()), [5, 4, 3, 2, 1, 0]);
+    let aliased = |n: u32, original: &str| {
+        let row = RecipientRow { original: original.into(), ..recipient(0, "ops@y.example") };
+        state.insert(&message(n), &[row.clone(), RecipientRow { n: 1, ..row }], &origin()).unwrap();
+    };
+    aliased(6, "root");
+    aliased(7, "Root");
+    aliased(8, "");
+    assert_eq!(ids(state.trace_by_address("root", "root", None, 9).unwrap()), [7, 6], "what an alias replaced");
+    assert_eq!(ids(state.trace_by_address("x@localhost", "root", Some(message(7).id), 9).unwrap()), [6]);
     assert_eq!(ids(state.trace_by_message_id("<1@x>", None, 9).unwrap()), [3, 2]);
     assert_eq!(ids(state.trace_by_message_id("1@x", Some(message(3).id), 9).unwrap()), [2]);
-    assert!(state.trace_by_address("", None, 9).unwrap().is_empty());
+    assert!(state.trace_by_address("", "", None, 9).unwrap().is_empty());
 }
 
 #[test]
@@ -239,7 +248,7 @@ fn a_file_of_schema_1_is_brought_forward_with_everything_in_it() {
         (kinds(gone), kinds(held)),
         (vec!["accepted".to_owned(), "relayed".to_owned()], vec!["accepted".to_owned(), "held".to_owned()])
     );
-    assert_eq!(state.trace_by_address("BOB@receiver.example", None, 9).unwrap().len(), 6);
+    assert_eq!(state.trace_by_address("BOB@receiver.example", "BOB@receiver.example", None, 9).unwrap().len(), 6);
     assert!(State::open_to_read(&path).is_ok());
     assert_eq!(State::open(&path).unwrap().counts().unwrap(), [3, 1, 1], "once");
 }
