@@ -64,7 +64,7 @@ parameters! {
         spool_inode_reserve: u64 = 1000, "number", "1000",
             "How many inodes of the spool's file system new mail leaves free; 0 means none.";
         user_message_limit: u64 = 100_000, "number", "100000",
-            "The most messages that one user may have in the spool, held and failed ones too; 0 means no limit. At the limit sendmail ends with exit code 69, and what comes all the same is held. Root has no limit.";
+            "The most messages that one user may have in the spool, held and failed ones too; 0 means no limit. At the limit sendmail ends with exit code 69, and what comes all the same is held. Root and the daemon's own user have no limit.";
         user_octets_limit: Size = Size(4 << 30), "size", "4GiB",
             "The most octets that the messages of one user may have in the spool; 0 means no limit. It works as user_message_limit does.";
         recipient_limit: usize = 10_000, "number, 1 to 10000", "10000",
