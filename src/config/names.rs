@@ -29,7 +29,10 @@ impl Names {
         let first_line = file.as_deref().and_then(|bytes| bytes.split(|&b| b == b'\n').next());
         let line = first_line.and_then(|line| std::str::from_utf8(line.trim_ascii()).ok());
         Names::of(config.params.mailname.as_deref(), line, &sys::process::host_name(), &config.params.local_domains).map_err(|bad| {
-            Failure::new(Exit::Config, format!("{}: mailname: `{bad}` is not a domain name", config.paths.config_file.display()))
+            Failure::new(
+                Exit::Config,
+                format!("{}: mailname: `{bad}` is not a domain name; set one such as mail.example.org", config.paths.config_file.display()),
+            )
         })
     }
 

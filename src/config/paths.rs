@@ -16,6 +16,18 @@ pub enum Mode {
     Rootless,
 }
 
+impl Mode {
+    /// How a person has the daemon `start`, `reload` or tell its `status`: a piece of a message.
+    pub fn systemctl(self, verb: &str) -> String {
+        match (self, verb) {
+            (Mode::System, _) => format!("`systemctl {verb} mailchuted`"),
+            (Mode::Rootless, "start") => "`systemctl --user start mailchuted`, or start `mailchuted` yourself".to_owned(),
+            (Mode::Rootless, "reload") => "`systemctl --user reload mailchuted`, or send mailchuted a SIGHUP".to_owned(),
+            (Mode::Rootless, _) => format!("`systemctl --user {verb} mailchuted`"),
+        }
+    }
+}
+
 /// All paths of one installation.
 #[derive(Clone, Debug)]
 pub struct Paths {

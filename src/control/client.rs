@@ -29,8 +29,8 @@ pub fn daemon_is_running(paths: &Paths) -> bool {
 pub fn ask_lines(paths: &Paths, request: &Request, each: impl FnMut(&str) -> bool) -> Result<String, Failure> {
     let socket = paths.control_socket();
     let down = |e: &std::io::Error| {
-        let next = "is mailchuted running? try `systemctl status mailchuted`";
-        Failure::new(Exit::Unavailable, format!("mail system is down: {}: {e}; {next}", socket.display()))
+        let next = paths.mode.systemctl("status");
+        Failure::new(Exit::Unavailable, format!("mail system is down: {}: {e}; is mailchuted running? try {next}", socket.display()))
     };
     let mut stream = UnixStream::connect(&socket).map_err(|e| down(&e))?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(|e| down(&e))?;

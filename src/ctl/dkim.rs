@@ -125,11 +125,8 @@ fn configuration_step(config: &Config, domain: &SigningDomain, selector: &Select
     format!("{verb} {file}:\n\n[domain.\"{domain}\"]\nselectors = [{}]", list.join(", "))
 }
 
-fn reload_step(mode: Mode) -> &'static str {
-    match mode {
-        Mode::System => "Let the daemon read it: systemctl reload mailchuted",
-        Mode::Rootless => "Let the daemon read it: systemctl --user reload mailchuted, or send mailchuted a SIGHUP",
-    }
+fn reload_step(mode: Mode) -> String {
+    format!("Let the daemon read it: {}", mode.systemctl("reload"))
 }
 
 fn is_configured(params: &Params, domain: &SigningDomain) -> bool {

@@ -9,6 +9,7 @@ use super::offline::Offline;
 use super::status::span;
 use super::{json, print};
 use crate::config::Config;
+use crate::config::paths::Mode;
 use crate::control::advice::advise;
 use crate::control::filter::domain_of;
 use crate::control::history::{Circumstances, RouteView};
@@ -58,7 +59,7 @@ pub(super) fn why(config: &Config, subject: &str, as_json: bool) -> Result<(), F
         }
         Err(failure) => return Err(failure),
     };
-    let why = explain(subject, &circumstances, sys::clock::now());
+    let why = explain(subject, &circumstances, config.paths.mode, sys::clock::now());
     if as_json {
         let Why { facts, advice } = why;
         return json::print(&serde_json::json!({ "subject": subject, "facts": facts, "advice": advice, "circumstances": circumstances }));
@@ -67,11 +68,11 @@ pub(super) fn why(config: &Config, subject: &str, as_json: bool) -> Result<(), F
     print(&lines.map(|line| format!("{}\n", printable::text(&line))).collect::<String>())
 }
 
-fn explain(subject: &str, circumstances: &Circumstances, now: i64) -> Why {
+fn explain(subject: &str, circumstances: &Circumstances, mode: Mode, now: i64) -> Why {
     let mut why = Why::default();
     if !circumstances.is_running {
         why.fact("mailchuted is stopped: nothing is sent");
-        why.advise("start it: `systemctl start mailchuted`");
+        why.advise(format!("start it: {}", mode.systemctl("start")));
     }
     if !circumstances.paused.is_empty() {
         why.fact(pause::warning(&circumstances.paused));
@@ -297,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_waiting_message_shows_its_last_reply_its_times_and_what_to_do() {
-        let why = explain("x", &waiting("450 4.2.1 busy", "4.2.1"), NOW);
+        let why = explain("x", &waiting("450 4.2.1 busy", "4.2.1"), Mode::System, NOW);
         let text = text(&why);
         for part in [
             "accepted 60 min ago, waits for its next attempt",
@@ -322,7 +323,7 @@ mod tests {
         }];
         circumstances.paused = "since noon by root (uid 0)".into();
         circumstances.is_running = false;
-        let why = explain("x", &circumstances, NOW);
+        let why = explain("x", &circumstances, Mode::System, NOW);
         assert!(why.facts[0].contains("is stopped") && why.facts[1].contains("paused since noon"), "{why:?}");
         assert!(text(&why).contains("suspended for 60 s after 3 failures in a row: 535 no"), "{why:?}");
         assert!(why.advice.iter().any(|advice| advice.contains("password file")), "{why:?}");
@@ -340,10 +341,10 @@ mod tests {
         ] {
             let mut circumstances = waiting("", "");
             circumstances.messages[0].entry.queue_name = state.into();
-            let text = text(&explain("x", &circumstances, NOW));
+            let text = text(&explain("x", &circumstances, Mode::System, NOW));
             assert!(text.contains(means) && text.contains(advice), "{state}: {text}");
         }
-        let nothing = explain("x.example", &Circumstances { is_running: true, ..Circumstances::default() }, NOW);
+        let nothing = explain("x.example", &Circumstances { is_running: true, ..Circumstances::default() }, Mode::System, NOW);
         assert_eq!(nothing.facts, ["x.example: no message of it is waiting or known"]);
     }
 
@@ -352,21 +353,21 @@ mod tests {
         let mut circumstances = waiting("450 4.2.1 busy", "4.2.1");
         circumstances.messages.push(circumstances.messages[0].clone());
         circumstances.messages[1].entry.queue_id = "6921CE05000000AC".into();
-        let why = explain("X.example", &circumstances, NOW);
+        let why = explain("X.example", &circumstances, Mode::System, NOW);
         assert!(why.advice.contains(&"`mailchute flush 6921CE05000000AB 6921CE05000000AC` tries them now".to_owned()), "{why:?}");
         assert!(!text(&why).contains("more"), "{why:?}");
         circumstances.more = 3;
-        let why = explain("X.example", &circumstances, NOW);
+        let why = explain("X.example", &circumstances, Mode::System, NOW);
         assert!(why.facts.contains(&"and 3 more: `mailchute list --domain X.example`".to_owned()), "{why:?}");
         assert_eq!(
             why.advice.iter().filter(|advice| advice.contains("flush")).collect::<Vec<_>>(),
             ["`mailchute flush --domain X.example` tries them now"]
         );
         circumstances.is_partial = true;
-        let why = explain("127.0.0.1:2526", &circumstances, NOW);
+        let why = explain("127.0.0.1:2526", &circumstances, Mode::System, NOW);
         assert!(why.facts.contains(&"and at least 3 more".to_owned()), "{why:?}");
         circumstances.more = 0;
-        let why = explain("o'neil@x.example", &circumstances, NOW);
+        let why = explain("o'neil@x.example", &circumstances, Mode::System, NOW);
         assert!(why.facts.contains(&"and perhaps more: `mailchute trace 'o'\\''neil@x.example'`".to_owned()), "{why:?}");
     }
 
@@ -374,13 +375,13 @@ mod tests {
     fn an_uncertain_message_is_sent_again_by_itself_unless_it_is_held() {
         let mut circumstances = waiting("the daemon stopped between the final dot and the record of its outcome", "4.4.2");
         circumstances.messages[0].entry.recipients[0].status = "uncertain".into();
-        let again = text(&explain("x", &circumstances, NOW));
+        let again = text(&explain("x", &circumstances, Mode::System, NOW));
         assert!(again.contains("the next in 15 min") && again.contains("sent again by itself"), "{again}");
         assert!(again.contains("`mailchute hold 6921CE05000000AB` or `mailchute remove 6921CE05000000AB` before then"), "{again}");
         assert!(!again.contains("requeue") && !again.contains("flush"), "{again}");
         circumstances.messages[0].entry.queue_name = "hold".into();
         circumstances.messages[0].entry.reason = "uncertain: the daemon stopped".into();
-        let held = text(&explain("x", &circumstances, NOW));
+        let held = text(&explain("x", &circumstances, Mode::System, NOW));
         assert!(held.contains("look there first; `mailchute requeue` sends it again") && !held.contains("by itself"), "{held}");
     }
 
@@ -390,7 +391,7 @@ mod tests {
         circumstances.routes =
             vec![RouteView { route: "relay:587".into(), until: Some(NOW + 60), reason: "x".into(), ..RouteView::default() }];
         circumstances.paused = "since noon by root (uid 0)".into();
-        let why = explain("x", &circumstances, NOW);
+        let why = explain("x", &circumstances, Mode::System, NOW);
         assert!(!text(&why).contains("flush") && text(&why).contains("mailchute resume"), "{why:?}");
     }
 
@@ -399,8 +400,8 @@ mod tests {
         let mut circumstances = waiting("", "");
         circumstances.messages[0].entry.queue_name = "incoming".into();
         circumstances.messages[0].entry.attempts = 0;
-        assert!(text(&explain("x", &circumstances, NOW)).contains("waits because its sender asked for it (HoldUntil)"));
+        assert!(text(&explain("x", &circumstances, Mode::System, NOW)).contains("waits because its sender asked for it (HoldUntil)"));
         circumstances.messages[0].entry.next_attempt = None;
-        assert!(text(&explain("x", &circumstances, NOW)).contains("was not tried yet"));
+        assert!(text(&explain("x", &circumstances, Mode::System, NOW)).contains("was not tried yet"));
     }
 }

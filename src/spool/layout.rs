@@ -100,7 +100,7 @@ pub fn verify(spool: &Path, uid: u32, rootless: bool) -> Result<Owner, String> {
 
 fn check(stat: &FileStat, mode: u32, uid: u32, owner: Option<Owner>) -> Result<(), String> {
     if !sys::fs::is_directory(stat) {
-        return Err("is not a directory".to_owned());
+        return Err("is not a directory; move it away, then run `mailchute setup` or reinstall".to_owned());
     }
     if stat.st_uid != uid {
         return Err(format!("belongs to uid {}, not to uid {uid}, who runs this; run `chown`, or run as its owner", stat.st_uid));
@@ -108,8 +108,8 @@ fn check(stat: &FileStat, mode: u32, uid: u32, owner: Option<Owner>) -> Result<(
     if sys::fs::mode(stat) != mode {
         return Err(format!("has mode {:04o}; run `chmod {mode:04o}` on it", sys::fs::mode(stat)));
     }
-    if owner.is_some_and(|owner| owner.gid != stat.st_gid) {
-        return Err(format!("has group {}, another one than the spool", stat.st_gid));
+    if let Some(owner) = owner.filter(|owner| owner.gid != stat.st_gid) {
+        return Err(format!("has group {}, another one than the spool; run `chgrp {}` on it", stat.st_gid, owner.gid));
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use std::process::{Command, Output, Stdio};
 use super::super::offline::Offline;
 use super::super::status::alarm;
 use crate::config::Config;
+use crate::config::paths::Mode;
 use crate::control::protocol::{Request, Status};
 use crate::control::{client, pause};
 use crate::exit::{Exit, Failure};
@@ -71,7 +72,7 @@ fn lines(octets: &[u8]) -> impl Iterator<Item = String> {
 pub(super) fn daemon(config: &Config, is_open: bool, findings: &mut Vec<String>) {
     if !client::daemon_is_running(&config.paths) {
         let mail = if is_open { ": mail is accepted, but waits" } else { "" };
-        findings.push(format!("mailchuted is not running{mail}; run `systemctl start mailchuted`"));
+        findings.push(format!("mailchuted is not running{mail}; run {}", config.paths.mode.systemctl("start")));
         let down = Failure::new(Exit::Unavailable, "");
         if let Ok(paused) = Offline::open(config, down).and_then(|spool| spool.paused())
             && !paused.is_empty()
@@ -82,7 +83,7 @@ pub(super) fn daemon(config: &Config, is_open: bool, findings: &mut Vec<String>)
     }
     match client::ask::<Status>(&config.paths, &Request::Status {}) {
         Ok(statuses) => {
-            let found: Vec<String> = statuses.iter().flat_map(|status| troubles(status, findings)).collect();
+            let found: Vec<String> = statuses.iter().flat_map(|status| troubles(status, config.paths.mode, findings)).collect();
             findings.extend(found);
         }
         Err(failure) => findings.push(failure.text),
@@ -90,11 +91,11 @@ pub(super) fn daemon(config: &Config, is_open: bool, findings: &mut Vec<String>)
 }
 
 /// The findings in a status that are not `known`. Pure.
-fn troubles(status: &Status, known: &[String]) -> Vec<String> {
+fn troubles(status: &Status, mode: Mode, known: &[String]) -> Vec<String> {
     let stands = |name: &str, subject: &str| status.alarms.iter().any(|alarm| alarm.alarm == name && alarm.subject == subject);
     let mut found: Vec<String> = Vec::new();
     if !status.ready {
-        found.push("the scheduler of mailchuted stands still: run `systemctl restart mailchuted`".to_owned());
+        found.push(format!("the scheduler of mailchuted stands still: run {}", mode.systemctl("restart")));
     }
     // Of what cannot be used there is one alarm with all reasons; those are findings already, unless they are of another day.
     let news = |reason: &str| known.iter().fold(reason.to_owned(), |rest, one| rest.replace(one.as_str(), ""));
