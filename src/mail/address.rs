@@ -23,14 +23,20 @@ pub enum AddressError {
     Empty,
     /// No `@domain`.
     Unqualified,
+    /// Nothing before the `@`.
+    NoLocalPart,
+    /// Nothing after the `@`.
+    NoDomain,
     /// A control character, or a character that its place does not allow.
     Character,
     /// Quotes or brackets that do not close, or text after them.
     Syntax,
     /// Local part over 64, domain over 255 octets.
     TooLong,
-    /// A domain that is neither labels nor an address literal.
+    /// A domain that is not made of labels.
     Domain,
+    /// A domain in brackets that holds no IP address.
+    Literal,
 }
 
 impl fmt::Display for AddressError {
@@ -38,10 +44,13 @@ impl fmt::Display for AddressError {
         f.write_str(match self {
             AddressError::Empty => "empty address",
             AddressError::Unqualified => "no @domain",
+            AddressError::NoLocalPart => "nothing before the @",
+            AddressError::NoDomain => "nothing after the @",
             AddressError::Character => "a character that is not allowed there",
             AddressError::Syntax => "not of the form local@domain",
             AddressError::TooLong => "longer than RFC 5321 allows (64 octets before the @, 255 after)",
-            AddressError::Domain => "not a domain name",
+            AddressError::Domain => "no domain name after the @",
+            AddressError::Literal => "no IP address in the brackets; write [192.0.2.1] or [IPv6:2001:db8::1]",
         })
     }
 }
@@ -73,7 +82,7 @@ impl Address {
                 let at = text.rfind('@').ok_or(AddressError::Unqualified)?;
                 let (local, rest) = text.split_at(at);
                 if local.is_empty() {
-                    return Err(AddressError::Empty);
+                    return Err(AddressError::NoLocalPart);
                 }
                 if !local.chars().all(is_plain) {
                     return Err(AddressError::Character);
@@ -133,18 +142,18 @@ fn is_plain(c: char) -> bool {
 /// A domain is labels of letters, digits, hyphens, underscores or U-labels, or an address literal (RFC 5321 4.1.3).
 fn check_domain(domain: &str) -> Result<(), AddressError> {
     if domain.is_empty() {
-        return Err(AddressError::Unqualified);
+        return Err(AddressError::NoDomain);
     }
     if domain.len() > limits::DOMAIN {
         return Err(AddressError::TooLong);
     }
     if let Some(literal) = domain.strip_prefix('[') {
-        let inner = literal.strip_suffix(']').ok_or(AddressError::Domain)?;
+        let inner = literal.strip_suffix(']').ok_or(AddressError::Literal)?;
         let inner = match inner.get(..5) {
             Some(tag) if tag.eq_ignore_ascii_case("IPv6:") => inner.get(5..).filter(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok()),
             _ => Some(inner).filter(|ip| ip.parse::<std::net::Ipv4Addr>().is_ok()),
         };
-        return inner.map(|_| ()).ok_or(AddressError::Domain);
+        return inner.map(|_| ()).ok_or(AddressError::Literal);
     }
     let label_is_good = |label: &str| {
         !label.is_empty()
@@ -313,6 +322,21 @@ mod tests {
         }
         assert_eq!(Address::parse(&format!("{}@b", "x".repeat(65))), Err(AddressError::TooLong));
         assert_eq!(Address::parse(&format!("a@{}", "x.".repeat(150))), Err(AddressError::TooLong));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        for (text, why) in [
+            ("", AddressError::Empty),
+            ("x", AddressError::Unqualified),
+            ("x@", AddressError::NoDomain),
+            ("@x.example", AddressError::NoLocalPart),
+            ("x@a..b", AddressError::Domain),
+            ("x@[1.2.3]", AddressError::Literal),
+            ("x@[IPv6:1.2.3.4]", AddressError::Literal),
+        ] {
+            assert_eq!(Address::parse(text), Err(why), "{text}");
+        }
     }
 
     #[test]

@@ -168,6 +168,9 @@ fn addr_spec(text: &[u8], tokens: &[Token]) -> Result<Spec, ListError> {
     }
     let at = tokens.iter().position(|token| token.kind == Kind::Special(b'@')).unwrap_or(tokens.len());
     let (local_tokens, rest) = tokens.split_at(at);
+    if local_tokens.is_empty() && !rest.is_empty() {
+        return Err(AddressError::NoLocalPart.into());
+    }
     let local = joined(text, local_tokens, |kind| matches!(kind, Kind::Atom | Kind::Quoted))?;
     let Some(last) = local_tokens.last() else { return Err(AddressError::Empty.into()) };
     if local.starts_with('-') {
@@ -178,6 +181,7 @@ fn addr_spec(text: &[u8], tokens: &[Token]) -> Result<Spec, ListError> {
         return Address::new(&local, "localhost").map(|_| Spec::Bare { local, end: last.span.end }).map_err(ListError::from);
     };
     let domain = match domain_tokens {
+        [] => return Err(AddressError::NoDomain.into()),
         [literal] if literal.kind == Kind::Literal => literal.cooked(text)?,
         _ => joined(text, domain_tokens, |kind| kind == Kind::Atom)?,
     };

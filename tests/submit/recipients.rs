@@ -25,6 +25,11 @@ fn r5_one_malformed_address_and_nothing_is_kept() {
     let (code, line) = sandbox.refused(&["good@x.example", "a b@x.example", ""], "x\n");
     assert_eq!(code, 65);
     assert!(line.contains("`a b@x.example`") && line.contains("`` (empty address)") && !line.contains("`good"), "{line}");
+    let (code, line) = sandbox.refused(&["x@", "@y.example", "bob@[1.2.3]"], "x\n");
+    assert_eq!(code, 65);
+    for text in ["`x@` (nothing after the @)", "`@y.example` (nothing before the @)", "`bob@[1.2.3]` (no IP address in the brackets"] {
+        assert!(line.contains(text), "{line}");
+    }
     assert_eq!(sandbox.refused(&["-t"], "To: a@x.example\nCc: \"unclosed\n\nx\n").0, 65);
     assert_eq!(sandbox.refused(&["--", "-oQ/tmp"], "x\n").0, 65);
 }

@@ -113,7 +113,7 @@ const T_ARG_2: &[Row] = &[
     (&["--help", "-X{}"], 64, "stand alone"),
     (&["--config={}"], 64, "unknown option --config"),
     (&["-é"], 64, "unknown option"),
-    (&["@{}"], 65, "empty address"),
+    (&["@{}"], 65, "nothing before the @"),
 ];
 
 #[rustfmt::skip]
