@@ -7,7 +7,7 @@ use super::select::Chosen;
 use crate::control::protocol::Part;
 
 #[derive(Debug, Parser)]
-#[command(name = "mailchute", version, about = "Shows and steers the mail of this host; see mailchute(8)", disable_help_subcommand = true)]
+#[command(name = "mailchute", version, about = "Shows and steers the mail of this host; see mailchute(8)")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub verb: Verb,
@@ -24,7 +24,7 @@ pub(super) enum Verb {
         chosen: Chosen,
     },
     /// The same under its old name, with the options that scripts give it
-    #[command(hide = true)]
+    #[command(hide = true, override_usage = "mailq [OPTIONS]")]
     Mailq {
         /// JSON Lines, one message per line
         #[arg(short)]
@@ -71,7 +71,7 @@ pub(super) enum Verb {
         #[arg(long, short)]
         json: bool,
         /// At most so many messages, the latest first
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 20, value_parser = parse_limit)]
         limit: usize,
     },
     /// Why something waits or failed, and what to do
@@ -260,6 +260,10 @@ impl From<Parts> for Part {
     }
 }
 
+fn parse_limit(text: &str) -> Result<usize, &'static str> {
+    text.parse::<usize>().ok().filter(|limit| *limit > 0).ok_or("a number from 1 on")
+}
+
 /// A time on the command line, in the units of the configuration.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wait(pub std::time::Duration);
@@ -274,7 +278,23 @@ impl std::str::FromStr for Wait {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
+
+    fn said(words: &str) -> String {
+        super::Arguments::try_parse_from(words.split(' ')).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn help_is_a_verb_and_an_old_name_is_shown_as_it_is_called() {
+        assert!(said("mailchute help").contains("Usage: mailchute <COMMAND>"));
+        assert!(said("mailq mailq --help").contains("Usage: mailq [OPTIONS]\n"));
+    }
+
+    #[test]
+    fn no_messages_at_most_are_no_question() {
+        assert!(said("mailchute trace --limit 0 x").contains("a number from 1 on"));
+        assert!(super::Arguments::try_parse_from(["mailchute", "trace", "--limit", "1", "x"]).is_ok());
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

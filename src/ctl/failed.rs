@@ -47,7 +47,7 @@ fn text_of(entry: &Entry, zone: &TimeZone) -> String {
         advices.extend(advise(&recipient.remote_reply, &recipient.dsn));
     }
     if failed.len() > RECIPIENTS {
-        lines.push(format!("    and {} more recipients", failed.len() - RECIPIENTS));
+        lines.push(format!("    and {}", printable::counted(failed.len() - RECIPIENTS, "more recipient")));
     }
     if failed.is_empty() && !entry.reason.is_empty() {
         lines.push(format!("    {}", entry.reason));

@@ -57,7 +57,7 @@ pub fn program() -> ExitCode {
         // Each thing is done, whatever became of the one before; the first failure counts.
         Some(Ok(lines)) => {
             let run = |line: Vec<String>| command(std::iter::once("mailchute".into()).chain(line.into_iter().map(Into::into)).collect());
-            lines.into_iter().map(run).fold(ExitCode::SUCCESS, |first, next| if first == ExitCode::SUCCESS { next } else { first })
+            postfix::each(lines, run)
         }
     }
 }

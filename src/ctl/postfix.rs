@@ -25,6 +25,25 @@ pub(super) fn translate(program: &OsStr, words: &[OsString]) -> Option<Result<Ve
     Some(words.ok_or_else(|| usage("an argument is not UTF-8")).and_then(|words| translate(&words)))
 }
 
+/// Runs each line with `run`, whatever became of the one before; the first failure counts. A message that could not be shown is not
+/// asked for again by the line that would print the rest of it: that could only say the same.
+pub(super) fn each<T: PartialEq + Default>(lines: Vec<Vec<String>>, mut run: impl FnMut(Vec<String>) -> T) -> T {
+    let (mut first, mut not_shown) = (T::default(), None);
+    for line in lines {
+        let verb = line.first().cloned().unwrap_or_default();
+        if verb == "cat" && line.last() == not_shown.as_ref() {
+            continue;
+        }
+        let message = line.last().cloned();
+        let ended = run(line);
+        if ended != T::default() {
+            not_shown = message.filter(|_| verb == "show");
+            first = if first == T::default() { ended } else { first };
+        }
+    }
+    first
+}
+
 fn usage(text: impl Into<String>) -> Failure {
     Failure::new(Exit::Usage, text)
 }
@@ -163,6 +182,18 @@ mod tests {
         ] {
             assert_eq!(said(call).as_deref(), Ok(lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>().as_slice()), "{call}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_shown_is_told_once_and_the_first_failure_counts() {
+        let lines = |call: &str| said(call).unwrap().iter().map(|line| line.split(' ').map(str::to_owned).collect()).collect::<Vec<_>>();
+        let mut ran = Vec::new();
+        let code = each(lines("postcat -q A B"), |line| {
+            ran.push(line.join(" "));
+            if line.last().unwrap() == "A" { 1 } else { 0 }
+        });
+        assert_eq!((code, ran), (1, ["show -- A", "show -- B", "cat -- B"].map(str::to_owned).to_vec()));
+        assert_eq!(each(lines("postsuper -d A -h A -r B"), |line| line.len() + usize::from(line[0] == "hold")), 3);
     }
 
     #[test]

@@ -84,7 +84,9 @@ fn text_of(status: &Status, now: i64) -> String {
     for one in &status.alarms {
         add(format!("{} for {}: {}", one.severity, span(now - one.since), alarm(one)));
     }
-    for warning in &status.warnings {
+    // An alarm says it already, and since when.
+    let is_told = |warning: &str| status.alarms.iter().any(|alarm| alarm.reason.contains(warning));
+    for warning in status.warnings.iter().filter(|warning| !is_told(&printable::text(warning))) {
         add(format!("warning: {warning}"));
     }
     text
@@ -125,5 +127,23 @@ mod tests {
             assert_eq!(span(seconds), text);
             assert!(span(seconds).len() <= 11);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_alarm_says_is_not_said_again_as_a_warning() {
+        let alarm = AlarmLine {
+            alarm: "credential_unusable".into(),
+            severity: "critical".into(),
+            reason: "dkim key x: unreadable".into(),
+            ..AlarmLine::default()
+        };
+        let warnings = vec!["dkim key x: unreadable".to_owned(), "another".to_owned()];
+        let text = text_of(&Status { alarms: vec![alarm], warnings, ..Status::default() }, 0);
+        assert_eq!((text.matches("dkim key x").count(), text.matches("warning: another").count()), (1, 1), "{text}");
     }
 }

@@ -105,7 +105,7 @@ fn screen(look: &Look, (height, width): (usize, usize)) -> Vec<String> {
 fn route_line(route: &RouteView, now: i64) -> String {
     let state = match route.until {
         Some(until) => format!("suspended for {}: {}", span(until - now), route.reason),
-        None if route.failures > 0 => format!("{} failures", route.failures),
+        None if route.failures > 0 => printable::counted(usize::try_from(route.failures).unwrap_or(usize::MAX), "failure"),
         None => "works".to_owned(),
     };
     let name: String = route.route.chars().take(32).collect();

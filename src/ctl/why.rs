@@ -17,7 +17,7 @@ use crate::control::listing::{Entry, Recipient};
 use crate::control::protocol::Request;
 use crate::control::{client, pause};
 use crate::exit::{Exit, Failure};
-use crate::mail::printable;
+use crate::mail::printable::{self, counted};
 use crate::sys;
 
 /// Messages that are explained while the daemon is stopped.
@@ -176,12 +176,12 @@ fn explain_message(why: &mut Why, entry: &Entry, circumstances: &Circumstances, 
         explain_recipient(why, recipient);
     }
     if shown.len() > RECIPIENTS {
-        why.fact(format!("  and {} more recipients: `mailchute show {id}`", shown.len() - RECIPIENTS));
+        why.fact(format!("  and {}: `mailchute show {id}`", counted(shown.len() - RECIPIENTS, "more recipient")));
     }
 }
 
 fn explain_schedule(why: &mut Why, entry: &Entry, circumstances: &Circumstances, now: i64) {
-    let mut line = format!("  {} attempt{}", entry.attempts, if entry.attempts == 1 { "" } else { "s" });
+    let mut line = format!("  {}", counted(usize::try_from(entry.attempts).unwrap_or(usize::MAX), "attempt"));
     if let Some(last) = entry.last_attempt {
         line.push_str(&format!(", the last {} ago", span(now - last)));
     }
@@ -229,12 +229,16 @@ fn explain_recipient(why: &mut Why, recipient: &Recipient) {
     }
 }
 
+fn failures(route: &RouteView) -> String {
+    counted(usize::try_from(route.failures).unwrap_or(usize::MAX), "failure")
+}
+
 fn explain_route(why: &mut Why, route: &RouteView, circumstances: &Circumstances, now: i64) {
     let limit = circumstances.connection_limit;
     let mut line = format!("route {}: ", route.route);
     match route.until {
         Some(until) => {
-            line.push_str(&format!("suspended for {} after {} failures in a row: {}", span(until - now), route.failures, route.reason));
+            line.push_str(&format!("suspended for {} after {} in a row: {}", span(until - now), failures(route), route.reason));
             why.advise(advise(&route.reason, "").unwrap_or("mend what the reason of the route says"));
             if circumstances.is_running && circumstances.paused.is_empty() {
                 why.advise("`mailchute flush` tries every route now");
@@ -244,7 +248,11 @@ fn explain_route(why: &mut Why, route: &RouteView, circumstances: &Circumstances
         None => line.push_str("not suspended"),
     }
     if route.waiting + route.connections > 0 {
-        line.push_str(&format!("; {} waiting, {} connections of at most {limit} (route_connections)", route.waiting, route.connections));
+        line.push_str(&format!(
+            "; {} waiting, {} of at most {limit} (route_connections)",
+            route.waiting,
+            counted(route.connections, "connection")
+        ));
     }
     why.fact(line);
     if route.until.is_none() && route.waiting > 0 && route.connections >= limit {
@@ -321,6 +329,9 @@ mod tests {
             reason: "535 no".into(),
             ..RouteView::default()
         }];
+        let once = RouteView { failures: 1, connections: 1, ..circumstances.routes[0].clone() };
+        let said = text(&explain("x", &Circumstances { routes: vec![once], ..circumstances.clone() }, Mode::System, NOW));
+        assert!(said.contains("after 1 failure in a row") && said.contains(" 1 connection of at most"), "{said}");
         circumstances.paused = "since noon by root (uid 0)".into();
         circumstances.is_running = false;
         let why = explain("x", &circumstances, Mode::System, NOW);

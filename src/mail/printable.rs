@@ -37,6 +37,11 @@ pub fn column(text: &str) -> Cow<'_, str> {
     text.chars().map(|c| if is_safe(c) { c } else { '?' }).collect()
 }
 
+/// A number with its noun: `1 thing`, `2 things`.
+pub fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
 /// True for a character that only ever shows itself.
 fn is_safe(c: char) -> bool {
     matches!(c, ' '..='~')

@@ -3,10 +3,11 @@
 use jiff::tz::TimeZone;
 
 use super::html::Html;
-use super::page::{Facts, counted};
+use super::page::Facts;
 use crate::control::advice::advise;
 use crate::control::overview::{CLASSES, Destination, Failure, Overview};
 use crate::mail::date;
+use crate::mail::printable::counted;
 
 /// The heads of the columns of ages.
 const AGES: [&str; CLASSES] = ["< 5 min", "< 1 h", "< 4 h", "< 1 d", "< 3 d", "older"];

@@ -10,6 +10,7 @@ use crate::control::protocol::{AlarmLine, Status};
 use crate::ctl::status::span;
 use crate::dkim::base64;
 use crate::mail::date;
+use crate::mail::printable::counted;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -69,11 +70,6 @@ fn verdict(html: &mut Html, status: &Status) {
         (true, true, 0, _) => html.raw("<p class=\"verdict fair\">It works; ").text(counted(all, "thing")).raw(" to look at.</p>\n"),
         _ => html.raw("<p class=\"verdict bad\">").text(counted(critical, "critical alarm")).raw(".</p>\n"),
     };
-}
-
-/// `1 thing`, `2 things`.
-pub(super) fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 fn tiles(html: &mut Html, facts: &Facts) {

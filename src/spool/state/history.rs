@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension, params};
 use super::rows::ATTEMPT_COLUMNS;
 use super::{Attempt, Event, Origin, Progress, RecipientUpdate, Result, State, Transaction};
 use crate::mail::envelope::Claimed;
+use crate::mail::printable::counted;
 use crate::mail::queue_id::QueueId;
 use crate::mail::remote_id;
 
@@ -148,7 +149,8 @@ impl State {
             )?
             .query_row([id.to_i64()], |row| {
                 let (uid, size, count): (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
-                Ok(Event { at: row.get(0)?, kind: "accepted".to_owned(), text: format!("uid {uid}, {size} octets, {count} recipients") })
+                let recipients = counted(usize::try_from(count).unwrap_or(0), "recipient");
+                Ok(Event { at: row.get(0)?, kind: "accepted".to_owned(), text: format!("uid {uid}, {size} octets, {recipients}") })
             })
             .optional()
     }
