@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mailchute::config::TlsPolicy;
 use mailchute::relay::smtp::{Credentials, Failure, Session, Settings, Stage, Target};
 use mailchute::relay::tls::TlsClient;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -25,7 +25,12 @@ struct Authority {
 
 impl Authority {
     fn new() -> Self {
+        Self::called("the authority")
+    }
+
+    fn called(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -53,6 +58,22 @@ fn server_config(certificate: &CertificateDer<'static>, key: &KeyPair, only_1_2:
         .with_single_cert(vec![certificate.clone()], key)
         .unwrap();
     Arc::new(config)
+}
+
+/// Marked as that of an authority, and self-signed.
+fn of_an_authority() -> Arc<ServerConfig> {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    server_config(params.self_signed(&key).unwrap().der(), &key, false)
+}
+
+/// As the trusted authority is called, whose successor it could be: it was renewed, and ca_file has the old one.
+fn named_as_the_authority(only_1_2: bool) -> Arc<ServerConfig> {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, "the authority");
+    server_config(params.self_signed(&key).unwrap().der(), &key, only_1_2)
 }
 
 fn self_signed(only_1_2: bool) -> Arc<ServerConfig> {
@@ -100,24 +121,44 @@ async fn a_valid_certificate_is_told_as_verified_under_every_policy() {
 #[tokio::test]
 async fn t_smtp_3_certificates_that_prove_nothing_end_verified_sessions_and_no_others() {
     let authority = Authority::new();
-    for (name, config) in [
-        ("self-signed", self_signed(false)),
-        ("self-signed, TLS 1.2", self_signed(true)),
-        ("expired", authority.server("localhost", expired)),
-        ("for another name", authority.server("other.example", |_| {})),
-        ("of another authority", Authority::new().server("localhost", |_| {})),
+    for (name, config, words) in [
+        ("self-signed", self_signed(false), "is self-signed; put it into ca_file"),
+        ("self-signed, TLS 1.2", self_signed(true), "is self-signed; put it into ca_file"),
+        ("self-signed by an authority", of_an_authority(), "is self-signed and marked as that of a CA"),
+        ("expired", authority.server("localhost", expired), "has expired on 2"),
+        ("for another name", authority.server("other.example", |_| {}), "is for other.example, not for localhost"),
+        ("for an address", authority.server("192.0.2.1", |_| {}), "is for 192.0.2.1, not for localhost"),
+        ("self-signed, with the name of an authority", named_as_the_authority(false), "is self-signed; put it into ca_file"),
+        ("of another authority", Authority::called("another").server("localhost", |_| {}), "is issued by a CA that is not trusted here"),
+        ("of an authority of the same name", Authority::new().server("localhost", |_| {}), "was not signed by the CA of that name"),
     ] {
         for policy in [TlsPolicy::Opportunistic, TlsPolicy::Required] {
             let server = serve(Arc::clone(&config), &OFFERS).await;
             let session = send(&authority.settings, &with(&server, policy, None)).await.unwrap();
-            assert!(session.tls().is_some_and(|facts| !facts.is_verified()), "{name} {policy:?}");
+            let unverified = session.tls().and_then(|facts| facts.unverified.clone()).unwrap_or_default();
+            assert!(unverified.starts_with(&format!("the certificate of localhost {words}")), "{name} {policy:?}: {unverified}");
             assert_eq!(server.seen().connections, 1);
         }
         let server = serve(config, &OFFERS).await;
         let failure = send(&authority.settings, &with(&server, TlsPolicy::Verified, Some("secret"))).await.unwrap_err();
-        assert!(failure.stage == Stage::Tls && failure.cause.contains("certificate"), "{name}: {failure}");
+        assert!(
+            failure.stage == Stage::Tls && failure.cause.starts_with(&format!("the certificate of localhost {words}")),
+            "{name}: {failure}"
+        );
         assert_eq!(server.seen().commands, ["EHLO h.example", "STARTTLS"]);
     }
+}
+
+#[tokio::test]
+async fn a_self_signed_certificate_in_ca_file_proves_a_name() {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), certificate.pem()).unwrap();
+    let settings = Settings { tls: Arc::new(TlsClient::new(Some(file.path())).unwrap()), ..patient() };
+    let server = serve(server_config(certificate.der(), &key, false), &OFFERS).await;
+    let session = send(&settings, &with(&server, TlsPolicy::Verified, None)).await.unwrap();
+    assert!(session.tls().is_some_and(|facts| facts.is_verified()));
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@
 
 mod any;
 mod roots;
+mod strict;
+mod words;
 
 use std::fmt;
 use std::path::Path;
@@ -21,8 +23,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::mail::printable;
 use roots::Roots;
+use strict::StrictVerifier;
 
 /// What the history says about a TLS connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +63,7 @@ pub struct TlsClient {
 #[derive(Clone)]
 struct Verified {
     config: Arc<ClientConfig>,
-    verifier: Arc<WebPkiServerVerifier>,
+    verifier: Arc<StrictVerifier>,
 }
 
 impl fmt::Debug for TlsClient {
@@ -106,9 +108,9 @@ impl TlsClient {
         };
         // Where nothing is to be verified, a name that no certificate can be for must not stop the mail.
         let shown = name.clone().unwrap_or(ServerName::IpAddress(IpAddr::from(std::net::Ipv4Addr::UNSPECIFIED)));
-        let stream = TlsConnector::from(config).connect(shown, stream).await.map_err(|e| e.to_string())?;
+        let stream = TlsConnector::from(config).connect(shown, stream).await.map_err(|e| words::of_handshake(host, &e))?;
         let (_, connection) = stream.get_ref();
-        let unverified = if must_verify { None } else { self.verdict(connection, name.as_ref()) };
+        let unverified = if must_verify { None } else { self.verdict(connection, host, name.as_ref()) };
         let facts = TlsFacts {
             version: connection.protocol_version().and_then(|version| version.as_str()).unwrap_or("TLS").replace('_', "."),
             cipher: connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown").to_owned(),
@@ -118,7 +120,7 @@ impl TlsClient {
     }
 
     /// What the strict check says about a peer that was let in without it; None if it passes.
-    fn verdict(&self, connection: &ClientConnection, name: Option<&ServerName<'_>>) -> Option<String> {
+    fn verdict(&self, connection: &ClientConnection, host: &str, name: Option<&ServerName<'_>>) -> Option<String> {
         let Some(name) = name else { return Some("the host has no name that a certificate can be for".to_owned()) };
         let verified = match self.verified() {
             Ok(verified) => verified,
@@ -127,7 +129,7 @@ impl TlsClient {
         let Some((end, chain)) = connection.peer_certificates().and_then(<[_]>::split_first) else {
             return Some("the server showed no certificate".to_owned());
         };
-        verified.verifier.verify_server_cert(end, chain, name, &[], UnixTime::now()).err().map(|e| printable::text(&e.to_string()))
+        verified.verifier.verify_server_cert(end, chain, name, &[], UnixTime::now()).err().map(|e| words::of(host, &e))
     }
 
     fn verified(&self) -> Result<&Verified, String> {
@@ -139,10 +141,12 @@ impl TlsClient {
         let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&self.provider))
             .build()
             .map_err(|e| format!("the certificates that are to be trusted cannot be used: {e}"))?;
+        let verifier = Arc::new(StrictVerifier(verifier));
         let config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
             .map_err(|e| format!("TLS cannot be set up: {e}"))?
-            .with_webpki_verifier(Arc::clone(&verifier))
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>)
             .with_no_client_auth();
         Ok(Verified { config: Arc::new(config), verifier })
     }
