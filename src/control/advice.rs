@@ -214,7 +214,7 @@ fn of_words(words: &str, status: &str) -> Option<&'static str> {
     let precise = || REPLIES.iter().find(|rule| rule.precise.contains(&status));
     let said = || REPLIES.iter().find(|rule| rule.words.iter().any(|phrase| has(words, phrase)));
     let is_vague = |code: &&str| if code.ends_with('.') { status.starts_with(*code) } else { status == *code };
-    let vague = || REPLIES.iter().find(|rule| rule.vague.iter().any(|code| is_vague(&code)));
+    let vague = || REPLIES.iter().find(|rule| rule.vague.iter().any(is_vague));
     precise().or_else(said).or_else(vague).map(|rule| rule.advice)
 }
 
