@@ -67,7 +67,7 @@ fn a_message_that_nobody_has_claimed_yet_is_steered_by_its_file() {
     installation.mailchute(&["hold", &hold]).succeeded();
     installation.start_daemon();
     assert_eq!(receiver.wait_for_messages(1)[0].recipients, ["<go@x.example>"]);
-    assert_eq!(listed(&installation, &["--state", "held"]), [hold.clone()]);
+    assert_eq!(listed(&installation, &["--state", "held"]), std::slice::from_ref(&hold));
     let entry = installation.wait_for_entry("the held one", |entry| entry["queue_id"] == hold.as_str());
     let (reason, recipient) = (entry["reason"].as_str().unwrap(), entry["recipients"][0]["status"].as_str().unwrap());
     assert!(reason.starts_with("by ") && reason.contains("(uid "), "{entry}");

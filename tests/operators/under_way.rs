@@ -30,11 +30,18 @@ fn order(installation: &Installation, verb: &str, id: &str) {
     assert!(said.ends_with(": 0 messages, 1 after its attempt\n"), "{verb}: {said}");
 }
 
+/// The orders that the next start would carry out.
+fn kept_orders(installation: &Installation) -> i64 {
+    let database = rusqlite::Connection::open(installation.paths.spool.join("state.sqlite")).unwrap();
+    database.query_row("SELECT count(*) FROM run WHERE key LIKE 'order:%'", [], |row| row.get(0)).unwrap()
+}
+
 #[test]
 fn a_message_that_is_being_sent_is_held_after_its_attempt() {
     let (receiver, installation, id) = sending("450 4.2.1 busy");
     order(&installation, "hold", &id);
     wait_for("the hold", || installation.spooled("hold") == [id.clone()]);
+    assert_eq!(kept_orders(&installation), 0);
     installation.mailchute(&["release", &id]).succeeded();
     assert_eq!(receiver.wait_for_messages(1)[0].recipients, ["<a@x.example>"]);
 }
@@ -54,10 +61,11 @@ fn a_message_that_was_being_sent_when_the_daemon_ended_is_held_or_removed_by_the
         } else {
             installation.kill_daemon()
         }
-        assert_eq!(installation.spooled("cur"), [id.clone()], "{verb}: the attempt has not ended");
+        assert_eq!(installation.spooled("cur"), std::slice::from_ref(&id), "{verb}: the attempt has not ended");
         installation.start_daemon();
         wait_for(verb, || installation.spooled(place) == [id.clone()]);
         assert_eq!(state_of(&installation, &id), state);
+        assert_eq!(kept_orders(&installation), 0, "{verb}");
         let history = installation.mailchute(&["show", &id]).succeeded().stdout;
         assert!(history.matches("(uid ").count() >= 2, "{verb}: {history}");
         // The order was carried out once: what is decided later counts.
@@ -83,6 +91,7 @@ fn a_message_that_is_delivered_meanwhile_is_neither_held_nor_removed() {
         order(&installation, verb, &id);
         receiver.wait_for_messages(1);
         installation.wait_until_drained();
+        assert_eq!(kept_orders(&installation), 0, "{verb}");
         assert!(["hold", "trash", "failed"].iter().all(|place| installation.spooled(place).is_empty()), "{verb}");
         assert_eq!(receiver.messages().len(), 1, "{verb}: nobody is told of a failure");
     }
