@@ -128,11 +128,6 @@ mod tests {
             assert!(span(seconds).len() <= 11);
         }
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn what_an_alarm_says_is_not_said_again_as_a_warning() {
