@@ -59,6 +59,8 @@ fn edge(connection: &Connection, table: &str, key: &str, order: &str) -> Result<
 pub(super) fn of_form(e: Error) -> Error {
     match e {
         Error::SqlInputError { .. } => damage(&e.to_string()),
+        // The same, where SQLite cannot say at which letter of the statement it is wrong.
+        Error::SqliteFailure(code, _) if code.extended_code == rusqlite::ffi::SQLITE_ERROR => damage(&e.to_string()),
         e => e,
     }
 }

@@ -145,8 +145,9 @@ impl State {
     /// The commonest last replies about which notices wait at `now`, at most `limit`, the commonest first, with how many recipients
     /// each has; of the ten thousand that have waited longest, so that its time is bounded.
     pub fn reasons_waiting(&self, now: i64, limit: usize) -> Result<Vec<(String, u64)>> {
-        let sql = "SELECT recipient.reply, count(*) FROM (SELECT message FROM notice WHERE due <= ?1 ORDER BY due LIMIT 10000) waiting
-                   JOIN recipient ON recipient.message = waiting.message WHERE recipient.reply <> ''
+        let sql =
+            "SELECT recipient.reply, count(*) FROM (SELECT message FROM notice WHERE due <= ?1 ORDER BY due LIMIT 10000) notice_waiting
+                   JOIN recipient ON recipient.message = notice_waiting.message WHERE recipient.reply <> ''
                    GROUP BY recipient.reply ORDER BY count(*) DESC, recipient.reply LIMIT ?2";
         let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()));
         self.connection.prepare_cached(sql)?.query_map(params![now, limit as i64], row)?.collect()
