@@ -316,12 +316,25 @@ impl Store {
     }
 }
 
-/// True for the errors that say that the disk, not the file, is in trouble.
+/// What says that the disk or the machine, not the file, is in trouble; the last row is what disks behind a network say.
+const OF_THE_DISK: &[Errno] = &[
+    Errno::EIO,
+    Errno::ENOSPC,
+    Errno::EDQUOT,
+    Errno::EROFS,
+    Errno::ENOMEM,
+    Errno::EMFILE,
+    Errno::ENFILE,
+    Errno::EUCLEAN,
+    Errno::EINTR,
+    Errno::ESTALE,
+    Errno::ETIMEDOUT,
+    Errno::EREMOTEIO,
+];
+
+/// True for the errors that say nothing about the file.
 fn is_disk_error(e: &std::io::Error) -> bool {
-    matches!(
-        e.raw_os_error().map(Errno::from_raw),
-        Some(Errno::EIO | Errno::ENOSPC | Errno::EROFS | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE | Errno::EUCLEAN)
-    )
+    e.raw_os_error().is_some_and(|errno| OF_THE_DISK.contains(&Errno::from_raw(errno)))
 }
 
 /// True for the errors of reading that say nothing about the file: the disk's, and a lease that its owner took.

@@ -39,8 +39,9 @@ pub fn judge(bench: &Bench, ordeal: &Ordeal) -> Result<(), String> {
 
 /// True if the kernel refused to open the file: then it is kept for a person, with that as its reason.
 fn is_refused(bench: &Bench, name: &str) -> bool {
-    let line = format!("name=\"{}\" reason=\"cannot be opened: ", name.trim_end_matches(".why"));
-    bench.log().contains(&line)
+    let line = |why: &str| format!("name=\"{}\" reason=\"{why}", name.trim_end_matches(".why"));
+    let reasons = ["cannot be opened: ", "cannot be read: Permission denied", "cannot be read: Operation not permitted"];
+    reasons.iter().any(|why| bench.log().contains(&line(why)))
 }
 
 /// True if the line is about a letter whose removal was asked for: its file goes to `trash/` before the record.
