@@ -134,10 +134,10 @@ impl Installation {
         std::fs::read_to_string(self.scratch.path().join("mailchuted.log")).unwrap_or_default()
     }
 
-    /// The names in one directory of the spool.
+    /// The names in one directory of the spool; of a disk that was unplugged, none.
     pub fn spooled(&self, directory: &str) -> Vec<String> {
         let entries = std::fs::read_dir(self.paths.spool.join(directory)).into_iter().flatten();
-        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = entries.flatten().map(|entry| entry.file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
