@@ -101,8 +101,10 @@ pub struct Reserve {
 impl Reserve {
     /// Why the spool takes no new mail. Where nothing can be found out about its file system, the door will tell.
     pub fn refusal(self, spool: &Path) -> Option<String> {
-        let octets = (self.octets > 0).then(|| fs2::available_space(spool).ok()).flatten();
-        let inodes = (self.inodes > 0).then(|| sys::fs::free_inodes(spool)).flatten();
+        if self.octets == 0 && self.inodes == 0 {
+            return None;
+        }
+        let (octets, inodes) = sys::fs::free_space(spool).ok().map_or((None, None), |(octets, inodes)| (Some(octets), inodes));
         self.judge(octets, inodes).map(|why| format!("the spool {} is nearly full: {why}", spool.display()))
     }
 

@@ -152,13 +152,6 @@ pub fn is_read_only(path: &Path) -> bool {
     nix::sys::statvfs::statvfs(path).is_ok_and(|stat| stat.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY))
 }
 
-/// The inodes that an ordinary user can still make on the file system of `path`; `None` where it does not count them (btrfs) or does
-/// not say.
-pub fn free_inodes(path: &Path) -> Option<u64> {
-    let stat = nix::sys::statvfs::statvfs(path).ok()?;
-    (stat.files() > 0).then(|| stat.files_available())
-}
-
 /// Sets `octets` of the disk aside for `file`, so that they are really there.
 pub fn allocate(file: &File, octets: u64) -> nix::Result<()> {
     fcntl::posix_fallocate(file, 0, i64::try_from(octets).unwrap_or(i64::MAX))
