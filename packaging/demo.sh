@@ -8,7 +8,7 @@ set -eu
 umask 077
 
 programs=$1
-scratch=$(mktemp -d "${TMPDIR:-/tmp}/mailchute.XXXXXX")
+scratch=$(mktemp -d)
 export XDG_CONFIG_HOME="$scratch/config" XDG_STATE_HOME="$scratch/state"
 config=$XDG_CONFIG_HOME/mailchute/mailchute.toml
 daemon='' receiver=''
