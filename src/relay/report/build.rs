@@ -12,7 +12,7 @@ use mail_builder::mime::{BodyPart, MimePart};
 
 use super::fields;
 use super::original::Original;
-use super::told::{Told, is_about_login};
+use super::told::{LOGIN_REFUSED, Told, is_about_login};
 use super::words;
 use crate::mail::queue_id::QueueId;
 use crate::mail::{Address, date, printable};
@@ -163,7 +163,7 @@ pub fn build_digest(digest: &Digest<'_>) -> Vec<u8> {
 /// What most of them are about: one cause, as a rule, which is what the administrator wants to know.
 fn commonest(reasons: &[(String, u64)]) -> String {
     let line = |(reply, count): &(String, u64)| {
-        let reply = if is_about_login(reply) { "the next hop does not accept the login of this host" } else { reply };
+        let reply = if is_about_login(reply) { LOGIN_REFUSED } else { reply };
         let reply: String = printable::text(reply).chars().take(REPLY).collect();
         format!("{count:>8}  {reply}\r\n")
     };

@@ -95,7 +95,7 @@ fn status(action: Action, text: &str) -> EnhancedStatus {
 fn said(relay: &str, reply: &str) -> Said {
     let code = code(reply);
     if is_about_login(reply) {
-        return Said::Reason("the next hop does not accept the login of this host".to_owned());
+        return Said::Reason(LOGIN_REFUSED.to_owned());
     }
     let text = shorten(&printable::text(reply));
     match code {
@@ -123,6 +123,9 @@ fn code(reply: &str) -> Option<u16> {
 }
 
 /// RFC 4954 6, at whatever stage; and every reply to AUTH itself. Where the route was suspended for it, peer and stage stand in front.
+/// What is said instead of a reply that [`is_about_login`].
+pub(super) const LOGIN_REFUSED: &str = "the next hop does not accept the login of this host";
+
 /// True for a reply that may hold what we logged in with (T-OUT-4).
 pub(super) fn is_about_login(reply: &str) -> bool {
     reply.contains("AUTH: ") || reply.split(": ").any(|said| matches!(code(said), Some(530 | 534 | 535 | 538)))
