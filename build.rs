@@ -2,7 +2,7 @@
 
 fn main() {
     println!("cargo:rerun-if-env-changed=MAILCHUTE_PREFIX");
-    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=../../build.rs");
     let prefix = std::env::var("MAILCHUTE_PREFIX").unwrap_or_default();
     println!("cargo:rustc-env=MAILCHUTE_PREFIX={}", prefix.trim_end_matches('/'));
 }

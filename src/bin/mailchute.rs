@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    mailchute::ctl::program()
+    ctl::program()
 }

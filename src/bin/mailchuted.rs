@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    mailchute::relay::run::program()
+    daemon::program()
 }

@@ -1,4 +1,4 @@
 //! `sendmail`, and by name `newaliases` and `runq`.
 fn main() -> std::process::ExitCode {
-    mailchute::submit::main()
+    submit::main()
 }

@@ -3,9 +3,8 @@
 //! In: the configuration, /etc/mailname, the kernel's host name; never DNS. Out: valid domain names.
 
 use super::Config;
-use crate::exit::{Exit, Failure};
-use crate::mail::Address;
-use crate::sys;
+use exit::{Exit, Failure};
+use mail::Address;
 
 /// The names of this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +41,7 @@ impl Names {
     pub fn of(configured: Option<&str>, file: Option<&str>, host_name: &str, local_domains: &[String]) -> Result<Names, String> {
         let (mailname, is_guess) = match configured {
             Some(name) if Names::is_domain(name) => (name.to_owned(), false),
-            Some(name) => return Err(crate::mail::printable::text(name)),
+            Some(name) => return Err(mail::printable::text(name)),
             None => match file.filter(|name| Names::is_domain(name)) {
                 Some(name) => (name.to_owned(), false),
                 None if host_name.contains('.') && Names::is_domain(host_name) => (host_name.to_owned(), false),

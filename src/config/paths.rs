@@ -56,7 +56,7 @@ impl Paths {
         if system.config_file.symlink_metadata().is_ok() {
             return system;
         }
-        let home = std::cell::LazyCell::new(|| crate::sys::process::home_directory().unwrap_or_else(|| PathBuf::from("/nonexistent")));
+        let home = std::cell::LazyCell::new(|| sys::process::home_directory().unwrap_or_else(|| PathBuf::from("/nonexistent")));
         let directory = |variable: &str, below_home: &str| {
             let set = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
             set.unwrap_or_else(|| home.join(below_home)).join("mailchute")

@@ -4,9 +4,8 @@
 //! In: a uid by the kernel's word, and its name. Out: its own address, or a refusal.
 
 use super::{Names, Params, SenderPolicy};
-use crate::exit::{Exit, Failure};
-use crate::mail::{Address, ReversePath, printable};
-use crate::sys;
+use exit::{Exit, Failure};
+use mail::{Address, ReversePath, printable};
 
 /// A user of this host.
 #[derive(Clone, Copy, Debug)]

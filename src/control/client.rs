@@ -10,9 +10,9 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::protocol::{self, End, Request};
-use crate::config::Paths;
-use crate::exit::{Exit, Failure};
-use crate::mail::printable;
+use config::Paths;
+use exit::{Exit, Failure};
+use mail::printable;
 
 /// Silence after which a daemon counts as hung.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -171,7 +171,7 @@ impl std::fmt::Display for Filter {
         ];
         let mut gap = "";
         for (name, value) in options.into_iter().filter_map(|(name, value)| Some((name, value?))) {
-            write!(f, "{gap}--{name} {}", crate::mail::printable::text(&value))?;
+            write!(f, "{gap}--{name} {}", mail::printable::text(&value))?;
             gap = " ";
         }
         if gap.is_empty() { f.write_str("ALL") } else { Ok(()) }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::mail::{date, printable};
+use mail::{date, printable};
 
 /// One message. Postfix's keys first and as Postfix means them; readers must ignore keys that they do not know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use jiff::tz::TimeZone;
 
 use super::listing::{Entry, TextListing};
-use crate::exit::{Exit, Failure};
+use exit::{Exit, Failure};
 
 /// A listing on its way to stdout.
 pub struct Printer<W: Write> {

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::filter::Filter;
-pub use crate::spool::file::Part;
+pub use spool::file::Part;
 
 /// Octets that either side gives to the kernel, or takes, at a time: a listing is many short lines.
 pub const BUFFER: usize = 64 << 10;
@@ -265,7 +265,7 @@ pub struct Detail {
     pub entry: super::listing::Entry,
     /// What the caller's `sendmail` said of it: claims.
     #[serde(default)]
-    pub claimed: crate::mail::envelope::Claimed,
+    pub claimed: mail::envelope::Claimed,
     /// What injection changed or noticed.
     #[serde(default)]
     pub notices: Vec<String>,

@@ -41,42 +41,9 @@ pub struct Passed {
     pub removed: u64,
 }
 
-#[cfg(any(feature = "relay", feature = "ctl"))]
 impl Stats {
-    const HOUR: u64 = 3600;
-    /// The times over which is counted: an hour, a day, a week.
-    const TIMES: [u64; 3] = [Self::HOUR, 86_400, 604_800];
-
-    /// The numbers at `now`; of the messages of this user, or of all.
-    ///
-    /// Errors: the database's.
-    pub fn read(state: &crate::spool::state::State, uid: Option<u32>, now: i64) -> rusqlite::Result<Stats> {
-        use crate::spool::state::Place;
-        let held = state.in_places(uid)?.into_iter().map(|held| Held {
-            state: match held.place {
-                Place::Cur => "queued",
-                Place::Hold => "hold",
-                Place::Failed | Place::Gone => "failed",
-            }
-            .to_owned(),
-            messages: held.messages,
-            octets: held.octets,
-            oldest: Some(held.oldest),
-        });
-        let queue = held.collect();
-        let passed = Self::TIMES.into_iter().map(|seconds| Self::passed(state, uid, now, seconds)).collect::<rusqlite::Result<_>>()?;
-        Ok(Stats { queue, passed })
-    }
-
-    /// The last hour alone: what can be asked for every other second, whatever the queue and the history hold.
-    ///
-    /// Errors: the database's.
-    pub fn brief(state: &crate::spool::state::State, uid: Option<u32>, now: i64) -> rusqlite::Result<Stats> {
-        Ok(Stats { queue: Vec::new(), passed: vec![Self::passed(state, uid, now, Self::HOUR)?] })
-    }
-
     /// Counts a message that has no row, of a spool whose daemon is stopped.
-    pub fn add(&mut self, entry: &super::listing::Entry, now: i64) {
+    pub fn add(&mut self, entry: &crate::listing::Entry, now: i64) {
         let state = match entry.queue_name.as_str() {
             state @ ("hold" | "failed") => state,
             _ => "queued",
@@ -93,11 +60,5 @@ impl Stats {
         for passed in self.passed.iter_mut().filter(|passed| age <= passed.seconds) {
             (passed.accepted, passed.octets) = (passed.accepted + 1, passed.octets + entry.message_size);
         }
-    }
-
-    fn passed(state: &crate::spool::state::State, uid: Option<u32>, now: i64, seconds: u64) -> rusqlite::Result<Passed> {
-        let since = now.saturating_sub(i64::try_from(seconds).unwrap_or(i64::MAX));
-        let crate::spool::state::Passed { accepted, octets, relayed, failed, removed } = state.passed(since, uid)?;
-        Ok(Passed { seconds, accepted, octets, relayed, failed, removed })
     }
 }

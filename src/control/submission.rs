@@ -10,9 +10,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::exit::{Exit, Failure};
-use crate::mail::envelope::{self, Envelope};
-use crate::mail::{QueueId, limits, printable};
+use exit::{Exit, Failure};
+use mail::envelope;
+use mail::envelope::Envelope;
+use mail::{QueueId, limits, printable};
 
 /// Octets of one chunk at most.
 pub const CHUNK: usize = 1 << 20;
@@ -94,8 +95,8 @@ impl Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::envelope::{Body, Claimed, Peer, Recipient};
-    use crate::mail::{Address, ReversePath};
+    use mail::envelope::{Body, Claimed, Peer, Recipient};
+    use mail::{Address, ReversePath};
 
     fn sample() -> Envelope {
         Envelope {

@@ -4,14 +4,14 @@ use std::io::Write;
 
 use super::offline::Offline;
 use super::select::Selection;
-use crate::config::Config;
-use crate::control::client;
-use crate::control::deed::Deed;
-use crate::control::protocol::{Act, Done, Request};
-use crate::exit::{Exit, Failure};
-use crate::log::syslog::{self, Facility, Severity};
-use crate::mail::printable;
-use crate::sys;
+use admin::deed::Deed;
+use config::Config;
+use control::client;
+use control::protocol::{Act, Done, Request};
+use exit::{Exit, Failure};
+use mail::printable;
+use sys::syslog;
+use sys::syslog::{Facility, Severity};
 
 /// What was said of the messages so far.
 #[derive(Default)]

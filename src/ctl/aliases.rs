@@ -2,8 +2,8 @@
 
 use std::process::{Command, Stdio};
 
-use crate::config::Config;
-use crate::exit::{Exit, Failure};
+use config::Config;
+use exit::{Exit, Failure};
 
 /// Prints one line for each address that a recipient becomes, with its relay.
 ///

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use super::range::Range;
 use super::select::Chosen;
-use crate::control::protocol::Part;
+use control::protocol::Part;
 
 #[derive(Debug, Parser)]
 #[command(name = "mailchute", version, about = "Shows and steers the mail of this host; see mailchute(8)")]
@@ -272,7 +272,7 @@ impl std::str::FromStr for Wait {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        crate::config::Span::parse(text).map(|span| Wait(span.0)).ok_or("a time such as 30s or 5m")
+        config::Span::parse(text).map(|span| Wait(span.0)).ok_or("a time such as 30s or 5m")
     }
 }
 

@@ -8,13 +8,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::print;
-use crate::config::names::Names;
-use crate::config::paths::Mode;
-use crate::config::{Config, NextHop};
-use crate::exit::{Exit, Failure};
-use crate::spool::admission::Reserve;
-use crate::spool::layout;
-use crate::sys;
+use config::names::Names;
+use config::paths::Mode;
+use config::{Config, NextHop};
+use exit::{Exit, Failure};
+use spool::admission::Reserve;
+use spool::layout;
 
 /// Prints the findings; EX_CONFIG if there is one.
 pub(super) fn check(config: &Config) -> Result<(), Failure> {
@@ -31,7 +30,7 @@ pub(super) fn check(config: &Config) -> Result<(), Failure> {
     if findings.is_empty() {
         return print(if is_judged { "all is well\n" } else { "all is well, as far as you may look; root sees more\n" });
     }
-    print(&findings.iter().map(|finding| format!("{}\n", crate::mail::printable::text(finding))).collect::<String>())?;
+    print(&findings.iter().map(|finding| format!("{}\n", mail::printable::text(finding))).collect::<String>())?;
     Err(Failure::new(Exit::Config, format!("{} finding{}", findings.len(), if findings.len() == 1 { "" } else { "s" })))
 }
 

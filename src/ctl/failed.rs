@@ -5,13 +5,12 @@ use jiff::tz::TimeZone;
 use super::queue::{self, Piece};
 use super::select::Selection;
 use super::{json, print};
-use crate::config::Config;
-use crate::control::advice::advise;
-use crate::control::filter::QueueState;
-use crate::control::listing::Entry;
-use crate::exit::Failure;
-use crate::mail::{date, printable};
-use crate::sys;
+use crate::advice::advise;
+use config::Config;
+use control::filter::QueueState;
+use control::listing::Entry;
+use exit::Failure;
+use mail::{date, printable};
 
 /// Recipients of one message that are shown.
 const RECIPIENTS: usize = 5;
@@ -60,7 +59,7 @@ fn text_of(entry: &Entry, zone: &TimeZone) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::listing::Recipient;
+    use control::listing::Recipient;
 
     #[test]
     fn t_out_1_a_failure_is_shown_with_advice_once_and_steers_no_terminal() {

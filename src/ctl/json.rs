@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::exit::{Exit, Failure};
+use exit::{Exit, Failure};
 
 /// Prints `value` on one line.
 pub(super) fn print(value: &impl Serialize) -> Result<(), Failure> {

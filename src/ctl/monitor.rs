@@ -11,12 +11,11 @@ use std::time::Duration;
 use super::args::Monitor;
 use super::print;
 use super::range::Range;
-use crate::config::Config;
-use crate::control::client;
-use crate::control::protocol::{Request, Status};
-use crate::exit::{Exit, Failure};
-use crate::mail::printable;
-use crate::sys;
+use config::Config;
+use control::client;
+use control::protocol::{Request, Status};
+use exit::{Exit, Failure};
+use mail::printable;
 
 /// How long someone who logs in waits.
 const MOTD: Duration = Duration::from_secs(2);
@@ -153,7 +152,7 @@ fn wrong(status: &Status) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::protocol::AlarmLine;
+    use control::protocol::AlarmLine;
 
     fn options(arguments: &[&str]) -> Monitor {
         use clap::Parser;

@@ -4,15 +4,14 @@ use super::offline::Offline;
 use super::queue::{self, Piece};
 use super::select::Selection;
 use super::{json, print};
-use crate::config::Config;
-use crate::control::client;
-use crate::control::listing::Entry;
-use crate::control::protocol::{Count, Request};
-use crate::control::shape::{AGES, Row, Shape};
-use crate::control::stats::Stats;
-use crate::exit::{Exit, Failure};
-use crate::mail::printable;
-use crate::sys;
+use crate::shape::{AGES, Row, Shape};
+use config::Config;
+use control::client;
+use control::listing::Entry;
+use control::protocol::{Count, Request};
+use control::stats::Stats;
+use exit::{Exit, Failure};
+use mail::printable;
 
 use super::status::span;
 

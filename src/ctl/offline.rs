@@ -13,20 +13,23 @@ use fs2::FileExt as Lock;
 
 use self::adrift::Found;
 use super::select::Selection;
-use crate::config::Config;
-use crate::control::filter::{Filter, QueueState};
-use crate::control::listing::Entry;
-use crate::control::overview::Overview;
-use crate::control::protocol::{Detail, Part};
-use crate::control::stats::Stats;
-use crate::control::{entries, history, pause};
-use crate::exit::{Exit, Failure};
-use crate::mail::printable;
-use crate::mail::queue_id::QueueId;
-use crate::spool::layout::{self, Owner};
-use crate::spool::state::{Message, Place, State, is_damage, is_newer};
-use crate::spool::{file, store::Store};
-use crate::sys;
+use admin::{entries, pause};
+use config::Config;
+use control::filter::{Filter, QueueState};
+use control::history;
+use control::listing::Entry;
+use control::overview::Overview;
+use control::protocol::{Detail, Part};
+use control::stats::Stats;
+use control::warnings;
+use exit::{Exit, Failure};
+use mail::printable;
+use mail::queue_id::QueueId;
+use spool::file;
+use spool::layout;
+use spool::layout::Owner;
+use state::{Message, Place, State, is_damage, is_newer};
+use store::Store;
 
 /// Rows read at a time.
 const PAGE: usize = 500;
@@ -61,7 +64,7 @@ impl Offline {
         Lock::try_lock_exclusive(&lock)
             .map_err(|_| Failure::new(Exit::Unavailable, "a daemon runs but does not answer; try again, or look at its log"))?;
         let owner = Owner { uid: meta.uid(), gid: meta.gid() };
-        let rootless = config.paths.mode == crate::config::paths::Mode::Rootless;
+        let rootless = config.paths.mode == config::paths::Mode::Rootless;
         let store = Store::open(spool, owner, rootless).map_err(|e| unreadable(&e))?;
         let path = spool.join("state.sqlite");
         // Never made here: a database without the messages of the files would hide that the true one was lost.
@@ -164,7 +167,7 @@ impl Offline {
     pub(super) fn detail(&self, id: &str) -> Result<Detail, Failure> {
         match (self.meant(id)?, &self.state) {
             ((_, Found::Row(message)), Some(state)) => {
-                history::detail(state, &message, false, sys::clock::now()).map_err(|e| unreadable(&e))
+                admin::history::detail(state, &message, false, sys::clock::now()).map_err(|e| unreadable(&e))
             }
             ((id, Found::File(directory)), _) => Ok(self.detail_from_file(directory, id)),
             _ => Err(unreadable(&"state.sqlite is missing")),
@@ -181,9 +184,9 @@ impl Offline {
         }
         let mut details = self.adrift_of(subject)?;
         if let Some(state) = &self.state {
-            let (found, now) = (history::find(state, subject, limit, |_| true).map_err(|e| unreadable(&e))?, sys::clock::now());
+            let (found, now) = (admin::history::find(state, subject, limit, |_| true).map_err(|e| unreadable(&e))?, sys::clock::now());
             for message in &found.messages {
-                details.push(history::detail(state, message, false, now).map_err(|e| unreadable(&e))?);
+                details.push(admin::history::detail(state, message, false, now).map_err(|e| unreadable(&e))?);
             }
         }
         // An id begins with the time.
@@ -223,7 +226,7 @@ impl Offline {
 
     /// The numbers of `mailchute stats`.
     pub(super) fn stats(&self, now: i64) -> Result<Stats, Failure> {
-        let read = |state| Stats::read(state, None, now).map_err(|e| unreadable(&e));
+        let read = |state| admin::stats::read(state, None, now).map_err(|e| unreadable(&e));
         let mut stats = self.state.as_ref().map_or(Ok(Stats::default()), read)?;
         self.each_adrift(|entry| {
             stats.add(&entry, now);
@@ -234,7 +237,7 @@ impl Offline {
 
     /// What there is to say beside a listing.
     pub(super) fn besides(&self) -> Result<String, Failure> {
-        Ok(Some(self.paused()?).filter(|since| !since.is_empty()).map_or_else(String::new, |since| pause::warning(&since)))
+        Ok(Some(self.paused()?).filter(|since| !since.is_empty()).map_or_else(String::new, |since| warnings::paused(&since)))
     }
 
     /// What the report page shows of the messages.
@@ -244,7 +247,7 @@ impl Offline {
             adrift.push(entry);
             Ok(())
         })?;
-        Overview::read_with(self.state.as_ref(), &adrift, None, now).map_err(|e| unreadable(&e))
+        admin::overview::read_with(self.state.as_ref(), &adrift, None, now).map_err(|e| unreadable(&e))
     }
 
     /// How many messages are queued, on hold and failed.

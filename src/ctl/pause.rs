@@ -2,11 +2,11 @@
 
 use super::offline::Offline;
 use super::{act, print};
-use crate::config::Config;
-use crate::control::client;
-use crate::control::protocol::{Request, Text};
-use crate::exit::{Exit, Failure};
-use crate::mail::printable;
+use config::Config;
+use control::client;
+use control::protocol::{Request, Text};
+use exit::{Exit, Failure};
+use mail::printable;
 
 /// Stops delivery (`on`), or lets it go on; over restarts of the daemon.
 ///

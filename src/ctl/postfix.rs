@@ -6,7 +6,7 @@
 
 use std::ffi::{OsStr, OsString};
 
-use crate::exit::{Exit, Failure};
+use exit::{Exit, Failure};
 
 /// The queues of Postfix that can follow the ids of postsuper.
 const QUEUES: [&str; 4] = ["incoming", "active", "deferred", "hold"];
@@ -101,7 +101,7 @@ fn postqueue(words: &[String]) -> Result<Vec<Vec<String>>, Failure> {
 fn postsuper(words: &[String]) -> Result<Vec<Vec<String>>, Failure> {
     let (found, queues) = options(words, "cdhHref")?;
     if let Some(unknown) = queues.iter().find(|queue| !QUEUES.contains(queue)) {
-        return Err(usage(format!("{}: not one of {}", crate::mail::printable::text(unknown), QUEUES.join(", "))));
+        return Err(usage(format!("{}: not one of {}", mail::printable::text(unknown), QUEUES.join(", "))));
     }
     let mut lines: Vec<Vec<String>> = Vec::new();
     for (letter, value) in found {

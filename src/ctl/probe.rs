@@ -11,13 +11,13 @@ use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
 
 use super::print;
-use crate::config::Config;
-use crate::config::names::Names;
-use crate::control::protocol::{Detail, Request, Status};
-use crate::control::{client, pause};
-use crate::exit::{Exit, Failure};
-use crate::mail::printable;
-use crate::sys;
+use config::Config;
+use config::names::Names;
+use control::client;
+use control::protocol::{Detail, Request, Status};
+use control::warnings;
+use exit::{Exit, Failure};
+use mail::printable;
 
 /// How often the daemon is asked.
 const ASK: Duration = Duration::from_millis(200);
@@ -38,7 +38,7 @@ pub(super) fn probe(config: &Config, recipient: &str, wait: Duration) -> Result<
 /// What we take for an address; lettre has its own opinion, which decides nothing.
 fn recipient_of(text: &str) -> Result<Mailbox, Failure> {
     let refused = |why: &dyn std::fmt::Display| Failure::new(Exit::Usage, format!("{}: {why}", printable::text(text)));
-    let address = crate::mail::Address::parse(text).map_err(|why| refused(&why))?;
+    let address = mail::Address::parse(text).map_err(|why| refused(&why))?;
     let unfit = |e| refused(&format!("cannot be written into a test message ({e}); send one with sendmail"));
     Ok(Mailbox::new(None, Address::new(address.local(), address.domain()).map_err(unfit)?))
 }
@@ -117,7 +117,7 @@ fn wait_for_outcome(config: &Config, message_id: &str, wait: Duration) -> Result
 /// Why nothing is sent at all, if somebody wants it so.
 fn hindrance(config: &Config) -> Option<String> {
     let statuses: Vec<Status> = client::ask(&config.paths, &Request::Status {}).ok()?;
-    statuses.first().filter(|status| !status.paused.is_empty()).map(|status| printable::text(&pause::warning(&status.paused)))
+    statuses.first().filter(|status| !status.paused.is_empty()).map(|status| printable::text(&warnings::paused(&status.paused)))
 }
 
 fn printable_lines(text: &str) -> String {

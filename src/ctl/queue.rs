@@ -4,13 +4,13 @@
 use super::act::say;
 use super::offline::Offline;
 use super::select::Selection;
-use crate::config::Config;
-use crate::control::client;
-use crate::control::listing::Entry;
-use crate::control::printer::{self, Printer};
-use crate::control::protocol::Request;
-use crate::exit::{Exit, Failure};
-use crate::sys;
+use config::Config;
+use control::client;
+use control::listing::Entry;
+use control::printer;
+use control::printer::Printer;
+use control::protocol::Request;
+use exit::{Exit, Failure};
 
 /// A message of a listing, as it came.
 pub(super) enum Piece<'a> {

@@ -13,20 +13,19 @@
 
 mod chart;
 mod html;
-mod mail;
+mod messages;
 mod page;
 
 use std::path::Path;
 
 use super::offline::Offline;
 use super::{print, show};
-use crate::config::Config;
-use crate::config::names::Names;
-use crate::control::client;
-use crate::control::overview::Overview;
-use crate::control::protocol::{Part, Request, Status};
-use crate::exit::{Exit, Failure};
-use crate::sys;
+use config::Config;
+use config::names::Names;
+use control::client;
+use control::overview::Overview;
+use control::protocol::{Part, Request, Status};
+use exit::{Exit, Failure};
 use page::Facts;
 
 /// Octets of a header section that are read for its subject.

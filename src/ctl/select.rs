@@ -2,10 +2,9 @@
 
 use std::io::BufRead;
 
-use crate::config::{Size, Span};
-use crate::control::filter::{Filter, QueueState};
-use crate::exit::{Exit, Failure};
-use crate::sys;
+use config::{Size, Span};
+use control::filter::{Filter, QueueState};
+use exit::{Exit, Failure};
 
 /// Ids read from standard input at most.
 const IDS: usize = 100_000;

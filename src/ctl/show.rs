@@ -7,14 +7,13 @@ use mail_parser::{HeaderValue, MessageParser};
 
 use super::offline::Offline;
 use super::{json, print};
-use crate::config::Config;
-use crate::control::client;
-use crate::control::listing::Recipient;
-use crate::control::printer::written;
-use crate::control::protocol::{Detail, Part, Request, Text};
-use crate::exit::{Exit, Failure};
-use crate::mail::{date, printable};
-use crate::sys;
+use config::Config;
+use control::client;
+use control::listing::Recipient;
+use control::printer::written;
+use control::protocol::{Detail, Part, Request, Text};
+use exit::{Exit, Failure};
+use mail::{date, printable};
 
 /// Fields that are shown decoded.
 const SHOWN: [&str; 5] = ["From", "To", "Cc", "Subject", "Date"];

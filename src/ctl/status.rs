@@ -2,12 +2,12 @@
 
 use super::offline::Offline;
 use super::print;
-use crate::config::Config;
-use crate::control::protocol::{AlarmLine, Request, Status};
-use crate::control::{client, pause};
-use crate::exit::{Exit, Failure};
-use crate::mail::printable;
-use crate::sys;
+use config::Config;
+use control::client;
+use control::protocol::{AlarmLine, Request, Status};
+use control::warnings;
+use exit::{Exit, Failure};
+use mail::printable;
 
 /// Prints the daemon's answer. A stopped daemon is told with what the spool holds, and ends in EX_UNAVAILABLE.
 pub(super) fn status(config: &Config, json: bool) -> Result<(), Failure> {
@@ -32,7 +32,7 @@ pub(super) fn status(config: &Config, json: bool) -> Result<(), Failure> {
             let ([queued, held, failed], paused) = found?;
             print(&format!("mailchuted is stopped; in the spool: {queued} queued, {held} held, {failed} failed\n"))?;
             if !paused.is_empty() {
-                print(&format!("{}\n", printable::text(&pause::warning(&paused))))?;
+                print(&format!("{}\n", printable::text(&warnings::paused(&paused))))?;
             }
             Err(down)
         }
@@ -66,7 +66,7 @@ fn text_of(status: &Status, now: i64) -> String {
     );
     let mut add = |line: String| text.push_str(&format!("{}\n", printable::text(&line)));
     if !status.paused.is_empty() {
-        add(pause::warning(&status.paused));
+        add(warnings::paused(&status.paused));
     }
     if let Some(oldest) = status.oldest {
         add(format!("oldest queued message: {} old", span(now - oldest)));

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use super::status::span;
 use super::{json, print};
-use crate::config::Config;
-use crate::control::client;
-use crate::control::history::{Look, RouteView};
-use crate::control::listing::Entry;
-use crate::control::protocol::Request;
-use crate::exit::{Exit, Failure};
-use crate::mail::printable;
-use crate::sys;
+use config::Config;
+use control::client;
+use control::history::{Look, RouteView};
+use control::listing::Entry;
+use control::protocol::Request;
+use exit::{Exit, Failure};
+use mail::printable;
 
 /// Lines and columns where nobody says how many there are.
 const SCREEN: (usize, usize) = (24, 80);
@@ -48,7 +47,7 @@ pub(super) fn top(config: &Config, count: Option<u64>, delay: Duration, as_json:
 /// Rows and columns: the variables that everybody may set, else the terminal as it is now, which may have been resized.
 fn screen_size() -> (usize, usize) {
     let number = |name: &str| std::env::var(name).ok()?.parse::<usize>().ok();
-    let (rows, columns) = sys::terminal::size().unwrap_or(SCREEN);
+    let (rows, columns) = crate::terminal::size().unwrap_or(SCREEN);
     (number("LINES").unwrap_or(rows).max(SMALLEST), number("COLUMNS").unwrap_or(columns).max(SMALLEST))
 }
 
@@ -56,7 +55,7 @@ fn screen_size() -> (usize, usize) {
 fn line(look: &Look, before: Option<&Look>) -> String {
     let hour = |look: &Look| look.stats.passed.first().map_or((0, 0, 0), |passed| (passed.accepted, passed.relayed, passed.failed));
     let (accepted, relayed, failed) = hour(look);
-    let at = crate::mail::date::rfc3339(look.at);
+    let at = mail::date::rfc3339(look.at);
     let status = &look.status;
     let mut text = format!(
         "{at} queued={} held={} failed={} accepted_1h={accepted} relayed_1h={relayed} failed_1h={failed} suspended={} paused={}",
@@ -122,9 +121,9 @@ fn latest_line(entry: &Entry, now: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::listing::Recipient;
-    use crate::control::protocol::Status;
-    use crate::control::stats::{Passed, Stats};
+    use control::listing::Recipient;
+    use control::protocol::Status;
+    use control::stats::{Passed, Stats};
 
     fn look() -> Look {
         let hostile = "x\x1b[2J\r\n\u{202e}".repeat(100);

@@ -8,17 +8,18 @@ use serde::Serialize;
 use super::offline::Offline;
 use super::status::span;
 use super::{json, print};
-use crate::config::Config;
-use crate::config::paths::Mode;
-use crate::control::advice::advise;
-use crate::control::filter::domain_of;
-use crate::control::history::{Circumstances, RouteView};
-use crate::control::listing::{Entry, Recipient};
-use crate::control::protocol::Request;
-use crate::control::{client, pause};
-use crate::exit::{Exit, Failure};
-use crate::mail::printable::{self, counted};
-use crate::sys;
+use crate::advice::advise;
+use config::Config;
+use config::paths::Mode;
+use control::client;
+use control::filter::domain_of;
+use control::history::{Circumstances, RouteView};
+use control::listing::{Entry, Recipient};
+use control::protocol::Request;
+use control::warnings;
+use exit::{Exit, Failure};
+use mail::printable;
+use mail::printable::counted;
 
 /// Messages that are explained while the daemon is stopped.
 const SHOWN: usize = 3;
@@ -75,7 +76,7 @@ fn explain(subject: &str, circumstances: &Circumstances, mode: Mode, now: i64) -
         why.advise(format!("start it: {}", mode.systemctl("start")));
     }
     if !circumstances.paused.is_empty() {
-        why.fact(pause::warning(&circumstances.paused));
+        why.fact(warnings::paused(&circumstances.paused));
         why.advise("`mailchute resume` lets delivery go on");
     }
     let entries = || circumstances.messages.iter().map(|detail| &detail.entry);
@@ -263,7 +264,7 @@ fn explain_route(why: &mut Why, route: &RouteView, circumstances: &Circumstances
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::protocol::Detail;
+    use control::protocol::Detail;
 
     const NOW: i64 = 100_000;
 

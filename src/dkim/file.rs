@@ -16,7 +16,6 @@ use zeroize::Zeroizing;
 
 use super::key::{KeyError, PrivateKey};
 use super::name::{Selector, SigningDomain};
-use crate::sys;
 
 /// Octets of a key file that are read. An RSA key of 8192 bits takes 6.4 KiB.
 const LARGEST: u64 = 64 << 10;

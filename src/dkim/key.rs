@@ -13,7 +13,7 @@ use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
 use zeroize::Zeroizing;
 
-use super::base64;
+use mail::base64;
 
 /// The line length of PEM (RFC 7468 2).
 const PEM_LINE: usize = 64;

@@ -1,7 +1,7 @@
 //! The TXT record of a key (RFC 6376 3.6.1): what to publish. Pure.
 
-use super::base64;
 use super::key::{KeyError, PrivateKey};
+use mail::base64;
 
 /// Octets of one character-string in DNS (RFC 1035 3.3).
 const STRING: usize = 255;

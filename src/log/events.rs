@@ -8,8 +8,8 @@
 
 use tracing::{error, info, warn};
 
-use crate::mail::printable::safe;
-use crate::mail::queue_id::QueueId;
+use mail::printable::safe;
+use mail::queue_id::QueueId;
 
 /// Where these calls stand: what is logged elsewhere is no event.
 pub const TARGET: &str = module_path!();

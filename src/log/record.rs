@@ -9,7 +9,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 use tracing::field::{Field, Visit};
 
-use crate::mail::{date, printable};
+use mail::{date, printable};
 
 /// The version of the lines, in the key `schema`.
 pub const SCHEMA: u32 = 1;

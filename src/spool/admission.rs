@@ -11,8 +11,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::mail::printable;
-use crate::sys;
+use mail::printable;
 
 /// The version of the file that this program writes and reads.
 const VERSION: u32 = 1;

@@ -24,10 +24,9 @@ use fs2::FileExt as Lock;
 use nix::errno::Errno;
 
 use super::{file, layout};
-use crate::exit::Exit;
-use crate::mail::envelope::{Body, Envelope};
-use crate::mail::queue_id::QueueId;
-use crate::sys;
+use exit::Exit;
+use mail::envelope::{Body, Envelope};
+use mail::queue_id::QueueId;
 
 /// Octets collected before a write call.
 const BUFFER: usize = 64 << 10;
@@ -135,7 +134,6 @@ impl Draft {
     }
 
     /// The file and where the message begins in it, to look at what was written so far. The envelope line is not yet there.
-    #[cfg(feature = "relay")]
     pub fn so_far(&mut self) -> Result<(&File, u64), DropError> {
         self.flush()?;
         Ok((&self.file, self.reserved as u64))

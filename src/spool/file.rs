@@ -6,10 +6,11 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use crate::mail::envelope::{self, Envelope};
-use crate::mail::header::Section;
-use crate::mail::limits;
-use crate::mail::wire::{WireCheck, WireError, WireFacts};
+use mail::envelope;
+use mail::envelope::Envelope;
+use mail::header::Section;
+use mail::limits;
+use mail::wire::{WireCheck, WireError, WireFacts};
 
 /// Blanks reserved at the end of the line for what is known only after streaming: size, body type, notices.
 const SPARE: usize = 400;
@@ -139,7 +140,7 @@ pub fn parse_line(raw: Vec<u8>) -> Result<Line, FileError> {
     struct Version {
         v: u32,
     }
-    let bad = |e: serde_json::Error| FileError::Envelope(crate::mail::printable::text(&e.to_string()));
+    let bad = |e: serde_json::Error| FileError::Envelope(mail::printable::text(&e.to_string()));
     let version: Version = serde_json::from_slice(&raw).map_err(bad)?;
     if version.v > envelope::VERSION {
         return Err(FileError::Newer(version.v));
@@ -234,9 +235,9 @@ pub fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::address::{Address, ReversePath};
-    use crate::mail::envelope::{Body, Claimed, Recipient, VERSION};
-    use crate::mail::queue_id::QueueId;
+    use mail::address::{Address, ReversePath};
+    use mail::envelope::{Body, Claimed, Recipient, VERSION};
+    use mail::queue_id::QueueId;
 
     pub(crate) fn sample() -> Envelope {
         Envelope {

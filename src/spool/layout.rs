@@ -5,8 +5,6 @@ use std::path::Path;
 
 use nix::sys::stat::FileStat;
 
-use crate::sys;
-
 /// One directory of the spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Directory {

@@ -10,9 +10,8 @@ mod include;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::mail::address_list::{AddressList, Spec};
-use crate::mail::{Address, printable};
-use crate::sys;
+use mail::address_list::{AddressList, Spec};
+use mail::{Address, printable};
 
 pub use expand::{Expansion, World, expand};
 pub use include::{parse as parse_include, read as read_include};

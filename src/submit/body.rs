@@ -3,7 +3,7 @@
 //! In: octets as they were read, in pieces of any size. Out: the same text with CRLF at the end of every line, no other CR or LF,
 //! no NUL; and what had to be changed. Pure; memory does not grow with the message or with a line.
 
-use crate::config::Dot;
+use config::Dot;
 
 /// What a line that holds one dot means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -284,7 +284,7 @@ mod tests {
         for number in 0..5usize.pow(6) {
             let input: Vec<u8> = (0..6).map(|digit| SET[number / 5usize.pow(digit) % 5]).collect();
             for rule in [DotRule::Data, DotRule::EndIfLast, DotRule::End] {
-                let mut check = crate::mail::wire::WireCheck::default();
+                let mut check = mail::wire::WireCheck::default();
                 assert!(check.feed(&wire(rule, &input, 2).0).is_ok() && check.finish().is_ok(), "{input:?}");
             }
         }

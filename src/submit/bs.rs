@@ -22,10 +22,11 @@ use super::local::Resolver;
 use super::message::{Accepted, Asked, Intake, Order, Site};
 use super::recipients::Resolved;
 use super::sender;
-use crate::exit::{Exit, Failure};
-use crate::log::syslog::{self, Facility, Severity};
-use crate::mail::envelope::Recipient;
-use crate::mail::{limits, printable};
+use exit::{Exit, Failure};
+use mail::envelope::Recipient;
+use mail::{limits, printable};
+use sys::syslog;
+use sys::syslog::{Facility, Severity};
 
 /// Refused commands after which the session ends.
 const ERRORS: u32 = 20;

@@ -6,10 +6,9 @@
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use crate::config::policy::User;
-use crate::mail::envelope::Claimed;
-use crate::mail::printable;
-use crate::sys;
+use config::policy::User;
+use mail::envelope::Claimed;
+use mail::printable;
 
 /// Characters kept of each claimed text.
 const CLAIM: usize = 200;

@@ -12,8 +12,8 @@ mod tests;
 
 use std::ffi::OsString;
 
-use crate::exit::{Exit, Failure};
-use crate::mail::envelope::{Notify, Ret};
+use exit::{Exit, Failure};
+use mail::envelope::{Notify, Ret};
 
 pub use parse::parse;
 

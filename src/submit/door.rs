@@ -5,12 +5,13 @@
 //! callers who cannot see that directory or not write to it.
 
 use super::socket::Parcel;
-use crate::config::paths::Mode;
-use crate::config::{Config, Params};
-use crate::exit::{Exit, Failure};
-use crate::mail::{Envelope, QueueId};
-use crate::spool::admission::{Admission, Reserve};
-use crate::spool::drop::{self, Draft, DropError};
+use config::paths::Mode;
+use config::{Config, Params};
+use exit::{Exit, Failure};
+use mail::{Envelope, QueueId};
+use spool::admission::{Admission, Reserve};
+use spool::drop;
+use spool::drop::{Draft, DropError};
 
 /// An open door: a message on its way in. Dropped, it leaves nothing behind.
 pub enum Door {

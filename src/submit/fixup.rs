@@ -7,8 +7,9 @@ mod fold;
 mod repair;
 
 use super::head::Head;
-use crate::mail::Address;
-use crate::mail::encoded_word::{self, Word};
+use mail::Address;
+use mail::encoded_word;
+use mail::encoded_word::Word;
 
 /// Fields that never leave: Bcc and Resent-Bcc whether `-t` is given or not (R9), the others because they are not the
 /// submitter's to write (I9).

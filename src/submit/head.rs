@@ -3,10 +3,11 @@
 //! In: the message in wire form, in pieces. Out: the octets of the section, its fields, and the address lists in them. The section
 //! is buffered whole, up to 1 MiB; the body never is (SENDMAIL.md R10, I5 to I8).
 
-use crate::exit::{Exit, Failure};
-use crate::mail::address_list::AddressList;
-use crate::mail::header::{self, Field, Section};
-use crate::mail::limits;
+use exit::{Exit, Failure};
+use mail::address_list::AddressList;
+use mail::header;
+use mail::header::{Field, Section};
+use mail::limits;
 
 /// Collects the header section.
 #[derive(Debug, Default)]

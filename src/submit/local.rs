@@ -9,11 +9,10 @@ use std::path::Path;
 
 use super::aliases::{self, Aliases, Target, World};
 use super::recipients::{Resolved, Wanted};
-use crate::config::names::is_loopback;
-use crate::config::{Config, Names, Params, UnknownLocal};
-use crate::exit::{Exit, Failure};
-use crate::mail::{Address, printable};
-use crate::sys;
+use config::names::is_loopback;
+use config::{Config, Names, Params, UnknownLocal};
+use exit::{Exit, Failure};
+use mail::{Address, printable};
 
 /// Notices of one message; more are one cause.
 const NOTICES: usize = 5;
@@ -131,7 +130,7 @@ impl World for Host {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Paths;
+    use config::Paths;
 
     fn resolved(text: &str, params: &Params) -> Result<String, Exit> {
         let names = Names::of(Some("m.example"), None, "web1", &[]).unwrap();

@@ -12,12 +12,11 @@ use super::fixup::{self, Additions, Missing};
 use super::head::{Collected, Collector, Head};
 use super::local::Resolver;
 use super::{recipients, sender};
-use crate::config::{Config, Names};
-use crate::exit::{Exit, Failure};
-use crate::mail::address_list::Spec;
-use crate::mail::envelope::{Body, Envelope, Notify, Recipient, Ret, VERSION};
-use crate::mail::{Address, QueueId, ReversePath, date, limits};
-use crate::sys;
+use config::{Config, Names};
+use exit::{Exit, Failure};
+use mail::address_list::Spec;
+use mail::envelope::{Body, Envelope, Notify, Recipient, Ret, VERSION};
+use mail::{Address, QueueId, ReversePath, date, limits};
 
 /// What every message of this process has in common.
 #[derive(Debug)]

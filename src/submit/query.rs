@@ -6,14 +6,14 @@
 use std::io::Write;
 
 use super::cli::{Flush, FlushField};
-use crate::config::Paths;
-use crate::control::client;
-use crate::control::filter::Filter;
-use crate::control::printer::{self, Printer};
-use crate::control::protocol::{Count, Request, Select, Text};
-use crate::exit::{Exit, Failure};
-use crate::mail::{Address, printable};
-use crate::sys;
+use config::Paths;
+use control::client;
+use control::filter::Filter;
+use control::printer;
+use control::printer::Printer;
+use control::protocol::{Count, Request, Select, Text};
+use exit::{Exit, Failure};
+use mail::{Address, printable};
 
 /// `-bp`: prints the messages that the caller may see, in Postfix's layout, with more of each where it is `detailed` (`-v`), or as
 /// JSON Lines (`-j`).

@@ -8,12 +8,12 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 use super::head::Head;
-use crate::config::TArguments;
-use crate::exit::{Exit, Failure};
-use crate::mail::address::AddressError;
-use crate::mail::address_list::{AddressList, ListError, Mailbox, Spec};
-use crate::mail::envelope::{Notify, Recipient};
-use crate::mail::{Address, printable};
+use config::TArguments;
+use exit::{Exit, Failure};
+use mail::address::AddressError;
+use mail::address_list::{AddressList, ListError, Mailbox, Spec};
+use mail::envelope::{Notify, Recipient};
+use mail::{Address, printable};
 
 /// Characters of a malformed address that are shown.
 const SHOWN: usize = 80;
@@ -182,7 +182,7 @@ impl std::fmt::Display for Wanted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::submit::head::Collector;
+    use crate::head::Collector;
 
     fn names(operands: &[&str], header: Option<&str>, t_arguments: TArguments) -> Result<Vec<String>, Failure> {
         let mut collector = Collector::default();

@@ -4,10 +4,10 @@ use std::io::Write;
 
 use super::caller::Caller;
 use super::cli::Refusal;
-use crate::exit::Failure;
-use crate::log::syslog::{self, Facility, Severity};
-use crate::mail::printable;
-use crate::sys;
+use exit::Failure;
+use mail::printable;
+use sys::syslog;
+use sys::syslog::{Facility, Severity};
 
 /// Octets that are read and thrown away after a failure.
 const DRAIN: u64 = 100 << 20;

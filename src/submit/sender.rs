@@ -6,10 +6,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use super::caller::Caller;
-use crate::config::{Names, Params};
-use crate::exit::{Exit, Failure};
-use crate::mail::address_list::{AddressList, ListError, Spec};
-use crate::mail::{Address, ReversePath, printable};
+use config::{Names, Params};
+use exit::{Exit, Failure};
+use mail::address_list::{AddressList, ListError, Spec};
+use mail::{Address, ReversePath, printable};
 
 /// S2: the value of `-f`: one address and nothing else, `''` or `<>`.
 ///
@@ -55,7 +55,7 @@ pub fn check_policy(sender: &ReversePath, own: &Address, caller: &Caller, params
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::SenderPolicy;
+    use config::SenderPolicy;
 
     fn names() -> Names {
         Names::of(Some("m.example"), None, "host", &[]).unwrap()

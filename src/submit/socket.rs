@@ -9,10 +9,10 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::control::submission::{self, CHUNK, Reply};
-use crate::exit::{Exit, Failure};
-use crate::mail::{Envelope, QueueId, limits, printable};
-use crate::sys;
+use control::submission;
+use control::submission::{CHUNK, Reply};
+use exit::{Exit, Failure};
+use mail::{Envelope, QueueId, limits, printable};
 
 /// How long connecting, and each write and read, may take: the daemon may have to wait for its disk.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -9,11 +9,11 @@ use super::aliases::{self, Aliases};
 use super::local::Resolver;
 use super::query;
 use super::recipients::{Resolved, Wanted};
-use crate::config::{Config, Names};
-use crate::exit::{Exit, Failure};
-use crate::mail::address::AddressError;
-use crate::mail::address_list::{AddressList, Spec};
-use crate::mail::{Address, printable};
+use config::{Config, Names};
+use exit::{Exit, Failure};
+use mail::address::AddressError;
+use mail::address_list::{AddressList, Spec};
+use mail::{Address, printable};
 
 /// `-bv`: one line for each address on `out`. Exit code 67 if one of them cannot be sent to.
 ///

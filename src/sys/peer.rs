@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
-use crate::mail::envelope::Peer;
+use mail::envelope::Peer;
 
 /// The credentials that the peer had when it connected.
 ///

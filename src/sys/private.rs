@@ -2,10 +2,13 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use nix::fcntl::{self, OFlag};
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid};
+
+use crate::fs;
 
 /// A new file `name`, mode 0600 from its first moment; EEXIST if anything has that name.
 pub fn create(directory: &impl AsFd, name: &str) -> nix::Result<File> {
@@ -16,6 +19,19 @@ pub fn create(directory: &impl AsFd, name: &str) -> nix::Result<File> {
 /// A new directory `name`, mode 0700; EEXIST if anything has that name.
 pub fn make_directory(directory: &impl AsFd, name: &str) -> nix::Result<()> {
     nix::sys::stat::mkdirat(directory, name, Mode::from_bits_truncate(0o700))
+}
+
+/// Opens a file whose text only its owner, or the group that systemd gives a credential to, can read.
+///
+/// Errors: what the kernel said, or who else can read it and the command that corrects it.
+pub fn open_secret(path: &Path) -> Result<File, String> {
+    let file = File::open(path).map_err(|e| e.to_string())?;
+    let stat = fs::stat(&file).map_err(|e| e.desc().to_owned())?;
+    // systemd gives credentials as 0440 to its own group; everybody else's must be private.
+    if fs::mode(&stat) & 0o037 != 0 {
+        return Err(format!("others can read it (mode {:04o}); run `chmod 600 {}`", fs::mode(&stat), path.display()));
+    }
+    Ok(file)
 }
 
 /// Opens the directory `name` for the use of the names in it; it need not be readable.

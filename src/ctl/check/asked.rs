@@ -10,12 +10,12 @@ use std::process::{Command, Output, Stdio};
 
 use super::super::offline::Offline;
 use super::super::status::alarm;
-use crate::config::Config;
-use crate::config::paths::Mode;
-use crate::control::protocol::{Request, Status};
-use crate::control::{client, pause};
-use crate::exit::{Exit, Failure};
-use crate::sys;
+use config::Config;
+use config::paths::Mode;
+use control::client;
+use control::protocol::{Request, Status};
+use control::warnings;
+use exit::{Exit, Failure};
 
 /// Where systemd keeps what `LoadCredential=` names, while the daemon runs.
 const CREDENTIALS: &str = "/run/credentials/mailchuted.service";
@@ -77,7 +77,7 @@ pub(super) fn daemon(config: &Config, is_open: bool, findings: &mut Vec<String>)
         if let Ok(paused) = Offline::open(config, down).and_then(|spool| spool.paused())
             && !paused.is_empty()
         {
-            findings.push(pause::warning(&paused));
+            findings.push(warnings::paused(&paused));
         }
         return;
     }
@@ -104,10 +104,10 @@ fn troubles(status: &Status, mode: Mode, known: &[String]) -> Vec<String> {
     found.extend(alarms.map(|one| format!("{} {}; mailchute(8) says what to do about each alarm", one.severity, alarm(one))));
     // An alarm comes a moment later than what it is about.
     if !status.paused.is_empty() && !stands("delivery_paused", "") {
-        found.push(pause::warning(&status.paused));
+        found.push(warnings::paused(&status.paused));
     }
     if let Some(reason) = status.closed.as_ref().filter(|_| !stands("admission_closed", "")) {
-        found.push(pause::closed_warning(reason));
+        found.push(warnings::closed(reason));
     }
     for one in status.suspended.iter().filter(|one| !stands("route_suspended", &one.route)) {
         found.push(format!("{} is suspended: {}; mend that, then run `mailchute flush`", one.route, one.reason));

@@ -4,15 +4,15 @@
 
 use super::adrift::Found;
 use super::{Offline, unreadable};
-use crate::control::deed::{Deed, Named, Reach, was_removed};
-use crate::control::pause;
-use crate::control::protocol::{Act, Done};
-use crate::ctl::select::Selection;
-use crate::exit::{Exit, Failure};
-use crate::mail::queue_id::QueueId;
-use crate::spool::layout;
-use crate::spool::state::{Durability, Message, Order, State, Wanted};
-use crate::sys;
+use crate::select::Selection;
+use admin::deed::{Deed, Named, Reach, was_removed};
+use admin::pause;
+use control::protocol::{Act, Done};
+use control::warnings;
+use exit::{Exit, Failure};
+use mail::queue_id::QueueId;
+use spool::layout;
+use state::{Durability, Message, Order, State, Wanted};
 
 /// Messages of one transaction.
 const TURN: usize = 100;
@@ -21,7 +21,7 @@ impl Offline {
     /// Does it to what was chosen, and calls `each` with what became of each message.
     ///
     /// Errors: those of the disk and the database; what was told before was done.
-    pub(in crate::ctl) fn act(&mut self, deed: &Deed, selection: &Selection, mut each: impl FnMut(Done)) -> Result<(), Failure> {
+    pub(crate) fn act(&mut self, deed: &Deed, selection: &Selection, mut each: impl FnMut(Done)) -> Result<(), Failure> {
         self.check_writable()?;
         let mut named = self.named(deed, selection)?;
         while !named.is_empty() {
@@ -129,13 +129,13 @@ impl Offline {
     /// Stops delivery (`on`) from the next start on, or lets it go on. Returns how it is now.
     ///
     /// Errors: EX_UNAVAILABLE where there is no database to say it in.
-    pub(in crate::ctl) fn pause(&mut self, on: bool, by: &str) -> Result<String, Failure> {
+    pub(crate) fn pause(&mut self, on: bool, by: &str) -> Result<String, Failure> {
         self.check_writable()?;
         let missing = || Failure::new(Exit::Unavailable, "there is no state.sqlite that can be used yet; start mailchuted once");
         let state = self.state.as_mut().ok_or_else(missing)?;
         let now = sys::clock::now();
         let since = state.transaction(Durability::Full, |state| pause::write(state, on, by, now)).map_err(|e| unreadable(&e))?;
-        Ok(since.map_or_else(|| "delivery goes on when the daemon starts".to_owned(), |since| pause::warning(&since)))
+        Ok(since.map_or_else(|| "delivery goes on when the daemon starts".to_owned(), |since| warnings::paused(&since)))
     }
 }
 
@@ -143,16 +143,16 @@ impl Offline {
     /// Closes admission for this reason from the next start of the daemon on, or opens it. Returns how it is now.
     ///
     /// Errors: EX_UNAVAILABLE where there is no database to say it in.
-    pub(in crate::ctl) fn admission(&mut self, close: Option<&str>, by: &str) -> Result<String, Failure> {
+    pub(crate) fn admission(&mut self, close: Option<&str>, by: &str) -> Result<String, Failure> {
         self.check_writable()?;
         let missing = || Failure::new(Exit::Unavailable, "there is no state.sqlite that can be used yet; start mailchuted once");
         let state = self.state.as_mut().ok_or_else(missing)?;
-        let reason = close.map(|reason| match crate::mail::printable::text(reason) {
+        let reason = close.map(|reason| match mail::printable::text(reason) {
             reason if reason.is_empty() => by.to_owned(),
             reason => format!("{reason} ({by})"),
         });
         state.transaction(Durability::Full, |state| state.set_closed(reason.as_deref())).map_err(|e| unreadable(&e))?;
-        Ok(reason.map_or_else(|| "mail is taken when the daemon starts".to_owned(), |reason| pause::closed_warning(&reason)))
+        Ok(reason.map_or_else(|| "mail is taken when the daemon starts".to_owned(), |reason| warnings::closed(&reason)))
     }
 }
 

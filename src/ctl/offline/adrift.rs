@@ -4,15 +4,15 @@
 //! Each question about all of them reads the envelope of each: it costs what arrived since the daemon stopped, not what is queued.
 
 use super::{Offline, unreadable};
-use crate::control::history;
-use crate::control::listing::{Entry, Recipient};
-use crate::control::protocol::{Detail, Happening};
-use crate::exit::Failure;
-use crate::mail::date;
-use crate::mail::queue_id::QueueId;
-use crate::spool::layout;
-use crate::spool::state::{Message, Place};
-use crate::spool::store::Claimed;
+use control::history;
+use control::listing::{Entry, Recipient};
+use control::protocol::{Detail, Happening};
+use exit::Failure;
+use mail::date;
+use mail::queue_id::QueueId;
+use spool::layout;
+use state::{Message, Place};
+use store::Claimed;
 
 /// Where such files may lie.
 pub(super) const DIRECTORIES: [&str; 4] = [layout::NEW, layout::CUR, layout::HOLD, layout::FAILED];
@@ -80,7 +80,7 @@ impl Offline {
     }
 
     /// The files that a person means by an address or a Message-ID, in the order and by the rules of
-    /// [`find`](crate::control::history::find): an address first.
+    /// [`find`](control::history::find): an address first.
     pub(super) fn adrift_of(&self, subject: &str) -> Result<Vec<Detail>, Failure> {
         let (mut by_address, mut by_message_id) = (Vec::new(), Vec::new());
         for directory in DIRECTORIES {
@@ -104,14 +104,14 @@ fn bare(message_id: &str) -> &str {
 
 fn has_address(entry: &Entry, address: &str) -> bool {
     let is = |of: &String, address: &str| !of.is_empty() && of.eq_ignore_ascii_case(address);
-    let original = history::original_of(address);
+    let original = admin::history::original_of(address);
     let is_to = |recipient: &Recipient| is(&recipient.address, address) || is(&recipient.orig_address, original);
     is(&entry.sender, address) || entry.recipients.iter().any(is_to)
 }
 
 fn entry_of(directory: &str, id: QueueId, claimed: &Claimed) -> Entry {
     let envelope = &claimed.envelope;
-    let recipient = |recipient: &crate::mail::envelope::Recipient| Recipient {
+    let recipient = |recipient: &mail::envelope::Recipient| Recipient {
         address: recipient.address.to_string(),
         orig_address: recipient.original.clone().unwrap_or_default(),
         status: "waiting".to_owned(),

@@ -5,8 +5,8 @@
 use jiff::tz::TimeZone;
 
 use super::html::Html;
-use crate::control::overview::{Overview, SPAN, Span};
-use crate::mail::date;
+use control::overview::{Overview, SPAN, Span};
+use mail::date;
 
 /// Units of the picture: its height, and the width of one span.
 const HEIGHT: u64 = 200;

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
-use crate::mail::printable;
+use mail::printable;
 
 /// Characters of one text before it is cut.
 const LONGEST: usize = 600;

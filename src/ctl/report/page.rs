@@ -4,13 +4,13 @@ use aws_lc_rs::digest::{SHA256, digest};
 use jiff::tz::TimeZone;
 
 use super::html::Html;
-use super::{chart, mail};
-use crate::control::overview::Overview;
-use crate::control::protocol::{AlarmLine, Status};
-use crate::ctl::status::span;
-use crate::dkim::base64;
-use crate::mail::date;
-use crate::mail::printable::counted;
+use super::{chart, messages};
+use crate::status::span;
+use control::overview::Overview;
+use control::protocol::{AlarmLine, Status};
+use mail::base64;
+use mail::date;
+use mail::printable::counted;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -41,8 +41,8 @@ pub(super) fn write(facts: &Facts, zone: &TimeZone) -> String {
     html.raw("<section><h2>The last two days</h2>\n");
     chart::write(html, &facts.overview, zone);
     html.raw("</section>\n");
-    mail::waiting(html, &facts.overview);
-    mail::failed(html, facts, zone);
+    messages::waiting(html, &facts.overview);
+    messages::failed(html, facts, zone);
     html.raw("</main>\n<footer>Made by <code>mailchute report --html</code>. It is a picture of one moment: ");
     html.raw("make it again to see what has changed.</footer>\n</body>\n</html>\n");
     page.finish()

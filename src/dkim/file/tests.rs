@@ -3,7 +3,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
-use crate::dkim::Kind;
+use crate::Kind;
 
 struct Keys {
     directory: tempfile::TempDir,

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{Aliases, Target};
-use crate::config::Names;
-use crate::mail::{Address, limits, printable};
+use config::Names;
+use mail::{Address, limits, printable};
 
 /// Names behind names behind names.
 const DEPTH: usize = 16;

@@ -4,7 +4,6 @@ use std::io::Read;
 use std::path::Path;
 
 use super::{Target, targets};
-use crate::sys;
 
 /// Octets of a list; a longer one is no list.
 const LIMIT: u64 = 4 << 20;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::Names;
+use config::Names;
 
 /// A world with one included file and one user.
 struct Told;

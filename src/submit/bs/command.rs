@@ -2,11 +2,11 @@
 //!
 //! In: one line of an untrusted caller, without its line end. Out: a [`Command`], or the reply that refuses it.
 
-use crate::config::Names;
-use crate::mail::address_list::{AddressList, Spec};
-use crate::mail::envelope::{Notify, Ret};
-use crate::mail::{Address, ReversePath, limits, xtext};
-use crate::submit::recipients::Wanted;
+use crate::recipients::Wanted;
+use config::Names;
+use mail::address_list::{AddressList, Spec};
+use mail::envelope::{Notify, Ret};
+use mail::{Address, ReversePath, limits, xtext};
 
 /// A reply that refuses: code and text with its enhanced status (RFC 5321 4.2, RFC 3463).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,7 @@
 //! What the client of `-bs` sends: command lines, and mail data, from one buffer.
 
 use super::data::{Data, LineEnd};
-use crate::exit::{Exit, Failure};
-use crate::sys;
+use exit::{Exit, Failure};
 
 /// Octets of a command line, parameters included (RFC 5321 4.5.3.1.4 and the extensions that lengthen it).
 const LINE: usize = 4096;

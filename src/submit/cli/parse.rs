@@ -11,9 +11,9 @@ use serde::de::value::StrDeserializer;
 
 use super::long::{self, Meaning};
 use super::{Call, Class, Flush, FlushField, Mode, OPTIONS, Opt, Refusal, Value, When};
-use crate::config::Span;
-use crate::mail::envelope::{Notify, Ret};
-use crate::mail::{date, limits, printable};
+use config::Span;
+use mail::envelope::{Notify, Ret};
+use mail::{date, limits, printable};
 
 const OPERANDS: &str = "operands";
 

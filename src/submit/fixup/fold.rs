@@ -1,6 +1,6 @@
 //! H9: no line of a header field is longer than 998 octets (RFC 5322 2.1.1).
 
-use crate::mail::limits;
+use mail::limits;
 
 /// Folds the field that begins at `begin` and ends `out`: at white space; where there is none, after 998 octets.
 pub fn lines(out: &mut Vec<u8>, begin: usize) {

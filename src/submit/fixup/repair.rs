@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use crate::mail::address_list::{self, AddressList, Spec};
-use crate::mail::encoded_word;
-use crate::mail::seven_bit::{PARAMETERS, parameters, unstructured};
-use crate::submit::head::{Head, HeadField};
+use crate::head::{Head, HeadField};
+use mail::address_list;
+use mail::address_list::{AddressList, Spec};
+use mail::encoded_word;
+use mail::seven_bit::{PARAMETERS, parameters, unstructured};
 
 /// Appends the repaired value of `field` to `out`, which ends in the field's name and colon.
 pub fn value(head: &Head, field: &HeadField, mailname: &str, out: &mut Vec<u8>) {

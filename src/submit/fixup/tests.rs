@@ -1,5 +1,5 @@
 use super::*;
-use crate::submit::head::Collector;
+use crate::head::Collector;
 
 /// `header` (LF lines) mended with fixed additions, as LF lines.
 fn mended(header: &[u8]) -> String {
@@ -163,7 +163,7 @@ proptest::proptest! {
         let out = mended(header.as_bytes());
         proptest::prop_assert!(!out.contains("SECRET"));
         let wire = out.replace('\n', "\r\n");
-        let section = crate::mail::header::Section::scan(wire.as_bytes());
+        let section = mail::header::Section::scan(wire.as_bytes());
         proptest::prop_assert_eq!(section.end, wire.len());
         let kept = fields.iter().filter(|(name, _)| !name.to_lowercase().contains("bcc")).count();
         let resent = fields.iter().any(|(name, _)| name.trim() == "Resent-Bcc");

@@ -1,0 +1,52 @@
+//! Rows of state.sqlite as entries of a listing: the same for the running daemon and for root when it is stopped.
+
+use control::listing::{Entry, Recipient};
+use state::{Message, Place, Progress, RecipientRow};
+
+/// The entry of a message at `now`. `is_active`: an attempt is under way.
+pub fn entry(message: &Message, recipients: &[RecipientRow], is_active: bool, now: i64) -> Entry {
+    Entry {
+        queue_name: queue_name(message, recipients, is_active).to_owned(),
+        queue_id: message.id.to_string(),
+        arrival_time: message.accepted,
+        message_size: message.size,
+        forced_expire: message.place == Place::Cur && message.expires <= now,
+        sender: message.reverse_path.clone(),
+        recipients: recipients.iter().map(recipient).collect(),
+        uid: message.uid,
+        message_id: message.message_id.clone(),
+        attempts: message.attempts,
+        last_attempt: message.last_attempt,
+        next_attempt: message.next_attempt,
+        expires: Some(message.expires),
+        reason: message.reason.clone(),
+    }
+}
+
+/// Postfix's names: what nobody has tried to deliver yet is incoming, what has a reason to wait is deferred.
+fn queue_name(message: &Message, recipients: &[RecipientRow], is_active: bool) -> &'static str {
+    let is_untouched = || recipients.iter().all(|recipient| recipient.at.is_none());
+    match message.place {
+        Place::Hold => "hold",
+        Place::Failed => "failed",
+        Place::Gone if message.reason.starts_with("removed") => "removed",
+        Place::Gone => "finished",
+        Place::Cur if is_active => "active",
+        Place::Cur if is_untouched() => "incoming",
+        Place::Cur => "deferred",
+    }
+}
+
+fn recipient(row: &RecipientRow) -> Recipient {
+    let reason = |when: bool| if when { row.reply.clone() } else { String::new() };
+    Recipient {
+        address: row.address.clone(),
+        orig_address: row.original.clone(),
+        delay_reason: reason(row.progress.is_open()),
+        bounce_reason: reason(row.progress == Progress::Failed),
+        status: row.progress.word().to_owned(),
+        dsn: row.status.clone(),
+        relay: row.relay.clone(),
+        remote_reply: row.reply.clone(),
+    }
+}

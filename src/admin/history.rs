@@ -1,0 +1,111 @@
+//! The history of messages, as `trace`, `why` and `show` have it: from the database alone, so that it outlives the messages.
+//!
+//! In: the open database and what a person named. Out: values for the control protocol. Everything in them is somebody's text;
+//! whoever prints it makes it printable.
+
+use crate::entries;
+use config::names::is_loopback;
+use control::history::Tried;
+use control::protocol::{Detail, Happening};
+use mail::queue_id::QueueId;
+use state::{Attempt, Message, State};
+
+/// Rows of a page.
+const PAGE: usize = 100;
+/// Rows that one question looks at: to an asker who may see none of them, a million would say no more.
+const ROWS: usize = 10_000;
+
+/// One message with its history, from the database alone. `is_active`: an attempt is under way.
+///
+/// Errors: the database's.
+pub fn detail(state: &State, message: &Message, is_active: bool, now: i64) -> rusqlite::Result<Detail> {
+    let origin = state.origin(message.id)?.unwrap_or_default();
+    Ok(Detail {
+        entry: entries::entry(message, &state.recipients(message.id)?, is_active, now),
+        attested: origin.attested,
+        claimed: origin.claimed,
+        notices: origin.notices,
+        digest: message.digest.iter().map(|b| format!("{b:02x}")).collect(),
+        tries: state.attempts_of(message.id)?.into_iter().map(tried).collect(),
+        history: state.events(message.id)?.into_iter().map(|e| Happening { at: e.at, kind: e.kind, text: e.text }).collect(),
+    })
+}
+
+fn tried(attempt: Attempt) -> Tried {
+    Tried {
+        address: attempt.address,
+        since: attempt.since,
+        at: attempt.at,
+        times: attempt.times,
+        status: attempt.progress.word().to_owned(),
+        dsn: attempt.status,
+        relay: attempt.relay,
+        reply: attempt.reply,
+        remote_id: attempt.remote_id,
+        tls: attempt.tls,
+        notes: attempt.notes,
+        reached: attempt.reached,
+        connect_ms: attempt.connect_ms,
+        transaction_ms: attempt.transaction_ms,
+    }
+}
+
+/// What was found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The latest first.
+    pub messages: Vec<Message>,
+    /// There are more that were not looked at.
+    pub is_partial: bool,
+}
+
+/// What an alias would have replaced where somebody wrote this address: the local name, which is all that is left of it at
+/// localhost.
+pub fn original_of(address: &str) -> &str {
+    address.rsplit_once('@').filter(|(_, domain)| is_loopback(domain)).map_or(address, |(local, _)| local)
+}
+
+/// The messages that a person means by `subject`: a queue id, a Message-ID with or without its angle brackets, or the address of
+/// a sender or recipient, before or after aliases; those that `may` allows, the latest first, at most `limit`.
+///
+/// Errors: the database's.
+pub fn find(state: &State, subject: &str, limit: usize, may: impl Fn(&Message) -> bool) -> rusqlite::Result<Found> {
+    if let Some(id) = QueueId::parse(subject.as_bytes()) {
+        let messages = state.message(id)?.into_iter().filter(|message| may(message)).collect();
+        return Ok(Found { messages, is_partial: false });
+    }
+    let by_message_id = |before| state.trace_by_message_id(subject, before, PAGE);
+    let by_address = |before| state.trace_by_address(subject, original_of(subject), before, PAGE);
+    if subject.starts_with('<') {
+        return pages(limit, may, by_message_id);
+    }
+    let found = pages(limit, &may, by_address)?;
+    if found == Found::default() { pages(limit, may, by_message_id) } else { Ok(found) }
+}
+
+fn pages(
+    limit: usize,
+    may: impl Fn(&Message) -> bool,
+    page: impl Fn(Option<QueueId>) -> rusqlite::Result<Vec<Message>>,
+) -> rusqlite::Result<Found> {
+    let (mut found, mut before, mut looked_at) = (Found::default(), None, 0);
+    while found.messages.len() < limit {
+        let rows = page(before)?;
+        let Some(last) = rows.last() else { return Ok(found) };
+        before = Some(last.id);
+        looked_at += rows.len();
+        let is_last = rows.len() < PAGE;
+        for message in rows.into_iter().filter(|message| may(message)) {
+            found.messages.push(message);
+        }
+        if is_last && found.messages.len() <= limit {
+            return Ok(found);
+        }
+        if looked_at >= ROWS {
+            break;
+        }
+    }
+    found.messages.truncate(limit);
+    found.is_partial = true;
+    Ok(found)
+}

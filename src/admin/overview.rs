@@ -1,0 +1,143 @@
+//! Reads what the report page shows of the messages. Bounded, whatever the queue holds.
+
+use std::collections::HashMap;
+
+use control::filter::domain_of;
+use control::listing::Entry;
+use control::overview::{AGES, Destination, Failure, Overview, SPAN, SPANS, Span};
+
+use crate::entries;
+use state::{Ended, Message, State, Waits};
+
+/// Destinations that are told.
+const TOLD: usize = 25;
+/// Destinations told apart while they are counted; a queue full of made-up domains costs no more memory than this.
+const DESTINATIONS: usize = 10_000;
+/// Failed messages that are told.
+const FAILURES: usize = 50;
+/// Recipients of each of them.
+const RECIPIENTS: usize = 5;
+
+/// Reads it at `now`, of the messages of this user, or of all. `free` is left to the caller.
+///
+/// Errors: the database's.
+pub fn read(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Overview> {
+    read_with(Some(state), &[], uid, now)
+}
+
+/// The same with messages that have no row, of a spool whose daemon is stopped, and perhaps without a database.
+///
+/// Errors: the database's.
+pub fn read_with(state: Option<&State>, adrift: &[Entry], uid: Option<u32>, now: i64) -> rusqlite::Result<Overview> {
+    let mut table = Table::default();
+    state.map_or(Ok(()), |state| state.each_waiting(uid, |waits| table.add(waits, now)))?;
+    // Whole spans, the last one under way.
+    let since = (now.div_euclid(SPAN) + 1 - SPANS as i64) * SPAN;
+    let mut ended = state.map_or_else(|| Ok(vec![Ended::default(); SPANS]), |state| state.ended_by_span(since, SPAN, SPANS, uid))?;
+    for entry in adrift {
+        let waits = |address: &str| Waits { address: address.to_owned(), accepted: entry.arrival_time, reply: String::new(), at: None };
+        entry.recipients.iter().for_each(|recipient| table.add(waits(&recipient.address), now));
+        let span = usize::try_from((entry.arrival_time - since).div_euclid(SPAN)).ok().and_then(|at| ended.get_mut(at));
+        if let Some(span) = span {
+            span.accepted += 1;
+        }
+    }
+    let (destinations, others) = table.finish();
+    let span = |Ended { accepted, relayed, failed }| Span { accepted, relayed, failed };
+    let course = ended.into_iter().map(span).collect();
+    let failures = state.map_or_else(|| Ok(Vec::new()), |state| failures(state, uid, now))?;
+    Ok(Overview { at: now, destinations, others, since, course, failures, free: None })
+}
+
+/// The latest failed messages.
+fn failures(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Vec<Failure>> {
+    let failure = |message: Message| {
+        let mut entry = entries::entry(&message, &state.recipients(message.id)?, false, now);
+        entry.recipients.retain(|recipient| recipient.status == "failed");
+        let more = entry.recipients.len().saturating_sub(RECIPIENTS);
+        entry.recipients.truncate(RECIPIENTS);
+        Ok(Failure { entry, more, ended: message.finished })
+    };
+    state.latest_failed(FAILURES, uid)?.into_iter().map(failure).collect()
+}
+
+/// The destinations while they are counted.
+#[derive(Default)]
+struct Table {
+    rows: HashMap<String, Destination>,
+    others: Destination,
+}
+
+impl Table {
+    fn add(&mut self, waits: Waits, now: i64) {
+        let age = now.saturating_sub(waits.accepted);
+        let class = AGES.partition_point(|bound| *bound <= age);
+        let domain = domain_of(&waits.address);
+        let is_told_apart = self.rows.len() < DESTINATIONS || self.rows.contains_key(&domain);
+        let row = if is_told_apart { self.rows.entry(domain).or_default() } else { &mut self.others };
+        if let Some(count) = row.ages.get_mut(class) {
+            *count += 1;
+        }
+        if waits.at.is_some() && waits.at >= row.at {
+            (row.reply, row.at) = (waits.reply, waits.at);
+        }
+    }
+
+    fn finish(self) -> (Vec<Destination>, Option<Destination>) {
+        let mut others = Destination { reply: String::new(), at: None, ..self.others };
+        let named = |(domain, row): (String, Destination)| Destination { domain, ..row };
+        let mut rows: Vec<Destination> = self.rows.into_iter().map(named).collect();
+        rows.sort_by(|a, b| b.total().cmp(&a.total()).then_with(|| a.domain.cmp(&b.domain)));
+        for row in rows.drain(TOLD.min(rows.len())..) {
+            others.ages.iter_mut().zip(row.ages).for_each(|(sum, count)| *sum += count);
+        }
+        let has_others = others.total() > 0;
+        (rows, has_others.then_some(others))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waits(address: &str, accepted: i64, at: Option<i64>) -> Waits {
+        Waits { address: address.to_owned(), accepted, reply: format!("at {at:?}"), at }
+    }
+
+    #[test]
+    fn recipients_are_counted_by_destination_and_age_with_the_latest_reply() {
+        let mut table = Table::default();
+        for one in [
+            waits("a@X.example", 1_000_000 - 299, Some(9)),
+            waits("b@x.example", 1_000_000 - 300, Some(8)),
+            waits("c@x.example", 0, None),
+            waits("d@y.example", 2_000_000, None),
+        ] {
+            table.add(one, 1_000_000);
+        }
+        let (rows, others) = table.finish();
+        assert_eq!((rows[0].domain.as_str(), rows[0].ages, rows[0].reply.as_str()), ("x.example", [1, 1, 0, 0, 0, 1], "at Some(9)"));
+        assert_eq!((rows[1].domain.as_str(), rows[1].ages), ("y.example", [1, 0, 0, 0, 0, 0]));
+        assert_eq!(others, None);
+    }
+
+    #[test]
+    fn messages_without_a_row_wait_and_were_accepted_also_where_there_is_no_database() {
+        let recipient = control::listing::Recipient { address: "a@x.example".into(), ..Default::default() };
+        let entry = Entry { arrival_time: 1_000_000 - 300, recipients: vec![recipient], ..Entry::default() };
+        let overview = read_with(None, &[entry], None, 1_000_000).unwrap();
+        assert_eq!(overview.destinations.iter().map(|row| (row.domain.as_str(), row.ages)).next(), Some(("x.example", [0, 1, 0, 0, 0, 0])));
+        assert_eq!(overview.course.iter().map(|span| span.accepted).sum::<u64>(), 1);
+    }
+
+    #[test]
+    fn made_up_domains_are_counted_and_cost_no_memory() {
+        let mut table = Table::default();
+        for n in 0..DESTINATIONS + 5 {
+            table.add(waits(&format!("a@{n}.example"), 0, None), 0);
+        }
+        assert_eq!(table.rows.len(), DESTINATIONS);
+        let (rows, others) = table.finish();
+        assert_eq!((rows.len(), others.map(|row| row.total())), (TOLD, Some((DESTINATIONS + 5 - TOLD) as u64)));
+    }
+}

@@ -1,0 +1,41 @@
+//! Reads the numbers of `mailchute stats`.
+
+use control::stats::{Held, Passed, Stats};
+use state::{Place, State};
+
+const HOUR: u64 = 3600;
+/// The times over which is counted: an hour, a day, a week.
+const TIMES: [u64; 3] = [HOUR, 86_400, 604_800];
+
+/// The numbers at `now`; of the messages of this user, or of all.
+///
+/// Errors: the database's.
+pub fn read(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Stats> {
+    let held = state.in_places(uid)?.into_iter().map(|held| Held {
+        state: match held.place {
+            Place::Cur => "queued",
+            Place::Hold => "hold",
+            Place::Failed | Place::Gone => "failed",
+        }
+        .to_owned(),
+        messages: held.messages,
+        octets: held.octets,
+        oldest: Some(held.oldest),
+    });
+    let queue = held.collect();
+    let passed = TIMES.into_iter().map(|seconds| passed(state, uid, now, seconds)).collect::<rusqlite::Result<_>>()?;
+    Ok(Stats { queue, passed })
+}
+
+/// The last hour alone: what can be asked for every other second, whatever the queue and the history hold.
+///
+/// Errors: the database's.
+pub fn brief(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Stats> {
+    Ok(Stats { queue: Vec::new(), passed: vec![passed(state, uid, now, HOUR)?] })
+}
+
+fn passed(state: &State, uid: Option<u32>, now: i64, seconds: u64) -> rusqlite::Result<Passed> {
+    let since = now.saturating_sub(i64::try_from(seconds).unwrap_or(i64::MAX));
+    let state::Passed { accepted, octets, relayed, failed, removed } = state.passed(since, uid)?;
+    Ok(Passed { seconds, accepted, octets, relayed, failed, removed })
+}

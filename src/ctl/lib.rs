@@ -1,0 +1,171 @@
+//! The administrator's command: `mailchute`, and `mailq`, which is a link to it; and Postfix's names for it ([`postfix`]), where an
+//! administrator made such links.
+//!
+//! In: what a person typed. Out: text or JSON on stdout, one line on stderr where something failed, an exit code of sysexits. Asks
+//! the daemon; what the asker may see and do is decided there. Where the daemon is stopped, root reads the spool itself, after
+//! taking the ids of its owner and its lock ([`offline`]).
+
+mod act;
+mod advice;
+mod aliases;
+mod args;
+mod check;
+mod failed;
+mod json;
+mod keys;
+mod monitor;
+mod numbers;
+mod offline;
+mod pause;
+mod postfix;
+mod probe;
+mod queue;
+mod range;
+mod report;
+mod select;
+mod shape;
+mod show;
+mod status;
+mod terminal;
+mod top;
+mod why;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Arguments, Dkim, Steer, Verb};
+use config::Config;
+use config::paths::Mode;
+use control::client;
+use control::printer::written;
+use control::protocol::{Act, Count, Request, Select};
+use exit::{Exit, Failure};
+use mail::printable;
+use select::Selection;
+use spool::layout;
+
+/// The program.
+pub fn program() -> ExitCode {
+    let mut words: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    let name = words.first().and_then(|name| std::path::Path::new(name).file_name()).unwrap_or_default().to_owned();
+    if name == "mailq" {
+        words.insert(1, "mailq".into());
+    }
+    let given = words.get(1..).unwrap_or_default();
+    match postfix::translate(&name, given) {
+        None => command(words),
+        Some(Err(failure)) => finish(Err(failure)),
+        // Each thing is done, whatever became of the one before; the first failure counts.
+        Some(Ok(lines)) => {
+            let run = |line: Vec<String>| command(std::iter::once("mailchute".into()).chain(line.into_iter().map(Into::into)).collect());
+            postfix::each(lines, run)
+        }
+    }
+}
+
+/// One command line.
+fn command(words: Vec<std::ffi::OsString>) -> ExitCode {
+    let is_monitor = words.get(1).is_some_and(|word| word == "monitor");
+    match Arguments::try_parse_from(words) {
+        Ok(Arguments { verb: Verb::Monitor(options) }) => monitor::program(&options),
+        Ok(arguments) => finish(run(arguments.verb)),
+        Err(e) if e.use_stderr() && is_monitor => monitor::usage(),
+        Err(e) if !e.use_stderr() => finish(print(&e.to_string())),
+        Err(e) => {
+            // It repeats words of the command line, and those may come from anywhere (T-OUT-1).
+            let text = e.to_string();
+            let lines = text.split_inclusive('\n').map(|line| format!("{}\n", printable::text(line.trim_end())));
+            // Where stderr is closed there is nobody to tell; the exit code remains.
+            let _ = write!(std::io::stderr(), "{}", lines.collect::<String>());
+            Exit::Usage.into()
+        }
+    }
+}
+
+fn finish(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => Exit::Ok.into(),
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "mailchute: {failure}");
+            failure.exit.into()
+        }
+    }
+}
+
+/// Writes to stdout.
+fn print(text: &str) -> Result<(), Failure> {
+    written(std::io::stdout().write_all(text.as_bytes()))
+}
+
+fn run(verb: Verb) -> Result<(), Failure> {
+    if matches!(verb, Verb::Motd) {
+        return monitor::motd();
+    }
+    let config = Config::load()?;
+    match verb {
+        Verb::List { json, chosen } => queue::list(&config, &chosen.to_show(), json),
+        Verb::Mailq { json, .. } => queue::list(&config, &Selection::default(), json),
+        Verb::Count(chosen) => numbers::count(&config, &chosen.to_show()),
+        Verb::Shape { json, lines, chosen } => numbers::shape(&config, &chosen.to_show(), lines, json),
+        Verb::Stats { json } => numbers::stats(&config, json),
+        Verb::Show { id, json } => show::show(&config, &id, json),
+        Verb::Trace { subject, json, limit } => show::trace(&config, &subject, limit, json),
+        Verb::Why { subject, json } => why::why(&config, &subject, json),
+        Verb::Failed { json, chosen } => failed::failed(&config, chosen.to_show(), json),
+        Verb::Top { json, count, delay } => top::top(&config, count, delay.0.max(std::time::Duration::from_millis(100)), json),
+        Verb::Cat { id, part } => show::cat(&config, &id, part.into()),
+        Verb::Flush(steer) if steer.chosen.is_empty() && !steer.dry_run => flush(&config),
+        Verb::Flush(steer) => change(&config, Act::Flush, &steer),
+        Verb::Hold(steer) => change(&config, Act::Hold, &steer),
+        Verb::Release(steer) => change(&config, Act::Release, &steer),
+        Verb::Remove(steer) => change(&config, Act::Remove, &steer),
+        Verb::Requeue(steer) => change(&config, Act::Requeue, &steer),
+        Verb::Expire(steer) => change(&config, Act::Expire, &steer),
+        Verb::Bounce(steer) => change(&config, Act::Bounce, &steer),
+        Verb::Pause => pause::pause(&config, true),
+        Verb::Resume => pause::pause(&config, false),
+        Verb::Close { reason } => pause::admission(&config, Some(&reason)),
+        Verb::Open => pause::admission(&config, None),
+        Verb::Aliases { recipients } => aliases::aliases(&config, &recipients),
+        Verb::Status { json } => status::status(&config, json),
+        Verb::Report { html } => report::report(&config, html.as_deref()),
+        // Done above: the one has exit codes of its own, the other never fails.
+        Verb::Monitor(_) | Verb::Motd => Ok(()),
+        Verb::Check => check::check(&config),
+        Verb::Setup => setup(&config),
+        Verb::Test { recipient, wait } => probe::probe(&config, &recipient, wait.0),
+        Verb::Config { defaults } => print(&configuration(&config, defaults)),
+        Verb::Dkim { verb: Dkim::Keygen { domain, selector, ed25519, bits } } => {
+            print(&keys::keygen(&config, &domain, &selector, keys::kind(ed25519, bits)?)?)
+        }
+        Verb::Dkim { verb: Dkim::Dns { domain } } => print(&keys::dns(&config, &domain)?),
+    }
+}
+
+fn change(config: &Config, act: Act, steer: &Steer) -> Result<(), Failure> {
+    act::act(config, act, &steer.chosen.to_change()?, steer.dry_run)
+}
+
+/// Tries everything now.
+fn flush(config: &Config) -> Result<(), Failure> {
+    let counts: Vec<Count> = client::ask(&config.paths, &Request::Flush { select: Select::All {} })?;
+    let due = counts.iter().map(|count| count.messages).sum::<u64>();
+    print(&format!("{due} message{} made due now\n", if due == 1 { "" } else { "s" }))
+}
+
+/// Makes the spool of a rootless installation.
+fn setup(config: &Config) -> Result<(), Failure> {
+    if config.paths.mode == Mode::System {
+        let text = "this is a system installation: its spool is made by install.sh, or by `systemd-tmpfiles --create mailchute.conf`";
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    layout::make_rootless(&config.paths.spool).map_err(|e| Failure::new(Exit::CantCreate, format!("cannot make the spool: {e}")))?;
+    print(&format!("the spool is {}\n", config.paths.spool.display()))
+}
+
+/// Where the configuration is, or what applies where nothing is set.
+fn configuration(config: &Config, defaults: bool) -> String {
+    if defaults { config::sample::text() } else { format!("{}\n", config.paths.config_file.display()) }
+}

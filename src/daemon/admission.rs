@@ -1,0 +1,382 @@
+//! Who may put how much into the spool, and whether anybody may.
+//!
+//! In: the caps of the configuration, what each user has (`spool::state`), and an administrator's word. Out: the file that tells
+//! `sendmail` ([`spool::admission`]), and the hold of what comes all the same: its caller was told 0, so it is never dropped,
+//! and it goes on when there is room again.
+//!
+//! Root and the daemon's own user have no cap: a host must be able to tell that a disk is full, and a sender that its mail failed.
+//! Caps protect users from each other, so an installation of one user has none.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::ledger::{Ledger, Stopped};
+use super::recover::STATE_FILE;
+use crate::current::Current;
+use crate::release::Releaser;
+use crate::stop::Stop;
+use config::{Params, Paths};
+use log::events;
+use mail::printable;
+use spool::admission;
+use spool::admission::{Admission, Reserve};
+use state::{Message, State, Usage};
+use store::ballast;
+
+/// How the reason of messages begins that came while their sender was over a cap. They go on when it is not any more.
+pub const CAP_HOLD: &str = "over the cap: ";
+/// How the reason of messages begins that came while admission was closed. They go on when it is opened.
+pub const CLOSED_HOLD: &str = "admission is closed: ";
+/// Between two looks at the sums while a user is over a cap: until then its mail is refused that might be taken.
+const LOOK: Duration = Duration::from_secs(5);
+/// Between two looks otherwise; the ledger wakes us when a cap is reached.
+const IDLE: Duration = Duration::from_secs(60);
+/// The least time between two looks, however fast mail comes.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// What is enforced when a message gets its row.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// Messages of one user; 0 = no limit.
+    messages: u64,
+    /// Octets of one user; 0 = no limit.
+    octets: u64,
+    /// Why admission is closed.
+    closed: Option<String>,
+    /// The daemon's own user.
+    own: u32,
+    reached: Arc<Notify>,
+}
+
+impl Limits {
+    fn new(params: &Params, closed: Option<String>, reached: Arc<Notify>) -> Limits {
+        let (messages, octets) = (params.user_message_limit, params.user_octets_limit.0);
+        Limits { messages, octets, closed, own: sys::process::euid(), reached }
+    }
+
+    fn is_exempt(&self, uid: u32) -> bool {
+        uid == 0 || uid == self.own
+    }
+
+    /// Why a message of `size` octets by `uid`, who has `has` in the spool, is held.
+    pub fn hold(&self, uid: u32, has: Usage, size: u64) -> Option<String> {
+        if let Some(reason) = self.closed.as_ref().filter(|_| uid != self.own) {
+            return Some(format!("{CLOSED_HOLD}{reason}; it goes on when admission is opened"));
+        }
+        if self.is_exempt(uid) {
+            return None;
+        }
+        let next = "it goes on when there is room, and `mailchute requeue` sends it now";
+        if self.messages > 0 && has.messages >= self.messages {
+            return Some(format!("{CAP_HOLD}uid {uid} has {} messages in the spool (user_message_limit); {next}", has.messages));
+        }
+        let over = self.octets > 0 && has.octets.saturating_add(size) > self.octets;
+        over.then(|| format!("{CAP_HOLD}uid {uid} has {} octets in the spool (user_octets_limit); {next}", has.octets))
+    }
+
+    /// True if a user who has this may not add to it.
+    fn is_reached(&self, has: Usage) -> bool {
+        self.messages > 0 && has.messages >= self.messages || self.octets > 0 && has.octets >= self.octets
+    }
+
+    /// Wakes the publisher if a message of `size` octets more brings `uid` to a cap.
+    pub fn tell_if_reached(&self, uid: u32, has: Usage, size: u64) {
+        let after = Usage { messages: has.messages.saturating_add(1), octets: has.octets.saturating_add(size) };
+        if self.is_reached(after) && !self.is_exempt(uid) {
+            self.reached.notify_one();
+        }
+    }
+
+    /// The users who have reached a cap.
+    fn users(&self, state: &State) -> rusqlite::Result<BTreeMap<u32, Usage>> {
+        let bound = |limit: u64| if limit > 0 { limit } else { u64::MAX };
+        let mut users: BTreeMap<u32, Usage> = state.users_from(bound(self.messages), bound(self.octets))?.into_iter().collect();
+        users.retain(|uid, _| !self.is_exempt(*uid));
+        Ok(users)
+    }
+}
+
+/// Whether new mail is taken, and from whom.
+pub struct AdmissionControl {
+    /// Where everything lies.
+    paths: Paths,
+    /// The limits that the administrator set.
+    current: Arc<Current>,
+    /// Where closed admission is kept, and where messages over a limit are held.
+    ledger: Ledger,
+    /// Messages whose sender has room again.
+    releaser: Releaser,
+    stop: Arc<Stop>,
+    shown: Mutex<Shown>,
+    changed: Arc<Notify>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Shown {
+    closed: Option<String>,
+    over: BTreeMap<u32, Usage>,
+}
+
+impl AdmissionControl {
+    /// Open, until [`AdmissionControl::begin`] has read what the last run left.
+    pub fn new(paths: Paths, current: Arc<Current>, ledger: Ledger, releaser: Releaser, stop: Arc<Stop>) -> AdmissionControl {
+        let control = AdmissionControl { paths, current, ledger, releaser, stop, shown: Mutex::default(), changed: Arc::default() };
+        control.apply();
+        control
+    }
+
+    fn shown(&self) -> std::sync::MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why admission is closed; `None` while it is open.
+    pub fn closed(&self) -> Option<String> {
+        self.shown().closed.clone()
+    }
+
+    /// The users who have reached a cap, as of the last look.
+    pub fn over(&self) -> Vec<u32> {
+        self.shown().over.keys().copied().collect()
+    }
+
+    /// The caps have changed: who is over them is to be found out now.
+    pub fn look_again(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Puts the limits in force that configuration and gate have now: after either has changed. Under the lock, so that of two who
+    /// change something the last one sees both.
+    pub fn apply(&self) {
+        let shown = self.shown();
+        let limits = Limits::new(&self.current.get().params, shown.closed.clone(), Arc::clone(&self.changed));
+        self.ledger.set_limits(limits);
+    }
+
+    /// Why no mail of `uid` is taken now: closed, over a cap, or no space. The same that `sendmail` finds by itself.
+    pub fn refusal(&self, uid: u32) -> Option<String> {
+        let told = {
+            let shown = self.shown();
+            match &shown.closed {
+                Some(reason) => Some(admission::closed_text(reason)),
+                None => shown.over.contains_key(&uid).then(|| admission::over_text(uid)),
+            }
+        };
+        let reserve = || {
+            let params = &self.current.get().params;
+            Reserve { octets: params.reserve(), inodes: params.spool_inode_reserve }.refusal(&self.paths.spool)
+        };
+        told.or_else(reserve)
+    }
+
+    /// Makes what the last run left the truth again, before anything can come in: closed admission, the file, the ballast.
+    ///
+    /// Errors: [`Stopped`].
+    pub async fn begin(&self) -> Result<(), Stopped> {
+        let closed = self.ledger.work(|state, _| state.closed())?.await.map_err(|_| Stopped)?;
+        self.shown().closed = closed;
+        self.apply();
+        self.look(true).await
+    }
+
+    /// Closes admission: `sendmail` refuses with EX_UNAVAILABLE, and what comes all the same is held. `uid` is who said so. Durable when
+    /// it returns.
+    ///
+    /// Errors: [`Stopped`].
+    pub async fn close(&self, reason: &str, uid: u32) -> Result<(), Stopped> {
+        let reason = printable::text(reason);
+        let kept = if reason.is_empty() { "by the administrator".to_owned() } else { reason };
+        let closed = kept.clone();
+        self.ledger.work(move |state, _| state.set_closed(Some(&closed)))?.await.map_err(|_| Stopped)?;
+        self.shown().closed = Some(kept.clone());
+        self.apply();
+        events::admission_closed(uid, &kept);
+        self.publish().await;
+        Ok(())
+    }
+
+    /// Opens admission. What came while it was closed goes on. `uid` is who said so.
+    ///
+    /// Errors: [`Stopped`].
+    pub async fn open(&self, uid: u32) -> Result<(), Stopped> {
+        self.ledger.work(|state, _| state.set_closed(None))?.await.map_err(|_| Stopped)?;
+        self.shown().closed = None;
+        self.apply();
+        events::admission_opened(uid);
+        self.publish().await;
+        self.releaser.release_held(CLOSED_HOLD, |_| true, "admission was opened").await
+    }
+
+    /// Watches the sums and the space until the daemon stops.
+    pub async fn run(self: Arc<Self>) {
+        while !self.stop.is_set() {
+            let pause = if self.shown().over.is_empty() { IDLE } else { LOOK };
+            // Waking and waiting out are the same: look again.
+            let _ = tokio::time::timeout(pause, self.changed.notified()).await;
+            tokio::time::sleep(PAUSE).await;
+            if self.look(false).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// One look: who is over a cap now, and is there space for the ballast.
+    async fn look(&self, is_first: bool) -> Result<(), Stopped> {
+        let (limits, path) = (self.ledger.limits(), self.paths.spool.join(STATE_FILE));
+        let users = tokio::task::spawn_blocking(move || State::open_to_read(&path).and_then(|state| limits.users(&state))).await;
+        self.settle_ballast().await;
+        // A database that cannot be read now is the ledger's trouble; what was published stays.
+        let Ok(Ok(now)) = users else { return Ok(()) };
+        let before = std::mem::replace(&mut self.shown().over, now.clone());
+        for (uid, has) in now.iter().filter(|(uid, _)| !before.contains_key(uid)) {
+            events::cap_reached(*uid, has.messages, has.octets);
+        }
+        let fell = before.keys().any(|uid| !now.contains_key(uid));
+        before.keys().filter(|uid| !now.contains_key(uid)).for_each(|uid| events::cap_left(*uid));
+        if is_first || before.keys().ne(now.keys()) {
+            self.publish().await;
+        }
+        if is_first || fell {
+            self.releaser
+                .release_held(CAP_HOLD, move |message: &Message| !now.contains_key(&message.uid), "its sender is below the cap")
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn settle_ballast(&self) {
+        let (spool, reserve) = (self.paths.spool.clone(), self.current.get().params.reserve());
+        match tokio::task::spawn_blocking(move || ballast::settle(&spool, reserve)).await {
+            Ok(Ok(settled)) => tell_ballast(settled),
+            Ok(Err(e)) => events::storage_failed(ballast::NAME, &e.to_string()),
+            // It panicked, which is told by the panic itself.
+            Err(_) => {}
+        }
+    }
+
+    /// Writes the admission file anew.
+    async fn publish(&self) {
+        let path = self.paths.admission_file();
+        let told = {
+            let shown = self.shown();
+            Admission::new(shown.closed.as_deref(), shown.over.keys().copied())
+        };
+        let shown_path = path.display().to_string();
+        // A panic is told by the panic itself.
+        if let Ok(Err(e)) = tokio::task::spawn_blocking(move || replace(&path, &told)).await {
+            events::unusable(&format!("the admission file {shown_path}"), &e.to_string());
+        }
+    }
+}
+
+/// Says what became of the ballast.
+pub fn tell_ballast(settled: ballast::Settled) {
+    match settled {
+        ballast::Settled::Made(octets) => events::ballast_made(octets),
+        ballast::Settled::GivenBack(octets) => events::ballast_given_back(octets, "little space is free"),
+        ballast::Settled::Unchanged => {}
+    }
+}
+
+/// It need not survive a power cut: [`AdmissionControl::begin`] writes it anew.
+fn replace(path: &Path, admission: &Admission) -> std::io::Result<()> {
+    sys::replace::replace(path, 0o644, &admission.encode()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Admission as Answer;
+    use crate::plan::Policy;
+    use crate::testing;
+    use config::Size;
+    use spool::layout;
+    use testing::Scratch;
+
+    fn limits(messages: u64, octets: u64) -> Limits {
+        let params = Params { user_message_limit: messages, user_octets_limit: Size(octets), ..Params::default() };
+        Limits { own: 7, ..Limits::new(&params, None, Arc::default()) }
+    }
+
+    #[test]
+    fn t_spool_5_a_message_over_a_cap_is_held_and_the_exempt_have_none() {
+        let has = |messages, octets| Usage { messages, octets };
+        let caps = limits(3, 100);
+        assert_eq!(caps.hold(1000, has(2, 90), 10), None);
+        assert!(caps.hold(1000, has(3, 0), 1).is_some_and(|why| why.starts_with("over the cap: uid 1000 has 3 messages")));
+        assert!(caps.hold(1000, has(2, 90), 11).is_some_and(|why| why.contains("90 octets")));
+        assert_eq!((caps.hold(0, has(9, 900), 11), caps.hold(7, has(9, 900), 11)), (None, None));
+        assert_eq!(limits(0, 0).hold(1000, has(u64::MAX, u64::MAX), u64::MAX), None);
+    }
+
+    #[test]
+    fn closed_admission_holds_everybodys_mail_but_the_notices() {
+        let closed = Limits { closed: Some("moving".into()), ..limits(0, 0) };
+        for uid in [0, 1000] {
+            assert!(closed.hold(uid, Usage::default(), 1).is_some_and(|why| why.starts_with("admission is closed: moving")), "{uid}");
+        }
+        assert_eq!(closed.hold(7, Usage::default(), 1), None);
+    }
+
+    fn file(scratch: &Scratch) -> Admission {
+        Admission::read(&scratch.path().join("admission"))
+    }
+
+    /// Claims one message and admits it as `uid`.
+    async fn admit(admission_: &Arc<AdmissionControl>, scratch: &Scratch, uid: u32) -> Answer {
+        let mut claimed = scratch.claimed(&["bob@receiver.example"]);
+        claimed.uid = uid;
+        let plan = Policy::of(&admission_.current.get().params).plan(&claimed, sys::clock::now());
+        admission_.ledger.admit(&claimed, &plan).unwrap().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn t_spool_5_who_reaches_a_cap_is_told_to_sendmail_and_released_when_there_is_room() {
+        let scratch = Scratch::new();
+        let admission_ = testing::admission_(&scratch, "user_message_limit = 2");
+        begin(&admission_).await.unwrap();
+        assert_eq!(file(&scratch).refusal(1000), None);
+        for _ in 0..2 {
+            assert!(matches!(admit(&admission_, &scratch, 1000).await, Answer::Admitted));
+        }
+        assert!(matches!(admit(&admission_, &scratch, 1000).await, Answer::Held(why) if why.starts_with(CAP_HOLD)));
+        assert!(matches!(admit(&admission_, &scratch, 1001).await, Answer::Admitted));
+        look(&admission_, false).await.unwrap();
+        assert_eq!(admission_.gate.over(), [1000]);
+        assert!(file(&scratch).refusal(1000).is_some() && file(&scratch).refusal(1001).is_none());
+        assert_eq!(scratch.names(layout::HOLD).len(), 1);
+        for id in admission_.store.ids(layout::CUR).unwrap() {
+            let gone = admission_.ledger.work(move |state, store| {
+                let row = state.message(id)?.unwrap();
+                store.remove(id, layout::CUR).unwrap();
+                state.update(&Message { place: state::Place::Gone, finished: Some(1), ..row })
+            });
+            gone.unwrap().await.unwrap();
+        }
+        look(&admission_, false).await.unwrap();
+        assert_eq!((admission_.gate.over(), file(&scratch).refusal(1000)), (vec![], None));
+        assert_eq!((scratch.names(layout::HOLD).len(), scratch.names(layout::CUR).len()), (0, 1));
+    }
+
+    #[tokio::test]
+    async fn closed_admission_outlives_the_daemon_and_what_came_meanwhile_goes_on_when_it_is_opened() {
+        let scratch = Scratch::new();
+        let first = testing::admission_(&scratch, "");
+        begin(&first).await.unwrap();
+        close(&first, "moving house", 0).await.unwrap();
+        drop(first);
+        std::fs::remove_file(scratch.path().join("admission")).unwrap();
+        let admission_ = testing::admission_(&scratch, "");
+        begin(&admission_).await.unwrap();
+        assert_eq!(admission_.gate.closed().as_deref(), Some("moving house"));
+        assert_eq!(file(&scratch).refusal(0).as_deref(), Some("no new mail is taken: moving house"));
+        assert!(matches!(admit(&admission_, &scratch, 1000).await, Answer::Held(why) if why.contains("moving house")));
+        open(&admission_, 0).await.unwrap();
+        assert_eq!((admission_.gate.closed(), file(&scratch).refusal(0)), (None, None));
+        assert_eq!((scratch.names(layout::HOLD).len(), scratch.names(layout::CUR).len()), (0, 1));
+        assert!(matches!(admit(&admission_, &scratch, 1000).await, Answer::Admitted));
+    }
+}

@@ -1,0 +1,82 @@
+//! Looking up what alarms are judged by: the database, the directories, the file system. Each costs little, whatever the size of
+//! the queue; what cannot be looked up now makes no alarm by itself, because whoever needs it will say so loudly.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::current::Current;
+use crate::dispatch::Dispatch;
+use crate::recover::{STATE_FILE, WAS_LOST, is_rebuilding};
+use config::Paths;
+use mail::printable;
+use observe::alarms::judge::{Facts, Space};
+use observe::alarms::observed::{Over, Remembered};
+use observe::alarms::{Settings, Watched};
+use observe::hooks::Hooks;
+use spool::layout;
+use state::{Place, State};
+
+/// Files in `corrupt/` that are counted: one is enough for an alarm.
+const COUNTED: usize = 1000;
+
+/// What the alarms look at.
+pub struct AlarmInputs {
+    /// Where everything lies.
+    pub paths: Paths,
+    /// The configuration in force.
+    pub current: Arc<Current>,
+    /// Whether delivery is paused.
+    pub dispatch: Arc<Dispatch>,
+    /// The receivers of events.
+    pub hooks: Arc<Hooks>,
+}
+
+impl Watched for AlarmInputs {
+    fn settings(&self) -> Settings {
+        self.current.get().alarm_settings(&self.paths)
+    }
+
+    fn facts(&self, now: i64) -> Facts {
+        let setup = self.current.get();
+        let state = State::open_to_read(&self.paths.spool.join(STATE_FILE)).ok();
+        Facts {
+            now,
+            oldest: state.and_then(|state| state.oldest().ok()).flatten(),
+            route: setup.router.configured().map(|route| route.to_string()),
+            paused: self.dispatch.paused(),
+            unusable: setup.problems.iter().map(|problem| printable::text(problem)).collect(),
+            space: sys::fs::free_space(&self.paths.spool).ok().map(|(octets, files)| Space { octets, files }),
+            corrupt: corrupt(&self.paths.spool.join(layout::CORRUPT)),
+            webhooks: self.hooks.facts(),
+        }
+    }
+
+    /// A failed message is no longer there; what was held after a lost database was decided.
+    fn over(&self, remembered: &Remembered, facts: &Facts) -> Over {
+        let failed = self.paths.spool.join(layout::FAILED);
+        let is_decided = || is_decided(&self.paths.spool.join(STATE_FILE)).unwrap_or(false);
+        Over {
+            told: remembered.untold.keys().filter(|id| failed.join(id).symlink_metadata().is_err()).cloned().collect(),
+            trying: facts.oldest.is_none(),
+            routes: remembered.suspended.keys().filter(|route| Some(*route) != facts.route.as_ref()).cloned().collect(),
+            state_lost: remembered.state_lost && is_decided(),
+        }
+    }
+}
+
+/// Files in `corrupt/`, without the reasons beside them.
+fn corrupt(directory: &Path) -> usize {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.take(COUNTED).filter(|entry| !entry.file_name().as_encoded_bytes().ends_with(b".why")).count()
+}
+
+/// True if no message is held any more because the database was lost, nor will be, because the files have their rows again.
+fn is_decided(database: &Path) -> rusqlite::Result<bool> {
+    let state = State::open_to_read(database)?;
+    if is_rebuilding(&state)? {
+        return Ok(false);
+    }
+    let mut held = 0;
+    state.queued(None, usize::MAX >> 1, |row| held += usize::from(row.place == Place::Hold && row.reason.starts_with(WAS_LOST)))?;
+    Ok(held == 0)
+}

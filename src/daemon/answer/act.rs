@@ -1,0 +1,193 @@
+//! What operators do to messages, in the daemon: a hundred at a time in the ledger's turns, so that deliveries go on between them.
+
+use std::sync::Arc;
+
+use super::choose::Wanted;
+use super::{Answer, Rights, Server, stopped};
+use admin::deed::{Deed, Named, Reach};
+use control::filter::Filter;
+use control::protocol::{Act, Done};
+use exit::{Exit, Failure};
+use log::events;
+use log::events::Outcome;
+use mail::queue_id::QueueId;
+use state::given_up;
+
+use crate::outcome::Stop;
+use state::{Message, RecipientRow, State};
+
+/// Messages of one turn of the ledger.
+const TURN: usize = 100;
+/// Octets of the selection that the log repeats.
+const SELECTION: usize = 200;
+
+/// A request to do something to messages.
+pub(super) struct Order {
+    /// What.
+    pub act: Act,
+    /// Queue ids; none means all that match.
+    pub ids: Vec<String>,
+    /// The conditions.
+    pub filter: Filter,
+    /// Only say what would be done.
+    pub dry_run: bool,
+}
+
+/// Does it to the messages of these ids that match, or to all that match and that the peer may steer. EX 1 if one was not found or
+/// cannot be had.
+pub(super) async fn act(server: &Arc<Server>, rights: Rights, order: Order, out: &mut Answer) -> Result<(), Failure> {
+    let give_up = i64::try_from(server.current.get().params.give_up_time.0.as_secs()).unwrap_or(i64::MAX / 4);
+    let by = by(rights).await?;
+    let deed = Deed { act: order.act, by, dry_run: order.dry_run, now: sys::clock::now(), give_up };
+    let selection = selection(&order);
+    let mut doing = Doing { server, rights, deed: Arc::new(deed), out, count: 0, refused: 0 };
+    let wanted = Wanted { may: Rights::steers, rights, filter: order.filter, with_recipients: false };
+    let ended = match order.ids.is_empty() {
+        true => doing.all(&wanted).await,
+        false => doing.these(&wanted, &order.ids).await,
+    };
+    // Also where it ended early: what was done was done.
+    if !order.dry_run && doing.count > 0 {
+        events::requested(order.act.done(), rights.uid, doing.count, &selection);
+    }
+    let refused = doing.refused;
+    server.dispatch.wake.notify_one();
+    server.dsn_due.notify_one();
+    ended?;
+    if refused == 0 { Ok(()) } else { Err(Failure::new(Exit::NotFound, String::new())) }
+}
+
+/// Who asks, as histories have it. Names may be kept on another host, by a service that answers when it likes.
+pub(super) async fn by(rights: Rights) -> Result<String, Failure> {
+    let name = tokio::task::spawn_blocking(move || sys::process::user_name(rights.uid)).await.map_err(super::database)?;
+    Ok(format!("by {name} (uid {})", rights.uid))
+}
+
+/// What was asked for, for the log: the conditions, and the ids as far as there is room.
+fn selection(order: &Order) -> String {
+    if order.ids.is_empty() {
+        return order.filter.to_string();
+    }
+    let mut text = mail::printable::text(&order.ids.join(" "));
+    if text.len() > SELECTION {
+        text.truncate(text.floor_char_boundary(SELECTION));
+        text.push('…');
+    }
+    if order.filter.is_everything() { text } else { format!("{text} {}", order.filter) }
+}
+
+struct Doing<'a> {
+    server: &'a Arc<Server>,
+    rights: Rights,
+    deed: Arc<Deed>,
+    out: &'a mut Answer,
+    count: u64,
+    refused: u64,
+}
+
+impl Doing<'_> {
+    async fn all(&mut self, wanted: &Wanted) -> Result<(), Failure> {
+        let mut pages = wanted.pages(self.server);
+        while let Some(found) = pages.next().await? {
+            let changes = found.into_iter().filter(|(message, _)| self.deed.changes(message));
+            self.turns(changes.map(|(message, _)| Named::from(message.id)).collect()).await?;
+        }
+        Ok(())
+    }
+
+    /// The ids that were named. Those that do not match are passed over; those that are none, or another's, are told.
+    async fn these(&mut self, wanted: &Wanted, ids: &[String]) -> Result<(), Failure> {
+        for ids in ids.chunks(TURN) {
+            let mut named = Vec::new();
+            for text in ids {
+                let found = if wanted.filter.is_everything() { None } else { wanted.named(self.server, text).await? };
+                if found.is_none_or(|(_, is_meant)| is_meant) {
+                    named.push(Named::parse(text));
+                }
+            }
+            self.turns(named).await?;
+        }
+        Ok(())
+    }
+
+    async fn turns(&mut self, mut named: Vec<Named>) -> Result<(), Failure> {
+        while !named.is_empty() {
+            let rest = named.split_off(named.len().min(TURN));
+            for done in self.turn(std::mem::replace(&mut named, rest)).await? {
+                self.log(&done);
+                *(if done.done { &mut self.count } else { &mut self.refused }) += 1;
+                self.out.say(&done).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What happened to the message, as an event of its own. What follows only after an attempt is told then.
+    fn log(&self, done: &Done) {
+        let Some(id) = QueueId::parse(done.id.as_bytes()).filter(|_| done.done && !self.deed.dry_run && done.text == self.deed.act.done())
+        else {
+            return;
+        };
+        match self.deed.act {
+            Act::Hold => events::held(id, &self.deed.by),
+            Act::Release => events::released(id, &self.deed.by),
+            Act::Remove => events::removed(id, &self.deed.by),
+            Act::Requeue => events::requeued(id, &self.deed.by),
+            // The outcomes of their recipients follow.
+            Act::Expire | Act::Bounce | Act::Flush => {}
+        }
+    }
+
+    /// One turn of the ledger; two where something comes out of the trash.
+    async fn turn(&self, named: Vec<Named>) -> Result<Vec<Done>, Failure> {
+        let rights = self.rights;
+        let may = move |message: &Message| Rights::steers(&rights, message);
+        if self.deed.act == Act::Requeue {
+            let (deed, names) = (Arc::clone(&self.deed), named.clone());
+            let restored = self.server.ledger.work(move |state, store| deed.restore(state, store, &may, &names));
+            restored.map_err(|_| stopped())?.await.map_err(|_| stopped())?;
+        }
+        let (deed, orders) = (Arc::clone(&self.deed), Arc::clone(self.server.ledger.orders()));
+        let work = self.server.ledger.work(move |state, store| {
+            let mark = |id| orders.give(id, stop_of(&deed));
+            let done = deed.perform(state, store, &Reach { may: &may, mark: Some(&mark) }, named)?;
+            let bounced = if deed.act == Act::Bounce { bounced(state, &done)? } else { Vec::new() };
+            Ok((done, bounced))
+        });
+        let (done, bounced) = work.map_err(|_| stopped())?.await.map_err(|_| stopped())?;
+        bounced.iter().for_each(|(message, recipient)| log_failure(message, recipient, self.deed.now));
+        Ok(done)
+    }
+}
+
+/// The recipients that were given up with these messages.
+fn bounced(state: &State, done: &[Done]) -> rusqlite::Result<Vec<(Message, RecipientRow)>> {
+    let mut bounced = Vec::new();
+    for id in done.iter().filter(|done| done.text == Act::Bounce.done()).filter_map(|done| QueueId::parse(done.id.as_bytes())) {
+        let Some(message) = state.message(id)? else { continue };
+        let given_up = state.recipients(id)?.into_iter().filter(|recipient| recipient.reply.starts_with(given_up::BOUNCED));
+        bounced.extend(given_up.map(|recipient| (message.clone(), recipient)));
+    }
+    Ok(bounced)
+}
+
+fn log_failure(message: &Message, recipient: &RecipientRow, now: i64) {
+    events::failed(Outcome {
+        queue_id: message.id,
+        from: &message.reverse_path,
+        to: &recipient.address,
+        relay: &recipient.relay,
+        delay: now - message.accepted,
+        dsn: &recipient.status,
+        reply: &recipient.reply,
+    });
+}
+
+/// How the round of a message ends that is being sent.
+fn stop_of(deed: &Deed) -> Option<Stop> {
+    match deed.act {
+        Act::Hold => Some(Stop::Hold(deed.by.clone())),
+        Act::Remove => Some(Stop::Remove),
+        Act::Release | Act::Requeue | Act::Expire | Act::Bounce | Act::Flush => None,
+    }
+}

@@ -1,0 +1,431 @@
+//! One connection and the messages that go over it.
+//!
+//! In: a route with waiting jobs. Out: outcomes, by [`super::settle`]. On a warm connection each message costs one round trip: the
+//! next one is prepared while the present one is still here, and its envelope leaves behind the present end of data.
+//!
+//! The order that keeps the promise: outcomes of a message are settled only from replies that answer it; the final dot leaves only
+//! after "in data" was committed; a message whose envelope was pipelined behind another and got no answer was not tried.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::dispatch::{Dispatch, JobEnd, Work};
+use super::ledger::{Ledger, Stopped};
+use super::outcome::{self, Scope, Stop};
+use super::prepare::{self, Obstacle, Prepared};
+use super::queue::Suspension;
+use super::settle::{self, JobOutcome, Recorder};
+use super::setup::{DKIM_HOLD, Setup};
+use crate::budget::MemoryBudget;
+use crate::current::Current;
+use crate::stop::Stop as Ending;
+use crate::tasks::Tasks;
+use log::events;
+use mail::limits;
+use mail::status::{EnhancedStatus, Reply};
+use observe::metrics::counters::Counters;
+use spool::layout;
+use state::{Progress, RecipientUpdate, Transaction};
+use store::Store;
+use transport::route;
+use transport::route::{Endpoint, RouteKey};
+use transport::smtp;
+use transport::smtp::{EnvelopeReplies, Failure, Session, Stage};
+
+/// How long a connection without work stays open for more.
+const IDLE: Duration = Duration::from_secs(2);
+/// Addresses of a route that one attempt tries.
+const TARGETS: usize = 20;
+/// Seconds before a message is tried again that the disk refused.
+const DISK_WAIT: i64 = 60;
+
+/// 4.3.0: the mail system, and not the message.
+const NOT_NOW: EnhancedStatus = EnhancedStatus::new(4, 3, 0);
+/// 5.4.7: the delivery time expired.
+const TOO_LATE: EnhancedStatus = EnhancedStatus::new(5, 4, 7);
+
+/// What connections work with.
+pub struct Deliverer {
+    /// Where outcomes are recorded.
+    pub recorder: Recorder,
+    /// The configuration in force.
+    pub current: Arc<Current>,
+    /// The files of the messages.
+    pub store: Arc<Store>,
+    /// Where "in data" is marked.
+    pub ledger: Ledger,
+    /// The queue in memory.
+    pub dispatch: Arc<Dispatch>,
+    /// What records outcomes while the connection goes on.
+    pub tasks: Tasks,
+    /// What is counted for the metrics.
+    pub counters: Arc<Counters>,
+    /// The memory for messages.
+    pub budget: MemoryBudget,
+    /// Whether the daemon is ending.
+    pub stop: Arc<Ending>,
+}
+
+/// A message that can be sent, and its share of memory.
+struct Ready {
+    work: Work,
+    prepared: Prepared,
+    _budget: OwnedSemaphorePermit,
+}
+
+/// Opens one connection for `route` and delivers over it until there is no more work. The caller has counted the connection.
+pub async fn run(deliverer: Arc<Deliverer>, route: RouteKey) {
+    let setup = deliverer.current.get();
+    let begun = Instant::now();
+    let connected = connect(&setup, &route).await;
+    if connected.is_err() {
+        deliverer.counters.unreachable(&route.to_string());
+    }
+    let result = match connected {
+        Ok(session) => {
+            deliverer.counters.session(&route.to_string(), session.tls().map_or("none", |tls| &tls.version));
+            if deliverer.dispatch.queue(|queue| queue.works(&route)) {
+                events::route_resumed(&route.to_string());
+            }
+            let (connected_in, takes_8bit) = (begun.elapsed(), session.capabilities().eight_bit_mime);
+            Connection { deliverer: &deliverer, setup: &setup, route: &route, connected_in, takes_8bit }.serve(session).await
+        }
+        Err(Unreachable::ForNow { status, reason }) => suspend(&deliverer, &setup, &route, Vec::new(), status, &reason).await,
+        Err(Unreachable::ForGood { status, reason }) => refuse_all(&deliverer, &route, status, &reason).await,
+    };
+    // The ledger's own thread has said why it stopped and ends the daemon.
+    let (Ok(()) | Err(Stopped)) = result;
+}
+
+/// Why no connection came about.
+enum Unreachable {
+    ForNow { status: EnhancedStatus, reason: String },
+    ForGood { status: EnhancedStatus, reason: String },
+}
+
+/// Tries the route's hosts in their order.
+async fn connect(setup: &Setup, route: &RouteKey) -> Result<Session, Unreachable> {
+    let targets = setup.router.targets(route).await.map_err(|failure| match failure.class {
+        route::Class::Transient => Unreachable::ForNow { status: failure.status, reason: failure.text },
+        route::Class::Permanent => Unreachable::ForGood { status: failure.status, reason: failure.text },
+    })?;
+    let mut last = None;
+    for target in targets.into_iter().take(TARGETS) {
+        match Session::open(&setup.session, &session_target(setup, target)).await {
+            Ok(session) => return Ok(session),
+            Err(failure) => last = Some(failure),
+        }
+    }
+    let (status, reason) = last.map_or_else(|| (EnhancedStatus::new(4, 4, 4), "no host to try".to_owned()), |f| (f.status, f.to_string()));
+    Err(Unreachable::ForNow { status, reason })
+}
+
+fn session_target(setup: &Setup, target: route::Target) -> smtp::Target {
+    smtp::Target {
+        place: match target.endpoint {
+            Endpoint::Tcp(address) => smtp::Place::Tcp(address),
+            Endpoint::Unix(path) => smtp::Place::Unix(path),
+        },
+        host: target.name,
+        protocol: if target.lmtp { smtp::Protocol::Lmtp } else { smtp::Protocol::Smtp },
+        implicit_tls: target.implicit_tls,
+        tls: target.tls,
+        credentials: target.user.and_then(|_| setup.credentials.clone()),
+    }
+}
+
+/// The route does not work: everything for it waits, nothing fails of it (D07).
+async fn suspend(
+    deliverer: &Arc<Deliverer>,
+    setup: &Setup,
+    route: &RouteKey,
+    in_hand: Vec<Work>,
+    status: EnhancedStatus,
+    reason: &str,
+) -> Result<(), Stopped> {
+    let now = sys::clock::now();
+    let random = sys::clock::random().unwrap_or_default();
+    let make = |failures| {
+        let until = now + setup.route_backoff.wait(failures, random);
+        Suspension { until, status, reason: reason.to_owned() }
+    };
+    let (suspension, is_new, waiting) = deliverer.dispatch.suspend(route, now, make);
+    if is_new {
+        events::route_suspended(&route.to_string(), suspension.until - now, reason);
+    }
+    postpone(deliverer, route, &suspension, in_hand.into_iter().chain(waiting)).await
+}
+
+/// Records for each job that its route is suspended.
+pub async fn postpone(
+    deliverer: &Arc<Deliverer>,
+    route: &RouteKey,
+    suspension: &Suspension,
+    jobs: impl IntoIterator<Item = Work>,
+) -> Result<(), Stopped> {
+    let end = JobEnd { route_until: Some(suspension.until), ..JobEnd::default() };
+    for work in jobs {
+        let updates = settle::waiting(&work, &route.to_string(), suspension.status, &suspension.reason);
+        deliverer.recorder.settle(work, JobOutcome { updates, end: end.clone(), ..JobOutcome::default() }).await?;
+    }
+    Ok(())
+}
+
+/// The DNS says that this domain takes no mail: its recipients fail, each with that reason.
+async fn refuse_all(deliverer: &Arc<Deliverer>, route: &RouteKey, status: EnhancedStatus, reason: &str) -> Result<(), Stopped> {
+    while let Some(work) = deliverer.dispatch.take(route) {
+        let update = |n| RecipientUpdate {
+            n,
+            progress: Progress::Failed,
+            status: status.to_string(),
+            reply: reason.to_owned(),
+            relay: route.to_string(),
+        };
+        let updates = work.job.recipients.iter().map(|r| update(r.n)).collect();
+        let end = JobEnd { attempted: true, ..JobEnd::default() };
+        deliverer.recorder.settle(work, JobOutcome { updates, end, ..JobOutcome::default() }).await?;
+    }
+    Ok(())
+}
+
+/// What a worker has at hand.
+struct Connection<'a> {
+    deliverer: &'a Arc<Deliverer>,
+    setup: &'a Arc<Setup>,
+    route: &'a RouteKey,
+    /// From the first try to a session that could take mail.
+    connected_in: Duration,
+    /// The server offers 8BITMIME.
+    takes_8bit: bool,
+}
+
+impl Connection<'_> {
+    async fn serve(&self, mut session: Session) -> Result<(), Stopped> {
+        let mut current = self.next(Wait::ForMemory).await?;
+        loop {
+            let Some(ready) = current.take() else {
+                match self.wait_for_work().await? {
+                    Some(ready) => current = Some(ready),
+                    None => break,
+                }
+                continue;
+            };
+            current = self.deliver(&mut session, ready).await?;
+            if !session.is_usable() && !session.has_envelope() {
+                break;
+            }
+        }
+        if let Some(ready) = current {
+            self.deliverer.dispatch.put_back(self.route, ready.work);
+        }
+        session.quit().await;
+        Ok(())
+    }
+
+    /// One message over the session. Returns the next one, whose envelope may be on its way already; or the same one, if the server
+    /// had had enough of this connection before it looked at the message: that says nothing about the message.
+    async fn deliver(&self, session: &mut Session, ready: Ready) -> Result<Option<Ready>, Stopped> {
+        let is_warm = session.transactions() > u32::from(session.has_envelope());
+        let begun = Instant::now();
+        if !session.has_envelope()
+            && let Err(failure) = session.send_envelope(&ready.prepared.envelope).await
+        {
+            if is_warm && has_ended(&failure) {
+                return Ok(Some(ready));
+            }
+            let facts = self.facts(session, &ready, begun);
+            self.fail(ready, &failure, facts).await?;
+            return Ok(None);
+        }
+        let replies = session.read_envelope_replies().await;
+        if is_warm && replies.mail.as_ref().is_err_and(has_ended) {
+            return Ok(Some(ready));
+        }
+        if !replies.any_accepted() {
+            let (peer, facts) = (session.peer().to_owned(), self.facts(session, &ready, begun));
+            self.refused(&peer, ready, &replies, facts).await?;
+            return self.next(Wait::ForMemory).await;
+        }
+        let next = self.next(Wait::Never).await?;
+        self.deliverer.ledger.mark_in_data(ready.work.message.id).await?;
+        let facts = self.facts(session, &ready, begun);
+        let finals = match session.send_content(&ready.prepared.content, next.as_ref().map(|next| &next.prepared.envelope)).await {
+            Ok(()) => session.read_final().await,
+            Err(failure) => vec![Err(failure); replies.recipients.iter().filter(|r| r.is_ok()).count()],
+        };
+        self.finish(session.peer(), ready, &replies, &finals, facts.ended());
+        Ok(next)
+    }
+
+    /// Settles a transaction in a task of its own: the connection goes on while the disk works.
+    fn finish(&self, peer: &str, ready: Ready, replies: &EnvelopeReplies, finals: &[Result<Reply, Failure>], facts: Facts) {
+        let updates = settle::of_transaction(&ready.work, replies, finals, peer);
+        let outcome = JobOutcome {
+            updates,
+            transaction: facts.transaction,
+            hop_reports: facts.hop_reports,
+            end: JobEnd { attempted: true, ..JobEnd::default() },
+        };
+        let deliverer = Arc::clone(self.deliverer);
+        self.deliverer.tasks.spawn(async move {
+            let (Ok(()) | Err(Stopped)) = deliverer.recorder.settle(ready.work, outcome).await;
+        });
+    }
+
+    /// No recipient was accepted: their own fault, or ours with this server.
+    async fn refused(&self, peer: &str, ready: Ready, replies: &EnvelopeReplies, facts: Facts) -> Result<(), Stopped> {
+        let about_us = replies.recipients.iter().filter_map(|r| r.as_ref().err()).find(|f| outcome::scope(f) == Scope::Route);
+        match about_us {
+            Some(failure) => self.fail(ready, failure, facts).await,
+            None => {
+                self.finish(peer, ready, replies, &[], facts);
+                Ok(())
+            }
+        }
+    }
+
+    /// A failure before any recipient was asked, or one that is about us.
+    async fn fail(&self, ready: Ready, failure: &Failure, facts: Facts) -> Result<(), Stopped> {
+        match outcome::scope(failure) {
+            Scope::Route => suspend(self.deliverer, self.setup, self.route, vec![ready.work], failure.status, &failure.to_string()).await,
+            Scope::Message => {
+                let updates = settle::of_failure(&ready.work, failure);
+                let end = JobEnd { attempted: true, ..JobEnd::default() };
+                let transaction = facts.transaction;
+                self.deliverer.recorder.settle(ready.work, JobOutcome { updates, end, transaction, ..JobOutcome::default() }).await
+            }
+        }
+    }
+
+    /// What the history says of the transaction that began then.
+    fn facts(&self, session: &Session, ready: &Ready, begun: Instant) -> Facts {
+        let connect_ms = (session.transactions() == 1).then(|| milliseconds(self.connected_in));
+        Facts::of(session, &ready.prepared, connect_ms, begun).ended()
+    }
+
+    /// The next message of the route, prepared. `None` if there is none now (or, with [`Wait::Never`], no memory for it now).
+    async fn next(&self, wait: Wait) -> Result<Option<Ready>, Stopped> {
+        while let Some(work) = self.take() {
+            let Some(budget) = self.deliverer.budget.take(self.octets(&work), wait == Wait::ForMemory).await else {
+                self.deliverer.dispatch.put_back(self.route, work);
+                return Ok(None);
+            };
+            match self.prepare(&work).await {
+                Ok(prepared) => return Ok(Some(Ready { work, prepared, _budget: budget })),
+                Err(obstacle) => self.stop(work, obstacle).await?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next job, unless the daemon ends, or this connection is one too many.
+    fn take(&self) -> Option<Work> {
+        // After a reload another connection takes over, with the new keys.
+        let is_outdated = !Arc::ptr_eq(self.setup, &self.deliverer.current.get());
+        if is_outdated || self.deliverer.stop.is_set() || self.deliverer.dispatch.queue(|queue| queue.is_over_limit(self.route)) {
+            return None;
+        }
+        self.deliverer.dispatch.take(self.route)
+    }
+
+    /// Octets of the whole file: the envelope of ten thousand recipients is in memory beside the message. What the file says is its
+    /// owner's word, so it counts only as far as a file can be right.
+    fn octets(&self, work: &Work) -> u64 {
+        let size = work.message.size;
+        let length = self.deliverer.store.length(layout::CUR, work.message.id).unwrap_or(size);
+        length.clamp(size, size.saturating_add(limits::ENVELOPE_LINE as u64))
+    }
+
+    async fn prepare(&self, work: &Work) -> Result<Prepared, Obstacle> {
+        let (deliverer, setup, work) = (Arc::clone(self.deliverer), Arc::clone(self.setup), work.clone());
+        let takes_8bit = self.takes_8bit;
+        let prepare = move || prepare::prepare(&deliverer.store, &setup, &work, takes_8bit, sys::clock::now());
+        let prepared = tokio::task::spawn_blocking(prepare);
+        let prepared =
+            prepared.await.unwrap_or_else(|e| Err(Obstacle::Hold(format!("internal error while preparing it: {e}; please report it"))));
+        match &prepared {
+            Ok(Prepared { signed_for: Some(domain), .. }) => self.deliverer.counters.signed(domain),
+            Err(Obstacle::Hold(reason)) if reason.starts_with(DKIM_HOLD) => self.deliverer.counters.unsigned(),
+            _ => {}
+        }
+        prepared
+    }
+
+    /// The message cannot be sent: parked with its reason, failed, or tried again when the disk may work.
+    async fn stop(&self, work: Work, obstacle: Obstacle) -> Result<(), Stopped> {
+        let (stop, route_until, status, reason) = match obstacle {
+            Obstacle::Hold(reason) => (Some(Stop::Hold(reason.clone())), None, NOT_NOW, reason),
+            Obstacle::Changed(reason) => (Some(Stop::Corrupt(reason.clone())), None, NOT_NOW, reason),
+            Obstacle::Disk(reason) => (None, Some(sys::clock::now() + DISK_WAIT), NOT_NOW, format!("cannot read its file: {reason}")),
+            Obstacle::Late(reason) => (None, None, TOO_LATE, reason),
+        };
+        let mut updates = settle::waiting(&work, "", status, &reason);
+        if status == TOO_LATE {
+            updates.iter_mut().for_each(|update| update.progress = Progress::Failed);
+        }
+        let end = JobEnd { stop, attempted: false, route_until };
+        self.deliverer.recorder.settle(work, JobOutcome { updates, end, ..JobOutcome::default() }).await
+    }
+
+    /// Waits a little for more work on this route.
+    async fn wait_for_work(&self) -> Result<Option<Ready>, Stopped> {
+        let deadline = tokio::time::Instant::now() + IDLE;
+        while !self.deliverer.stop.is_set() && Arc::ptr_eq(self.setup, &self.deliverer.current.get()) {
+            let news = self.deliverer.dispatch.work.notified();
+            if let Some(ready) = self.next(Wait::ForMemory).await? {
+                return Ok(Some(ready));
+            }
+            if tokio::time::timeout_at(deadline, news).await.is_err() {
+                break;
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether to wait for memory. A connection that has a message in hand must not: twenty of them could wait for each other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    ForMemory,
+    Never,
+}
+
+/// True if the server ended the connection instead of answering: it closed it, or said 421 (RFC 5321 3.8).
+fn has_ended(failure: &Failure) -> bool {
+    failure.stage == Stage::MailFrom && !failure.reusable && failure.reply.as_ref().is_none_or(|reply| reply.code() == 421)
+}
+
+/// What is kept of a transaction beside its replies.
+struct Facts {
+    /// What the history says of it.
+    transaction: Transaction,
+    /// The server reports on what it takes (RFC 3461).
+    hop_reports: bool,
+    begun: Instant,
+}
+
+impl Facts {
+    fn of(session: &Session, prepared: &Prepared, connect_ms: Option<u32>, begun: Instant) -> Facts {
+        let mut notes = Vec::new();
+        notes.extend(session.downgrade().map(|why| format!("TLS given up: {why}")));
+        notes.extend(prepared.note.clone());
+        if session.sends_unlabelled_8bit(&prepared.envelope) {
+            notes.push("8-bit header fields to a server without 8BITMIME, sent as they are".to_owned());
+        }
+        let tls = session.tls().map_or_else(|| "in clear".to_owned(), ToString::to_string);
+        let transaction = Transaction { tls, notes: notes.join("; "), connect_ms, ..Transaction::default() };
+        Facts { transaction, hop_reports: session.capabilities().dsn, begun }
+    }
+
+    /// The last reply has come.
+    fn ended(mut self) -> Facts {
+        self.transaction.transaction_ms = Some(milliseconds(self.begun.elapsed()));
+        self
+    }
+}
+
+fn milliseconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,132 @@
+//! The submission socket: the second door, for callers to whom the drop directory is closed (DESIGN.md, "Second door").
+//!
+//! In: connections of anybody on the host; every octet is hostile ([`control::submission`] is the form). Out: messages in
+//! `new/`, made durable by the same sequence as everybody's, with the peer's credentials in the envelope; then one line. From there
+//! they go the way of all mail: the claim checks them as it checks a file.
+//!
+//! ```text
+//!   S1  a place, or {"exit":75}: nobody can take all places
+//!   S2  may this uid send now? (closed, cap, reserve)            before anything is read
+//!   S3  the envelope line; policy, limits                        10 s
+//!   S4  D1 of spool::drop, then chunks into the unnamed file     10 s for each piece of 64 KiB, 5 min for all
+//!   S5  checksum, wire form, header section
+//!   S6  D3 to D7: durable; the file stays locked
+//!   S7  the answer is written, then the lock ends                the daemon sends nothing before
+//! ```
+//! A crash, or a client that goes away, before S6 leaves nothing. Between S6 and S7 it may leave a message that nobody was told of,
+//! whole, which is delivered: as with the first door, exit 0 means kept, and another exit nearly always that it is not.
+//!
+//! Memory and descriptors are bounded by the places; the disk is waited for by a few threads at a time, so that deliveries always find
+//! one. A slow client costs its user a place, and nobody else anything.
+
+mod offer;
+mod receive;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+use super::answer;
+use super::places::Places;
+use crate::admission::AdmissionControl;
+use crate::current::Current;
+use crate::tasks::Tasks;
+use config::Paths;
+use config::paths::Mode;
+use control::submission::Reply;
+use exit::{Exit, Failure};
+use mail::envelope::Peer;
+
+/// The most connections, where descriptors are plenty. Each may need three of them.
+const PLACES: u64 = 256;
+/// The part of all descriptors that connections may be.
+const SHARE: u64 = 16;
+/// The part of all places that one user may have.
+const OF_ONE: usize = 4;
+/// Threads that wait for the disk for this door at a time.
+const THREADS: usize = 4;
+/// Envelope lines above 64 KiB that are read at a time: thousands of recipients each.
+const LARGE_LINES: usize = 4;
+
+/// What messages are taken by.
+#[derive(Clone)]
+pub struct Taker {
+    /// Where everything lies.
+    pub paths: Paths,
+    /// The configuration in force.
+    pub current: Arc<Current>,
+    /// Whether mail is taken.
+    pub admission: Arc<AdmissionControl>,
+    /// What must end before the daemon does.
+    pub tasks: Tasks,
+}
+
+/// What the connections share.
+struct Door {
+    taker: Taker,
+    threads: Semaphore,
+    large_lines: Semaphore,
+}
+
+impl Door {
+    /// Runs `work` on a thread that may wait for the disk, when one is free.
+    async fn wait<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+        let stopping = || Failure::new(Exit::Unavailable, "the daemon is stopping");
+        let _turn = self.threads.acquire().await.map_err(|_| stopping())?;
+        let panicked = |_| Failure::new(Exit::Software, "internal error; please report it");
+        tokio::task::spawn_blocking(work).await.map_err(panicked)?
+    }
+}
+
+/// Opens the socket and takes messages from now on.
+///
+/// Errors: EX_CANTCREAT with the path.
+pub fn start(taker: Taker) -> Result<JoinHandle<()>, Failure> {
+    let listener = answer::listen(&taker.paths.submit_socket())?;
+    let all = usize::try_from((sys::process::descriptor_limit().unwrap_or(1024) / SHARE).clamp(8, PLACES)).unwrap_or(8);
+    let places = Places::new(all, (all / OF_ONE).max(1));
+    let door = Door { taker, threads: Semaphore::new(THREADS), large_lines: Semaphore::new(LARGE_LINES) };
+    Ok(tokio::spawn(accept(Arc::new(door), places, listener)))
+}
+
+async fn accept(door: Arc<Door>, places: Arc<Places>, listener: UnixListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let Ok(peer) = sys::peer::credentials(&stream) else { continue };
+                let Some(seat) = Places::take(&places, peer.uid) else {
+                    turn_away(&stream);
+                    continue;
+                };
+                let door = Arc::clone(&door);
+                tokio::spawn(async move {
+                    receive::serve(&door, stream, peer).await;
+                    drop(seat);
+                });
+            }
+            Err(e) => {
+                // Out of descriptors: pause instead of spinning.
+                tracing::debug!(error = %e, "submission socket");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// S1. The buffer of a new socket takes the line at once, or the client waits for nothing.
+fn turn_away(stream: &UnixStream) {
+    let busy = Failure::new(Exit::TempFail, "the daemon is busy with other submissions; send again in a moment");
+    let _ = stream.try_write(&Reply::refused(&busy).line());
+}
+
+/// Whom the envelope names. In a rootless spool every file is its owner's, and nobody else but root can come here.
+fn peer_of(mode: Mode, peer: Peer) -> Result<Option<Peer>, Failure> {
+    match mode {
+        Mode::System => Ok(Some(peer)),
+        Mode::Rootless if peer.uid == 0 || peer.uid == sys::process::euid() => Ok(None),
+        Mode::Rootless => Err(Failure::new(Exit::NoPerm, "this spool belongs to another user")),
+    }
+}

@@ -1,0 +1,94 @@
+//! What an offered message must be: its envelope (S3), and its octets as they come (S4, S5). Waits for the disk.
+//!
+//! In: a line and pieces from a hostile peer. Out: a message in `new/`, or the first reason why there will be none. The same
+//! limits and the same policy as for `sendmail`; what the claim will check is checked here too, because it is better to be refused
+//! than to be kept in `corrupt/`.
+
+use super::Taker;
+use crate::setup::Setup;
+use config::paths::Mode;
+use config::policy::User;
+use control::submission;
+use exit::{Exit, Failure};
+use mail::envelope::{Body, Envelope, Peer};
+use mail::wire::WireCheck;
+use mail::{Address, date, limits};
+use spool::drop::{Draft, DropError, Kept};
+
+/// A message that is being taken.
+pub struct Offer {
+    draft: Draft,
+    wire: WireCheck,
+    crc: crc32fast::Hasher,
+    /// Octets of the message at most.
+    limit: u64,
+}
+
+/// S2: why nothing of `uid` is taken now.
+pub(super) fn admit(taker: &Taker, uid: u32) -> Result<(), Failure> {
+    let refusal = taker.admission.refusal(uid);
+    refusal.map_or(Ok(()), |text| Err(Failure::new(Exit::Unavailable, text)))
+}
+
+/// S3, and D1 of the injection.
+pub(super) fn begin(taker: &Taker, line: &[u8], peer: Peer) -> Result<Offer, Failure> {
+    let setup = taker.current.get();
+    let envelope = envelope_of(&setup, taker.paths.mode, line, peer, sys::clock::now())?;
+    let draft = Draft::begin(&taker.paths.spool, taker.paths.mode == Mode::Rootless, envelope).map_err(|e| refused(&e))?;
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(line);
+    let limit = match setup.params.message_size_limit.0 {
+        0 => limits::MESSAGE,
+        limit => limit.min(limits::MESSAGE),
+    };
+    Ok(Offer { draft, wire: WireCheck::default(), crc, limit })
+}
+
+/// The envelope, as the daemon will have it: what the peer cannot know or must not say is filled in here.
+fn envelope_of(setup: &Setup, mode: Mode, line: &[u8], peer: Peer, now: i64) -> Result<Envelope, Failure> {
+    let mut envelope = submission::decode_offer(line)?;
+    let limit = setup.params.recipient_limit.clamp(1, limits::RECIPIENTS);
+    if envelope.recipients.len() > limit {
+        return Err(Failure::new(Exit::DataErr, format!("too many recipients: more than {limit} (recipient_limit)")));
+    }
+    let name = sys::process::user_name(peer.uid);
+    let user = User { uid: peer.uid, name: &name };
+    user.check_sender(&envelope.reverse_path, &user.own_address(&setup.names)?, &setup.params)?;
+    let is_ascii = |address: Option<&Address>| address.is_none_or(Address::is_ascii);
+    let needs_utf8 = !is_ascii(envelope.reverse_path.address()) || envelope.recipients.iter().any(|r| !is_ascii(Some(&r.address)));
+    envelope.smtputf8 |= needs_utf8;
+    envelope.time = date::rfc3339(now);
+    envelope.notices.push(format!("came over the submission socket from process {}", peer.pid));
+    envelope.peer = super::peer_of(mode, peer)?;
+    Ok(envelope)
+}
+
+impl Offer {
+    /// S4: the next octets.
+    pub fn take(&mut self, octets: &[u8]) -> Result<(), Failure> {
+        if self.draft.written().saturating_add(octets.len() as u64) > self.limit {
+            let text = format!("message too large: more than {} octets (message_size_limit)", self.limit);
+            return Err(Failure::new(Exit::DataErr, text));
+        }
+        self.crc.update(octets);
+        self.wire.feed(octets).map_err(|why| Failure::new(Exit::DataErr, format!("not in wire form: {why}")))?;
+        self.draft.write(octets).map_err(|e| refused(&e))
+    }
+
+    /// S5 and S6. `crc` is the peer's.
+    pub fn finish(mut self, crc: u32) -> Result<Kept, Failure> {
+        if self.crc.finalize() != crc {
+            return Err(Failure::new(Exit::IoErr, "the checksum is wrong: it was damaged on the way"));
+        }
+        let facts = self.wire.finish().map_err(|why| Failure::new(Exit::DataErr, format!("not in wire form: {why}")))?;
+        let size = self.draft.written();
+        let (file, offset) = self.draft.so_far().map_err(|e| refused(&e))?;
+        store::check_header(file, offset, size).map_err(|why| Failure::new(Exit::DataErr, why.to_string()))?;
+        let body = if facts.eight_bit { Body::EightBitMime } else { Body::SevenBit };
+        self.draft.commit(|envelope| envelope.body = body).map_err(|e| refused(&e))
+    }
+}
+
+fn refused(e: &DropError) -> Failure {
+    Failure::new(e.exit, e.to_string())
+}

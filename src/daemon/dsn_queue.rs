@@ -1,0 +1,255 @@
+//! Notices: who is told that mail failed, is late, or was handed on to a system that does not report (RFC 3461, 3464, 6522).
+//!
+//! In: outcomes, from the ledger. Out: messages in `new/`, from the null reverse-path. Senders and remote servers choose much of
+//! what is quoted; neither can make more than one notice of a message and round, or a notice about a notice. Only the disk can
+//! fail here, and then the notice stays due.
+//!
+//! The order of the calls, and what a crash after each leaves:
+//!
+//! ```text
+//!   N1  due::note, due::conclude   in the transaction of the outcome    the notice is due: the next start goes on with N2
+//!   N2  compose::compose           reads the message, decides to whom   the same
+//!   N3  write::write               the notice is durable in new/        it is sent, and once more with the same Message-ID
+//!   N4  written                    the row goes, the count of the hour  nothing
+//! ```
+//! So a crash costs a second notice at most, and never the only one. The outcome itself is committed with N1: no failure depends
+//! on a notice being sent.
+//!
+//! | module | work |
+//! |---|---|
+//! | [`due`] | what has to be told, in the ledger's transaction |
+//! | [`limit`] | how many may leave in an hour |
+//! | [`original`] | what is quoted of the message |
+//! | [`addressee`] | to whom, or why to nobody |
+//! | [`compose`], [`told`] | the facts together |
+//! | [`render`], [`fields`], [`words`] | the octets |
+//! | [`write`](mod@write) | into the spool |
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ledger::{Ledger, Stopped};
+use super::setup::Setup;
+use crate::current::Current;
+use crate::dispatch::Dispatch;
+use crate::stop::Stop;
+use config::Paths;
+use config::paths::Mode;
+use dsn::compose::{Composed, Site};
+use dsn::limit::Window;
+use dsn::original::Original;
+use dsn::render::Digest;
+use dsn::{compose, original, render, write};
+use log::events;
+use mail::queue_id::QueueId;
+use mail::{Address, printable};
+use spool::drop::DropError;
+use state::{Action, DueNotice, Event, State};
+use store::Store;
+use tokio::sync::Notify;
+
+/// Replies that the digest repeats.
+const REASONS: usize = 5;
+/// The longest sleep, so that a changed clock is noticed, and a full disk that has room again.
+const LONGEST_SLEEP: i64 = 60;
+/// Seconds that news of a delay wait where they could not leave either.
+const POSTPONED: i64 = 600;
+/// Where the count of the hour is kept in state.sqlite.
+const WINDOW_KEY: &str = "notice_window";
+
+/// What DSNs are written from.
+pub struct DsnQueue {
+    /// Where the spool is.
+    pub paths: Paths,
+    /// The configuration in force.
+    pub current: Arc<Current>,
+    /// The files that are quoted.
+    pub store: Arc<Store>,
+    /// What is due, and what was told.
+    pub ledger: Ledger,
+    /// Routes that are suspended.
+    pub dispatch: Arc<Dispatch>,
+    /// Something is due.
+    pub dsn_due: Arc<Notify>,
+    /// Whether the daemon is ending.
+    pub stop: Arc<Stop>,
+}
+
+/// Writes notices until the daemon stops.
+pub async fn run(dsns: Arc<DsnQueue>) {
+    while !dsns.stop.is_set() {
+        let sleep = match turn(&dsns).await {
+            Ok(sleep) => sleep,
+            // The ledger's own thread has said why it stopped and ends the daemon.
+            Err(Stopped) => return,
+        };
+        if sleep > 0 {
+            let sleep = Duration::from_secs(sleep.min(LONGEST_SLEEP).unsigned_abs());
+            // Waking and waiting out are the same: look again.
+            let _ = tokio::time::timeout(sleep, dsns.dsn_due.notified()).await;
+        }
+    }
+}
+
+/// What is to be done next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Nothing before then, unix seconds.
+    Sleep(Option<i64>),
+    /// The hour is used up, and the administrator does not know yet: so many wait.
+    Tell(u64, Window),
+    /// One notice.
+    Write(Box<DueNotice>),
+}
+
+/// What is to be done at `now`, with `limit` notices in an hour.
+pub fn next_turn(state: &State, now: i64, limit: u32) -> rusqlite::Result<Turn> {
+    let window = window(state, now)?;
+    if window.has_room(limit) {
+        let next = state.next_notice(now)?;
+        return Ok(match next {
+            Some(due) => Turn::Write(Box::new(due)),
+            None => Turn::Sleep(state.next_notice_after(now)?),
+        });
+    }
+    match state.notices_waiting(now)? {
+        waiting if waiting > 0 && !window.told => Ok(Turn::Tell(waiting, window)),
+        _ => Ok(Turn::Sleep(Some(window.end()))),
+    }
+}
+
+fn window(state: &State, now: i64) -> rusqlite::Result<Window> {
+    Ok(state.get(WINDOW_KEY)?.map_or_else(Window::default, |text| Window::parse(&text)).at(now))
+}
+
+/// N4: `due` was told by the message `notice`.
+pub fn written(state: &State, due: &DueNotice, notice: QueueId, to: &Address, now: i64) -> rusqlite::Result<()> {
+    state.set(WINDOW_KEY, &window(state, now)?.with_one_more().to_string())?;
+    let text = format!("{notice} to {}", printable::text(&to.to_string()));
+    state.record(due.message.id, &Event { at: now, kind: "notice".to_owned(), text })?;
+    state.finish_notice(due.message.id, &told_of(due))
+}
+
+/// Nobody is told: for this reason, or because there is nothing to tell any more.
+pub fn passed_over(state: &State, due: &DueNotice, why: Option<&str>, now: i64) -> rusqlite::Result<()> {
+    if let Some(why) = why {
+        state.record(due.message.id, &Event { at: now, kind: "no notice".to_owned(), text: why.to_owned() })?;
+    }
+    state.finish_notice(due.message.id, &told_of(due))
+}
+
+fn told_of(due: &DueNotice) -> Vec<(u32, Action)> {
+    due.recipients.iter().map(|(row, action)| (row.n, *action)).collect()
+}
+
+/// One turn. Returns the seconds until the next one.
+async fn turn(dsns: &Arc<DsnQueue>) -> Result<i64, Stopped> {
+    let (now, setup) = (sys::clock::now(), dsns.current.get());
+    let limit = setup.params.notice_limit;
+    let next = dsns.ledger.work(move |state, _| next_turn(state, now, limit))?.await.map_err(|_| Stopped)?;
+    match next {
+        Turn::Sleep(until) => Ok(until.map_or(LONGEST_SLEEP, |at| (at - now).max(1))),
+        Turn::Tell(waiting, window) => tell(dsns, &setup, waiting, window, now).await,
+        Turn::Write(due) => tell_sender(dsns, &setup, *due, now).await,
+    }
+}
+
+/// Composes and writes one notice, unless it can wait or nobody is to be told.
+async fn tell_sender(dsns: &Arc<DsnQueue>, setup: &Arc<Setup>, due: DueNotice, now: i64) -> Result<i64, Stopped> {
+    let (task_dsns, task_setup, task_due) = (Arc::clone(dsns), Arc::clone(setup), due.clone());
+    let composing = move || compose_now(&task_dsns.store, &task_setup, &task_due, now);
+    let Ok(composed) = tokio::task::spawn_blocking(composing).await else { return postpone(dsns, due.message.id, now).await };
+    let composed = match composed {
+        Ok(Some(composed)) => composed,
+        nothing => {
+            let why = nothing.err();
+            why.into_iter().for_each(|why| events::not_notified(due.message.id, why));
+            dsns.ledger.work(move |state, _| passed_over(state, &due, why, now))?.await.map_err(|_| Stopped)?;
+            return Ok(0);
+        }
+    };
+    if composed.action == Action::Delayed && is_suspended(dsns, setup, &composed.to, now) {
+        return postpone(dsns, due.message.id, now).await;
+    }
+    let (to, action) = (composed.to.clone(), composed.action);
+    match write_now(dsns, composed.to, composed.octets, now).await {
+        Ok(notice) => {
+            let id = due.message.id;
+            let address = to.clone();
+            dsns.ledger.work(move |state, _| written(state, &due, notice, &address, now))?.await.map_err(|_| Stopped)?;
+            events::notified(id, notice, &printable::text(&to.to_string()), action.word());
+            Ok(0)
+        }
+        Err(sleep) => Ok(sleep),
+    }
+}
+
+/// N2, on a thread that may wait for the disk.
+fn compose_now(store: &Store, setup: &Setup, due: &DueNotice, now: i64) -> Result<Option<Composed>, &'static str> {
+    let original = read_original(store, due);
+    let site = Site { names: &setup.names, admin: setup.admin.as_ref(), zone: &setup.zone };
+    compose::compose(due, original.as_ref(), site, now, sys::clock::random().unwrap_or_default())
+}
+
+/// What can be read of the message. A file that an operator removed, or that cannot be read, leaves what the rows say.
+fn read_original(store: &Store, due: &DueNotice) -> Option<Original> {
+    match (due.message.place.directory(), &due.head) {
+        (Some(directory), _) => store.open_message(directory, due.message.id).ok().and_then(|file| original::read(&file).ok()),
+        (None, Some(head)) => original::of_head(head).ok(),
+        (None, None) => None,
+    }
+}
+
+/// True if a notice to `to` could not leave now: news of a delay would only come when the delay is over.
+fn is_suspended(dsns: &DsnQueue, setup: &Setup, to: &Address, now: i64) -> bool {
+    let route = setup.router.route_of(to);
+    dsns.dispatch.queue(|queue| queue.suspensions(now).any(|(suspended, _)| *suspended == route))
+}
+
+async fn postpone(dsns: &DsnQueue, id: QueueId, now: i64) -> Result<i64, Stopped> {
+    dsns.ledger.work(move |state, _| state.postpone_notice(id, now + POSTPONED))?.await.map_err(|_| Stopped)?;
+    Ok(0)
+}
+
+/// N3, on a thread that may wait for the disk. Where the disk refuses: the seconds to wait.
+async fn write_now(dsns: &Arc<DsnQueue>, to: Address, octets: Vec<u8>, now: i64) -> Result<QueueId, i64> {
+    let paths = dsns.paths.clone();
+    let writing = move || write::write(&paths.spool, paths.mode == Mode::Rootless, &to, &octets, now);
+    let refused = |e: &DropError| events::storage_failed("new/", &format!("a notice waits: {e}"));
+    match tokio::task::spawn_blocking(writing).await {
+        Ok(result) => result.map_err(|e| {
+            refused(&e);
+            LONGEST_SLEEP
+        }),
+        // It panicked, which is told by the panic itself.
+        Err(_) => Err(LONGEST_SLEEP),
+    }
+}
+
+/// The hour is used up: the administrator is told once how many notices wait.
+async fn tell(dsns: &Arc<DsnQueue>, setup: &Setup, waiting: u64, window: Window, now: i64) -> Result<i64, Stopped> {
+    events::notices_wait(waiting, window.end() - now);
+    if let Some(admin) = &setup.admin {
+        let reasons = dsns.ledger.work(move |state, _| state.reasons_waiting(now, REASONS))?.await.map_err(|_| Stopped)?;
+        let digest = Digest {
+            mailname: &setup.mailname,
+            zone: &setup.zone,
+            to: admin,
+            waiting,
+            reasons: &reasons,
+            limit: setup.params.notice_limit,
+            until: window.end(),
+            now,
+            random: sys::clock::random().unwrap_or_default(),
+        };
+        if let Err(sleep) = write_now(dsns, admin.clone(), render::build_digest(&digest), now).await {
+            return Ok(sleep);
+        }
+    }
+    let told = window.with_admin_told();
+    dsns.ledger.work(move |state, _| state.set(WINDOW_KEY, &told.to_string()))?.await.map_err(|_| Stopped)?;
+    Ok(1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,356 @@
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::backoff::Backoff;
+use crate::ledger::rows_of;
+use crate::outcome;
+use crate::outcome::{Conclusion, Round};
+use crate::plan::Plan;
+use config::{Names, OnUncertain, Params};
+use mail::envelope::{Envelope, Notify, Recipient};
+use mail::{EnhancedStatus, ReversePath};
+use spool::drop::Draft;
+use spool::layout;
+use state::{Durability, Place, Progress, RecipientUpdate};
+use store::Claim;
+
+const NOW: i64 = 1_795_358_629;
+
+/// A spool of one user, its database, and no daemon.
+struct Spool {
+    path: PathBuf,
+    store: Store,
+    state: State,
+    _scratch: tempfile::TempDir,
+}
+
+impl Spool {
+    fn new() -> Spool {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("spool");
+        layout::make_rootless(&path).unwrap();
+        let owner = layout::verify(&path, sys::process::euid(), true).unwrap();
+        let store = Store::open(&path, owner, true).unwrap();
+        let state = State::open(&path.join("state.sqlite")).unwrap();
+        Spool { path, store, state, _scratch: scratch }
+    }
+
+    /// A crash: what was not committed is gone.
+    fn crash(mut self) -> Spool {
+        self.state = State::open(&self.path.join("state.sqlite")).unwrap();
+        self
+    }
+
+    /// A claimed message from `reverse_path` to one recipient for each word of NOTIFY.
+    fn message(&mut self, reverse_path: &str, notify: &[&str]) -> QueueId {
+        let recipients = notify.iter().enumerate().map(|(n, notify)| Recipient {
+            notify: Notify::parse(notify),
+            orcpt: Some("rfc822;first@x.example".into()),
+            ..Recipient::new(Address::parse(&format!("r{n}@x.example")).unwrap())
+        });
+        let reverse_path = Address::parse(reverse_path).map_or(ReversePath::Null, ReversePath::Address);
+        let envelope = Envelope {
+            time: mail::date::rfc3339(NOW),
+            reverse_path,
+            recipients: recipients.collect(),
+            envid: Some("e7".into()),
+            ..testing::envelope(&[])
+        };
+        let mut draft = Draft::begin(&self.path, true, envelope).unwrap();
+        draft.write(b"From: me@h.example\r\nMessage-ID: <1@h.example>\r\n\r\nhello\r\n").unwrap();
+        let id = draft.commit(|_| ()).unwrap().id;
+        let Claim::Message(claimed) = self.store.claim(id.to_string()).unwrap() else { panic!("not claimed") };
+        let (message, rows, event) = rows_of(&claimed, &plan());
+        self.state.transaction(Durability::Full, |s| s.insert(&message, &rows, &event)).unwrap();
+        id
+    }
+
+    /// N1: one round in which recipient n fares like `progress[n]`, at `now`; the file follows as the ledger moves it.
+    fn round(&mut self, id: QueueId, progress: &[Progress], now: i64) -> bool {
+        self.round_at(id, progress, now, false)
+    }
+
+    /// The same at a next hop that offers DSN, or does not.
+    fn round_at(&mut self, id: QueueId, progress: &[Progress], now: i64, hop_reports: bool) -> bool {
+        let store = &self.store;
+        let (due, conclusion) = self
+            .state
+            .transaction(Durability::Full, |state| {
+                for (n, progress) in (0u32..).zip(progress) {
+                    let reply = if *progress == Progress::Failed { "550 5.1.1 no" } else { "250 2.0.0 fine" };
+                    let update = RecipientUpdate {
+                        n,
+                        progress: *progress,
+                        status: reply[4..9].into(),
+                        reply: reply.into(),
+                        relay: "mx[192.0.2.1]:25".into(),
+                    };
+                    state.update_recipient(id, &update, now)?;
+                    due::note(state, id, &update, hop_reports)?;
+                }
+                let mut message = state.message(id)?.unwrap();
+                let mut rows = state.recipients(id)?;
+                let round = round(now);
+                let (conclusion, _) = outcome::conclude(&mut message, &mut rows, &round);
+                state.update(&message)?;
+                Ok((due::conclude(state, store, &message, &rows, &conclusion, &round)?, conclusion))
+            })
+            .unwrap();
+        match conclusion {
+            Conclusion::Failed => self.store.park(id, layout::CUR, layout::FAILED).unwrap(),
+            Conclusion::Relayed => self.store.remove(id, layout::CUR).unwrap(),
+            _ => {}
+        }
+        due
+    }
+
+    /// N1: one round in which the route did not work; recipients are given up when their time is over.
+    fn waits(&mut self, id: QueueId, round: &Round) {
+        let store = &self.store;
+        let update = outcome::route_waits(0, "x.example", EnhancedStatus::new(4, 4, 1), "connect: timed out");
+        self.state
+            .transaction(Durability::Full, |state| {
+                state.update_recipient(id, &update, round.now)?;
+                let mut message = state.message(id)?.unwrap();
+                let mut rows = state.recipients(id)?;
+                let (conclusion, given_up) = outcome::conclude(&mut message, &mut rows, round);
+                for given_up in &given_up {
+                    state.update_recipient(id, &given_up.update, round.now)?;
+                    due::note(state, id, &given_up.update, false)?;
+                }
+                state.update(&message)?;
+                due::conclude(state, store, &message, &rows, &conclusion, round).map(|_| ())
+            })
+            .unwrap();
+        if self.state.message(id).unwrap().unwrap().place == Place::Failed {
+            self.store.park(id, layout::CUR, layout::FAILED).unwrap();
+        }
+    }
+
+    fn turn(&self, now: i64, limit: u32) -> Turn {
+        next_turn(&self.state, now, limit).unwrap()
+    }
+
+    fn due(&self, now: i64) -> Option<DueNotice> {
+        match self.turn(now, 0) {
+            Turn::Write(due) => Some(*due),
+            _ => None,
+        }
+    }
+
+    /// N2.
+    fn compose(&self, due: &DueNotice) -> Option<Composed> {
+        let names = Names::of(Some("h.example"), None, "web1", &[]).unwrap();
+        let site = Site { names: &names, admin: None, zone: &TimeZone::UTC };
+        compose::compose(due, read_original(&self.store, due).as_ref(), site, NOW, 1).unwrap()
+    }
+
+    /// N2 and N3: the notice is in `new/`.
+    fn write(&self, due: &DueNotice) -> QueueId {
+        let composed = self.compose(due).unwrap();
+        write::write(&self.path, true, &composed.to, &composed.octets, NOW).unwrap()
+    }
+
+    /// N4.
+    fn written(&mut self, due: &DueNotice, notice: QueueId) {
+        let to = Address::parse("me@x.example").unwrap();
+        self.state.transaction(Durability::Full, |s| written(s, due, notice, &to, NOW)).unwrap();
+    }
+}
+
+fn round(now: i64) -> Round {
+    Round {
+        stop: None,
+        was_expired: false,
+        expires: NOW + 500_000,
+        now,
+        attempted: true,
+        route_until: None,
+        random: 0,
+        backoff: Backoff::of_messages(&Params::default()),
+        on_uncertain: OnUncertain::Retry,
+        delay_warning: 4 * 3600,
+    }
+}
+
+fn text(composed: &Composed) -> String {
+    String::from_utf8(composed.octets.clone()).unwrap()
+}
+
+fn message_id(composed: &Composed) -> String {
+    text(composed).lines().find(|line| line.starts_with("Message-ID:")).unwrap().to_owned()
+}
+
+fn plan() -> Plan {
+    Plan { expires: NOW + 500_000, next_attempt: None, hold: None }
+}
+
+/// RFC 3461 4.1, 5.2.1 (c), 5.2.2 (b) to (f), 5.2.5, 5.2.6: what is told, by NOTIFY, outcome, and whether the next hop offers DSN.
+#[test]
+fn s8_the_table_of_notify() {
+    use Progress::{Failed, Relayed, Waiting};
+    let all = |fate, hop_reports| {
+        let mut spool = Spool::new();
+        let wishes = ["", "never", "success", "failure", "delay", "success,failure", "failure,delay", "success,failure,delay"];
+        let id = spool.message("me@x.example", &wishes);
+        spool.round_at(id, &[fate; 8], NOW + 5 * 3600, hop_reports);
+        let due = spool.due(NOW + 5 * 3600).map(|due| due.recipients).unwrap_or_default();
+        let told = |action| due.iter().filter(|(_, told)| *told == action).map(|(row, _)| wishes[row.n as usize]).collect::<Vec<_>>();
+        (told(Action::Relayed), told(Action::Failed), told(Action::Delayed))
+    };
+    assert_eq!(all(Relayed, false), (vec!["success", "success,failure", "success,failure,delay"], vec![], vec![]));
+    assert_eq!(all(Relayed, true), (vec![], vec![], vec![]));
+    for hop_reports in [false, true] {
+        let failed = vec!["", "failure", "success,failure", "failure,delay", "success,failure,delay"];
+        assert_eq!(all(Failed, hop_reports), (vec![], failed, vec![]), "{hop_reports}");
+        let delayed = vec!["", "delay", "failure,delay", "success,failure,delay"];
+        assert_eq!(all(Waiting, hop_reports), (vec![], vec![], delayed), "{hop_reports}");
+    }
+}
+
+#[test]
+fn n1_a_crash_after_the_outcome_leaves_the_notice_due() {
+    let mut spool = Spool::new();
+    let id = spool.message("me@x.example", &["failure"]);
+    assert!(spool.round(id, &[Progress::Failed], NOW + 1));
+    let spool = spool.crash();
+    let due = spool.due(NOW + 1).unwrap();
+    assert_eq!((due.message.id, due.message.place), (id, Place::Failed));
+    assert!(text(&spool.compose(&due).unwrap()).contains("Original-Recipient: rfc822;first@x.example"));
+}
+
+#[test]
+fn n3_a_crash_behind_the_spool_costs_a_second_notice_with_the_same_message_id() {
+    let mut spool = Spool::new();
+    let id = spool.message("me@x.example", &["failure"]);
+    spool.round(id, &[Progress::Failed], NOW + 1);
+    let due = spool.due(NOW + 1).unwrap();
+    let first = (spool.write(&due), message_id(&spool.compose(&due).unwrap()));
+    let mut spool = spool.crash();
+    let due = spool.due(NOW + 9).unwrap();
+    let second = (spool.write(&due), message_id(&spool.compose(&due).unwrap()));
+    assert!(first.0 != second.0 && first.1 == second.1, "{first:?} {second:?}");
+    spool.written(&due, second.0);
+    let spool = spool.crash();
+    assert_eq!(spool.due(NOW + 99), None);
+    assert_eq!(spool.store.waiting().unwrap().count(), 2);
+    assert!(spool.state.events(id).unwrap().iter().any(|event| event.kind == "notice" && event.text.contains(&second.0.to_string())));
+}
+
+/// RFC 3461 5.2 and 6.1, RFC 3464 2: from the null reverse-path, NOTIFY=NEVER, and nobody is told about it.
+#[test]
+fn a_notice_is_a_message_that_the_daemon_claims_and_that_nothing_is_due_about() {
+    let mut spool = Spool::new();
+    let id = spool.message("me@x.example", &["failure"]);
+    spool.round(id, &[Progress::Failed], NOW + 1);
+    let due = spool.due(NOW + 1).unwrap();
+    let notice = spool.write(&due);
+    spool.written(&due, notice);
+    let Claim::Message(claimed) = spool.store.claim(notice.to_string()).unwrap() else { panic!("not claimed") };
+    assert_eq!(claimed.envelope.reverse_path, ReversePath::Null);
+    assert_eq!(claimed.envelope.recipients[0].notify, Some(Notify::NEVER));
+    let (message, rows, event) = rows_of(&claimed, &plan());
+    spool.state.transaction(Durability::Full, |s| s.insert(&message, &rows, &event)).unwrap();
+    assert!(!spool.round(notice, &[Progress::Failed], NOW + 2), "a notice about a notice");
+    assert_eq!(spool.due(NOW + 99), None);
+    assert_eq!(spool.state.message(notice).unwrap().unwrap().place, Place::Failed);
+}
+
+/// RFC 3461 5.2.8
+#[test]
+fn one_notice_tells_of_all_recipients_of_a_round() {
+    let mut spool = Spool::new();
+    let id = spool.message("me@x.example", &["failure", "never", "success,failure", "failure,delay"]);
+    let fates = [Progress::Failed, Progress::Failed, Progress::Relayed, Progress::Waiting];
+    assert!(spool.round(id, &fates, NOW + 5 * 3600));
+    let due = spool.due(NOW + 5 * 3600).unwrap();
+    let told: Vec<(u32, Action)> = due.recipients.iter().map(|(row, action)| (row.n, *action)).collect();
+    assert_eq!(told, [(0, Action::Failed), (2, Action::Relayed), (3, Action::Delayed)]);
+    assert!(matches!(spool.compose(&due), Some(composed) if composed.action == Action::Failed));
+}
+
+/// RFC 3461 5.2.5
+#[test]
+fn a_delay_is_told_once_after_its_time() {
+    let mut spool = Spool::new();
+    let id = spool.message("me@x.example", &["failure,delay"]);
+    assert!(!spool.round(id, &[Progress::Waiting], NOW + 4 * 3600 - 1));
+    assert!(spool.round(id, &[Progress::Waiting], NOW + 4 * 3600));
+    let due = spool.due(NOW + 4 * 3600).unwrap();
+    assert_eq!(spool.compose(&due).unwrap().action, Action::Delayed);
+    assert!(!spool.round(id, &[Progress::Waiting], NOW + 5 * 3600));
+}
+
+#[test]
+fn news_that_do_not_hold_any_more_are_not_told() {
+    let mut spool = Spool::new();
+    let id = spool.message("me@x.example", &["failure,delay"]);
+    spool.round(id, &[Progress::Waiting], NOW + 5 * 3600);
+    assert!(!spool.round(id, &[Progress::Relayed], NOW + 6 * 3600));
+    let due = spool.due(NOW + 7 * 3600).unwrap();
+    assert_eq!(spool.compose(&due), None);
+    spool.state.transaction(Durability::Full, |s| passed_over(s, &due, None, NOW)).unwrap();
+    assert_eq!(spool.due(NOW + 8 * 3600), None);
+}
+
+/// RFC 3464 2.3.7
+#[test]
+fn a_message_that_was_never_attempted_has_no_date_of_an_attempt() {
+    for (attempted, date) in [(false, None), (true, Some("Last-Attempt-Date: Sun, 22 Nov 2026 14:43:59 +0000"))] {
+        let mut spool = Spool::new();
+        let id = spool.message("me@x.example", &["failure"]);
+        spool.waits(id, &Round { attempted, ..round(NOW + 10) });
+        spool.waits(id, &Round { attempted: false, ..round(NOW + 500_000) });
+        let text = text(&spool.compose(&spool.due(NOW + 500_000).unwrap()).unwrap());
+        assert!(text.contains("Action: failed\r\nStatus: 5.4.7\r\n"), "{text}");
+        assert_eq!(text.lines().find(|line| line.starts_with("Last-Attempt-Date")), date);
+        // RFC 3464 2.3.5: no remote MTA was involved.
+        assert!(!text.contains("Remote-MTA"), "{text}");
+    }
+}
+
+/// RFC 3461 5.2.2 (b), 6.3 (a)
+#[test]
+fn s8_a_relayed_message_is_reported_although_its_file_is_gone() {
+    let mut spool = Spool::new();
+    let id = spool.message("me@x.example", &["success"]);
+    assert!(spool.round(id, &[Progress::Relayed], NOW + 1));
+    let spool = spool.crash();
+    let due = spool.due(NOW + 1).unwrap();
+    assert_eq!(due.message.place, Place::Gone);
+    let text = text(&spool.compose(&due).unwrap());
+    for part in ["Action: relayed", "Original-Envelope-Id: e7", "In-Reply-To: <1@h.example>", "text/rfc822-headers"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
+fn d04_a_storm_of_failures_ends_in_the_capped_number_of_notices_and_loses_none() {
+    let mut spool = Spool::new();
+    for _ in 0..7 {
+        let id = spool.message("me@x.example", &["failure"]);
+        spool.round(id, &[Progress::Failed], NOW);
+    }
+    let (mut sent, mut told) = (0, 0);
+    for (now, sent_by_then) in [(NOW, 3), (NOW + 1800, 3), (NOW + 3600, 6), (NOW + 7200, 7), (NOW + 10_800, 7)] {
+        loop {
+            match spool.turn(now, 3) {
+                Turn::Write(due) => {
+                    let to = Address::parse("me@x.example").unwrap();
+                    spool.state.transaction(Durability::Full, |s| written(s, &due, QueueId::new(1, 1), &to, now)).unwrap();
+                    sent += 1;
+                }
+                Turn::Tell(waiting, window) => {
+                    assert_eq!(waiting, 7 - sent);
+                    spool.state.set(WINDOW_KEY, &window.with_admin_told().to_string()).unwrap();
+                    told += 1;
+                }
+                Turn::Sleep(_) => break,
+            }
+        }
+        assert_eq!(sent, sent_by_then);
+    }
+    assert_eq!((sent, told), (7, 2), "the administrator is told once in each hour that is too short");
+}

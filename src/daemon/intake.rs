@@ -1,0 +1,273 @@
+//! The claim: from `new/` to `cur/` and a row, as soon as an injector has let go of its file.
+//!
+//! In: names that inotify tells, or a scan finds, in a directory where any local user creates what it likes. Out: admitted
+//! messages, handed to the scheduler. A thread of its own, because every call here may wait for the disk.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::eventfd::EventFd;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+
+use super::ledger::{Admission, Ledger, Stopped};
+use super::plan::Plan;
+use log::events;
+use mail::printable;
+use mail::queue_id::QueueId;
+use spool::layout;
+use store::{Claim, Claimed, Store};
+
+/// Messages that get their rows together.
+const BATCH: usize = 256;
+/// And their recipients, about: ten thousand of them are megabytes.
+const BATCH_RECIPIENTS: usize = 10_000;
+/// Names of one scan that are looked at in their order.
+const SCAN: usize = 10_000;
+/// Between two scans, however busy or silent inotify is: what it did not tell is found after this time.
+const RESCAN: Duration = Duration::from_secs(60);
+/// Between two sweeps of what is older than a day.
+const RESWEEP: Duration = Duration::from_secs(3600);
+/// Strange things in `new/` that are remembered, so that each is reported once.
+const STUCK_LIMIT: usize = 10_000;
+/// Between two looks at a file whose injector still holds the lock: the first, and the longest. The close of the file wakes us
+/// anyway. What stays locked for longer than [`RESCAN`] is left to the scans: a file that is locked for ever costs a look a minute.
+const BUSY_WAIT: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+
+/// What intake needs of the daemon.
+pub struct Intake {
+    /// The spool.
+    pub store: Arc<Store>,
+    /// Where rows are made.
+    pub ledger: Ledger,
+    /// Becomes readable when the daemon ends.
+    pub stop: Arc<EventFd>,
+    /// What to do with an admitted message that is not held.
+    pub admitted: Box<dyn FnMut(Admitted) + Send>,
+    /// What is decided of a message before its row is made.
+    pub plan: Box<dyn Fn(&Claimed) -> Plan + Send>,
+}
+
+/// A message that has its row.
+pub struct Admitted {
+    /// The message.
+    pub claimed: Claimed,
+    /// What was planned.
+    pub plan: Plan,
+}
+
+/// What intake remembers between two passes.
+struct Memory {
+    /// Locked files, and since when.
+    busy: HashMap<OsString, Instant>,
+    busy_wait: Duration,
+    /// Files in `cur/` that the disk did not let us read.
+    unread: HashSet<QueueId>,
+    /// What was reported already.
+    stuck: HashSet<OsString>,
+}
+
+impl Memory {
+    /// The locked files that are looked at between scans.
+    fn watched(&self) -> impl Iterator<Item = &OsString> {
+        self.busy.iter().filter(|(_, since)| since.elapsed() < RESCAN).map(|(name, _)| name)
+    }
+
+    fn remember_busy(&mut self, name: &OsStr) {
+        if !self.busy.contains_key(name) {
+            self.busy.insert(name.to_owned(), Instant::now());
+            self.busy_wait = BUSY_WAIT.0;
+        }
+    }
+}
+
+impl Intake {
+    /// Runs until `stop` is signalled or the ledger stops.
+    pub fn run(mut self) -> Result<(), String> {
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).map_err(|e| format!("inotify: {}", e.desc()))?;
+        let flags = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE;
+        inotify.add_watch(&self.store.path(layout::NEW), flags).map_err(|e| format!("inotify on new/: {}", e.desc()))?;
+        let mut memory = Memory { busy: HashMap::new(), busy_wait: BUSY_WAIT.0, unread: HashSet::new(), stuck: HashSet::new() };
+        let (mut next_scan, mut next_sweep) = (Instant::now(), Instant::now());
+        loop {
+            let mut told = HashSet::new();
+            if Instant::now() >= next_scan {
+                self.scan(&mut memory)?;
+                // After the mail: a million removed messages may lie there.
+                if Instant::now() >= next_sweep {
+                    self.sweep();
+                    next_sweep = Instant::now() + RESWEEP;
+                }
+                next_scan = Instant::now() + RESCAN;
+            }
+            let until_scan = next_scan.saturating_duration_since(Instant::now());
+            let wait = if memory.watched().next().is_none() { until_scan } else { memory.busy_wait.min(until_scan) };
+            match self.wait(&inotify, wait)? {
+                Woken::Stop => return Ok(()),
+                Woken::Names(names) => told.extend(names),
+                Woken::Rescan => next_scan = Instant::now(),
+            }
+            memory.busy_wait = (memory.busy_wait * 2).min(BUSY_WAIT.1);
+            told.extend(memory.watched().cloned());
+            self.pass(told.into_iter().collect(), &mut memory)?;
+        }
+    }
+
+    /// Looks at everything: reads again what could not be read, and walks through `new/`, however much is in it.
+    fn scan(&mut self, memory: &mut Memory) -> Result<(), String> {
+        let unread = std::mem::take(&mut memory.unread);
+        for id in unread {
+            let again = self.judge(id.to_string().as_ref(), self.store.check_claimed(id), memory);
+            self.admit(again.into_iter().collect()).map_err(text_of)?;
+        }
+        let failed = |e: std::io::Error| format!("new/: {e}");
+        let mut names = self.store.waiting().map_err(failed)?;
+        loop {
+            let some: Vec<OsString> = names.by_ref().take(SCAN).collect::<Result<_, _>>().map_err(failed)?;
+            if some.is_empty() || self.is_told_to_stop() {
+                return Ok(());
+            }
+            self.pass(some, memory)?;
+        }
+    }
+
+    /// Sweeps `tmp/` and `trash/`.
+    fn sweep(&self) {
+        let now = sys::clock::now();
+        for (directory, swept) in [("tmp/", self.store.sweep(now)), ("trash/", self.store.empty_trash(now))] {
+            if let Err(e) = swept {
+                events::storage_failed(directory, &e.to_string());
+            }
+        }
+    }
+
+    /// Claims and admits `names`.
+    fn pass(&mut self, mut names: Vec<OsString>, memory: &mut Memory) -> Result<(), String> {
+        // Names begin with the time: first come, first served.
+        names.sort_unstable();
+        let (mut claimed, mut recipients) = (Vec::new(), 0);
+        for name in names {
+            let Some(message) = self.claim(&name, memory) else { continue };
+            recipients += message.envelope.recipients.len();
+            claimed.push(message);
+            if claimed.len() >= BATCH || recipients >= BATCH_RECIPIENTS {
+                self.admit(std::mem::take(&mut claimed)).map_err(text_of)?;
+                recipients = 0;
+            }
+        }
+        self.admit(claimed).map_err(text_of)?;
+        // What went to corrupt/: one sync for all. Before it, they may come back to where they were, and are found there again.
+        if let Err(e) = self.store.sync_moves() {
+            events::storage_failed("corrupt/", &e.to_string());
+        }
+        Ok(())
+    }
+
+    /// One name. A disk error is loud and leaves the file for the next scan.
+    fn claim(&self, name: &OsStr, memory: &mut Memory) -> Option<Claimed> {
+        let claim = self.store.claim(name).map_err(|e| events::storage_failed(&shown(name), &e.to_string())).ok()?;
+        self.judge(name, claim, memory)
+    }
+
+    /// Remembers and tells what has to be; returns the message, if it is one.
+    fn judge(&self, name: &OsStr, claim: Claim, memory: &mut Memory) -> Option<Claimed> {
+        if matches!(claim, Claim::Later) {
+            memory.remember_busy(name);
+            return None;
+        }
+        memory.busy.remove(name);
+        match claim {
+            Claim::Message(message) => return Some(*message),
+            Claim::Corrupt(why) => events::corrupt(&shown(name), &why),
+            Claim::Newer(version) => events::newer(&shown(name), version),
+            Claim::Unread(e) => {
+                events::storage_failed(&format!("cur/{}", shown(name)), &e.to_string());
+                memory.unread.extend(QueueId::parse(name.as_bytes()));
+            }
+            Claim::Stuck(why) => {
+                if memory.stuck.len() < STUCK_LIMIT && memory.stuck.insert(name.to_owned()) {
+                    events::stuck(&shown(name), &why);
+                }
+            }
+            Claim::Later | Claim::Gone => {}
+        }
+        None
+    }
+
+    fn admit(&mut self, claimed: Vec<Claimed>) -> Result<(), Stopped> {
+        let mut asked = Vec::with_capacity(claimed.len());
+        for message in claimed {
+            let plan = (self.plan)(&message);
+            let answer = self.ledger.admit(&message, &plan)?;
+            asked.push((message, plan, answer));
+        }
+        for (message, plan, answer) in asked {
+            let id = message.envelope.id;
+            match answer.blocking_recv().map_err(|_| Stopped)? {
+                Admission::Admitted => self.tell_admitted(message, plan),
+                Admission::Held(reason) => self.tell_admitted(message, Plan { hold: Some(reason), ..plan }),
+                Admission::Known => {}
+                Admission::Resurrected => events::reconciled(id, "the file of a finished message had come back; removed"),
+                Admission::Foreign => events::corrupt(&id.to_string(), "its queue id belongs to another message"),
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_admitted(&mut self, message: Claimed, plan: Plan) {
+        let envelope = &message.envelope;
+        let (from, count) = (envelope.reverse_path.to_string(), envelope.recipients.len());
+        events::accepted(envelope.id, &from, message.uid, envelope.size, count, &message.message_id);
+        match &plan.hold {
+            Some(reason) => events::held(envelope.id, reason),
+            None => (self.admitted)(Admitted { claimed: message, plan }),
+        }
+    }
+
+    fn is_told_to_stop(&self) -> bool {
+        let mut stop = [PollFd::new(self.stop.as_fd(), PollFlags::POLLIN)];
+        nix::poll::poll(&mut stop, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
+
+    fn wait(&self, inotify: &Inotify, limit: Duration) -> Result<Woken, String> {
+        let mut waits = [PollFd::new(inotify.as_fd(), PollFlags::POLLIN), PollFd::new(self.stop.as_fd(), PollFlags::POLLIN)];
+        let milliseconds = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX).saturating_add(1);
+        let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
+        match nix::poll::poll(&mut waits, timeout) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(e) => return Err(format!("poll: {}", e.desc())),
+        }
+        let [told, stop] = waits.map(|w| w.any().unwrap_or(false));
+        if stop {
+            return Ok(Woken::Stop);
+        }
+        if !told {
+            return Ok(Woken::Names(Vec::new()));
+        }
+        let told = inotify.read_events().map_err(|e| format!("inotify: {}", e.desc()))?;
+        if told.iter().any(|event| event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW)) {
+            return Ok(Woken::Rescan);
+        }
+        // The last close of an unnamed file is told under a name that begins with #: it only wakes us.
+        let is_named = |name: &OsString| !name.as_bytes().starts_with(b"#");
+        Ok(Woken::Names(told.into_iter().filter_map(|event| event.name).filter(is_named).collect()))
+    }
+}
+
+fn shown(name: &OsStr) -> String {
+    printable::bytes(name.as_bytes())
+}
+
+fn text_of(_: Stopped) -> String {
+    "the ledger has stopped".to_owned()
+}
+
+enum Woken {
+    Stop,
+    Names(Vec<OsString>),
+    Rescan,
+}

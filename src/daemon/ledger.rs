@@ -1,0 +1,300 @@
+//! The one writer: a thread that owns state.sqlite and the directories, and commits in groups.
+//!
+//! In: facts from intake and deliveries. Out: an answer to each, only after its commit. While one commit is being synced, the next
+//! ones collect, so that a busy daemon pays one sync for many messages.
+//!
+//! ```text
+//!   mark     "in data"  → commit, ordered  → answered; only then may the final dot leave
+//!   settle   outcomes, and the notices that they make due → K1 to K4
+//!   admit    new row    → commit, ordered  → answered (the file in cur/ repeats it); a held one: K1 to K4
+//!   work     what operators and the start ask for → K1 to K4
+//! ```
+//!
+//! The files follow their rows, for the whole group at once:
+//!
+//! | step | what happens | a crash after it leaves |
+//! |---|---|---|
+//! | K1 | the rows of the group are committed, synced | rows ahead of their files: the next start moves and removes the files |
+//! | K2 | each file is unlinked or moved | each file where it was, or where its row says; the same |
+//! | K3 | one sync for each directory that files were moved from or to | nothing to do; an unlink that was lost is recognised by its row |
+//! | K4 | everybody who waits is answered | nothing to do |
+//!
+//! A crash before K1 leaves the mark "in data": the next start calls the open recipients uncertain.
+//!
+//! A full disk is met with the ballast: it is given back and the same commands are applied once more, so that the outcome which met
+//! the full disk is not lost. Any other error of the disk or the database, and a second full disk, stops the ledger: everything that
+//! waits for an answer gets none, so no dot is sent and no file removed, and the daemon ends loudly (promise 1).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError, RwLock, mpsc};
+
+use tokio::sync::oneshot;
+
+use super::admission::Limits;
+use super::orders::Orders;
+use super::outcome::{Conclusion, GivenUp, Round};
+use super::plan::Plan;
+use super::recover;
+use log::events;
+use mail::envelope::{Envelope, Notify};
+use mail::queue_id::QueueId;
+use state::{Durability, Message, Origin, Place, Progress, RecipientRow, RecipientUpdate, State, Transaction};
+use store::{Claimed, Store};
+use writer::{Asked, Broken, Work, Writer};
+
+mod writer;
+
+/// Commands that are committed together at most.
+const GROUP: usize = 512;
+/// Commands that may wait before senders have to.
+const BACKLOG: usize = 4096;
+
+/// What one job found out.
+#[derive(Debug)]
+pub struct Settlement {
+    /// The message.
+    pub id: QueueId,
+    /// What is new about its recipients.
+    pub updates: Vec<RecipientUpdate>,
+    /// The transaction that they come from, for the history.
+    pub transaction: Transaction,
+    /// The next hop understands RFC 3461: it reports on what it takes.
+    pub hop_reports: bool,
+    /// Set with the last job of a round: the message is concluded.
+    pub round: Option<Round>,
+}
+
+impl Settlement {
+    /// True if nothing ended: every recipient waits, and nobody stopped the message.
+    fn is_mere_delay(&self) -> bool {
+        let waits = !self.updates.is_empty() && self.updates.iter().all(|update| update.progress == Progress::Waiting);
+        waits && self.round.as_ref().is_none_or(|round| round.stop.is_none() && round.now < round.expires)
+    }
+}
+
+/// A file that has no row yet, as far as its finder knows.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Its row.
+    pub message: Message,
+    /// Its recipients' rows.
+    pub recipients: Vec<RecipientRow>,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Where the file is.
+    pub found: Place,
+}
+
+/// What the ledger says to a claimed file.
+#[derive(Debug)]
+pub enum Admission {
+    /// It is new: a row was made, and the file is where its row says.
+    Admitted,
+    /// It is new, and held for this reason, which was not planned: admission is closed, or its sender is over the cap.
+    Held(String),
+    /// It is the same file as one that is known and still open; nothing to do.
+    Known,
+    /// It had been finished, and its removal was lost: the file was removed again.
+    Resurrected,
+    /// Its id belongs to another message: moved to `corrupt/`.
+    Foreign,
+}
+
+enum Command {
+    /// With what its sender may have.
+    Admit(Box<Arrival>, Arc<Limits>, oneshot::Sender<Admission>),
+    Mark(QueueId, oneshot::Sender<()>),
+    Settle(Box<Settlement>, oneshot::Sender<Settled>),
+    Work(Durability, Box<dyn Work>),
+}
+
+impl Command {
+    /// True for what the files repeat, or what a power cut may take without harm: a delay that is forgotten is only an attempt that
+    /// comes too early, and its mark, forgotten with it, makes it uncertain.
+    fn needs_no_sync(&self, orders: &Orders) -> bool {
+        match self {
+            Command::Mark(..) => true,
+            Command::Admit(arrival, ..) => arrival.message.place == Place::Cur,
+            Command::Settle(settlement, _) => settlement.is_mere_delay() && !orders.has(settlement.id),
+            Command::Work(durability, _) => *durability == Durability::Ordered,
+        }
+    }
+}
+
+/// What a settlement did.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// The conclusion, with the last job of a round.
+    pub conclusion: Option<Conclusion>,
+    /// Recipients that were given up.
+    pub given_up: Vec<GivenUp>,
+    /// Somebody has to be told.
+    pub notice_due: bool,
+}
+
+/// The way to the ledger. Cheap to clone; the thread ends when the last one is dropped.
+#[derive(Clone)]
+pub struct Ledger {
+    commands: mpsc::SyncSender<Command>,
+    orders: Arc<Orders>,
+    limits: Arc<RwLock<Arc<Limits>>>,
+}
+
+/// The ledger has stopped: the disk or the database failed. Its reason is in the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopped;
+
+impl Ledger {
+    /// Starts the thread. `on_stop` is called once if it has to stop because of an error.
+    pub fn start(
+        state: State,
+        store: Arc<Store>,
+        on_stop: impl FnOnce(String) + Send + 'static,
+    ) -> std::io::Result<(Ledger, std::thread::JoinHandle<()>)> {
+        let (commands, receiver) = mpsc::sync_channel(BACKLOG);
+        let orders = Arc::new(Orders::default());
+        let given = Arc::clone(&orders);
+        let run = move || {
+            let marking = Arc::clone(&store);
+            // A ledger that has gone without a word would be a daemon that takes mail and never sends any.
+            let run = || Writer::new(state, store, given).map_err(Broken::from).and_then(|writer| writer.run(&receiver));
+            let ended = catch_unwind(AssertUnwindSafe(run));
+            let internal = || Broken { reason: "internal error in the ledger; please report it".to_owned(), is_damage: false };
+            if let Err(Broken { reason, is_damage }) = ended.unwrap_or_else(|_| Err(internal())) {
+                events::storage_failed("state.sqlite or the spool", &reason);
+                if is_damage {
+                    recover::mark_damaged(&marking, &reason);
+                }
+                on_stop(reason);
+            }
+        };
+        let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn(run)?;
+        Ok((Ledger { commands, orders, limits: Arc::default() }, thread))
+    }
+
+    /// What is to be done to messages that are being sent; to be given in [`Ledger::work`] only.
+    pub fn orders(&self) -> &Arc<Orders> {
+        &self.orders
+    }
+
+    fn send(&self, command: Command) -> Result<(), Stopped> {
+        // The backlog only fills while the disk is slower than 4096 commands; then waiting here is what slows intake and delivery.
+        match self.commands.try_send(command) {
+            Ok(()) => Ok(()),
+            Err(mpsc::TrySendError::Full(command)) => self.commands.send(command).map_err(|_| Stopped),
+            Err(mpsc::TrySendError::Disconnected(_)) => Err(Stopped),
+        }
+    }
+
+    /// What users may have in the spool from now on.
+    pub fn set_limits(&self, limits: Limits) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A claimed message becomes a row, as planned, unless the limits say that it is held.
+    pub fn admit(&self, claimed: &Claimed, plan: &Plan) -> Result<oneshot::Receiver<Admission>, Stopped> {
+        let (message, recipients, origin) = rows_of(claimed, plan);
+        self.adopt(Arrival { message, recipients, origin, found: Place::Cur })
+    }
+
+    /// A file without a row gets one; if the row says another place than where the file is, the file follows.
+    pub fn adopt(&self, arrival: Arrival) -> Result<oneshot::Receiver<Admission>, Stopped> {
+        let (answer, receiver) = oneshot::channel();
+        self.send(Command::Admit(Box::new(arrival), self.limits(), answer))?;
+        Ok(receiver)
+    }
+
+    /// Commits that the final dot of a message may leave. Only after `Ok` may it.
+    pub async fn mark_in_data(&self, id: QueueId) -> Result<(), Stopped> {
+        let (answer, receiver) = oneshot::channel();
+        self.send(Command::Mark(id, answer))?;
+        receiver.await.map_err(|_| Stopped)
+    }
+
+    /// Commits outcomes, and moves or removes the file if they conclude the message.
+    pub async fn settle(&self, settlement: Settlement) -> Result<Settled, Stopped> {
+        let (answer, receiver) = oneshot::channel();
+        self.send(Command::Settle(Box::new(settlement), answer))?;
+        receiver.await.map_err(|_| Stopped)
+    }
+
+    /// Runs `work` on the thread, in a synced transaction of its group, and returns what it returned once that is on the disk, with
+    /// the moves that it made by [`Store::shift`]. Where the disk is full it runs twice: what it does to files must bear that, as
+    /// `shift` does.
+    pub fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&State, &Store) -> rusqlite::Result<T> + Clone + Send + 'static,
+    ) -> Result<oneshot::Receiver<T>, Stopped> {
+        self.work_with(Durability::Full, work)
+    }
+
+    /// As [`Ledger::work`], for what a power cut may take without harm.
+    pub fn work_unsynced<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&State, &Store) -> rusqlite::Result<T> + Clone + Send + 'static,
+    ) -> Result<oneshot::Receiver<T>, Stopped> {
+        self.work_with(Durability::Ordered, work)
+    }
+
+    fn work_with<T: Send + 'static>(
+        &self,
+        durability: Durability,
+        work: impl FnOnce(&State, &Store) -> rusqlite::Result<T> + Clone + Send + 'static,
+    ) -> Result<oneshot::Receiver<T>, Stopped> {
+        let (sender, receiver) = oneshot::channel();
+        self.send(Command::Work(durability, Box::new(Asked::new(work, sender))))?;
+        Ok(receiver)
+    }
+}
+
+/// The rows of a message that has just been claimed.
+pub(super) fn rows_of(claimed: &Claimed, plan: &Plan) -> (Message, Vec<RecipientRow>, Origin) {
+    let envelope = &claimed.envelope;
+    let accepted = mail::date::parse_rfc3339(&envelope.time).unwrap_or_default();
+    let message = Message {
+        id: envelope.id,
+        uid: claimed.uid,
+        digest: claimed.digest.clone(),
+        size: envelope.size,
+        accepted,
+        expires: plan.expires,
+        reverse_path: envelope.reverse_path.to_string(),
+        message_id: claimed.message_id.clone(),
+        place: if plan.hold.is_some() { Place::Hold } else { Place::Cur },
+        reason: plan.hold.clone().unwrap_or_default(),
+        attempts: 0,
+        last_attempt: None,
+        next_attempt: plan.next_attempt,
+        in_data: false,
+        finished: None,
+    };
+    let recipient = |(n, recipient): (usize, &mail::envelope::Recipient)| RecipientRow {
+        n: u32::try_from(n).unwrap_or(u32::MAX),
+        address: recipient.address.to_string(),
+        original: recipient.original.clone().unwrap_or_default(),
+        notify: recipient.notify.unwrap_or(Notify::UNSAID),
+        progress: Progress::Waiting,
+        status: String::new(),
+        reply: String::new(),
+        relay: String::new(),
+        at: None,
+    };
+    (message, envelope.recipients.iter().enumerate().map(recipient).collect(), origin_of(envelope))
+}
+
+/// What the kernel says of a caller of the second door goes before what the caller says.
+fn origin_of(envelope: &Envelope) -> Origin {
+    let mut claimed = envelope.claimed.clone();
+    if let Some(peer) = envelope.peer {
+        (claimed.gid, claimed.pid) = (Some(peer.gid), Some(peer.pid));
+    }
+    Origin { attested: envelope.peer.is_some(), claimed, notices: envelope.notices.clone() }
+}
+
+#[cfg(test)]
+mod tests;

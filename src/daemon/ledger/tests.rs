@@ -1,0 +1,233 @@
+//! What the ledger answers, and when.
+
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use super::*;
+use crate::backoff::Backoff;
+use crate::outcome::Stop;
+use crate::plan::Policy;
+use crate::recover::STATE_FILE;
+use config::{OnUncertain, Params};
+use spool::layout;
+use testing::{Scratch, claimed, envelope};
+
+struct Running {
+    scratch: Scratch,
+    ledger: Ledger,
+    stopped: mpsc::Receiver<String>,
+}
+
+impl Running {
+    fn new() -> Running {
+        let scratch = Scratch::new();
+        let (tell, stopped) = channel();
+        let state = State::open(&scratch.path().join(STATE_FILE)).unwrap();
+        let on_stop = move |reason| drop(tell.send(reason));
+        let (ledger, _) = Ledger::start(state, Arc::new(scratch.store()), on_stop).unwrap();
+        Running { scratch, ledger, stopped }
+    }
+
+    fn admit(&self, claimed: &Claimed) -> Admission {
+        let plan = Policy::of(&Params::default()).plan(claimed, NOW);
+        self.ledger.admit(claimed, &plan).unwrap().blocking_recv().unwrap()
+    }
+
+    fn row(&self, id: QueueId) -> Message {
+        self.ledger.work(move |state, _| state.message(id)).unwrap().blocking_recv().unwrap().unwrap()
+    }
+
+    fn mark(&self, id: QueueId) -> Result<(), Stopped> {
+        block_on(self.ledger.mark_in_data(id))
+    }
+
+    fn settle(&self, id: QueueId, progress: Progress, round: Option<Round>) -> Result<Settled, Stopped> {
+        let update = RecipientUpdate { n: 0, progress, status: "2.0.0".into(), reply: "250 ok".into(), relay: "mx".into() };
+        block_on(self.ledger.settle(Settlement {
+            id,
+            updates: vec![update],
+            transaction: Transaction { reached: true, ..Transaction::default() },
+            hop_reports: true,
+            round,
+        }))
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+const NOW: i64 = 1_795_358_700;
+
+fn round() -> Round {
+    let backoff = Backoff::of_messages(&Params::default());
+    Round {
+        stop: None,
+        was_expired: false,
+        expires: NOW + 500_000,
+        delay_warning: 0,
+        now: NOW,
+        attempted: true,
+        route_until: None,
+        random: 0,
+        backoff,
+        on_uncertain: OnUncertain::Retry,
+    }
+}
+
+fn one(running: &Running) -> Claimed {
+    running.scratch.claimed(&["bob@receiver.example"])
+}
+
+#[test]
+fn a_claimed_file_is_admitted_once_and_then_known() {
+    let running = Running::new();
+    let message = one(&running);
+    assert!(matches!(running.admit(&message), Admission::Admitted));
+    assert!(matches!(running.admit(&message), Admission::Known));
+    assert_eq!(running.scratch.names(layout::CUR), [message.envelope.id.to_string()]);
+}
+
+#[test]
+fn a_relayed_message_goes_and_its_file_is_recognised_when_it_comes_back() {
+    let running = Running::new();
+    let message = one(&running);
+    let id = message.envelope.id;
+    let octets = std::fs::read(running.scratch.file(layout::CUR, id)).unwrap();
+    running.admit(&message);
+    running.mark(id).unwrap();
+    assert!(running.row(id).in_data);
+    let settled = running.settle(id, Progress::Relayed, Some(round())).unwrap();
+    assert_eq!(settled.conclusion, Some(Conclusion::Relayed));
+    assert!(running.scratch.names(layout::CUR).is_empty(), "the answer comes after the removal");
+    std::fs::write(running.scratch.file(layout::CUR, id), &octets).unwrap();
+    assert!(matches!(running.admit(&message), Admission::Resurrected));
+    assert!(running.scratch.names(layout::CUR).is_empty());
+}
+
+#[test]
+fn another_message_under_a_known_id_is_put_away_and_changes_nothing() {
+    let running = Running::new();
+    let message = one(&running);
+    let id = message.envelope.id;
+    running.admit(&message);
+    running.settle(id, Progress::Relayed, Some(round())).unwrap();
+    std::fs::write(running.scratch.file(layout::CUR, id), "another").unwrap();
+    for other in [Claimed { digest: vec![1; 32], ..one_more(&message) }, Claimed { uid: message.uid + 1, ..one_more(&message) }] {
+        assert!(matches!(running.admit(&other), Admission::Foreign));
+    }
+    assert_eq!(running.scratch.names(layout::CORRUPT).len(), 2);
+    assert_eq!((running.row(id).place, running.row(id).digest), (Place::Gone, message.digest));
+}
+
+fn one_more(message: &Claimed) -> Claimed {
+    Claimed {
+        envelope: message.envelope.clone(),
+        uid: message.uid,
+        digest: message.digest.clone(),
+        facts: message.facts,
+        message_id: String::new(),
+    }
+}
+
+#[test]
+fn a_message_that_is_planned_to_be_held_is_in_hold_when_the_answer_comes() {
+    let running = Running::new();
+    let message = one(&running);
+    let id = message.envelope.id;
+    let plan = Plan { expires: NOW, next_attempt: None, hold: Some("nobody's".to_owned()) };
+    assert!(matches!(running.ledger.admit(&message, &plan).unwrap().blocking_recv().unwrap(), Admission::Admitted));
+    assert_eq!((running.row(id).place, running.row(id).reason.as_str()), (Place::Hold, "nobody's"));
+    assert_eq!((running.scratch.names(layout::CUR).len(), running.scratch.names(layout::HOLD)), (0, vec![id.to_string()]));
+}
+
+#[test]
+fn a_conclusion_waits_for_the_last_job_of_the_round() {
+    let running = Running::new();
+    let message = running.scratch.claimed(&["a@receiver.example", "b@receiver.example"]);
+    let id = message.envelope.id;
+    running.admit(&message);
+    assert_eq!(running.settle(id, Progress::Relayed, None).unwrap().conclusion, None);
+    assert!(matches!(running.settle(id, Progress::Relayed, Some(round())).unwrap().conclusion, Some(Conclusion::Retry { .. })));
+    assert_eq!(running.row(id).place, Place::Cur);
+}
+
+#[test]
+fn a_message_whose_file_has_vanished_or_cannot_be_moved_stops_only_itself() {
+    let running = Running::new();
+    let [vanished, blocked, dropped] = [one(&running), one(&running), one(&running)];
+    for message in [&vanished, &blocked, &dropped] {
+        running.admit(message);
+    }
+    std::fs::remove_file(running.scratch.file(layout::CUR, dropped.envelope.id)).unwrap();
+    let by_operator = Some(Round { stop: Some(Stop::Remove), ..round() });
+    let removed = running.settle(dropped.envelope.id, Progress::Waiting, by_operator).unwrap();
+    assert_eq!(removed.conclusion, Some(Conclusion::Removed));
+    std::fs::remove_file(running.scratch.file(layout::CUR, vanished.envelope.id)).unwrap();
+    std::fs::write(running.scratch.file(layout::FAILED, blocked.envelope.id), "in the way").unwrap();
+    let stop = Some(Stop::Corrupt("its file has vanished".to_owned()));
+    let corrupt = running.settle(vanished.envelope.id, Progress::Waiting, Some(Round { stop, ..round() })).unwrap();
+    assert!(matches!(corrupt.conclusion, Some(Conclusion::Corrupt { .. })));
+    assert_eq!(running.settle(blocked.envelope.id, Progress::Failed, Some(round())).unwrap().conclusion, Some(Conclusion::Failed));
+    assert_eq!(running.scratch.names(layout::CORRUPT).len(), 2, "the file that could not be moved, and why");
+    assert!(matches!(running.admit(&one(&running)), Admission::Admitted));
+    assert!(running.stopped.try_recv().is_err());
+}
+
+#[test]
+fn an_error_of_the_database_stops_the_ledger_and_nothing_is_answered() {
+    let running = Running::new();
+    let message = one(&running);
+    let id = message.envelope.id;
+    running.admit(&message);
+    let damage = rusqlite::Connection::open(running.scratch.path().join(STATE_FILE)).unwrap();
+    damage.execute_batch("DROP TABLE recipient").unwrap();
+    assert!(running.settle(id, Progress::Relayed, Some(round())).is_err());
+    let reason = running.stopped.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert!(reason.contains("recipient"), "{reason}");
+    assert!(running.mark(id).is_err(), "no dot may leave any more");
+    assert_eq!(running.scratch.names(layout::CUR), [id.to_string()]);
+}
+
+#[test]
+fn an_error_of_the_directory_stops_the_ledger_and_the_file_stays() {
+    let running = Running::new();
+    let message = claimed(envelope(&["bob@receiver.example"]));
+    running.admit(&message);
+    // A directory where the message should be: a removal that must work and does not.
+    std::fs::create_dir(running.scratch.file(layout::CUR, message.envelope.id)).unwrap();
+    assert!(running.settle(message.envelope.id, Progress::Relayed, Some(round())).is_err());
+    assert!(running.stopped.recv_timeout(Duration::from_secs(10)).is_ok());
+}
+
+#[test]
+fn a_panic_in_the_ledger_ends_the_daemon() {
+    let running = Running::new();
+    assert!(running.ledger.work(|_, _| -> rusqlite::Result<()> { panic!("a defect") }).unwrap().blocking_recv().is_err());
+    let reason = running.stopped.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert!(reason.contains("internal error"), "{reason}");
+}
+
+#[test]
+fn damage_that_shows_at_work_stops_the_ledger_and_is_known_to_the_next_start() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join(STATE_FILE);
+    let message = scratch.claimed(&["bob@receiver.example"]);
+    let (row, recipients, origin) = rows_of(&message, &Policy::of(&Params::default()).plan(&message, NOW));
+    let mut state = State::open(&path).unwrap();
+    let insert =
+        |state: &State| (0..3000).try_for_each(|n| state.insert(&Message { id: QueueId::new(1, n), ..row.clone() }, &recipients, &origin));
+    state.transaction(Durability::Full, insert).unwrap();
+    drop(state);
+    let mut octets = std::fs::read(&path).unwrap();
+    octets[40 * 4096..].fill(0x5A);
+    std::fs::write(&path, octets).unwrap();
+    let (tell, stopped) = channel();
+    let (ledger, _) = Ledger::start(State::open(&path).unwrap(), Arc::new(scratch.store()), move |why| drop(tell.send(why))).unwrap();
+    let read = |state: &State, _: &Store| (0..3000).try_for_each(|n| state.recipients(QueueId::new(1, n)).map(drop));
+    assert!(ledger.work(read).unwrap().blocking_recv().is_err());
+    assert!(stopped.recv_timeout(Duration::from_secs(10)).unwrap().contains("malformed"));
+    assert!(recover::open_state(&scratch.store(), NOW).unwrap().1, "lost, and begun anew");
+    assert_eq!(scratch.names(layout::CUR), [message.envelope.id.to_string()]);
+}

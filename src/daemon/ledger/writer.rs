@@ -1,0 +1,331 @@
+//! The thread of the ledger: commits groups of commands, and makes the files follow. The steps K1 to K4 stand in [`super`].
+//!
+//! A command outlives its transaction, because a full disk may undo it: it is applied again after the ballast was given back.
+
+use std::sync::{Arc, mpsc};
+
+use nix::errno::Errno;
+use tokio::sync::oneshot;
+
+use super::{Admission, Arrival, Command, GROUP, Settled, Settlement};
+use crate::admission::Limits;
+use crate::due;
+use crate::orders::Orders;
+use crate::outcome;
+use crate::outcome::{Conclusion, GivenUp};
+use crate::recover::POWER_CUT;
+use log::events;
+use mail::queue_id::QueueId;
+use spool::layout;
+use state::{Durability, Event, Message, Place, State, is_damage};
+use store::Store;
+use store::ballast;
+
+/// Something else to do with the database and the files.
+pub(super) trait Work: Send {
+    /// Does it, again if it must be.
+    fn run(&mut self, state: &State, store: &Store) -> rusqlite::Result<()>;
+    /// Gives what the last run found, after its commit: told before, an administrator could believe in what a crash then undoes.
+    fn answer(self: Box<Self>);
+}
+
+/// The work of a closure.
+pub(super) struct Asked<F, T> {
+    work: F,
+    found: Option<T>,
+    answer: oneshot::Sender<T>,
+}
+
+impl<F, T> Asked<F, T> {
+    pub(super) fn new(work: F, answer: oneshot::Sender<T>) -> Asked<F, T> {
+        Asked { work, found: None, answer }
+    }
+}
+
+impl<F, T> Work for Asked<F, T>
+where
+    F: FnOnce(&State, &Store) -> rusqlite::Result<T> + Clone + Send,
+    T: Send,
+{
+    fn run(&mut self, state: &State, store: &Store) -> rusqlite::Result<()> {
+        self.found = Some((self.work.clone())(state, store)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(found) = self.found {
+            // Nobody may be waiting any more; the work counts all the same.
+            let _ = self.answer.send(found);
+        }
+    }
+}
+
+/// What a command found, to be told once it is committed.
+enum Reply {
+    Admission(Admission),
+    Settled(Settled),
+    Done,
+}
+
+impl Command {
+    /// After the commit. A receiver that has gone does not matter: what was committed is committed.
+    fn answer(self, reply: Reply) {
+        match (self, reply) {
+            (Command::Admit(_, _, sender), Reply::Admission(admission)) => drop(sender.send(admission)),
+            (Command::Mark(_, sender), _) => drop(sender.send(())),
+            (Command::Settle(_, sender), Reply::Settled(settled)) => drop(sender.send(settled)),
+            (Command::Work(_, work), _) => work.answer(),
+            // Every command makes its own kind of reply; without one the sender is dropped, which is no success.
+            (Command::Admit(..) | Command::Settle(..), _) => {}
+        }
+    }
+}
+
+/// What has to happen to a file once its commit has succeeded.
+enum FileWork {
+    Remove(QueueId),
+    Park(QueueId, Place),
+    Discard(QueueId, String),
+    Trash(QueueId),
+}
+
+/// The thread's own.
+pub(super) struct Writer {
+    state: State,
+    store: Arc<Store>,
+    orders: Arc<Orders>,
+    /// When the machine stopped without a clean stop of the daemon, if ever: what is older may have been delivered.
+    crashed: Option<i64>,
+}
+
+/// Why the thread ends.
+pub(super) struct Broken {
+    /// One line.
+    pub(super) reason: String,
+    /// The database itself is damaged, not the disk.
+    pub(super) is_damage: bool,
+}
+
+impl From<rusqlite::Error> for Broken {
+    fn from(e: rusqlite::Error) -> Self {
+        Broken { reason: e.to_string(), is_damage: is_damage(&e) }
+    }
+}
+
+impl From<std::io::Error> for Broken {
+    fn from(e: std::io::Error) -> Self {
+        Broken { reason: e.to_string(), is_damage: false }
+    }
+}
+
+impl Writer {
+    pub(super) fn new(state: State, store: Arc<Store>, orders: Arc<Orders>) -> rusqlite::Result<Writer> {
+        let crashed = state.crashed()?;
+        Ok(Writer { state, store, orders, crashed })
+    }
+
+    pub(super) fn run(mut self, receiver: &mpsc::Receiver<Command>) -> Result<(), Broken> {
+        while let Ok(first) = receiver.recv() {
+            let mut group = vec![first];
+            while let Some(command) = (group.len() < GROUP).then(|| receiver.try_recv().ok()).flatten() {
+                group.push(command);
+            }
+            let (ordered, full): (Vec<_>, Vec<_>) = group.into_iter().partition(|command| command.needs_no_sync(&self.orders));
+            self.commit(Durability::Ordered, ordered)?;
+            self.commit(Durability::Full, full)?;
+        }
+        Ok(())
+    }
+
+    /// K1 to K4 for one group.
+    fn commit(&mut self, durability: Durability, mut commands: Vec<Command>) -> Result<(), Broken> {
+        if commands.is_empty() {
+            return Ok(());
+        }
+        let applied = match self.apply(durability, &mut commands) {
+            Err(e) if is_full(&e) && self.made_room(&e) => self.apply(durability, &mut commands),
+            applied => applied,
+        };
+        let (replies, files) = applied?;
+        for file in &files {
+            match self.finish(file) {
+                Err(e) if e.raw_os_error() == Some(Errno::ENOSPC as i32) && self.made_room(&e) => self.finish(file)?,
+                finished => finished?,
+            }
+        }
+        self.store.sync_moves()?;
+        commands.into_iter().zip(replies).for_each(|(command, reply)| command.answer(reply));
+        Ok(())
+    }
+
+    /// K1.
+    fn apply(&mut self, durability: Durability, commands: &mut [Command]) -> rusqlite::Result<(Vec<Reply>, Vec<FileWork>)> {
+        let (store, orders, crashed) = (Arc::clone(&self.store), Arc::clone(&self.orders), self.crashed);
+        self.state.transaction(durability, |state| {
+            let mut group = Group { state, store: &store, orders: &orders, crashed, files: Vec::new() };
+            let replies = commands.iter_mut().map(|command| group.apply(command)).collect::<rusqlite::Result<_>>()?;
+            Ok((replies, group.files))
+        })
+    }
+
+    /// Gives the ballast back. False where there is none: then nothing would be different.
+    fn made_room(&self, why: &dyn std::fmt::Display) -> bool {
+        match ballast::give_back(&self.store.path(ballast::NAME)) {
+            Ok(0) => false,
+            Ok(octets) => {
+                events::ballast_given_back(octets, &why.to_string());
+                true
+            }
+            Err(e) => {
+                events::storage_failed(ballast::NAME, &e.to_string());
+                false
+            }
+        }
+    }
+
+    /// K2: the file follows its row.
+    fn finish(&self, work: &FileWork) -> std::io::Result<()> {
+        match work {
+            FileWork::Remove(id) => self.store.remove(*id, layout::CUR),
+            FileWork::Park(id, place) => self.park(*id, place.directory().unwrap_or(layout::FAILED)),
+            FileWork::Trash(id) => self.park(*id, layout::TRASH),
+            FileWork::Discard(id, why) => self.store.discard(*id, why),
+        }
+    }
+}
+
+impl Writer {
+    /// Moves a file out of `cur/`. What somebody with the daemon's or root's rights did to one file must not stop all others.
+    fn park(&self, id: QueueId, to: &str) -> std::io::Result<()> {
+        match self.store.shift(id, layout::CUR, to) {
+            // The row keeps the history.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                events::reconciled(id, "its file had vanished from cur/");
+                Ok(())
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                events::reconciled(id, &format!("another file has its place in {to}/; its own was moved to corrupt/"));
+                self.store.discard(id, &format!("another file had its place in {to}/"))
+            }
+            result => result,
+        }
+    }
+}
+
+/// True where SQLite met a full disk. It has then undone the transaction.
+fn is_full(e: &rusqlite::Error) -> bool {
+    e.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+}
+
+/// What one transaction works on, and what it leaves to do after its commit.
+struct Group<'a> {
+    state: &'a State,
+    store: &'a Store,
+    orders: &'a Orders,
+    crashed: Option<i64>,
+    files: Vec<FileWork>,
+}
+
+impl Group<'_> {
+    fn apply(&mut self, command: &mut Command) -> rusqlite::Result<Reply> {
+        match command {
+            Command::Mark(id, _) => self.state.mark_in_data(*id).map(|()| Reply::Done),
+            Command::Admit(arrival, limits, _) => self.admit(arrival, limits).map(Reply::Admission),
+            Command::Settle(settlement, _) => {
+                if let Some(round) = &mut settlement.round {
+                    round.stop = self.orders.take(settlement.id, round.stop.take());
+                    // Whatever the round comes to: nothing of the order is left for the next start.
+                    if round.stop.is_some() {
+                        self.state.forget_order(settlement.id)?;
+                    }
+                }
+                settle(self.state, self.store, settlement, &mut self.files).map(Reply::Settled)
+            }
+            Command::Work(_, work) => work.run(self.state, self.store).map(|()| Reply::Done),
+        }
+    }
+
+    fn admit(&mut self, arrival: &Arrival, limits: &Limits) -> rusqlite::Result<Admission> {
+        let Arrival { message, recipients, origin, found } = arrival;
+        match self.state.message(message.id)? {
+            None => {}
+            Some(known) if *found == Place::Cur => return Ok(recognise(message, &known, &mut self.files)),
+            Some(_) => return Ok(Admission::Known),
+        }
+        let has = self.state.usage(message.uid)?;
+        let unplanned = if message.place == Place::Cur { limits.hold(message.uid, has, message.size) } else { None };
+        let reason = unplanned.clone().unwrap_or_else(|| message.reason.clone());
+        let place = if unplanned.is_some() { Place::Hold } else { message.place };
+        self.state.insert(&Message { place, reason: reason.clone(), ..message.clone() }, recipients, origin)?;
+        limits.tell_if_reached(message.uid, has, message.size);
+        if self.crashed.is_some_and(|at| message.accepted <= at) {
+            // Its row, and with it the record of its delivery, may have been lost.
+            events::possible_duplicate(message.id, POWER_CUT);
+        }
+        if place == Place::Hold {
+            self.state.record(message.id, &Event { at: sys::clock::now(), kind: "held".to_owned(), text: reason })?;
+        }
+        if place != *found {
+            self.files.push(FileWork::Park(message.id, place));
+        }
+        Ok(unplanned.map_or(Admission::Admitted, Admission::Held))
+    }
+}
+
+/// A file in `cur/` whose id has a row (DESIGN.md, "Claim"). The same file, by uid and digest, is adopted or removed; another
+/// one must not overwrite or resurrect anything.
+fn recognise(message: &Message, known: &Message, files: &mut Vec<FileWork>) -> Admission {
+    let is_same = known.uid == message.uid && known.digest == message.digest;
+    match (is_same, known.place) {
+        (true, Place::Cur) => Admission::Known,
+        (true, _) => {
+            files.push(FileWork::Remove(message.id));
+            Admission::Resurrected
+        }
+        (false, _) => {
+            files.push(FileWork::Discard(message.id, "its queue id belongs to another message".to_owned()));
+            Admission::Foreign
+        }
+    }
+}
+
+fn settle(state: &State, store: &Store, settlement: &mut Settlement, files: &mut Vec<FileWork>) -> rusqlite::Result<Settled> {
+    let id = settlement.id;
+    let now = sys::clock::now();
+    for update in &settlement.updates {
+        state.update_recipient(id, update, now)?;
+        state.record_attempt(id, update, &settlement.transaction, now)?;
+        due::note(state, id, update, settlement.hop_reports)?;
+    }
+    let Some(round) = &mut settlement.round else { return Ok(Settled::default()) };
+    let Some(mut message) = state.message(id)? else { return Ok(Settled::default()) };
+    round.was_expired = round.now >= message.expires && state.was_expired(id)?;
+    let mut recipients = state.recipients(id)?;
+    let (conclusion, given_up) = outcome::conclude(&mut message, &mut recipients, round);
+    for GivenUp { update, address } in &given_up {
+        state.update_recipient(id, update, now)?;
+        let text = format!("{address}  {}  {}", update.relay, update.reply);
+        state.record(id, &Event { at: now, kind: "failed".to_owned(), text })?;
+        due::note(state, id, update, false)?;
+    }
+    state.update(&message)?;
+    let notice_due = due::conclude(state, store, &message, &recipients, &conclusion, round)?;
+    match &conclusion {
+        Conclusion::Relayed => files.push(FileWork::Remove(id)),
+        Conclusion::Failed => files.push(FileWork::Park(id, Place::Failed)),
+        Conclusion::Hold { reason } => {
+            state.record(id, &Event { at: now, kind: "held".to_owned(), text: reason.clone() })?;
+            files.push(FileWork::Park(id, Place::Hold));
+        }
+        Conclusion::Corrupt { reason } => {
+            state.record(id, &Event { at: now, kind: "corrupt".to_owned(), text: reason.clone() })?;
+            files.push(FileWork::Discard(id, reason.clone()));
+        }
+        Conclusion::Removed => {
+            state.record(id, &Event { at: now, kind: "removed".to_owned(), text: "after the attempt under way".to_owned() })?;
+            files.push(FileWork::Trash(id));
+        }
+        Conclusion::Retry { .. } => {}
+    }
+    Ok(Settled { conclusion: Some(conclusion), given_up, notice_due })
+}

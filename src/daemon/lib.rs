@@ -1,0 +1,71 @@
+//! The daemon's side of a message's way.
+//!
+//! ```text
+//!   new/ ─▶ intake ─▶ ledger (row) ─▶ schedule ─▶ dispatch/queue ─▶ delivery ─▶ prepare ─▶ smtp ─▶ the next hop
+//!                        ▲                                            │           (digest, dkim, encode)
+//!                        │                                            ▼
+//!                        ├── settle ◀── outcome ◀── replies, failures, route answers
+//!   new/ ◀── report ◀────┘  notices that are due
+//! ```
+//!
+//! | module | work |
+//! |---|---|
+//! | [`run`], [`trial`] | start and end of the program, in order; what it would say of its configuration |
+//! | [`daemon`], [`setup`], [`dispatch`], [`tasks`] | what the tasks share |
+//! | [`intake`], [`plan`] | the claim, and what is decided of a message then |
+//! | [`admission`] | how much a user may have in the spool, and whether anybody may send |
+//! | [`recover`] | files and rows agree again at start |
+//! | [`ledger`], [`orders`] | the one writer of state.sqlite and mover of files; what it is to do when a round ends |
+//! | [`history`] | how long what happened is remembered |
+//! | [`schedule`], [`queue`], [`backoff`] | what is tried when, and over how many connections |
+//! | [`route`], [`tls`], [`smtp`] | where to, how safely, and the dialogue |
+//! | [`prepare`], [`encode`], [`dkim`] | what goes on the wire |
+//! | [`delivery`], [`outcome`], [`settle`] | one connection, what replies mean, and their record |
+//! | [`report`] | who is told about failures and delays, and in which words |
+//! | [`answer`], [`door`], [`places`] | the control socket and the submission socket |
+//! | [`logging`], [`outlet`] | events: to the log, and as JSON lines to a file |
+//! | [`alarms`] | what is wrong, and who is told |
+//! | [`hooks`] | events to HTTPS receivers |
+//!
+//! Pure, with the clock and chance passed in: [`plan`], [`queue`], [`backoff`], [`outcome`], [`encode`], most of [`dkim`].
+
+pub mod admission;
+pub mod alarm_facts;
+pub mod answer;
+pub mod backoff;
+pub mod budget;
+pub mod current;
+pub mod delivery;
+pub mod dispatch;
+pub mod door;
+pub mod dsn_queue;
+pub mod due;
+pub mod health;
+pub mod history;
+pub mod intake;
+pub mod ledger;
+pub mod metrics;
+pub mod notify;
+pub mod orders;
+pub mod outcome;
+pub mod pausing;
+pub mod places;
+pub mod plan;
+pub mod prepare;
+pub mod queue;
+pub mod recover;
+pub mod release;
+pub mod reload;
+pub mod run;
+pub mod schedule;
+pub mod serve;
+pub mod settle;
+pub mod setup;
+pub mod stop;
+pub mod tasks;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod trial;
+pub mod wire;
+
+pub use run::program;

@@ -1,0 +1,335 @@
+//! What replies and failures mean: for each recipient, for the message, for the route. The only place that decides it. Pure.
+//!
+//! | what happened | recipient | route |
+//! |---|---|---|
+//! | 2yz to the final dot | relayed | works |
+//! | 4yz to MAIL, RCPT, DATA, dot | delayed | works |
+//! | 5yz to MAIL, RCPT, DATA, dot | failed | works |
+//! | 530, 534, 535, 538 anywhere (who we are, not what we send) | waits | suspended |
+//! | connect, greeting, EHLO, TLS, AUTH failed | waits | suspended |
+//! | connection lost before the final dot | delayed | works |
+//! | connection lost after the final dot | uncertain | works |
+//! | given up (5 days) | failed | - |
+
+use super::backoff::{self, Backoff};
+use config::OnUncertain;
+use mail::status::{EnhancedStatus, Reply};
+use state::given_up;
+use state::{Message, Place, Progress, RecipientRow, RecipientUpdate};
+use transport::smtp::failure::{Failure, Stage};
+
+/// Who a failure is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The next hop, or our standing with it: no message fails of it.
+    Route,
+    /// The message or its recipients.
+    Message,
+}
+
+/// Whom to blame for a failure. Replies about authentication are about us whenever they come (D07: a changed password must not
+/// fail the queue).
+pub fn scope(failure: &Failure) -> Scope {
+    let about_us = failure.reply.as_ref().is_some_and(|reply| matches!(reply.code(), 530 | 534 | 535 | 538));
+    if failure.stage.is_route() || about_us { Scope::Route } else { Scope::Message }
+}
+
+/// What a failure means for one recipient it concerns.
+pub fn of_failure(n: u32, failure: &Failure) -> RecipientUpdate {
+    let progress = match &failure.reply {
+        None if failure.is_uncertain() => Progress::Uncertain,
+        // RFC 5321 4.5.3.1.10: 552 to RCPT is an old 452, "too many recipients".
+        Some(reply) if failure.stage == Stage::RcptTo && reply.code() == 552 => Progress::Waiting,
+        Some(reply) if reply.is_permanent() && scope(failure) == Scope::Message => Progress::Failed,
+        None if failure.status.class == 5 && scope(failure) == Scope::Message => Progress::Failed,
+        _ => Progress::Waiting,
+    };
+    let reply = failure.reply.as_ref().map_or_else(|| format!("{}: {}", failure.stage, failure.cause), Reply::to_string);
+    RecipientUpdate { n, progress, status: failure.status.to_string(), reply, relay: failure.peer.clone() }
+}
+
+/// What the reply to the final dot means for one recipient.
+pub fn of_reply(n: u32, reply: &Reply, peer: &str) -> RecipientUpdate {
+    let progress = if reply.is_positive() {
+        Progress::Relayed
+    } else if reply.is_permanent() {
+        Progress::Failed
+    } else {
+        Progress::Waiting
+    };
+    RecipientUpdate { n, progress, status: reply.enhanced_or_generic().to_string(), reply: reply.to_string(), relay: peer.to_owned() }
+}
+
+/// A recipient whose route does not work, for this printable reason.
+pub fn route_waits(n: u32, relay: &str, status: EnhancedStatus, reason: &str) -> RecipientUpdate {
+    RecipientUpdate { n, progress: Progress::Waiting, status: status.to_string(), reply: reason.to_owned(), relay: relay.to_owned() }
+}
+
+/// What one round of attempts leaves of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Conclusion {
+    /// Every recipient is relayed: the file goes.
+    Relayed,
+    /// No recipient is open, at least one failed: the file goes to `failed/`.
+    Failed,
+    /// Tried again then.
+    Retry {
+        /// Unix seconds.
+        at: i64,
+    },
+    /// Parked for a person.
+    Hold {
+        /// Why.
+        reason: String,
+    },
+    /// The file is not what was claimed: it goes to `corrupt/`.
+    Corrupt {
+        /// Why.
+        reason: String,
+    },
+    /// Dropped by an operator: the file goes to `trash/`.
+    Removed,
+}
+
+/// What stops a message before any server was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// A person has to decide.
+    Hold(String),
+    /// Its file cannot be sent.
+    Corrupt(String),
+    /// An operator dropped it.
+    Remove,
+}
+
+/// A recipient that was given up, and what is recorded of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenUp {
+    /// The forward-path.
+    pub address: String,
+    /// For its row.
+    pub update: RecipientUpdate,
+}
+
+/// What the round was like.
+#[derive(Clone, Debug)]
+pub struct Round {
+    /// Something stopped it before it began.
+    pub stop: Option<Stop>,
+    /// Unix seconds.
+    pub now: i64,
+    /// An operator had it expire: this round is its last. The ledger knows, and fills it in.
+    pub was_expired: bool,
+    /// When the message is given up, as its round began.
+    pub expires: i64,
+    /// A server was reached and answered about this message.
+    pub attempted: bool,
+    /// Where no server was reached: when the route is tried again.
+    pub route_until: Option<i64>,
+    /// Any number, for the jitter.
+    pub random: u64,
+    /// The waits between attempts.
+    pub backoff: Backoff,
+    /// What to do with uncertain ones.
+    pub on_uncertain: OnUncertain,
+    /// Seconds after acceptance when the sender is told of a delay; 0 is never.
+    pub delay_warning: i64,
+}
+
+/// Decides what becomes of the message after a round, and writes it into its row. Recipients that are given up are failed in
+/// `recipients`, and returned for the record.
+pub fn conclude(message: &mut Message, recipients: &mut [RecipientRow], round: &Round) -> (Conclusion, Vec<GivenUp>) {
+    message.in_data = false;
+    message.next_attempt = None;
+    if round.attempted {
+        message.attempts = message.attempts.saturating_add(1);
+        message.last_attempt = Some(round.now);
+    }
+    let given_up = if round.now >= message.expires { give_up(recipients, round.was_expired) } else { Vec::new() };
+    let conclusion = judge(message, recipients, round);
+    match &conclusion {
+        Conclusion::Relayed => (message.place, message.finished) = (Place::Gone, Some(round.now)),
+        Conclusion::Failed => (message.place, message.finished) = (Place::Failed, Some(round.now)),
+        Conclusion::Retry { at } => message.next_attempt = Some(*at),
+        Conclusion::Hold { reason } => (message.place, message.reason) = (Place::Hold, reason.clone()),
+        Conclusion::Removed => (message.place, message.finished, message.reason) = (Place::Gone, Some(round.now), "removed".to_owned()),
+        Conclusion::Corrupt { reason } => {
+            (message.place, message.finished, message.reason) = (Place::Gone, Some(round.now), reason.clone())
+        }
+    }
+    (conclusion, given_up)
+}
+
+fn judge(message: &Message, recipients: &[RecipientRow], round: &Round) -> Conclusion {
+    let any = |progress: Progress| recipients.iter().any(|r| r.progress == progress);
+    if !recipients.iter().any(|r| r.progress.is_open()) {
+        return match (any(Progress::Failed), &round.stop) {
+            // Dropped while its last attempt was under way: nobody wants to find it in failed/.
+            (true, Some(Stop::Remove)) => Conclusion::Removed,
+            (true, _) => Conclusion::Failed,
+            (false, _) => Conclusion::Relayed,
+        };
+    }
+    match &round.stop {
+        Some(Stop::Hold(reason)) => return Conclusion::Hold { reason: reason.clone() },
+        Some(Stop::Corrupt(reason)) => return Conclusion::Corrupt { reason: reason.clone() },
+        Some(Stop::Remove) => return Conclusion::Removed,
+        None => {}
+    }
+    let next = match (round.attempted, round.route_until) {
+        (false, Some(until)) => until.max(round.now + 1),
+        _ => round.now + round.backoff.wait(message.attempts, round.random),
+    };
+    if any(Progress::Uncertain) {
+        return match round.on_uncertain {
+            OnUncertain::Hold => Conclusion::Hold {
+                reason: "uncertain: the connection was lost after the final dot, so it may have been delivered".to_owned(),
+            },
+            OnUncertain::Retry => Conclusion::Retry { at: next.max(round.now + backoff::UNCERTAIN) },
+        };
+    }
+    // The last attempt is at the give-up time, not a whole wait after it.
+    Conclusion::Retry { at: next.min(message.expires.max(round.now + 1)) }
+}
+
+/// Fails every open recipient, keeping what the last attempt said.
+fn give_up(recipients: &mut [RecipientRow], was_expired: bool) -> Vec<GivenUp> {
+    let words = if was_expired { given_up::BY_OPERATOR } else { given_up::LATE };
+    let open = recipients.iter_mut().filter(|r| r.progress.is_open());
+    open.map(|r| {
+        r.progress = Progress::Failed;
+        let last = if r.reply.is_empty() { "never attempted".to_owned() } else { r.reply.clone() };
+        let reply = format!("{words}{last}");
+        let update = RecipientUpdate { n: r.n, progress: Progress::Failed, status: "5.4.7".to_owned(), reply, relay: r.relay.clone() };
+        GivenUp { address: r.address.clone(), update }
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use config::Params;
+    use mail::envelope::Notify;
+    use mail::queue_id::QueueId;
+
+    fn failure(stage: Stage, reply: Option<Reply>) -> Failure {
+        let status = reply.as_ref().map_or(EnhancedStatus::new(4, 4, 2), Reply::enhanced_or_generic);
+        Failure { stage, reply, status, peer: "mx".into(), cause: "because".into(), reusable: false }
+    }
+
+    fn reply(code: u16) -> Option<Reply> {
+        Some(Reply::new(code, ["text"]))
+    }
+
+    #[test]
+    fn the_table_above() {
+        for (stage, reply, progress, scope_) in [
+            (Stage::RcptTo, reply(450), Progress::Waiting, Scope::Message),
+            (Stage::RcptTo, reply(550), Progress::Failed, Scope::Message),
+            (Stage::RcptTo, reply(552), Progress::Waiting, Scope::Message),
+            (Stage::MailFrom, reply(530), Progress::Waiting, Scope::Route),
+            (Stage::FinalDot, reply(554), Progress::Failed, Scope::Message),
+            (Stage::FinalDot, None, Progress::Uncertain, Scope::Message),
+            (Stage::Body, None, Progress::Waiting, Scope::Message),
+            (Stage::Auth, reply(535), Progress::Waiting, Scope::Route),
+            (Stage::Greeting, reply(554), Progress::Waiting, Scope::Route),
+            (Stage::Connect, None, Progress::Waiting, Scope::Route),
+        ] {
+            let failure = failure(stage, reply);
+            assert_eq!((of_failure(0, &failure).progress, scope(&failure)), (progress, scope_), "{failure:?}");
+        }
+        let too_large = Failure { status: EnhancedStatus::new(5, 3, 4), ..failure(Stage::MailFrom, None) };
+        assert_eq!(of_failure(0, &too_large).progress, Progress::Failed);
+    }
+
+    fn message() -> Message {
+        Message {
+            id: QueueId::new(1, 1),
+            uid: 1,
+            digest: vec![],
+            size: 1,
+            accepted: 0,
+            expires: 1000,
+            reverse_path: String::new(),
+            message_id: String::new(),
+            place: Place::Cur,
+            reason: String::new(),
+            attempts: 0,
+            last_attempt: None,
+            next_attempt: None,
+            in_data: true,
+            finished: None,
+        }
+    }
+
+    fn recipients(progress: &[Progress]) -> Vec<RecipientRow> {
+        let row = |(n, progress): (usize, &Progress)| RecipientRow {
+            n: n as u32,
+            address: "a@b".into(),
+            original: String::new(),
+            notify: Notify::UNSAID,
+            progress: *progress,
+            status: String::new(),
+            reply: "450 busy".into(),
+            relay: "mx".into(),
+            at: None,
+        };
+        progress.iter().enumerate().map(row).collect()
+    }
+
+    fn round(now: i64) -> Round {
+        Round {
+            stop: None,
+            was_expired: false,
+            expires: 1000,
+            now,
+            attempted: true,
+            route_until: None,
+            random: 0,
+            backoff: Backoff::of_messages(&Params::default()),
+            on_uncertain: OnUncertain::Retry,
+            delay_warning: 0,
+        }
+    }
+
+    #[test]
+    fn a_message_ends_only_when_no_recipient_is_open() {
+        use Progress::{Failed, Relayed, Uncertain, Waiting};
+        let judge = |progress: &[Progress], now| conclude(&mut message(), &mut recipients(progress), &round(now)).0;
+        assert_eq!(judge(&[Relayed, Relayed], 10), Conclusion::Relayed);
+        assert_eq!(judge(&[Relayed, Failed], 10), Conclusion::Failed);
+        assert!(matches!(judge(&[Relayed, Failed, Waiting], 10), Conclusion::Retry { .. }));
+        assert_eq!(judge(&[Uncertain], 10), Conclusion::Retry { at: 10 + backoff::UNCERTAIN });
+        assert_eq!(judge(&[Waiting], 1000), Conclusion::Failed);
+        assert_eq!(judge(&[Waiting], 990), Conclusion::Retry { at: 1000 });
+    }
+
+    #[test]
+    fn a_message_dropped_during_its_attempt_is_removed_unless_it_was_relayed() {
+        use Progress::{Failed, Relayed, Waiting};
+        let judge =
+            |progress: &[Progress]| conclude(&mut message(), &mut recipients(progress), &Round { stop: Some(Stop::Remove), ..round(10) }).0;
+        assert_eq!(judge(&[Relayed, Waiting]), Conclusion::Removed);
+        assert_eq!(judge(&[Relayed, Failed]), Conclusion::Removed);
+        assert_eq!(judge(&[Relayed]), Conclusion::Relayed);
+    }
+
+    #[test]
+    fn a_route_failure_counts_no_attempt_and_waits_for_the_route() {
+        let mut row = message();
+        let waits = Round { attempted: false, route_until: Some(77), ..round(10) };
+        assert_eq!(conclude(&mut row, &mut recipients(&[Progress::Waiting]), &waits).0, Conclusion::Retry { at: 77 });
+        assert_eq!((row.attempts, row.in_data, row.next_attempt), (0, false, Some(77)));
+    }
+
+    #[test]
+    fn giving_up_keeps_what_the_last_attempt_said() {
+        let (_, updates) = conclude(&mut message(), &mut recipients(&[Progress::Waiting]), &round(1000));
+        assert_eq!(updates.first().map(|u| u.update.reply.as_str()), Some("given up after the give-up time; last: 450 busy"));
+        let expired = Round { was_expired: true, ..round(1000) };
+        let (_, updates) = conclude(&mut message(), &mut recipients(&[Progress::Waiting]), &expired);
+        let said = "given up by an administrator after the last attempt; last: 450 busy";
+        assert_eq!(updates.first().map(|u| u.update.reply.as_str()), Some(said));
+    }
+}

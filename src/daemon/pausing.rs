@@ -1,0 +1,25 @@
+//! Whether an administrator has paused delivery: in the queue and in the database alike.
+
+use std::sync::Arc;
+
+use crate::dispatch::Dispatch;
+use crate::ledger::Ledger;
+
+/// Pauses and resumes delivery.
+#[derive(Clone)]
+pub struct Pausing {
+    /// The queue in memory.
+    pub dispatch: Arc<Dispatch>,
+    /// Where messages that were not begun become due again.
+    pub ledger: Ledger,
+}
+
+impl Pausing {
+    /// Delivery is paused since then and by somebody, or goes on, as the database has it.
+    pub fn set(&self, since: Option<String>) {
+        let Some(since) = since else { return self.dispatch.resume() };
+        let (waiting, now) = (self.dispatch.pause(since), sys::clock::now());
+        // A stopped ledger ends the daemon by itself; the next start finds these messages due.
+        let _ = self.ledger.work(move |state, _| waiting.into_iter().try_for_each(|id| state.schedule(id, Some(now))));
+    }
+}

@@ -1,0 +1,358 @@
+//! The start: makes files and rows agree again, whatever the last run left.
+//!
+//! | file | row | then |
+//! |---|---|---|
+//! | `cur/` | none | a row, while mail is delivered already ([`adopt`]); after a lost database held: it may have been delivered |
+//! | `cur/` | cur | goes on; "in data" = uncertain |
+//! | `cur/` | hold, failed | moved there: the commit came before the move |
+//! | `cur/` | gone | removed: the commit came before the removal ([`adopt`]) |
+//! | `hold/`, `failed/` | none | a row is made from the file ([`adopt`]) |
+//! | `hold/`, `failed/` | another place | the directory is the state: the row follows |
+//! | `new/` | cur, hold, failed | claimed again: its move to `cur/` was lost in a power cut, the row was not |
+//! | none | cur, hold, failed | the row ends, and says that the file vanished |
+//!
+//! A commit of the row syncs the database, and on no file system is that a promise that the move before it is on the disk too.
+//! What operators wanted done to a message after the attempt that the daemon did not live to end is done now.
+//!
+//! After a power cut, whatever was due, and whatever has no row yet, may have been delivered: it is logged as a possible duplicate
+//! when it is tried next, or gets its row.
+//!
+//! The comparison is one walk through the names and one through an index, side by side: nothing is hashed that has a row, nothing is
+//! read of the others, and it takes 16 octets of memory a message. What does not agree is settled a few hundred at a time, each
+//! group with one commit and one sync of the directories. A crash anywhere leaves less to settle for the next start.
+
+pub mod adopt;
+pub mod database;
+pub mod start;
+
+use super::backoff;
+use super::plan::Policy;
+pub use adopt::Orphans;
+use config::OnUncertain;
+pub use database::{STATE_FILE, mark_damaged, open_state};
+use log::events;
+use mail::queue_id::QueueId;
+use spool::layout;
+use state::{Durability, Event, Message, Order, Place, Progress, RecipientUpdate, State, Wanted};
+use store::{Claim, Store};
+
+/// The reason of possible duplicates after a boot without a clean stop.
+pub const POWER_CUT: &str = "the machine stopped while it was due; a power cut may have lost a delivery's record";
+/// How the reasons of messages begin that are held after a lost database.
+pub(super) const WAS_LOST: &str = "the state was lost";
+/// The reason of those that may have been delivered.
+const LOST: &str = "the state was lost, so it may have been delivered already; `mailchute requeue` sends it, `mailchute remove` drops it";
+/// The daemon died between the final dot and the committed outcome.
+const IN_DATA: &str = "the daemon stopped between the final dot and the record of its outcome";
+/// The reason of a file that lies elsewhere than anybody recorded.
+const BY_HAND: &str = "moved by hand";
+/// Messages that are settled in one transaction.
+const GROUP: usize = 500;
+
+/// What the start found and did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Files without a row that were admitted.
+    pub admitted: usize,
+    /// Messages that were in data.
+    pub uncertain: usize,
+    /// Rows whose file had vanished.
+    pub vanished: usize,
+    /// Files that were moved or removed to follow their row.
+    pub settled: usize,
+    /// Files that are no messages.
+    pub corrupt: usize,
+}
+
+impl Recovered {
+    /// Logs it, if there is anything to tell.
+    pub fn tell(&self) {
+        if *self != Recovered::default() {
+            events::recovered(self.admitted, self.uncertain, self.vanished, self.settled, self.corrupt);
+        }
+    }
+}
+
+/// True while a lost database has not been rebuilt to the end.
+pub fn is_rebuilding(state: &State) -> rusqlite::Result<bool> {
+    Ok(state.get(adopt::REBUILDING)?.is_some_and(|value| value == "1"))
+}
+
+/// How to recover.
+#[derive(Clone, Copy, Debug)]
+pub struct Recovery {
+    /// Unix seconds.
+    pub now: i64,
+    /// The database was lost or damaged.
+    pub state_was_lost: bool,
+    /// For messages that get their row only now.
+    pub policy: Policy,
+    /// What to do with messages that were in data.
+    pub on_uncertain: OnUncertain,
+    /// The machine was started since, without a clean stop of the daemon.
+    pub after_crash: bool,
+    /// Waits that were planned for later than this may come from a clock that ran ahead, unix seconds: `now` where the clock is known
+    /// to have been set back, else what no wait of ours reaches.
+    pub suspect_waits: i64,
+}
+
+/// Why files and rows cannot be made to agree: then nothing may be delivered.
+#[derive(Debug)]
+pub enum Trouble {
+    /// What SQLite said; it may be damage.
+    Database(rusqlite::Error),
+    /// What the kernel said, with the path.
+    Disk(String),
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Trouble::Database(e) => write!(f, "{STATE_FILE}: {e}"),
+            Trouble::Disk(e) => f.write_str(e),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(e: rusqlite::Error) -> Self {
+        Trouble::Database(e)
+    }
+}
+
+/// Makes the files of all rows agree with them, and returns the files that have none.
+pub fn reconcile(state: &mut State, store: &Store, how: Recovery) -> Result<(Recovered, Orphans), Trouble> {
+    let mut recovered = Recovered::default();
+    if how.after_crash {
+        state.set_crashed(how.now)?;
+    }
+    let (unsettled, orphans) = compare(state, list(store)?)?;
+    if how.state_was_lost {
+        // Where there is nothing to rebuild, as in a new spool, nothing is uncertain: not even if this run ends at once.
+        state.set(adopt::REBUILDING, if orphans.is_empty() { "0" } else { "1" })?;
+    }
+    in_groups(state, store, &unsettled, |state, (id, found)| follow(state, store, *id, *found, how, &mut recovered))?;
+    let orders = state.orders()?;
+    in_groups(state, store, &orders, |state, (id, order)| {
+        // What has no row yet gets one, and its order, when it is adopted.
+        let is_orphan = orphans.binary_search_by_key(&id.to_i64(), |(orphan, _)| orphan.to_i64()).is_ok();
+        if is_orphan && state.message(*id)?.is_none() { Ok(()) } else { carry_out(state, store, *id, order, how, &mut recovered) }
+    })?;
+    let in_data: Vec<Message> = state.in_hand()?.into_iter().filter(|row| row.in_data).collect();
+    recovered.uncertain += in_data.len();
+    in_groups(state, store, &in_data, |state, row| make_uncertain(state, store, row.clone(), how))?;
+    state.reclaim(how.now)?;
+    state.heal_clock(how.now, how.suspect_waits)?;
+    Ok((recovered, orphans))
+}
+
+/// Settles `all`, each group with one commit and one sync of the directories. What was settled before an error stays so: it would be
+/// settled in the same way again.
+fn in_groups<T>(
+    state: &mut State,
+    store: &Store,
+    all: &[T],
+    mut each: impl FnMut(&State, &T) -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
+    for group in all.chunks(GROUP) {
+        state.transaction(Durability::Full, |state| Ok(group.iter().try_for_each(|one| each(state, one))))??;
+        store.sync_moves().map_err(|e| Trouble::Disk(e.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Every file that is there, in the order of the rows.
+fn list(store: &Store) -> Result<Vec<(QueueId, Place)>, Trouble> {
+    let mut files = Vec::new();
+    for place in [Place::Cur, Place::Hold, Place::Failed] {
+        let directory = place.directory().unwrap_or(layout::CUR);
+        let disk = |e: std::io::Error| Trouble::Disk(format!("{directory}/: {e}"));
+        for id in store.each_id(directory).map_err(disk)? {
+            files.push((id.map_err(disk)?, place));
+        }
+    }
+    files.sort_unstable_by_key(|(id, place)| (id.to_i64(), *place as i64));
+    Ok(files)
+}
+
+/// Rows whose file is not where they say, with where it is; and files without a row.
+type Disagreement = (Vec<(QueueId, Option<Place>)>, Orphans);
+
+/// Walks through rows and files side by side.
+fn compare(state: &State, files: Vec<(QueueId, Place)>) -> rusqlite::Result<Disagreement> {
+    let (mut unsettled, mut orphans) = (Vec::new(), Vec::new());
+    let mut files = files.into_iter().peekable();
+    state.each_place(|id, place| {
+        while let Some(orphan) = files.next_if(|(file, _)| file.to_i64() < id.to_i64()) {
+            orphans.push(orphan);
+        }
+        let mut found = None;
+        while let Some((_, there)) = files.next_if(|(file, _)| *file == id) {
+            // Its own place counts first; a second file of that name is nobody's.
+            match found {
+                None => found = Some(there),
+                Some(other) if there == place => {
+                    orphans.push((id, other));
+                    found = Some(there);
+                }
+                Some(_) => orphans.push((id, there)),
+            }
+        }
+        if found != Some(place) {
+            unsettled.push((id, found));
+        }
+    })?;
+    orphans.extend(files);
+    Ok((unsettled, orphans))
+}
+
+/// Says why a file is no message, or not now. One that the disk does not let us read must not keep all others waiting.
+fn tell_unclaimed(id: QueueId, claim: Claim, recovered: &mut Recovered) {
+    match claim {
+        Claim::Corrupt(why) => {
+            events::corrupt(&id.to_string(), &why);
+            recovered.corrupt += 1;
+        }
+        Claim::Newer(version) => events::newer(&id.to_string(), version),
+        Claim::Unread(e) => events::storage_failed(&format!("cur/{id}"), &format!("{e}; left there until the next start")),
+        Claim::Message(_) | Claim::Later | Claim::Gone | Claim::Stuck(_) => {}
+    }
+}
+
+/// A row whose file is not where it says: brings row and file together.
+fn follow(
+    state: &State,
+    store: &Store,
+    id: QueueId,
+    found: Option<Place>,
+    how: Recovery,
+    recovered: &mut Recovered,
+) -> Result<(), Trouble> {
+    let Some(mut row) = state.message(id)? else { return Ok(()) };
+    let found = match found {
+        None => claim_again(store, &row, recovered)?,
+        found => found,
+    };
+    let Some(found) = found else {
+        recovered.vanished += 1;
+        events::reconciled(id, "its file had vanished");
+        (row.place, row.finished, row.next_attempt) = (Place::Gone, Some(how.now), None);
+        return update(state, &row, "vanished", "its file was not in the spool at start", how.now);
+    };
+    if found == row.place {
+        return Ok(());
+    }
+    recovered.settled += 1;
+    if let (Place::Cur, Some(directory)) = (found, row.place.directory()) {
+        events::reconciled(id, "moved to where its row says");
+        return shift(store, id, directory);
+    }
+    events::reconciled(id, "its file had been moved by hand");
+    if row.in_data {
+        mark_uncertain(state, id, how.now)?;
+    }
+    (row.place, row.next_attempt, row.in_data, row.reason) = (found, None, false, BY_HAND.to_owned());
+    update(state, &row, "held", "its file had been moved by hand", how.now)
+}
+
+/// Looks for a vanished file in `new/`, and claims it if it is that of the row. Were the row ended instead, the claim would take the
+/// file for one that was finished before, and remove it.
+fn claim_again(store: &Store, row: &Message, recovered: &mut Recovered) -> Result<Option<Place>, Trouble> {
+    let id = row.id;
+    let disk = |e: std::io::Error| Trouble::Disk(format!("new/{id}: {e}"));
+    if store.path(layout::NEW).join(id.to_string()).symlink_metadata().is_err() {
+        return Ok(None);
+    }
+    match store.claim(id.to_string()).map_err(disk)? {
+        Claim::Message(claimed) if claimed.uid == row.uid && claimed.digest == row.digest => {
+            events::reconciled(id, "its move to cur/ had been lost; claimed again");
+            Ok(Some(Place::Cur))
+        }
+        Claim::Message(_) => {
+            events::corrupt(&id.to_string(), "its queue id belongs to another message");
+            store.discard(id, "its queue id belongs to another message").map(|()| None).map_err(disk)
+        }
+        other => {
+            tell_unclaimed(id, other, recovered);
+            Ok(None)
+        }
+    }
+}
+
+/// The attempt after which a message was to be held or removed ended with the daemon.
+fn carry_out(state: &State, store: &Store, id: QueueId, order: &Order, how: Recovery, recovered: &mut Recovered) -> Result<(), Trouble> {
+    state.forget_order(id)?;
+    let Some(mut row) = state.message(id)?.filter(|row| row.place == Place::Cur) else { return Ok(()) };
+    let is_left = |progress: Progress| progress.is_open() || (progress == Progress::Failed && order.wanted == Wanted::Remove);
+    if !state.recipients(id)?.iter().any(|recipient| is_left(recipient.progress)) {
+        // Only its conclusion was missing.
+        return Ok(());
+    }
+    if std::mem::take(&mut row.in_data) {
+        recovered.uncertain += 1;
+        mark_uncertain(state, id, how.now)?;
+        state.record(id, &Event { at: how.now, kind: "uncertain".to_owned(), text: IN_DATA.to_owned() })?;
+    }
+    row.next_attempt = None;
+    match order.wanted {
+        Wanted::Hold => {
+            (row.place, row.reason) = (Place::Hold, order.by.clone());
+            update(state, &row, "held", &order.by, how.now)?;
+            events::held(id, &order.by);
+            shift(store, id, layout::HOLD)
+        }
+        Wanted::Remove => {
+            (row.place, row.finished, row.reason) = (Place::Gone, Some(how.now), format!("removed {}", order.by));
+            update(state, &row, "removed", &order.by, how.now)?;
+            events::removed(id, &order.by);
+            shift(store, id, layout::TRASH)
+        }
+    }
+}
+
+fn make_uncertain(state: &State, store: &Store, mut row: Message, how: Recovery) -> Result<(), Trouble> {
+    events::possible_duplicate(row.id, IN_DATA);
+    row.in_data = false;
+    // A server had accepted it up to its content: that was an attempt. When, only that server knows.
+    row.attempts = row.attempts.saturating_add(1);
+    match how.on_uncertain {
+        OnUncertain::Retry => row.next_attempt = Some(how.now + backoff::UNCERTAIN),
+        OnUncertain::Hold => (row.place, row.next_attempt, row.reason) = (Place::Hold, None, format!("uncertain: {IN_DATA}")),
+    }
+    mark_uncertain(state, row.id, how.now)?;
+    update(state, &row, "uncertain", IN_DATA, how.now)?;
+    if row.place == Place::Hold {
+        events::held(row.id, &row.reason);
+        return shift(store, row.id, layout::HOLD);
+    }
+    Ok(())
+}
+
+fn shift(store: &Store, id: QueueId, to: &str) -> Result<(), Trouble> {
+    let disk = |e: std::io::Error| Trouble::Disk(format!("cur/{id}: {e}"));
+    match store.shift(id, layout::CUR, to) {
+        // One file must not keep all others waiting.
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            events::reconciled(id, &format!("another file has its place in {to}/; its own was moved to corrupt/"));
+            store.discard(id, &format!("another file had its place in {to}/")).map_err(disk)
+        }
+        result => result.map_err(disk),
+    }
+}
+
+fn mark_uncertain(state: &State, id: QueueId, now: i64) -> rusqlite::Result<()> {
+    for recipient in state.recipients(id)?.into_iter().filter(|r| r.progress.is_open()) {
+        let (progress, status) = (Progress::Uncertain, "4.4.2".to_owned());
+        let update = RecipientUpdate { n: recipient.n, progress, status, reply: IN_DATA.to_owned(), relay: recipient.relay };
+        state.update_recipient(id, &update, now)?;
+    }
+    Ok(())
+}
+
+fn update(state: &State, row: &Message, kind: &str, text: &str, now: i64) -> Result<(), Trouble> {
+    state.update(row)?;
+    Ok(state.record(row.id, &Event { at: now, kind: kind.to_owned(), text: text.to_owned() })?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! Files without a row get one, while the daemon delivers other mail already: claimed and never recorded, or all of them after a
+//! lost database. A hundred thousand are read and hashed here, and nobody waits for it.
+//!
+//! | file | then |
+//! |---|---|
+//! | `cur/` | as after a claim; after a lost database held: it may have been delivered |
+//! | `hold/`, `failed/` | a row that says so: who held it while the daemon was stopped; after a lost database that the reason is lost |
+//! | no message | `corrupt/`, with the reason |
+//!
+//! A crash leaves files without a row again, and the note in the database that it is being rebuilt: the next start goes on.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{BY_HAND, LOST, Recovered, Recovery, tell_unclaimed};
+use crate::ledger;
+use crate::ledger::{Admission, Arrival, Ledger, Stopped};
+use crate::plan::Plan;
+use log::events;
+use mail::queue_id::QueueId;
+use spool::layout;
+use state::{Order, Place, Progress, Wanted};
+use store::{Claim, Claimed, Store};
+
+/// Files that get their rows together.
+const BATCH: usize = 256;
+/// The key of the note that a lost database is being rebuilt.
+pub(super) const REBUILDING: &str = "rebuilding";
+
+/// The reason of what was parked before the database was lost.
+const REASON_LOST: &str = "the state was lost; the reason is not known any more";
+
+/// The files that the start found without a row, by directory.
+pub type Orphans = Vec<(QueueId, Place)>;
+
+/// Makes rows for `orphans` until `is_stopping`. Returns what it found and did.
+///
+/// Errors: [`Stopped`] where the ledger has stopped.
+pub fn adopt(
+    store: &Store,
+    ledger: &Ledger,
+    orphans: &[(QueueId, Place)],
+    how: Recovery,
+    is_stopping: impl Fn() -> bool,
+) -> Result<Recovered, Stopped> {
+    let mut recovered = Recovered::default();
+    let orders: HashMap<QueueId, Order> =
+        ledger.work(|state, _| state.orders())?.blocking_recv().map_err(|_| Stopped)?.into_iter().collect();
+    for batch in orphans.chunks(BATCH) {
+        if is_stopping() {
+            return Ok(recovered);
+        }
+        let mut asked = Vec::with_capacity(batch.len());
+        for (id, place) in batch {
+            if let Some(arrival) = look(store, *id, *place, orders.get(id), how, &mut recovered) {
+                let reason = arrival.message.reason.clone();
+                asked.push((*id, *place, reason, ledger.adopt(arrival)?));
+                if orders.contains_key(id) {
+                    let id = *id;
+                    ledger.work(move |state, _| state.forget_order(id))?;
+                }
+            }
+        }
+        for (id, place, reason, answer) in asked {
+            tell(id, place, &reason, &answer.blocking_recv().map_err(|_| Stopped)?, &mut recovered);
+        }
+        // What went to corrupt/: if this fails, the files are found again.
+        let _ = store.sync_moves();
+    }
+    if how.state_was_lost {
+        let done = ledger.work(|state, _| state.set(REBUILDING, "0"))?;
+        done.blocking_recv().map_err(|_| Stopped)?;
+    }
+    Ok(recovered)
+}
+
+/// Reads one file, and plans its row. What is no message is put away.
+fn look(store: &Store, id: QueueId, place: Place, order: Option<&Order>, how: Recovery, recovered: &mut Recovered) -> Option<Arrival> {
+    let Some(directory) = place.directory().filter(|_| place != Place::Cur) else {
+        return match store.check_claimed(id) {
+            Claim::Message(claimed) => Some(arrival_of_cur(&claimed, how)),
+            other => {
+                tell_unclaimed(id, other, recovered);
+                None
+            }
+        };
+    };
+    match store.inspect(directory, id) {
+        Ok(claimed) => Some(arrival_of_parked(&claimed, place, order, how)),
+        Err(e) => {
+            recovered.corrupt += 1;
+            events::corrupt(&format!("{directory}/{id}"), &e.to_string());
+            None
+        }
+    }
+}
+
+fn arrival_of_cur(claimed: &Claimed, how: Recovery) -> Arrival {
+    let plan = how.policy.plan(claimed, how.now);
+    if !how.state_was_lost {
+        let mut arrival = arrival(claimed, &plan, Place::Cur);
+        arrival.message.next_attempt = arrival.message.next_attempt.or(Some(how.now));
+        return arrival;
+    }
+    let mut arrival = arrival(claimed, &Plan { hold: Some(LOST.to_owned()), ..plan }, Place::Cur);
+    mark(&mut arrival, Progress::Uncertain, "4.4.2", how.now);
+    arrival
+}
+
+fn arrival_of_parked(claimed: &Claimed, place: Place, order: Option<&Order>, how: Recovery) -> Arrival {
+    let held_by = order.filter(|order| order.wanted == Wanted::Hold && place == Place::Hold).map(|order| order.by.clone());
+    let unknown = if how.state_was_lost { REASON_LOST } else { BY_HAND };
+    let reason = held_by.unwrap_or_else(|| unknown.to_owned());
+    let plan = Plan { hold: Some(reason), ..how.policy.plan(claimed, how.now) };
+    let mut arrival = arrival(claimed, &plan, place);
+    arrival.message.place = place;
+    match place {
+        Place::Failed => {
+            arrival.message.finished = Some(how.now);
+            mark(&mut arrival, Progress::Failed, "5.0.0", how.now);
+        }
+        _ if how.state_was_lost => mark(&mut arrival, Progress::Uncertain, "4.4.2", how.now),
+        // Nobody has tried it yet: it was parked before its claim was recorded.
+        _ => {}
+    }
+    arrival
+}
+
+fn arrival(claimed: &Claimed, plan: &Plan, found: Place) -> Arrival {
+    let (message, recipients, origin) = ledger::rows_of(claimed, plan);
+    Arrival { message, recipients, origin, found }
+}
+
+fn mark(arrival: &mut Arrival, progress: Progress, status: &str, now: i64) {
+    for recipient in &mut arrival.recipients {
+        (recipient.progress, recipient.at) = (progress, Some(now));
+        (recipient.status, recipient.reply) = (status.to_owned(), arrival.message.reason.clone());
+    }
+}
+
+fn tell(id: QueueId, place: Place, reason: &str, admission: &Admission, recovered: &mut Recovered) {
+    match admission {
+        Admission::Admitted => {
+            recovered.admitted += 1;
+            if place == Place::Cur && !reason.is_empty() {
+                events::held(id, reason);
+            }
+        }
+        Admission::Held(reason) => {
+            recovered.admitted += 1;
+            events::held(id, reason);
+        }
+        Admission::Known if place == Place::Cur => {}
+        Admission::Known => {
+            let directory = place.directory().unwrap_or(layout::HOLD);
+            events::reconciled(id, &format!("a second file in {directory}/ is left for a person"));
+        }
+        Admission::Resurrected => {
+            recovered.settled += 1;
+            events::reconciled(id, "finished before; its file was still there and was removed");
+        }
+        Admission::Foreign => {
+            recovered.settled += 1;
+            events::corrupt(&id.to_string(), "its queue id belongs to another message");
+        }
+    }
+}
+
+/// [`adopt`] on a thread of its own; its count is logged.
+///
+/// Errors: the kernel's, where there can be no thread.
+pub fn spawn(
+    store: Arc<Store>,
+    ledger: Ledger,
+    orphans: Orphans,
+    how: Recovery,
+    is_stopping: impl Fn() -> bool + Send + 'static,
+    wake: impl Fn() + Send + 'static,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    std::thread::Builder::new().name("recovery".to_owned()).spawn(move || {
+        // A stopped ledger ends the daemon by itself.
+        if let Ok(recovered) = adopt(&store, &ledger, &orphans, how, is_stopping) {
+            recovered.tell();
+            wake();
+        }
+    })
+}

@@ -1,0 +1,176 @@
+//! The program `mailchuted`: starts its parts in the right order, and ends them in order.
+//!
+//! In: a configuration and a spool. Out: an exit code. Runs as the spool's owner, never as root, with no capability; opens no
+//! network port.
+//!
+//! ```text
+//!   verify the spool → lock → state.sqlite → reconcile → control socket → intake, scheduler → READY
+//!   SIGTERM: stop claiming → finish what is on the wire, 6 s at most → clean_stop → end
+//!   SIGHUP: read the configuration; only if it is good, it replaces the old one
+//! ```
+
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::panic::catch_unwind;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use fs2::FileExt as Lock;
+
+use super::recover;
+use super::setup::Setup;
+use super::{admission, trial};
+use crate::serve::{self, thread_failed};
+use crate::wire::Outlets;
+use config::paths::Mode;
+use config::{Config, Paths};
+use exit::{Exit, Failure};
+use log::events;
+use observe::alarms::Board;
+use observe::hooks::Hooks;
+use observe::metrics::counters::Counters;
+use observe::outlet::Outlet;
+use spool::layout;
+use store::Store;
+use store::ballast;
+
+const USAGE: &str = "\
+mailchuted delivers what sendmail(8) has put into the spool. It runs in the foreground, as the owner of the spool,
+and takes no arguments; see mailchuted(8) and mailchute.toml(5). With --check it only says what is wrong with them.
+Signals: TERM ends it in order, HUP reads the configuration again.
+";
+/// How long the last events may take to be written.
+const LAST_EVENTS: Duration = Duration::from_secs(1);
+/// Tenths of a second that a start waits for the daemon before it.
+const LOCK_TRIES: u32 = 20;
+
+/// The program `mailchuted`: no arguments but `--help` and `--version`.
+pub fn program() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.as_slice() {
+        // Whatever panics has said so; what remains is to end by a code that means something.
+        [] => {
+            catch_unwind(daemon).unwrap_or_else(|_| Err(Failure::new(Exit::Software, "internal error; please report it; no mail was lost")))
+        }
+        [flag] if flag == "--version" => say(concat!("mailchuted ", env!("CARGO_PKG_VERSION"), "\n")),
+        [flag] if flag == "--check" => check(),
+        [flag] if flag == "--help" => say(USAGE),
+        _ => {
+            Err(Failure::new(Exit::Usage, "takes no arguments but --check, --help and --version; everything else stands in mailchute.toml"))
+        }
+    };
+    match result {
+        Ok(()) => Exit::Ok.into(),
+        Err(failure) => {
+            // Where stderr is closed there is nobody to tell; the exit code remains.
+            let _ = writeln!(std::io::stderr(), "mailchuted: fatal: {failure}");
+            failure.exit.into()
+        }
+    }
+}
+
+fn say(text: &str) -> Result<(), Failure> {
+    std::io::stdout().write_all(text.as_bytes()).map_err(|e| Failure::new(Exit::IoErr, format!("cannot write: {e}")))
+}
+
+/// Tells what is wrong with the configuration, for the user whom the daemon runs as.
+///
+/// Errors: EX_CONFIG if there is something to tell.
+fn check() -> Result<(), Failure> {
+    sys::process::settle();
+    sys::process::keep_memory_private();
+    let config = Config::load()?;
+    let owner = std::fs::metadata(&config.paths.spool).map_or(0, |meta| meta.uid());
+    if sys::process::euid() == 0 && owner != 0 {
+        // Root may read and write what the daemon may not.
+        return Err(Failure::new(Exit::Usage, "--check is for the owner of the spool; root runs `mailchute check`, which becomes it"));
+    }
+    let findings = trial::findings(&config);
+    if findings.is_empty() {
+        return Ok(());
+    }
+    say(&findings.iter().map(|finding| format!("{}\n", mail::printable::text(finding))).collect::<String>())?;
+    Err(Failure::new(Exit::Config, "the configuration has to be mended"))
+}
+
+/// Runs until it is told to stop.
+fn daemon() -> Result<(), Failure> {
+    sys::process::settle();
+    sys::process::keep_memory_private();
+    let config = Config::load()?;
+    let feed = observe::logging::start();
+    let store = Arc::new(open_store(&config.paths)?);
+    let _locked = lock(&store)?;
+    let setup = Setup::new(&config)?;
+    let hooks = Hooks::new(&config.paths.spool);
+    // Before the first event is dealt out.
+    hooks.settle(setup.webhook_settings()).map_err(thread_failed)?;
+    let (alarms, woken) = Board::load(&config.paths.spool);
+    let counters = Arc::new(Counters::default());
+    let listeners = vec![hooks.listener(), alarms.listener(), Counters::listener(&counters)];
+    let outlet = Outlet::start(feed, setup.event_file_settings(), listeners);
+    let outlet = outlet.map_err(thread_failed)?;
+    let outlets = Outlets { counters, outlet: outlet.reloader(), hooks: Arc::clone(&hooks), alarms: Arc::clone(&alarms) };
+    let ended = deliver(config.paths, store, setup, (outlets, woken));
+    // However it ended, the last events say why.
+    alarms.end();
+    hooks.end();
+    outlet.end(LAST_EVENTS);
+    ended
+}
+
+/// From the database to the end of the last delivery.
+fn deliver(paths: Paths, store: Arc<Store>, setup: Setup, outlets: (Outlets, Receiver<()>)) -> Result<(), Failure> {
+    // The start writes, too: on a full disk it needs the ballast.
+    match ballast::settle(&paths.spool, setup.params.reserve()) {
+        Ok(settled) => admission::tell_ballast(settled),
+        Err(e) => events::storage_failed(ballast::NAME, &e.to_string()),
+    }
+    let started = recover::start::start(&store, &setup.params)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(16)
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(Exit::OsErr, format!("cannot start threads: {e}")))?;
+    let ended = runtime.block_on(serve::serve(paths, store, started, setup, outlets));
+    // A thread that waits for a disk that does not answer must not keep the process: what it does is safe to be cut off.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    ended
+}
+
+/// The spool, after every directory was checked against the layout table. A rootless one is made if it is missing.
+fn open_store(paths: &Paths) -> Result<Store, Failure> {
+    let rootless = paths.mode == Mode::Rootless;
+    let uid = sys::process::euid();
+    if rootless {
+        layout::make_rootless(&paths.spool).map_err(|e| Failure::new(Exit::CantCreate, format!("cannot make the spool: {e}")))?;
+    } else if uid == 0 {
+        let owner = std::fs::metadata(&paths.spool).map_or_else(|_| "mailchute".to_owned(), |meta| sys::process::user_name(meta.uid()));
+        return Err(Failure::new(
+            Exit::Config,
+            format!(
+                "does not run as root; start it as the owner of the spool: `systemctl start mailchuted`, or `setpriv --reuid {owner} …`"
+            ),
+        ));
+    }
+    let owner = layout::verify(&paths.spool, uid, rootless).map_err(|why| Failure::new(Exit::Config, why))?;
+    Store::open(&paths.spool, owner, rootless).map_err(|e| Failure::new(Exit::Config, e.to_string()))
+}
+
+/// The lock for life: one daemon per spool. One that is just ending is waited for.
+fn lock(store: &Store) -> Result<std::fs::File, Failure> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = store.path("lock");
+    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+    let file = file.map_err(|e| Failure::new(Exit::CantCreate, format!("{}: {e}", path.display())))?;
+    for _ in 0..LOCK_TRIES {
+        if Lock::try_lock_exclusive(&file).is_ok() {
+            return Ok(file);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Err(Failure::new(Exit::Unavailable, format!("another mailchuted has locked {}", path.display())))
+}

@@ -1,0 +1,178 @@
+//! From the replies of a server to committed outcomes and log lines.
+//!
+//! In: a job and what came of it. Out: its recipients' outcomes in the ledger; with the last job of a round, the message's
+//! conclusion. Nothing is logged as done before it is committed.
+
+use std::sync::Arc;
+
+use super::dispatch::{Dispatch, JobEnd, Work};
+use super::ledger::{Ledger, Settlement, Stopped};
+use super::outcome::{self, Conclusion, Round};
+use super::queue::JobRecipient;
+use crate::current::Current;
+use crate::health::Health;
+use log::events;
+use log::events::Outcome;
+use mail::status::{EnhancedStatus, Reply};
+use observe::metrics::counters::Counters;
+use state::{Progress, RecipientUpdate, Transaction};
+use tokio::sync::Notify;
+use transport::smtp::{EnvelopeReplies, Failure};
+
+/// What one job came to.
+#[derive(Debug, Default)]
+pub struct JobOutcome {
+    /// News of its recipients.
+    pub updates: Vec<RecipientUpdate>,
+    /// The transaction, for the history. [`settle`] fills in whether a server was reached.
+    pub transaction: Transaction,
+    /// The next hop reports on what it takes (RFC 3461).
+    pub hop_reports: bool,
+    /// For the round.
+    pub end: JobEnd,
+}
+
+/// Records what jobs came to.
+#[derive(Clone)]
+pub struct Recorder {
+    /// The configuration in force.
+    pub current: Arc<Current>,
+    /// The one writer.
+    pub ledger: Ledger,
+    /// The queue in memory.
+    pub dispatch: Arc<Dispatch>,
+    /// What is counted for the metrics.
+    pub counters: Arc<Counters>,
+    /// Signs of life.
+    pub health: Arc<Health>,
+    /// Wakes whoever writes DSNs.
+    pub dsn_due: Arc<Notify>,
+}
+
+/// The recipients' outcomes of one transaction: what was refused before the content, and the final results of the rest, which are
+/// one for each accepted recipient, in their order.
+pub fn of_transaction(work: &Work, replies: &EnvelopeReplies, finals: &[Result<Reply, Failure>], peer: &str) -> Vec<RecipientUpdate> {
+    let mut finals = finals.iter();
+    let update = |(at, recipient): (usize, &JobRecipient)| match replies.recipients.get(at) {
+        Some(Err(failure)) => outcome::of_failure(recipient.n, failure),
+        Some(Ok(_)) => match finals.next() {
+            Some(Ok(reply)) => outcome::of_reply(recipient.n, reply, peer),
+            Some(Err(failure)) => outcome::of_failure(recipient.n, failure),
+            None => unanswered(recipient.n, peer),
+        },
+        None => unanswered(recipient.n, peer),
+    };
+    work.job.recipients.iter().enumerate().map(update).collect()
+}
+
+fn unanswered(n: u32, peer: &str) -> RecipientUpdate {
+    outcome::route_waits(n, peer, EnhancedStatus::new(4, 5, 0), "no reply for this recipient")
+}
+
+/// The same failure for every recipient of a job.
+pub fn of_failure(work: &Work, failure: &Failure) -> Vec<RecipientUpdate> {
+    work.job.recipients.iter().map(|r| outcome::of_failure(r.n, failure)).collect()
+}
+
+/// Every recipient waits, for a reason that is not theirs.
+pub fn waiting(work: &Work, relay: &str, status: EnhancedStatus, reason: &str) -> Vec<RecipientUpdate> {
+    work.job.recipients.iter().map(|r| outcome::route_waits(r.n, relay, status, reason)).collect()
+}
+
+impl Recorder {
+    /// The task of a job panicked: nobody knows what became of its recipients. A person looks at it; tried again, it would panic again.
+    ///
+    /// Errors: as [`settle`].
+    pub async fn abandoned(&self, work: Work) -> Result<(), Stopped> {
+        let reason = "internal error while it was delivered, so it may have been; please report it; `mailchute requeue` sends it again";
+        let uncertain = |update: RecipientUpdate| RecipientUpdate { progress: Progress::Uncertain, ..update };
+        let updates = waiting(&work, "", EnhancedStatus::new(4, 3, 0), reason).into_iter().map(uncertain).collect();
+        let end = JobEnd { stop: Some(outcome::Stop::Hold(reason.to_owned())), ..JobEnd::default() };
+        self.settle(work, JobOutcome { updates, end, ..JobOutcome::default() }).await
+    }
+
+    /// Commits what a job came to.
+    ///
+    /// Errors: [`Stopped`] where nothing can be committed any more; then nothing may be sent either.
+    pub async fn settle(&self, work: Work, job: JobOutcome) -> Result<(), Stopped> {
+        let id = work.message.id;
+        let JobOutcome { updates, mut transaction, hop_reports, end } = job;
+        transaction.reached = end.attempted;
+        if let Some(milliseconds) = transaction.transaction_ms {
+            self.counters.transaction(f64::from(milliseconds) / 1000.0);
+        }
+        // The usual message has one job, and one commit says all. Otherwise the last job's end comes after the commits of all.
+        let single = self.dispatch.is_only_job(id);
+        if !single {
+            let settlement = Settlement { id, updates: updates.clone(), transaction: transaction.clone(), hop_reports, round: None };
+            self.ledger.settle(settlement).await?;
+            self.log_job(&work, &updates);
+        }
+        let Some(end) = self.dispatch.end_job(&work, end) else { return Ok(()) };
+        let round = self.round_of(&work, end);
+        let news = if single { updates.clone() } else { Vec::new() };
+        let settled = self.ledger.settle(Settlement { id, updates: news, transaction, hop_reports, round: Some(round) }).await?;
+        if single {
+            self.log_job(&work, &updates);
+        }
+        settled.given_up.iter().for_each(|given_up| self.log_outcome(&work, &given_up.address, &given_up.update));
+        if settled.notice_due {
+            self.dsn_due.notify_one();
+        }
+        match settled.conclusion {
+            Some(Conclusion::Hold { reason }) => events::held(id, &reason),
+            Some(Conclusion::Corrupt { reason }) => events::corrupt(&id.to_string(), &reason),
+            // The scheduler may have to wake earlier than it meant to.
+            Some(Conclusion::Retry { .. }) => self.dispatch.wake.notify_one(),
+            Some(Conclusion::Removed) => events::removed(id, "after the attempt under way"),
+            Some(Conclusion::Relayed | Conclusion::Failed) | None => {}
+        }
+        Ok(())
+    }
+
+    fn round_of(&self, work: &Work, end: JobEnd) -> Round {
+        let setup = self.current.get();
+        Round {
+            stop: end.stop,
+            was_expired: false,
+            now: sys::clock::now(),
+            expires: work.message.expires,
+            attempted: end.attempted,
+            route_until: end.route_until,
+            random: sys::clock::random().unwrap_or_default(),
+            backoff: setup.backoff,
+            on_uncertain: setup.params.uncertain,
+            delay_warning: setup.delay_warning(),
+        }
+    }
+
+    fn log_job(&self, work: &Work, updates: &[RecipientUpdate]) {
+        for (recipient, update) in work.job.recipients.iter().zip(updates) {
+            self.log_outcome(work, &recipient.address, update);
+        }
+    }
+
+    fn log_outcome(&self, work: &Work, to: &str, update: &RecipientUpdate) {
+        let now = sys::clock::now();
+        let delay = now.saturating_sub(work.message.accepted);
+        self.counters.outcome(&work.job.route, update.progress, &update.status, delay as f64);
+        let outcome = Outcome {
+            queue_id: work.message.id,
+            from: &work.message.reverse_path,
+            to,
+            relay: &update.relay,
+            delay,
+            dsn: &update.status,
+            reply: &update.reply,
+        };
+        match update.progress {
+            Progress::Relayed => {
+                self.health.note_relayed(now);
+                events::relayed(outcome);
+            }
+            Progress::Waiting => events::delayed(outcome),
+            Progress::Failed => events::failed(outcome),
+            Progress::Uncertain => events::uncertain(outcome),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The end of the daemon: who asks for it, and why.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use exit::Failure;
+use tokio::sync::Notify;
+
+/// How the daemon is told to end.
+#[derive(Default)]
+pub struct Stop {
+    is_set: AtomicBool,
+    failure: Mutex<Option<Failure>>,
+    told: Notify,
+}
+
+impl Stop {
+    /// Ends the daemon. `failure` says why, unless somebody asked for it; the first one counts.
+    pub fn now(&self, failure: Option<Failure>) {
+        if let Some(failure) = failure {
+            self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+        }
+        self.is_set.store(true, Ordering::SeqCst);
+        self.told.notify_one();
+    }
+
+    /// True once the daemon is ending.
+    pub fn is_set(&self) -> bool {
+        self.is_set.load(Ordering::SeqCst)
+    }
+
+    /// Waits for [`Stop::now`].
+    pub async fn told(&self) {
+        self.told.notified().await;
+    }
+
+    /// Why, unless somebody asked for it.
+    pub fn failure(&self) -> Option<Failure> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}

@@ -1,0 +1,188 @@
+//! Every part of the daemon gets what it needs, and nothing else: the one place that knows them all.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use config::Paths;
+use observe::alarms::Board;
+use observe::hooks::Hooks;
+use observe::metrics::counters::Counters;
+use observe::outlet;
+use store::Store;
+use tokio::sync::Notify;
+
+use crate::admission::AdmissionControl;
+use crate::alarm_facts::AlarmInputs;
+use crate::answer::Server;
+use crate::budget::MemoryBudget;
+use crate::current::Current;
+use crate::delivery::Deliverer;
+use crate::dispatch::Dispatch;
+use crate::door::Taker;
+use crate::dsn_queue::DsnQueue;
+use crate::health::Health;
+use crate::ledger::Ledger;
+use crate::metrics::MetricsWriter;
+use crate::pausing::Pausing;
+use crate::release::Releaser;
+use crate::reload::Reload;
+use crate::schedule::Scheduler;
+use crate::settle::Recorder;
+use crate::setup::Setup;
+use crate::stop::Stop;
+use crate::tasks::Tasks;
+
+/// Who gets events, beside the log.
+pub struct Outlets {
+    /// What is counted for the metrics.
+    pub counters: Arc<Counters>,
+    /// The event file.
+    pub outlet: outlet::Reloader,
+    /// Receivers of webhooks.
+    pub hooks: Arc<Hooks>,
+    /// What is wrong now.
+    pub alarms: Arc<Board>,
+}
+
+/// What the parts are made from.
+pub struct Base {
+    /// Where everything lies.
+    pub paths: Paths,
+    /// The spool.
+    pub store: Arc<Store>,
+    /// The one writer.
+    pub ledger: Ledger,
+    /// The end of the daemon.
+    pub stop: Arc<Stop>,
+}
+
+/// All parts, none of which runs yet.
+pub struct Parts {
+    /// The configuration in force.
+    pub current: Arc<Current>,
+    /// The queue in memory.
+    pub dispatch: Arc<Dispatch>,
+    /// What must be allowed to end.
+    pub tasks: Tasks,
+    /// Signs of life.
+    pub health: Arc<Health>,
+    /// Wakes whoever writes DSNs.
+    pub dsn_due: Arc<Notify>,
+    /// Whether mail is taken.
+    pub admission: Arc<AdmissionControl>,
+    /// Pauses and resumes delivery.
+    pub pausing: Pausing,
+    /// Releases what need not be held any more.
+    pub releaser: Releaser,
+    /// Reads the configuration again.
+    pub reload: Reload,
+    /// Brings due messages to their connections.
+    pub scheduler: Arc<Scheduler>,
+    /// Writes DSNs.
+    pub dsns: Arc<DsnQueue>,
+    /// The control socket.
+    pub server: Arc<Server>,
+    /// The submission socket.
+    pub taker: Taker,
+    /// The page of metrics.
+    pub metrics: MetricsWriter,
+    /// What the alarms look at.
+    pub alarm_inputs: AlarmInputs,
+}
+
+impl Parts {
+    /// The parts of a daemon with this configuration.
+    pub fn new(base: &Base, setup: Setup, outlets: Outlets) -> Parts {
+        let Base { paths, store, ledger, stop } = base;
+        let Outlets { counters, outlet, hooks, alarms } = outlets;
+        let (ledger, stop) = (|| ledger.clone(), || Arc::clone(stop));
+        let dispatch = Arc::new(Dispatch::new(setup.params.route_connections));
+        let current = Arc::new(Current::new(setup));
+        let (tasks, health, dsn_due) = (Tasks::default(), Arc::new(Health::default()), Arc::new(Notify::new()));
+        let releaser = Releaser { ledger: ledger(), dispatch: Arc::clone(&dispatch), stop: stop() };
+        let pausing = Pausing { dispatch: Arc::clone(&dispatch), ledger: ledger() };
+        let admission = AdmissionControl::new(paths.clone(), Arc::clone(&current), ledger(), releaser.clone(), stop());
+        let admission = Arc::new(admission);
+        let recorder = Recorder {
+            current: Arc::clone(&current),
+            ledger: ledger(),
+            dispatch: Arc::clone(&dispatch),
+            counters: Arc::clone(&counters),
+            health: Arc::clone(&health),
+            dsn_due: Arc::clone(&dsn_due),
+        };
+        let deliverer = Deliverer {
+            recorder: recorder.clone(),
+            current: Arc::clone(&current),
+            store: Arc::clone(store),
+            ledger: ledger(),
+            dispatch: Arc::clone(&dispatch),
+            tasks: tasks.clone(),
+            counters: Arc::clone(&counters),
+            budget: MemoryBudget::default(),
+            stop: stop(),
+        };
+        Parts {
+            reload: Reload {
+                current: Arc::clone(&current),
+                dispatch: Arc::clone(&dispatch),
+                outlet,
+                hooks: Arc::clone(&hooks),
+                admission: Arc::clone(&admission),
+                releaser: releaser.clone(),
+                tasks: tasks.clone(),
+            },
+            scheduler: Arc::new(Scheduler {
+                current: Arc::clone(&current),
+                ledger: ledger(),
+                dispatch: Arc::clone(&dispatch),
+                recorder,
+                deliverer: Arc::new(deliverer),
+                tasks: tasks.clone(),
+                stop: stop(),
+                health: Arc::clone(&health),
+            }),
+            dsns: Arc::new(DsnQueue {
+                paths: paths.clone(),
+                current: Arc::clone(&current),
+                store: Arc::clone(store),
+                ledger: ledger(),
+                dispatch: Arc::clone(&dispatch),
+                dsn_due: Arc::clone(&dsn_due),
+                stop: stop(),
+            }),
+            server: Arc::new(Server {
+                paths: paths.clone(),
+                current: Arc::clone(&current),
+                store: Arc::clone(store),
+                ledger: ledger(),
+                dispatch: Arc::clone(&dispatch),
+                pausing: pausing.clone(),
+                admission: Arc::clone(&admission),
+                alarms: Arc::clone(&alarms),
+                health: Arc::clone(&health),
+                stop: stop(),
+                dsn_due: Arc::clone(&dsn_due),
+                next_flush: AtomicI64::new(0),
+            }),
+            taker: Taker { paths: paths.clone(), current: Arc::clone(&current), admission: Arc::clone(&admission), tasks: tasks.clone() },
+            metrics: MetricsWriter {
+                paths: paths.clone(),
+                current: Arc::clone(&current),
+                dispatch: Arc::clone(&dispatch),
+                alarms,
+                counters,
+                health: Arc::clone(&health),
+            },
+            alarm_inputs: AlarmInputs { paths: paths.clone(), current: Arc::clone(&current), dispatch: Arc::clone(&dispatch), hooks },
+            current,
+            dispatch,
+            tasks,
+            health,
+            dsn_due,
+            admission,
+            pausing,
+            releaser,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! From what is due to a message for somebody, or to the reason why nobody is told. Pure.
+
+use jiff::tz::TimeZone;
+
+use super::addressee::addressee;
+use super::original::Original;
+use super::render::{self, Notice};
+use super::told::Told;
+use config::Names;
+use mail::Address;
+use state::{Action, DueNotice, Progress, RecipientRow};
+
+/// What the configuration says to notices.
+#[derive(Clone, Copy, Debug)]
+pub struct Site<'a> {
+    /// This host.
+    pub names: &'a Names,
+    /// `admin_address`.
+    pub admin: Option<&'a Address>,
+    /// For dates.
+    pub zone: &'a TimeZone,
+}
+
+/// A notice that can be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Composed {
+    /// To whom.
+    pub to: Address,
+    /// In wire form.
+    pub octets: Vec<u8>,
+    /// The gravest news in it.
+    pub action: Action,
+}
+
+/// Composes the notice; `None` where there is nothing to tell any more. `now` is unix seconds, `random` any number.
+///
+/// Errors: why nobody is told.
+pub fn compose(
+    due: &DueNotice,
+    original: Option<&Original>,
+    site: Site<'_>,
+    now: i64,
+    random: u64,
+) -> Result<Option<Composed>, &'static str> {
+    let recipients: Vec<Told> = due
+        .recipients
+        .iter()
+        .filter(|(row, action)| still_holds(row, *action))
+        .map(|(row, action)| told(due, row, *action, original))
+        .collect();
+    let Some(action) = gravest(&recipients) else { return Ok(None) };
+    let header = original.map_or(&[][..], |original| &original.header);
+    let to = addressee(&due.message.reverse_path, header, site.names, site.admin)?;
+    let notice = Notice {
+        mailname: &site.names.mailname,
+        is_guess: site.names.is_guess,
+        zone: site.zone,
+        to: &to,
+        id: due.message.id,
+        accepted: due.message.accepted,
+        expires: due.message.expires,
+        recipients: &recipients,
+        original,
+        at: due.at,
+        now,
+        random,
+    };
+    let octets = render::build(&notice);
+    Ok(Some(Composed { to, octets, action }))
+}
+
+/// A recipient that was late may have its message by now; one that failed may be tried again by an operator.
+fn still_holds(row: &RecipientRow, action: Action) -> bool {
+    match action {
+        Action::Relayed => row.progress == Progress::Relayed,
+        Action::Delayed => row.progress.is_open(),
+        Action::Failed => row.progress == Progress::Failed,
+    }
+}
+
+fn told(due: &DueNotice, row: &RecipientRow, action: Action, original: Option<&Original>) -> Told {
+    let in_envelope = original.and_then(|original| original.envelope.recipients.get(usize::try_from(row.n).ok()?));
+    // The file may have been changed since its rows were made: then it has nothing to say about this recipient.
+    let same = in_envelope.filter(|recipient| recipient.address.to_string() == row.address);
+    let told = Told::new(row, action, same.and_then(|recipient| recipient.orcpt.clone()));
+    // RFC 3464 2.3.7: the time of an attempt, or none.
+    Told { at: told.at.or(due.message.last_attempt), ..told }
+}
+
+fn gravest(recipients: &[Told]) -> Option<Action> {
+    [Action::Failed, Action::Delayed, Action::Relayed].into_iter().find(|action| recipients.iter().any(|told| told.action == *action))
+}

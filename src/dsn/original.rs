@@ -1,0 +1,161 @@
+//! What a notice quotes of the message that it is about.
+//!
+//! In: a spool file whose submitter may still be able to write to it. Out: its envelope, and octets in wire form. Nothing here
+//! decides about delivery, so a file that was changed meanwhile can only make its own notice wrong.
+
+use std::fs::File;
+
+use mail::envelope::{Envelope, Ret};
+use mail::header;
+use mail::header::{Field, Section};
+use mail::wire::{WireCheck, WireFacts};
+use spool::file;
+use spool::file::{FileError, Part};
+
+/// Octets of a message, or of its header section, that a notice quotes (RFC 3461 4.3 allows a limit).
+pub const QUOTED: usize = 50 << 10;
+/// Octets of one line (RFC 5322 2.1.1); a message with a longer one is not quoted whole, because it could not be sent as it is.
+const LINE: usize = 998;
+
+/// Ids that a notice refers to, the newest ones.
+const REFERENCES: usize = 10;
+
+/// Fields that programs put credentials into. A notice travels on its own, and to an administrator who may be none of the sender's.
+const SECRET: [&str; 6] = ["Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "X-Api-Key", "X-Auth-Token"];
+
+/// The message that a notice is about.
+#[derive(Clone, Debug)]
+pub struct Original {
+    /// ENVID, ORCPT, RET.
+    pub envelope: Envelope,
+    /// The header section; empty if it is not in wire form any more.
+    pub header: Vec<u8>,
+    /// All of it, where its sender asked for that and it can be quoted.
+    pub whole: Option<Quoted>,
+}
+
+/// Octets in wire form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quoted {
+    /// The octets.
+    pub octets: Vec<u8>,
+    /// Some are above 127.
+    pub eight_bit: bool,
+}
+
+/// The envelope line and the header section of a spool file, up to [`QUOTED`] octets of the latter.
+pub fn read_head(file: &File) -> Result<Vec<u8>, FileError> {
+    let line = file::read_line(file)?;
+    let (start, end) = file::range_of(file, &line, Part::Headers)?;
+    let mut head = octets(file, 0, start)?;
+    let mut section = octets(file, start, end)?;
+    cut(&mut section);
+    head.append(&mut section);
+    Ok(head)
+}
+
+/// Reads what can be quoted from a spool file.
+pub fn read(file: &File) -> Result<Original, FileError> {
+    let line = file::read_line(file)?;
+    let (start, end) = file::range_of(file, &line, Part::Headers)?;
+    let header = octets(file, start, end)?;
+    let size = usize::try_from(line.envelope.size).unwrap_or(usize::MAX);
+    let wants_all = line.envelope.ret == Some(Ret::Full) && size <= QUOTED;
+    let whole = if wants_all { quotable(octets(file, start, start.saturating_add(line.envelope.size))?) } else { None };
+    Ok(Original { envelope: line.envelope, header: checked(header), whole })
+}
+
+/// What [`read_head`] kept.
+///
+/// Errors: those of the envelope line.
+pub fn of_head(head: &[u8]) -> Result<Original, FileError> {
+    let end = memchr::memchr(b'\n', head).map(|at| at + 1).ok_or(FileError::Line)?;
+    let (line, header) = head.split_at_checked(end).ok_or(FileError::Line)?;
+    let line = file::parse_line(line.to_vec())?;
+    Ok(Original { envelope: line.envelope, header: checked(header.to_vec()), whole: None })
+}
+
+fn is_id(word: &str) -> bool {
+    word.starts_with('<') && word.ends_with('>') && word.len() <= 250 && word.bytes().all(|b| b.is_ascii_graphic())
+}
+
+fn octets(file: &File, start: u64, end: u64) -> std::io::Result<Vec<u8>> {
+    let mut octets = vec![0; usize::try_from(end.saturating_sub(start)).unwrap_or(0)];
+    let read = file::read_full(file, &mut octets, start)?;
+    octets.truncate(read);
+    Ok(octets)
+}
+
+fn facts(octets: &[u8]) -> Option<WireFacts> {
+    let mut check = WireCheck::default();
+    check.feed(octets).and_then(|()| check.finish()).ok()
+}
+
+fn checked(header: Vec<u8>) -> Vec<u8> {
+    if facts(&header).is_some() { header } else { Vec::new() }
+}
+
+fn quotable(octets: Vec<u8>) -> Option<Quoted> {
+    let facts = facts(&octets).filter(|facts| facts.longest_line <= LINE)?;
+    Some(Quoted { octets, eight_bit: facts.eight_bit })
+}
+
+/// Shortens a header section to [`QUOTED`] octets, at the end of a line.
+fn cut(header: &mut Vec<u8>) {
+    if header.len() > QUOTED {
+        let end = header.get(..QUOTED).and_then(|head| memchr::memrchr(b'\n', head)).map_or(0, |at| at + 1);
+        header.truncate(end);
+    }
+}
+
+impl Original {
+    /// The header section as it is quoted: at most [`QUOTED`] octets, without credentials. Bcc never comes into the spool.
+    pub fn quoted_header(&self) -> Vec<u8> {
+        let section = Section::scan(&self.header);
+        let is_secret = |field: &&Field| SECRET.iter().any(|name| field.is(&self.header, name));
+        let (mut header, mut at) = (Vec::with_capacity(self.header.len()), 0);
+        for field in section.fields.iter().filter(is_secret).map(Field::whole) {
+            header.extend_from_slice(self.header.get(at..field.start).unwrap_or_default());
+            at = field.end;
+        }
+        header.extend_from_slice(self.header.get(at..).unwrap_or_default());
+        cut(&mut header);
+        header
+    }
+
+    /// True if a field holds credentials: then the message is not quoted whole, whatever its sender asked for.
+    pub fn holds_credentials(&self) -> bool {
+        Section::scan(&self.header).fields.iter().any(|field| SECRET.iter().any(|name| field.is(&self.header, name)))
+    }
+
+    /// The value of the first field `name`, without folds.
+    pub fn value(&self, name: &str) -> Option<Vec<u8>> {
+        let section = Section::scan(&self.header);
+        section.named(&self.header, name).next().map(|field| header::unfold(field.value_in(&self.header)))
+    }
+
+    /// The Message-ID, if it can stand in a field as it is (RFC 5322 3.6.4).
+    pub fn message_id(&self) -> Option<String> {
+        String::from_utf8(self.value("Message-ID")?).ok().filter(|id| is_id(id))
+    }
+
+    /// What an answer refers to (RFC 5322 3.6.4): the end of what the message referred to itself, and the message; one id a line.
+    /// None where it has no Message-ID.
+    pub fn references(&self) -> Option<String> {
+        let id = self.message_id()?;
+        let parent = self.value("References").or_else(|| self.value("In-Reply-To")).unwrap_or_default();
+        let parent = String::from_utf8_lossy(&parent);
+        let mut ids: Vec<&str> = parent.split_ascii_whitespace().filter(|word| is_id(word)).collect();
+        ids.push(&id);
+        let end = ids.split_off(ids.len().saturating_sub(REFERENCES));
+        Some(end.join("\r\n "))
+    }
+
+    /// The Subject as people read it: encoded words decoded, nothing that steers a terminal.
+    pub fn subject(&self) -> Option<String> {
+        let mut value = self.value("Subject")?;
+        value.extend_from_slice(b"\r\n");
+        let decoded = mail_parser::parsers::MessageStream::new(&value).parse_unstructured().into_text()?.into_owned();
+        Some(mail::printable::text(&decoded).chars().take(200).collect())
+    }
+}

@@ -1,0 +1,123 @@
+//! One POST to a webhook, and what its answer means.
+//!
+//! In: a URL of the configuration and a signed body. Out: a verdict. The receiver is not trusted: no redirect is followed, no
+//! proxy is asked, no octet of the body of an answer is read, and everything together takes [`TOTAL`] at most, so nothing that it
+//! sends can lead the daemon anywhere or keep it (THREATS T-OUT-3).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use ureq::{Agent, Error};
+
+use super::endpoint::Endpoint;
+use super::queue::Due;
+use mail::printable;
+
+/// For the whole exchange.
+const TOTAL: Duration = Duration::from_secs(15);
+/// For the connection.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// What an attempt came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The receiver has it: 2xx.
+    Taken,
+    /// The receiver works, and does not want this one.
+    Refused(String),
+    /// The receiver does not work now.
+    Unwell(String),
+}
+
+/// The client of one webhook.
+pub struct Client {
+    agent: Agent,
+}
+
+impl Client {
+    /// A client that trusts what `endpoint` says.
+    ///
+    /// Errors: one line about the certificates.
+    pub fn new(endpoint: &Endpoint) -> Result<Client, String> {
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .root_certs(roots(endpoint)?)
+            .build();
+        let config = Agent::config_builder()
+            .tls_config(tls)
+            .https_only(endpoint.url.starts_with("https:"))
+            // The environment of a daemon says nothing about where its events go.
+            .proxy(None)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .http_status_as_error(false)
+            .max_idle_connections(0)
+            .user_agent(concat!("mailchute/", env!("CARGO_PKG_VERSION")))
+            .timeout_global(Some(TOTAL))
+            .timeout_connect(Some(CONNECT))
+            .build();
+        Ok(Client { agent: config.new_agent() })
+    }
+
+    /// Sends `due`, signed for `now`.
+    pub fn post(&self, endpoint: &Endpoint, due: &Due, now: i64) -> Verdict {
+        let request = self
+            .agent
+            .post(&endpoint.url)
+            .header("content-type", "application/json")
+            .header("webhook-id", &due.id)
+            .header("webhook-timestamp", now.to_string())
+            .header("webhook-signature", endpoint.secrets.sign(&due.id, now, &due.body));
+        match request.send(due.body.as_slice()) {
+            Ok(response) => of_status(response.status().as_u16()),
+            Err(e @ (Error::RedirectFailed | Error::TooManyRedirects)) => Verdict::Refused(shown(&e)),
+            Err(e) => Verdict::Unwell(shown(&e)),
+        }
+    }
+}
+
+/// What a status means. A redirect is an answer like another: whoever moved a receiver changes the configuration.
+fn of_status(status: u16) -> Verdict {
+    match status {
+        200..=299 => Verdict::Taken,
+        300..=399 => Verdict::Refused(format!("HTTP {status}: redirects are not followed; set url to where it is now")),
+        429 | 500..=599 => Verdict::Unwell(format!("HTTP {status}")),
+        _ => Verdict::Refused(format!("HTTP {status}")),
+    }
+}
+
+fn shown(e: &Error) -> String {
+    printable::text(&e.to_string())
+}
+
+/// The certificates that may prove the receiver.
+fn roots(endpoint: &Endpoint) -> Result<RootCerts, String> {
+    let Some(path) = &endpoint.ca_file else {
+        let found = rustls_native_certs::load_native_certs();
+        return Ok(found.certs.iter().map(|der| Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into());
+    };
+    let failed = |why: String| format!("ca_file {}: {why}", path.display());
+    let octets = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&octets).collect();
+    let certificates = read.map_err(|e| failed(e.to_string()))?;
+    if certificates.is_empty() {
+        return Err(failed("holds no certificate in PEM form".to_owned()));
+    }
+    Ok(certificates.iter().map(|der| Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_mean_taken_refused_or_unwell() {
+        assert!([200, 202, 204].into_iter().all(|status| of_status(status) == Verdict::Taken));
+        assert!([429, 500, 503].into_iter().all(|status| matches!(of_status(status), Verdict::Unwell(_))));
+        assert!([301, 302, 307, 308, 400, 401, 410].into_iter().all(|status| matches!(of_status(status), Verdict::Refused(_))));
+    }
+}

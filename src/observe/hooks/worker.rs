@@ -1,0 +1,164 @@
+//! The thread of one receiver: one event after the other, and pauses where it does not take them.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use super::client::{Client, Verdict};
+use super::endpoint::{Endpoint, outlet};
+use super::queue::Due;
+use super::{Hooks, Inner};
+use log::events;
+
+/// The first pause, in seconds; each further one is four times as long.
+const FIRST: i64 = 1;
+/// The longest.
+const LONGEST: i64 = 3600;
+/// The longest sleep, so that a changed clock is noticed.
+const SLEEP: i64 = 60;
+
+/// Runs until the receivers are other ones, or the daemon ends.
+pub(super) fn run(hooks: &Arc<Hooks>, endpoint: &Endpoint, generation: u64) {
+    let mut worker = Worker { endpoint, client: None, failures: 0, is_failing: false, not_before: 0 };
+    while let Some(due) = worker.wait(hooks, generation) {
+        let now = sys::clock::now();
+        let verdict = worker.post(&due, now);
+        worker.settle(hooks, &due, verdict);
+    }
+}
+
+struct Worker<'a> {
+    endpoint: &'a Endpoint,
+    client: Option<Client>,
+    /// Attempts in a row that say that it does not work.
+    failures: u32,
+    /// That it does not take events was told.
+    is_failing: bool,
+    /// No attempt before then.
+    not_before: i64,
+}
+
+impl Worker<'_> {
+    /// The next event that is due; none where this worker has to end.
+    fn wait(&self, hooks: &Hooks, generation: u64) -> Option<Due> {
+        let mut inner = hooks.lock();
+        loop {
+            if inner.ending || inner.generation != generation {
+                return None;
+            }
+            let now = sys::clock::now();
+            let seconds = match self.next(&mut inner, now) {
+                Ok(due) => return Some(due),
+                Err(at) => at.saturating_sub(now).clamp(1, SLEEP),
+            };
+            let wait = Duration::from_secs(seconds.unsigned_abs());
+            inner = hooks.news.wait_timeout(inner, wait).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The next event at `now`, or when to look again.
+    fn next(&self, inner: &mut Inner, now: i64) -> Result<Due, i64> {
+        if now < self.not_before {
+            return Err(self.not_before);
+        }
+        let queue = inner.queue.as_ref().ok_or(i64::MAX)?;
+        let name = &self.endpoint.name;
+        match queue.next(name, now) {
+            Ok(Some(due)) => Ok(due),
+            // A database that does not answer now may do so later.
+            _ => Err(queue.next_at(name).ok().flatten().unwrap_or(i64::MAX)),
+        }
+    }
+
+    fn post(&mut self, due: &Due, now: i64) -> Verdict {
+        if self.client.is_none() {
+            match Client::new(self.endpoint) {
+                Ok(client) => self.client = Some(client),
+                Err(why) => return Verdict::Unwell(why),
+            }
+        }
+        self.client.as_ref().map_or_else(|| Verdict::Unwell(String::new()), |client| client.post(self.endpoint, due, now))
+    }
+
+    fn settle(&mut self, hooks: &Hooks, due: &Due, verdict: Verdict) {
+        let now = sys::clock::now();
+        let random = sys::clock::random().unwrap_or_default();
+        match verdict {
+            Verdict::Taken => {
+                self.failures = 0;
+                self.taken(hooks, due);
+            }
+            Verdict::Refused(reason) => {
+                self.failures = 0;
+                self.later(hooks, due, now, now + pause(due.attempts, random), &reason);
+            }
+            Verdict::Unwell(reason) => {
+                self.not_before = now + pause(self.failures, random);
+                self.failures = self.failures.saturating_add(1);
+                self.later(hooks, due, now, self.not_before, &reason);
+            }
+        }
+    }
+
+    fn taken(&mut self, hooks: &Hooks, due: &Due) {
+        let name = &self.endpoint.name;
+        let lost = {
+            let mut inner = hooks.lock();
+            let limit = inner.limit;
+            let Some(queue) = &mut inner.queue else { return };
+            // An event that could not be taken out comes a second time, which its id says.
+            let _ = queue.done(name, due.seq);
+            let has_room = queue.waiting(name) <= limit / 2;
+            queue.lost(name).ok().filter(|lost| has_room && *lost > 0)
+        };
+        if std::mem::take(&mut self.is_failing) {
+            events::webhook_resumed(name);
+        }
+        if let Some(lost) = lost {
+            // It goes to the receiver too, like any event: it knows then that the list has a gap.
+            events::events_lost(&outlet(name), lost);
+            let _ = hooks.lock().queue.as_mut().map(|queue| queue.told(name));
+        }
+    }
+
+    /// The event waits, or has waited long enough.
+    fn later(&mut self, hooks: &Hooks, due: &Due, now: i64, next: i64, reason: &str) {
+        let name = &self.endpoint.name;
+        {
+            let mut inner = hooks.lock();
+            let give_up = inner.give_up;
+            // A database that refuses leaves the event as it was: due now, behind the pause.
+            let _ = inner.queue.as_mut().map(|queue| match now.saturating_sub(due.at) >= give_up {
+                true => queue.give_up(name, due.seq),
+                false => queue.postpone(due.seq, next),
+            });
+        }
+        if !std::mem::replace(&mut self.is_failing, true) {
+            events::webhook_failed(name, reason);
+        }
+    }
+}
+
+/// Seconds until the attempt after `failures` others: 1, 4, 16 … up to an hour, each longer or shorter by a fifth, so that many
+/// hosts do not come back to one receiver at the same moment.
+fn pause(failures: u32, random: u64) -> i64 {
+    let seconds = FIRST.saturating_mul(4_i64.saturating_pow(failures)).min(LONGEST);
+    let fifth = seconds / 5;
+    seconds - fifth + i64::try_from(random % (2 * fifth.unsigned_abs() + 1)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_an_hour_and_are_spread_by_a_fifth() {
+        let of = |failures| (pause(failures, 0), pause(failures, u64::MAX / 3), (0..5000).map(|r| pause(failures, r)).max().unwrap());
+        assert_eq!(of(0), (1, 1, 1));
+        let (least, _, most) = of(3);
+        assert_eq!((least, most), (52, 76));
+        for failures in [6, 7, 1000, u32::MAX] {
+            let (least, some, most) = of(failures);
+            assert!(least == 2880 && most == 4320 && (least..=most).contains(&some), "{failures}");
+        }
+    }
+}

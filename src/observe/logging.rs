@@ -1,0 +1,126 @@
+//! Where the daemon's events go: the journal, with its fields, where systemd connected stderr to it; else stderr, one line each.
+//! And, as values, to [`super::outlet`], which feeds the event file, the webhooks and the alarms.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+
+use tracing::Subscriber;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::{Layer, Registry};
+
+use log::record::Record;
+
+/// Events that may wait for the outlets. Then they are counted as lost: an outlet never holds up mail.
+const BACKLOG: usize = 10_000;
+
+/// The events from the start of the log on, as values.
+pub struct Feed {
+    /// The events; nothing is somebody who only wants to wake the reader.
+    pub records: mpsc::Receiver<Option<Record>>,
+    /// To wake the reader.
+    pub wake: mpsc::SyncSender<Option<Record>>,
+    /// Events that found the backlog full, since somebody last took the number away.
+    pub lost: Arc<AtomicU64>,
+}
+
+/// Starts the log of this process. A second start changes nothing, and its feed stays empty.
+pub fn start() -> Feed {
+    let (sender, records) = mpsc::sync_channel(BACKLOG);
+    let lost = Arc::new(AtomicU64::new(0));
+    let wake = sender.clone();
+    let tap = Tap { sender, lost: Arc::clone(&lost) };
+    let journal = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
+    let registry = Registry::default().with(tap.with_filter(LevelFilter::INFO));
+    // Only the first subscriber counts, and this is the only place that sets one.
+    let _ = match journal {
+        Some(layer) => tracing::subscriber::set_global_default(
+            registry.with(layer.with_field_prefix(Some("MAILCHUTE".to_owned())).with_filter(LevelFilter::INFO)),
+        ),
+        None => {
+            let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
+            tracing::subscriber::set_global_default(registry.with(layer.with_filter(LevelFilter::INFO)))
+        }
+    };
+    Feed { records, wake, lost }
+}
+
+/// Takes a copy of each event, and never waits.
+struct Tap {
+    sender: mpsc::SyncSender<Option<Record>>,
+    lost: Arc<AtomicU64>,
+}
+
+impl<S: Subscriber> Layer<S> for Tap {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let Some(record) = Record::of(event, sys::clock::milliseconds()) else { return };
+        if self.sender.try_send(Some(record)).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use log::events;
+    use mail::queue_id::QueueId;
+    use std::sync::Mutex;
+    use tracing::field::{Field, Visit};
+
+    /// What the journal and the text log are given: the values as they are.
+    #[derive(Clone, Default)]
+    struct Raw(Arc<Mutex<Vec<String>>>);
+
+    impl<S: Subscriber> Layer<S> for Raw {
+        fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+            event.record(&mut self.clone());
+        }
+    }
+
+    impl Visit for Raw {
+        fn record_str(&mut self, _: &Field, value: &str) {
+            self.0.lock().unwrap().push(value.to_owned());
+        }
+
+        fn record_debug(&mut self, _: &Field, value: &dyn std::fmt::Debug) {
+            self.0.lock().unwrap().push(format!("{value:?}"));
+        }
+    }
+
+    fn heard(log: impl FnOnce()) -> (Vec<String>, Vec<Record>) {
+        let raw = Raw::default();
+        let (sender, records) = mpsc::sync_channel(10);
+        let tap = Tap { sender, lost: Arc::default() };
+        tracing::subscriber::with_default(Registry::default().with(raw.clone()).with(tap), log);
+        let raw = raw.0.lock().unwrap().clone();
+        (raw, records.try_iter().flatten().collect())
+    }
+
+    #[test]
+    fn t_out_1_no_outlet_is_given_a_character_that_is_not_printable() {
+        let hostile = "a\x1b[2J\r\nb\u{202e}\u{9b}\0MESSAGE=forged";
+        let id = QueueId::new(1, 2);
+        let outcome = events::Outcome { queue_id: id, from: hostile, to: hostile, relay: hostile, delay: 1, dsn: hostile, reply: hostile };
+        let (raw, records) = heard(|| {
+            events::failed(outcome);
+            events::held(id, hostile);
+            events::alarm_raised(hostile, hostile, hostile, hostile);
+        });
+        assert_eq!((raw.len(), records.len()), (17, 3), "{raw:?}");
+        assert!(raw.iter().all(|value| !value.chars().any(|c| c.is_control() || c == '\u{202e}')), "{raw:?}");
+        assert_eq!(records[1].text("reason"), Some("a\\x1b[2J\\x0d\\x0ab\\u{202e}\\x9b\\x00MESSAGE=forged"));
+    }
+
+    #[test]
+    fn what_others_log_is_no_event_and_a_full_backlog_is_counted() {
+        let (_, records) = heard(|| tracing::warn!(event = "failed", "not ours"));
+        assert!(records.is_empty());
+        let lost = Arc::new(AtomicU64::new(0));
+        let (sender, _records) = mpsc::sync_channel(1);
+        let tap = Tap { sender, lost: Arc::clone(&lost) };
+        tracing::subscriber::with_default(Registry::default().with(tap), || (0..3).for_each(|_| events::stopped()));
+        assert_eq!(lost.load(Ordering::Relaxed), 2);
+    }
+}

@@ -1,0 +1,185 @@
+//! The table of metric families, and the page that is made of it. Pure: facts in, text out.
+
+use super::counters::Counts;
+use super::text::{Exposition, Family, Kind};
+
+/// The age classes of the queue: label value and upper bound in seconds.
+pub const AGES: [(&str, i64); 6] = [("5m", 300), ("1h", 3600), ("4h", 4 * 3600), ("1d", 86_400), ("5d", 5 * 86_400), ("older", i64::MAX)];
+
+macro_rules! families {
+    ($($constant:ident: $name:literal, $kind:ident, $help:literal;)*) => {
+        $(const $constant: Family = Family { name: $name, kind: Kind::$kind, help: $help };)*
+        /// All families, in the order in which they are written.
+        pub const FAMILIES: &[Family] = &[$($constant),*];
+    };
+}
+
+families! {
+    BUILD: "mailchute_build_info", Gauge, "Always 1; the version stands in the label.";
+    STARTED: "mailchute_start_time_seconds", Gauge, "When the daemon started, unix time.";
+    WRITTEN: "mailchute_written_time_seconds", Gauge, "When this page was made, unix time: an old one means that the daemon has stopped.";
+    QUEUE: "mailchute_queue_messages", Gauge, "Messages by state (waiting, held, failed) and age (accepted less than that ago).";
+    QUEUE_OCTETS: "mailchute_queue_octets", Gauge, "Octets of these messages, by state.";
+    OLDEST: "mailchute_queue_oldest_seconds", Gauge, "Age of the oldest waiting message; 0 if there is none.";
+    LAST_RELAYED: "mailchute_last_relayed_time_seconds", Gauge, "When delivery last succeeded since the start, unix time; 0 if it has not.";
+    SUSPENDED: "mailchute_route_suspended", Gauge, "1 for each route that is not tried for a while.";
+    OUTCOMES: "mailchute_recipient_outcomes", Counter, "Outcomes of recipients by route, outcome (relayed, delayed, failed, uncertain) and first digit of the enhanced status.";
+    SESSIONS: "mailchute_sessions", Counter, "Sessions with a next hop by route and protection (TLS version, or none).";
+    UNREACHABLE: "mailchute_route_failures", Counter, "Times that no session with a route came about.";
+    DELIVERY: "mailchute_delivery_seconds", Histogram, "Time from acceptance until the next hop took a recipient, waits included.";
+    TRANSACTION: "mailchute_transaction_seconds", Histogram, "Time of an SMTP transaction from MAIL to the final reply.";
+    SIGNED: "mailchute_dkim_signed_messages", Counter, "Messages signed with DKIM, by domain.";
+    UNSIGNED: "mailchute_dkim_failures", Counter, "Messages that had to be signed and could not be; they are held.";
+    EVENTS: "mailchute_events", Counter, "Events by their names in mailchute-log(5).";
+    FREE_OCTETS: "mailchute_spool_free_octets", Gauge, "Free space of the spool's file system for the daemon.";
+    FREE_INODES: "mailchute_spool_free_inodes", Gauge, "Free inodes of the spool's file system.";
+    ALARMS: "mailchute_alarm", Gauge, "1 for each alarm that is raised.";
+}
+
+/// What the queue is like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueFacts {
+    /// Messages by state and age class, in the order of [`AGES`].
+    pub messages: Vec<(&'static str, [u64; AGES.len()])>,
+    /// Octets by state.
+    pub octets: Vec<(&'static str, u64)>,
+    /// When the oldest waiting message was accepted.
+    pub oldest: Option<i64>,
+}
+
+/// Facts of the moment. Times are unix seconds.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Now.
+    pub now: i64,
+    /// When the daemon started.
+    pub started: i64,
+    /// The queue; `None` where it could not be read: then its families have no samples.
+    pub queue: Option<QueueFacts>,
+    /// When delivery last succeeded.
+    pub last_relayed: Option<i64>,
+    /// Suspended routes.
+    pub suspended: Vec<String>,
+    /// Free octets and inodes of the spool; `None` where the kernel does not say.
+    pub free: Option<(u64, u64)>,
+    /// Names of raised alarms.
+    pub alarms: Vec<String>,
+}
+
+/// The page.
+pub fn page(facts: &Facts, counts: &Counts) -> String {
+    let mut out = Exposition::default();
+    daemon(&mut out, facts);
+    queue(&mut out, facts);
+    deliveries(&mut out, counts);
+    spool(&mut out, facts);
+    out.finish()
+}
+
+fn single(out: &mut Exposition, family: &Family, value: i64) {
+    out.family(family);
+    out.sample(family, &[], value);
+}
+
+fn daemon(out: &mut Exposition, facts: &Facts) {
+    out.family(&BUILD);
+    out.sample(&BUILD, &[("version", env!("CARGO_PKG_VERSION"))], 1u64);
+    single(out, &STARTED, facts.started);
+    single(out, &WRITTEN, facts.now);
+}
+
+fn queue(out: &mut Exposition, facts: &Facts) {
+    out.family(&QUEUE);
+    let queue = facts.queue.clone();
+    for (state, by_age) in queue.iter().flat_map(|queue| &queue.messages) {
+        for ((age, _), messages) in AGES.iter().zip(by_age) {
+            out.sample(&QUEUE, &[("state", state), ("age", age)], *messages);
+        }
+    }
+    out.family(&QUEUE_OCTETS);
+    for (state, octets) in queue.iter().flat_map(|queue| &queue.octets) {
+        out.sample(&QUEUE_OCTETS, &[("state", state)], *octets);
+    }
+    out.family(&OLDEST);
+    if let Some(queue) = queue {
+        out.sample(&OLDEST, &[], queue.oldest.map_or(0, |oldest| facts.now.saturating_sub(oldest).max(0)));
+    }
+    single(out, &LAST_RELAYED, facts.last_relayed.unwrap_or(0));
+    out.family(&SUSPENDED);
+    facts.suspended.iter().for_each(|route| out.sample(&SUSPENDED, &[("route", route)], 1u64));
+}
+
+fn deliveries(out: &mut Exposition, counts: &Counts) {
+    out.family(&OUTCOMES);
+    for (route, outcomes) in counts.outcomes.iter() {
+        for ((outcome, class), number) in outcomes {
+            out.sample(&OUTCOMES, &[("route", route), ("outcome", outcome), ("class", class.encode_utf8(&mut [0; 4]))], *number);
+        }
+    }
+    out.family(&SESSIONS);
+    for (route, sessions) in counts.sessions.iter() {
+        for (security, number) in sessions {
+            out.sample(&SESSIONS, &[("route", route), ("tls", security)], *number);
+        }
+    }
+    out.family(&UNREACHABLE);
+    counts.unreachable.iter().for_each(|(route, number)| out.sample(&UNREACHABLE, &[("route", route)], *number));
+    out.family(&DELIVERY);
+    out.histogram(&DELIVERY, &counts.delivery);
+    out.family(&TRANSACTION);
+    out.histogram(&TRANSACTION, &counts.transaction);
+    out.family(&SIGNED);
+    counts.signed.iter().for_each(|(domain, number)| out.sample(&SIGNED, &[("domain", domain)], *number));
+    out.family(&UNSIGNED);
+    out.sample(&UNSIGNED, &[], counts.unsigned);
+    out.family(&EVENTS);
+    counts.events.iter().for_each(|(event, number)| out.sample(&EVENTS, &[("event", event)], *number));
+}
+
+fn spool(out: &mut Exposition, facts: &Facts) {
+    out.family(&FREE_OCTETS);
+    facts.free.iter().for_each(|(octets, _)| out.sample(&FREE_OCTETS, &[], *octets));
+    out.family(&FREE_INODES);
+    facts.free.iter().for_each(|(_, inodes)| out.sample(&FREE_INODES, &[], *inodes));
+    out.family(&ALARMS);
+    facts.alarms.iter().for_each(|alarm| out.sample(&ALARMS, &[("alarm", alarm)], 1u64));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::counters::Counters;
+    use super::*;
+    use state::Progress;
+
+    #[test]
+    fn every_family_of_the_table_is_written_once_and_in_its_order() {
+        let page = page(&Facts::default(), &Counts::default());
+        let written: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        assert_eq!(written, FAMILIES.iter().map(|family| family.name).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn facts_and_counts_stand_on_the_page() {
+        let counters = Counters::default();
+        counters.outcome("smtp://relay.example", Progress::Failed, "5.1.1", 3.0);
+        counters.session("smtp://relay.example", "TLSv1.3");
+        counters.signed("example.org");
+        counters.event("held");
+        let queue = QueueFacts { messages: vec![("waiting", [1, 2, 0, 0, 0, 3])], octets: vec![("waiting", 4096)], oldest: Some(900) };
+        let facts = Facts { now: 1000, queue: Some(queue), alarms: vec!["spool_space".to_owned()], free: Some((7, 8)), ..Facts::default() };
+        let page = page(&facts, &counters.read());
+        for line in [
+            "mailchute_queue_messages{state=\"waiting\",age=\"older\"} 3",
+            "mailchute_queue_octets{state=\"waiting\"} 4096",
+            "mailchute_queue_oldest_seconds 100",
+            "mailchute_recipient_outcomes_total{route=\"smtp://relay.example\",outcome=\"failed\",class=\"5\"} 1",
+            "mailchute_sessions_total{route=\"smtp://relay.example\",tls=\"TLSv1.3\"} 1",
+            "mailchute_dkim_signed_messages_total{domain=\"example.org\"} 1",
+            "mailchute_events_total{event=\"held\"} 1",
+            "mailchute_spool_free_inodes 8",
+            "mailchute_alarm{alarm=\"spool_space\"} 1",
+        ] {
+            assert!(page.lines().any(|written| written == line), "{line}\n{page}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The event file: JSON Lines, of bounded size and number.
+//!
+//! In: lines. Out: whole lines at the end of the file, or none of them: what a full disk cut off is taken back. A file that is
+//! full, or was moved away by somebody else, is left and a new one begun. Nothing here is synced: after a power cut the last lines
+//! may be missing, and the history in the spool knows better. Trouble is told once, and again when it is over, with the number of
+//! lines that are missing.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use log::events;
+
+/// Which file, and when it is left for a new one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// The file that is written.
+    pub path: PathBuf,
+    /// Octets from which it is moved to `PATH.1`; 0 is never.
+    pub size: u64,
+    /// How many older files are kept, `PATH.1` the latest.
+    pub kept: u32,
+}
+
+/// The file while it is written.
+pub struct EventFile {
+    rotation: Rotation,
+    open: Option<Open>,
+    /// Lines that could not be written since it was last told.
+    lost: u64,
+}
+
+struct Open {
+    file: File,
+    size: u64,
+}
+
+impl EventFile {
+    /// A file that is opened with its first line.
+    pub fn new(rotation: Rotation) -> EventFile {
+        EventFile { rotation, open: None, lost: 0 }
+    }
+
+    /// Writes `lines`, each with its line feed. What cannot be written is lost, and counted.
+    pub fn write(&mut self, lines: &[String]) {
+        let was_failing = self.lost > 0;
+        match self.try_write(lines) {
+            Ok(()) if was_failing => events::events_lost("event_file", std::mem::take(&mut self.lost)),
+            Ok(()) => {}
+            Err(e) => {
+                self.open = None;
+                self.lost += lines.len() as u64;
+                if !was_failing {
+                    events::event_file_failed(&self.rotation.path.display().to_string(), &e.to_string());
+                }
+            }
+        }
+    }
+
+    fn try_write(&mut self, lines: &[String]) -> std::io::Result<()> {
+        let octets = lines.concat();
+        let mut open = match self.open.take().filter(|open| open.is_at(&self.rotation.path)) {
+            Some(open) => open,
+            None => Open::at(&self.rotation.path)?,
+        };
+        if self.rotation.size > 0 && open.size > 0 && open.size + octets.len() as u64 > self.rotation.size {
+            self.rotation.turn()?;
+            open = Open::at(&self.rotation.path)?;
+        }
+        open.add(octets.as_bytes())?;
+        self.open = Some(open);
+        Ok(())
+    }
+}
+
+impl Open {
+    fn at(path: &Path) -> std::io::Result<Open> {
+        let file = sys::append::open(path)?;
+        let size = file.metadata()?.len();
+        Ok(Open { file, size })
+    }
+
+    /// False if somebody moved or removed it.
+    fn is_at(&self, path: &Path) -> bool {
+        let identity = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
+        let (own, named) = (self.file.metadata().map(identity), path.symlink_metadata().map(identity));
+        matches!((own, named), (Ok(own), Ok(named)) if own == named)
+    }
+
+    /// All or nothing: half a line would make the next one unreadable too.
+    fn add(&mut self, octets: &[u8]) -> std::io::Result<()> {
+        if let Err(e) = self.file.write_all(octets) {
+            // If even this fails, a reader finds one broken line.
+            let _ = self.file.set_len(self.size);
+            return Err(e);
+        }
+        self.size += octets.len() as u64;
+        Ok(())
+    }
+}
+
+impl Rotation {
+    /// `PATH.1` becomes `PATH.2` and so on, the oldest goes, and `PATH` becomes `PATH.1`. Every step is a rename, so that no reader
+    /// finds half a file.
+    fn turn(&self) -> std::io::Result<()> {
+        if self.kept == 0 {
+            return std::fs::remove_file(&self.path);
+        }
+        for n in (1..self.kept).rev() {
+            match std::fs::rename(self.older(n), self.older(n + 1)) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+        }
+        std::fs::rename(&self.path, self.older(1))
+    }
+
+    fn older(&self, n: u32) -> PathBuf {
+        let mut name = self.path.as_os_str().to_owned();
+        name.push(format!(".{n}"));
+        PathBuf::from(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &Path, size: u64, kept: u32) -> EventFile {
+        EventFile::new(Rotation { path: path.to_owned(), size, kept })
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn size_and_number_are_bounded_and_no_line_is_cut() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("e");
+        let mut file = file(&path, 100, 2);
+        for n in 0..50 {
+            file.write(&[format!("{{\"n\":{n:04}}}\n")]);
+        }
+        assert_eq!(names(scratch.path()), ["e", "e.1", "e.2"]);
+        let text: String = ["e.2", "e.1", "e"].map(|name| std::fs::read_to_string(scratch.path().join(name)).unwrap()).concat();
+        assert!(names(scratch.path()).iter().all(|name| scratch.path().join(name).metadata().unwrap().len() <= 100));
+        let kept: Vec<&str> = text.lines().collect();
+        assert_eq!(kept.last(), Some(&"{\"n\":0049}"));
+        assert!(kept.len() > 20 && kept.iter().all(|line| line.len() == 10), "{kept:?}");
+    }
+
+    #[test]
+    fn a_file_that_was_moved_away_is_begun_anew_and_an_old_one_is_continued() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("e");
+        std::fs::write(&path, "old\n").unwrap();
+        let mut file = file(&path, 0, 0);
+        file.write(&["one\n".to_owned()]);
+        std::fs::rename(&path, scratch.path().join("moved")).unwrap();
+        file.write(&["two\n".to_owned()]);
+        assert_eq!(std::fs::read_to_string(scratch.path().join("moved")).unwrap(), "old\none\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "two\n");
+    }
+
+    #[test]
+    fn a_full_disk_costs_whole_lines_and_they_are_counted() {
+        // Every write to this device fails with ENOSPC.
+        let full = std::fs::OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let mut open = Open { file: full, size: 0 };
+        assert_eq!(open.add(b"x\n").unwrap_err().raw_os_error(), Some(nix::errno::Errno::ENOSPC as i32));
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("missing/e");
+        let mut file = file(&path, 0, 0);
+        file.write(&["a\n".to_owned(), "b\n".to_owned()]);
+        assert_eq!(file.lost, 2);
+        std::fs::create_dir(scratch.path().join("missing")).unwrap();
+        file.write(&["c\n".to_owned()]);
+        assert_eq!((file.lost, std::fs::read_to_string(path).unwrap().as_str()), (0, "c\n"));
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_without_waiting() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (fifo, link) = (scratch.path().join("fifo"), scratch.path().join("link"));
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        std::os::unix::fs::symlink(scratch.path().join("target"), &link).unwrap();
+        for path in [&fifo, &link] {
+            let mut file = file(path, 0, 0);
+            file.write(&["a\n".to_owned()]);
+            assert_eq!(file.lost, 1, "{}", path.display());
+        }
+        assert!(!scratch.path().join("target").exists());
+    }
+}

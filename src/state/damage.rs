@@ -1,0 +1,99 @@
+//! Whether the file can be used at all: what SQLite says when it cannot, and a look that costs little.
+
+use rusqlite::{Connection, Error, ErrorCode};
+
+use super::schema::{SCHEMA, is_foreign};
+use super::{Result, State};
+
+/// A file up to this size, in octets, is checked from end to end: some tenths of a second.
+const WHOLE: u64 = 32 << 20;
+
+/// Where rows of each table begin and end. In a larger file these are looked at, each by a way from the root to a leaf.
+const EDGES: &[(&str, &str)] = &[
+    ("message", "id"),
+    ("recipient", "message"),
+    ("origin", "message"),
+    ("attempt", "message"),
+    ("event", "seq"),
+    ("notice", "message"),
+    ("notice_recipient", "message"),
+    ("run", "key"),
+];
+
+/// True where the file itself is damaged, or is none of ours: it has to be put aside, and trying again does not help. False for
+/// errors of the disk.
+pub fn is_damage(e: &Error) -> bool {
+    matches!(e.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) || is_foreign(e)
+}
+
+impl State {
+    /// Looks for damage before anything is built on the rows: every page of a small file, and the edges of each table of a large one.
+    /// What it does not see shows itself later as an error for which [`is_damage`] is true.
+    ///
+    /// Errors: SQLite's; what was found, as damage.
+    pub fn examine(&self) -> Result<()> {
+        let version = self.connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))?;
+        if version != SCHEMA {
+            return Err(damage(&format!("its schema is {version} now")));
+        }
+        for (table, key) in EDGES {
+            for order in ["ASC", "DESC"] {
+                edge(&self.connection, table, key, order)?;
+            }
+        }
+        if self.octets()? > WHOLE {
+            return Ok(());
+        }
+        let found = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))?;
+        if found == "ok" { Ok(()) } else { Err(verdict(&found)) }
+    }
+}
+
+fn edge(connection: &Connection, table: &str, key: &str, order: &str) -> Result<()> {
+    let sql = format!("SELECT * FROM {table} ORDER BY {key} {order} LIMIT 1");
+    let mut statement = connection.prepare(&sql).map_err(of_form)?;
+    statement.query([])?.next().map(drop)
+}
+
+/// A table, or a column, that is not there, is damage.
+pub(super) fn of_form(e: Error) -> Error {
+    match e {
+        Error::SqlInputError { .. } => damage(&e.to_string()),
+        // The same, where SQLite cannot say at which letter of the statement it is wrong.
+        Error::SqliteFailure(code, _) if code.extended_code == rusqlite::ffi::SQLITE_ERROR => damage(&e.to_string()),
+        e => e,
+    }
+}
+
+/// What the check says, as an error. It tells of pages that the disk did not let it read as if they were damaged, but with the code.
+fn verdict(found: &str) -> Error {
+    let code = found.rsplit_once("error code=").and_then(|(_, code)| code.trim().parse::<i32>().ok());
+    match code {
+        Some(code) if code & 0xFF != rusqlite::ffi::SQLITE_CORRUPT => {
+            Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(mail::printable::text(found)))
+        }
+        _ => damage(found),
+    }
+}
+
+fn damage(found: &str) -> Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    Error::SqliteFailure(code, Some(format!("damaged: {}", mail::printable::text(found))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_the_disk_does_not_give_is_no_damage() {
+        for (found, is_damaged) in [
+            ("Tree 4 page 7: unable to get the page. error code=266", false),
+            ("Tree 4 page 7: unable to get the page. error code=11", true),
+            ("Tree 4 page 7: btreeInitPage() returns error code 11", true),
+            ("Page 9 is never used", true),
+        ] {
+            assert_eq!(is_damage(&verdict(found)), is_damaged, "{found}");
+        }
+    }
+}

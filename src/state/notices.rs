@@ -1,0 +1,292 @@
+//! The notices that are due: which recipients of which messages somebody has to be told about.
+//!
+//! In: outcomes, in the transaction that commits them. Out: rows that stay until the notice is a message of its own. A crash can
+//! therefore not lose one. The addresses, replies and times are those of the message's own rows and are not repeated here.
+//!
+//! ```text
+//!   an outcome  ─ ask_notice ─▶ ready = 0   the round still goes on
+//!   the end of the round ─ make_notice_due ─▶ ready = 1, and a row in `notice`
+//!   the notice is durable in new/ ─ finish_notice ─▶ the rows are gone
+//! ```
+
+use std::collections::HashMap;
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{Message, RecipientRow, Result, State};
+use mail::envelope::Notify;
+use mail::queue_id::QueueId;
+
+/// What a notice says of a recipient (RFC 3464 2.3.3). The values are also the bits of NOTIFY in the recipient's row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The next hop took it and will not report on it.
+    Relayed = 1,
+    /// Failed for good.
+    Failed = 2,
+    /// Not delivered yet, and tried again.
+    Delayed = 4,
+}
+
+impl Action {
+    fn from_i64(value: i64) -> Action {
+        match value {
+            1 => Action::Relayed,
+            4 => Action::Delayed,
+            _ => Action::Failed,
+        }
+    }
+
+    /// The word of RFC 3464.
+    pub fn word(self) -> &'static str {
+        match self {
+            Action::Relayed => "relayed",
+            Action::Delayed => "delayed",
+            Action::Failed => "failed",
+        }
+    }
+}
+
+/// A notice that is due, with everything that the rows know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueNotice {
+    /// The message that it is about.
+    pub message: Message,
+    /// When the round ended that it is about, unix seconds.
+    pub at: i64,
+    /// The recipients to tell of, in the order of the envelope.
+    pub recipients: Vec<(RecipientRow, Action)>,
+    /// The envelope line and the header section of a message whose file is gone.
+    pub head: Option<Vec<u8>>,
+}
+
+pub(super) fn bits_of(notify: Notify) -> i64 {
+    let bit = |on: bool, action: Action| if on { action as i64 } else { 0 };
+    bit(notify.success, Action::Relayed) | bit(notify.failure, Action::Failed) | bit(notify.delay, Action::Delayed)
+}
+
+pub(super) fn notify_of(bits: i64) -> Notify {
+    let has = |action: Action| bits & action as i64 != 0;
+    Notify { success: has(Action::Relayed), failure: has(Action::Failed), delay: has(Action::Delayed) }
+}
+
+impl State {
+    /// Notes that `action` is to be told of recipient `n`, if its NOTIFY asks for that and there is somebody to tell: nobody is
+    /// told about a message with the null reverse-path (RFC 5321 6.1). A later action takes the place of an earlier one.
+    pub fn ask_notice(&self, id: QueueId, n: u32, action: Action) -> Result<()> {
+        self.connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO notice_recipient (message, n, action)
+                 SELECT recipient.message, recipient.n, ?3 FROM recipient JOIN message ON message.id = recipient.message
+                 WHERE recipient.message = ?1 AND recipient.n = ?2 AND recipient.notify & ?3 AND message.reverse_path <> ''",
+            )?
+            .execute(params![id.to_i64(), n, action as i64])
+            .map(|_| ())
+    }
+
+    /// True the first time it is called for a message: a delay is told once.
+    pub fn begin_warning(&self, id: QueueId) -> Result<bool> {
+        let changed =
+            self.connection.prepare_cached("UPDATE message SET warned = 1 WHERE id = ?1 AND warned = 0")?.execute([id.to_i64()])?;
+        Ok(changed > 0)
+    }
+
+    /// The round has ended: what was asked of this message is due from now on. Returns false if nothing was.
+    pub fn make_notice_due(&self, id: QueueId, now: i64) -> Result<bool> {
+        let asked = self
+            .connection
+            .prepare_cached("UPDATE notice_recipient SET ready = 1 WHERE message = ?1 AND ready = 0")?
+            .execute([id.to_i64()])?;
+        if asked > 0 {
+            self.connection
+                .prepare_cached("INSERT INTO notice (message, at, due) VALUES (?1, ?2, ?2) ON CONFLICT (message) DO UPDATE SET due = ?2")?
+                .execute(params![id.to_i64(), now])?;
+        }
+        Ok(asked > 0)
+    }
+
+    /// Keeps the envelope line and header section of a message whose file is about to go, for its notice.
+    pub fn keep_head(&self, id: QueueId, head: &[u8]) -> Result<()> {
+        self.connection.prepare_cached("UPDATE notice SET head = ?2 WHERE message = ?1")?.execute(params![id.to_i64(), head]).map(|_| ())
+    }
+
+    /// The notice that has been due for longest at `now`.
+    pub fn next_notice(&self, now: i64) -> Result<Option<DueNotice>> {
+        let next = self
+            .connection
+            .prepare_cached("SELECT message, at, head FROM notice WHERE due <= ?1 ORDER BY due, message LIMIT 1")?
+            .query_row([now], |row| Ok((QueueId::from_i64(row.get(0)?), row.get(1)?, row.get(2)?)))
+            .optional()?;
+        let Some((id, at, head)) = next else { return Ok(None) };
+        // History is kept while a notice is due, so the row is there; without it nothing could be said, and nothing is.
+        let Some(message) = self.message(id)? else {
+            self.finish_notice(id, &[])?;
+            return Ok(None);
+        };
+        let actions = self.due_actions(id)?;
+        let recipients = self.recipients(id)?.into_iter().filter_map(|row| actions.get(&row.n).map(|action| (row, *action))).collect();
+        Ok(Some(DueNotice { message, at, recipients, head }))
+    }
+
+    fn due_actions(&self, id: QueueId) -> Result<HashMap<u32, Action>> {
+        self.connection
+            .prepare_cached("SELECT n, action FROM notice_recipient WHERE message = ?1 AND ready = 1")?
+            .query_map([id.to_i64()], |row| Ok((row.get(0)?, Action::from_i64(row.get(1)?))))?
+            .collect()
+    }
+
+    /// How many notices are due at `now`.
+    pub fn notices_waiting(&self, now: i64) -> Result<u64> {
+        let count: i64 =
+            self.connection.prepare_cached("SELECT count(*) FROM notice WHERE due <= ?1")?.query_row([now], |row| row.get(0))?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// The commonest last replies about which notices wait at `now`, at most `limit`, the commonest first, with how many recipients
+    /// each has; of the ten thousand that have waited longest, so that its time is bounded.
+    pub fn reasons_waiting(&self, now: i64, limit: usize) -> Result<Vec<(String, u64)>> {
+        let sql =
+            "SELECT recipient.reply, count(*) FROM (SELECT message FROM notice WHERE due <= ?1 ORDER BY due LIMIT 10000) notice_waiting
+                   JOIN recipient ON recipient.message = notice_waiting.message WHERE recipient.reply <> ''
+                   GROUP BY recipient.reply ORDER BY count(*) DESC, recipient.reply LIMIT ?2";
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()));
+        self.connection.prepare_cached(sql)?.query_map(params![now, limit as i64], row)?.collect()
+    }
+
+    /// When the next notice after `now` is due.
+    pub fn next_notice_after(&self, now: i64) -> Result<Option<i64>> {
+        self.connection.prepare_cached("SELECT min(due) FROM notice WHERE due > ?1")?.query_row([now], |row| row.get(0))
+    }
+
+    /// The notice waits until then.
+    pub fn postpone_notice(&self, id: QueueId, until: i64) -> Result<()> {
+        self.connection.prepare_cached("UPDATE notice SET due = ?2 WHERE message = ?1")?.execute(params![id.to_i64(), until]).map(|_| ())
+    }
+
+    /// These have been told, or need not be. What came up meanwhile stays due.
+    pub fn finish_notice(&self, id: QueueId, told: &[(u32, Action)]) -> Result<()> {
+        for (n, action) in told {
+            self.connection
+                .prepare_cached("DELETE FROM notice_recipient WHERE message = ?1 AND n = ?2 AND action = ?3")?
+                .execute(params![id.to_i64(), n, *action as i64])?;
+        }
+        self.connection
+            .prepare_cached(
+                "DELETE FROM notice WHERE message = ?1
+                 AND NOT EXISTS (SELECT 1 FROM notice_recipient WHERE message = ?1 AND ready = 1)",
+            )?
+            .execute([id.to_i64()])
+            .map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{message, origin};
+    use super::super::{Place, Progress};
+    use super::*;
+
+    fn recipient(n: u32, notify: &str) -> RecipientRow {
+        RecipientRow {
+            n,
+            address: format!("r{n}@x.example"),
+            original: String::new(),
+            notify: Notify::parse(notify).unwrap(),
+            progress: Progress::Waiting,
+            status: String::new(),
+            reply: String::new(),
+            relay: String::new(),
+            at: None,
+        }
+    }
+
+    fn with_message(reverse_path: &str, recipients: &[RecipientRow]) -> (tempfile::TempDir, State, QueueId) {
+        let scratch = tempfile::tempdir().unwrap();
+        let state = State::open(&scratch.path().join("state.sqlite")).unwrap();
+        let row = Message { reverse_path: reverse_path.into(), ..message(0) };
+        state.insert(&row, recipients, &origin()).unwrap();
+        (scratch, state, row.id)
+    }
+
+    fn due(state: &State, now: i64) -> Vec<(u32, Action)> {
+        state.next_notice(now).unwrap().map(|due| due.recipients.iter().map(|(row, action)| (row.n, *action)).collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn s8_a_recipient_is_told_of_only_where_its_notify_asks_for_it() {
+        let wishes = ["never", "failure", "delay", "success", "failure,delay"];
+        let rows: Vec<RecipientRow> = (0u32..).zip(wishes).map(|(n, wish)| recipient(n, wish)).collect();
+        for (action, told) in [(Action::Failed, vec![1, 4]), (Action::Delayed, vec![2, 4]), (Action::Relayed, vec![3])] {
+            let (_scratch, state, id) = with_message("me@h.example", &rows);
+            rows.iter().for_each(|row| state.ask_notice(id, row.n, action).unwrap());
+            assert!(due(&state, 99).is_empty(), "the round goes on");
+            assert!(state.make_notice_due(id, 50).unwrap());
+            assert_eq!(due(&state, 99), told.into_iter().map(|n| (n, action)).collect::<Vec<_>>());
+            assert!(due(&state, 49).is_empty());
+        }
+    }
+
+    #[test]
+    fn t_dsn_1_nothing_is_ever_due_about_a_message_with_the_null_reverse_path() {
+        let (_scratch, state, id) = with_message("", &[recipient(0, "success,failure,delay")]);
+        for action in [Action::Failed, Action::Delayed, Action::Relayed] {
+            state.ask_notice(id, 0, action).unwrap();
+        }
+        assert!(!state.make_notice_due(id, 50).unwrap());
+        assert_eq!((state.notices_waiting(99).unwrap(), state.next_notice(99).unwrap()), (0, None));
+    }
+
+    #[test]
+    fn what_comes_up_while_a_notice_is_written_stays_due() {
+        let (_scratch, state, id) = with_message("me@h.example", &[recipient(0, "failure,delay"), recipient(1, "failure")]);
+        state.ask_notice(id, 0, Action::Delayed).unwrap();
+        state.make_notice_due(id, 50).unwrap();
+        let told = due(&state, 50);
+        for n in 0..2 {
+            state.ask_notice(id, n, Action::Failed).unwrap();
+        }
+        state.make_notice_due(id, 60).unwrap();
+        state.finish_notice(id, &told).unwrap();
+        assert_eq!(due(&state, 60), [(0, Action::Failed), (1, Action::Failed)]);
+        state.finish_notice(id, &due(&state, 60)).unwrap();
+        assert_eq!(state.notices_waiting(99).unwrap(), 0);
+    }
+
+    #[test]
+    fn what_waits_is_told_by_its_commonest_replies() {
+        let with_reply = |n, reply: &str| RecipientRow { reply: reply.into(), ..recipient(n, "failure") };
+        let rows = [with_reply(0, "550 b"), with_reply(1, "550 a"), with_reply(2, "550 b"), with_reply(3, "")];
+        let (_scratch, state, id) = with_message("me@h.example", &rows);
+        state.ask_notice(id, 0, Action::Failed).unwrap();
+        state.make_notice_due(id, 50).unwrap();
+        assert_eq!(state.reasons_waiting(49, 5).unwrap(), []);
+        assert_eq!(state.reasons_waiting(50, 5).unwrap(), [("550 b".to_owned(), 2), ("550 a".to_owned(), 1)]);
+        assert_eq!(state.reasons_waiting(50, 1).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_delay_is_told_once_and_a_postponed_notice_waits() {
+        let (_scratch, state, id) = with_message("me@h.example", &[recipient(0, "delay")]);
+        assert!(state.begin_warning(id).unwrap() && !state.begin_warning(id).unwrap());
+        state.ask_notice(id, 0, Action::Delayed).unwrap();
+        state.make_notice_due(id, 50).unwrap();
+        state.postpone_notice(id, 70).unwrap();
+        assert_eq!((state.notices_waiting(69).unwrap(), state.next_notice_after(69).unwrap()), (0, Some(70)));
+        assert_eq!(due(&state, 70), [(0, Action::Delayed)]);
+    }
+
+    #[test]
+    fn history_is_kept_while_a_notice_about_it_is_due() {
+        let (_scratch, state, id) = with_message("me@h.example", &[recipient(0, "success")]);
+        state.ask_notice(id, 0, Action::Relayed).unwrap();
+        state.make_notice_due(id, 50).unwrap();
+        state.keep_head(id, b"head").unwrap();
+        let row = state.message(id).unwrap().unwrap();
+        state.update(&Message { place: Place::Gone, finished: Some(50), ..row }).unwrap();
+        assert_eq!(state.forget(99, 9, || true).unwrap(), 0);
+        let due = state.next_notice(99).unwrap().unwrap();
+        assert_eq!(due.head.as_deref(), Some(&b"head"[..]));
+        state.finish_notice(id, &[(0, Action::Relayed)]).unwrap();
+        assert_eq!(state.forget(99, 9, || true).unwrap(), 1);
+    }
+}

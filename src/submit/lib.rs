@@ -1,0 +1,243 @@
+//! `sendmail`: argv and standard input of an untrusted caller become one durable file.
+//!
+//! ```text
+//!   argv ──▶ cli ─────────────┐ (an Order)
+//!   stdin ─▶ body::Lines ─▶ message::Intake ─▶ head ─▶ recipients, sender ─▶ fixup ─▶ door ─▶ spool/new
+//! ```
+//!
+//! Runs as the caller, with no privilege at all, and executes nothing. The only files it opens are named by its own configuration
+//! and build: the configuration, /etc/mailname, the alias file, /etc/localtime, the spool. Exit 0 means kept; everything else is
+//! one line on standard error and a code of sysexits.h (SENDMAIL.md section 6).
+
+pub mod aliases;
+pub mod body;
+pub mod bs;
+pub mod caller;
+pub mod cli;
+pub mod door;
+pub mod fixup;
+pub mod head;
+pub mod local;
+pub mod message;
+pub mod query;
+pub mod recipients;
+pub mod report;
+pub mod sender;
+pub mod socket;
+pub mod verify;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use body::{DotRule, Lines};
+use caller::Caller;
+use cli::{Call, Class, Mode, Value};
+use message::{Accepted, Asked, Intake, Order, Site};
+
+use config::{Config, Names};
+use exit::{Exit, Failure};
+use mail::ReversePath;
+use sys::syslog;
+use sys::syslog::{Facility, Severity};
+
+/// Octets of one read from standard input.
+const PIECE: usize = 64 << 10;
+
+/// The program `sendmail`.
+pub fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|info| {
+        // Never 101, and never half a success: a panic before the commit left nothing, one after it cannot happen.
+        let _ = writeln!(std::io::stderr(), "sendmail: fatal: internal error: {info}");
+        std::process::exit(i32::from(Exit::Software.code()));
+    }));
+    let Ended { exit, accepted } = run(&std::env::args_os().collect::<Vec<_>>());
+    // The lock on the file lasts as long as the process: the daemon sends nothing that was not acknowledged.
+    std::mem::forget(accepted);
+    exit.into()
+}
+
+/// How a call ended.
+pub struct Ended {
+    /// The code.
+    pub exit: Exit,
+    /// The message that was injected. Its file is locked until this value is dropped.
+    pub accepted: Option<Accepted>,
+}
+
+impl From<Exit> for Ended {
+    fn from(exit: Exit) -> Ended {
+        Ended { exit, accepted: None }
+    }
+}
+
+/// The whole program: `argv`, standard input, and what belongs to this process. Every failure has been told when it returns.
+pub fn run(argv: &[OsString]) -> Ended {
+    sys::process::settle();
+    let caller = Caller::of_this_process();
+    if sys::process::euid() != caller.uid {
+        // The file would carry an identity that is not the caller's.
+        let text = "installed set-user-id, which it must never be; run `chmod u-s` on it";
+        report::fatal(&caller, &Failure::new(Exit::NoPerm, text), false);
+        return Exit::NoPerm.into();
+    }
+    let call = match cli::parse(argv, caller.uid == 0) {
+        Ok(call) => call,
+        Err(refusal) => {
+            report::refused(&caller, &refusal);
+            if refusal.reads_stdin {
+                report::drain_stdin();
+            }
+            return refusal.failure.exit.into();
+        }
+    };
+    match perform(&call, &caller) {
+        Ok(ended) => ended,
+        Err(failure) => {
+            report::fatal(&caller, &failure, call.quiet_errors);
+            if call.mode.reads_stdin() {
+                report::drain_stdin();
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+fn perform(call: &Call, caller: &Caller) -> Result<Ended, Failure> {
+    let exit = match &call.mode {
+        Mode::Inject => return inject(call, caller),
+        Mode::Nothing => Ok(Exit::Ok),
+        Mode::Version => answer(&version()),
+        Mode::Help => answer(&help()),
+        Mode::Daemon => Err(Failure::new(Exit::Unavailable, "no network listener; delivery is done by mailchuted.service")),
+        Mode::List => query::list(&load(call)?.paths, call.json, call.verbose).map(|()| Exit::Ok),
+        Mode::Count => answer(&format!("{}\n", query::count(&load(call)?.paths)?)),
+        Mode::Flush(what) => query::flush(&load(call)?.paths, what).map(|()| Exit::Ok),
+        Mode::Smtp => speak_smtp(call, caller),
+        Mode::Verify => verify(call, caller),
+        Mode::Aliases => check_aliases(call),
+    };
+    exit.map(Ended::from)
+}
+
+fn answer(text: &str) -> Result<Exit, Failure> {
+    report::print(text);
+    Ok(Exit::Ok)
+}
+
+fn version() -> String {
+    format!("mailchute sendmail {}\n", env!("CARGO_PKG_VERSION"))
+}
+
+/// `--help`: the option table in short.
+fn help() -> String {
+    let mut out = String::from("Usage: sendmail [option...] [--] [recipient...] <message\n\n");
+    for option in cli::OPTIONS.iter().filter(|option| option.class == Class::Honour) {
+        let value = match option.value {
+            Value::None => String::new(),
+            Value::Attached => format!("[{}]", option.metavar),
+            Value::Required => format!(" {}", option.metavar),
+        };
+        out.push_str(&format!("  {:<18} {}\n", format!("-{}{value}", option.letter), option.prose));
+    }
+    out.push_str("\nAll options: sendmail(8). The queue: mailq(1), mailchute(8).\n");
+    out
+}
+
+/// The configuration: that of the installation, or for root the file of `-C`.
+fn load(call: &Call) -> Result<Config, Failure> {
+    let Some(file) = &call.config_file else { return Config::load() };
+    let path = Path::new(file);
+    let refused = |why: &str| Failure::new(Exit::Usage, format!("-C {}: {why}", path.display()));
+    if !path.is_absolute() {
+        return Err(refused("the path must be absolute"));
+    }
+    let metadata = std::fs::symlink_metadata(path).map_err(|e| refused(&e.to_string()))?;
+    if !metadata.is_file() || metadata.uid() != 0 || metadata.mode() & 0o022 != 0 {
+        return Err(refused("must be a file of root that nobody else can write"));
+    }
+    let bytes = std::fs::read(path).map_err(|e| refused(&e.to_string()))?;
+    let mut paths = config::Paths::of_this_process();
+    path.clone_into(&mut paths.config_file);
+    Ok(Config { params: config::parse(&bytes, path)?, paths })
+}
+
+/// `-bs`. `-f` has no say there (P7).
+fn speak_smtp(call: &Call, caller: &Caller) -> Result<Exit, Failure> {
+    let config = load(call)?;
+    let names = Names::load(&config)?;
+    let site = Site { config: &config, names: &names, caller };
+    bs::serve(&site, call.full_name.as_deref(), std::io::BufWriter::new(std::io::stdout()))
+}
+
+/// `-bv`. Whether the caller may send is part of the answer.
+fn verify(call: &Call, caller: &Caller) -> Result<Exit, Failure> {
+    let config = load(call)?;
+    let names = Names::load(&config)?;
+    if call.operands.is_empty() {
+        return Err(Failure::new(Exit::Usage, "-bv takes the addresses to verify as operands"));
+    }
+    let own = sender::own_address(caller, &names)?;
+    let sender = match &call.sender {
+        Some(value) => sender::parse(value, &names)?,
+        None => ReversePath::Address(own.clone()),
+    };
+    sender::check_policy(&sender, &own, caller, &config.params)?;
+    verify::addresses(&call.operands, &config, &names, &mut std::io::stdout())
+}
+
+/// `-bi`, `newaliases`.
+fn check_aliases(call: &Call) -> Result<Exit, Failure> {
+    let config = load(call)?;
+    let file = call.alias_file.as_deref().map_or_else(|| local::alias_file(&config), Path::new);
+    verify::alias_file(file, &mut std::io::stdout(), &mut std::io::stderr())
+}
+
+/// `-bm`: the message on standard input.
+fn inject(call: &Call, caller: &Caller) -> Result<Ended, Failure> {
+    let config = load(call)?;
+    let names = Names::load(&config)?;
+    let site = Site { config: &config, names: &names, caller };
+    let order = order(call, &names)?;
+    door::admit(&config, caller.uid)?;
+    let mut intake = Intake::new(&site, order);
+    let mut lines = Lines::new(DotRule::of(call.ignore_dots, config.params.dot));
+    let mut buffer = [0; PIECE];
+    while !(lines.ended() || lines.holds_dot() && sys::stdin::is_terminal()) {
+        let read = sys::stdin::read(&mut buffer);
+        let read = read.map_err(|e| Failure::new(Exit::IoErr, format!("cannot read standard input: {}", e.desc())))?;
+        if read == 0 {
+            break;
+        }
+        lines.feed(buffer.get(..read).unwrap_or_default(), |piece| intake.take(piece))?;
+    }
+    let changes = lines.finish(|piece| intake.take(piece))?;
+    sys::process::block_hangup();
+    let accepted = intake.finish(changes)?;
+    syslog::send(Facility::Mail, Severity::Info, &accepted.line);
+    if let Some(kept) = accepted.kept.as_ref().filter(|_| call.verbose) {
+        report::print(&format!("queued as {}\n", kept.id));
+    }
+    Ok(Ended { exit: Exit::Ok, accepted: Some(accepted) })
+}
+
+fn order<'a>(call: &'a Call, names: &Names) -> Result<Order<'a>, Failure> {
+    let now = sys::clock::now();
+    let mut notices = Vec::new();
+    if call.sender_repeated {
+        notices.push("more than one -f; the last one counts".to_owned());
+    }
+    Ok(Order {
+        asked: Asked::Words { operands: &call.operands, from_header: call.from_header, notify: call.notify },
+        sender: call.sender.as_deref().map(|value| sender::parse(value, names)).transpose()?,
+        full_name: call.full_name.as_deref(),
+        ret: call.ret,
+        envid: call.envid.clone(),
+        deliver_by: call.deliver_by.map(|when| when.from(now)),
+        hold_until: call.hold_until.map(|when| when.from(now)),
+        priority: call.priority,
+        notices,
+    })
+}

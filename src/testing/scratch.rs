@@ -1,0 +1,101 @@
+//! What the unit tests of the spool and of the relay share: a one-user spool below a temporary directory, and messages in it.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::layout;
+use mail::address::{Address, ReversePath};
+use mail::envelope;
+use mail::envelope::{Body, Envelope, Recipient, VERSION};
+use mail::queue_id::QueueId;
+use mail::wire::WireFacts;
+use spool::drop::Draft;
+use spool::layout::Owner;
+use store::{Claim, Claimed, Store};
+
+/// A message in wire form.
+pub const MESSAGE: &[u8] = b"From: alice@sender.example\r\nMessage-ID: <1@sender.example>\r\n\r\nHello\r\n";
+
+/// A spool that goes with the value.
+pub struct Scratch {
+    directory: TempDir,
+}
+
+impl Scratch {
+    pub fn new() -> Scratch {
+        let directory = tempfile::tempdir().unwrap();
+        layout::make_rootless(directory.path()).unwrap();
+        Scratch { directory }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn file(&self, directory: &str, id: QueueId) -> PathBuf {
+        self.path().join(directory).join(id.to_string())
+    }
+
+    /// The names in one directory, sorted.
+    pub fn names(&self, directory: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path().join(directory)).unwrap();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    pub fn store(&self) -> Store {
+        let owner = Owner { uid: sys::process::euid(), gid: sys::process::gid() };
+        Store::open(self.path(), owner, true).unwrap()
+    }
+
+    /// Injects a message; its lock is let go.
+    pub fn inject(&self, envelope: Envelope, message: &[u8]) -> QueueId {
+        let mut draft = Draft::begin(self.path(), true, envelope).unwrap();
+        draft.write(message).unwrap();
+        draft.commit(|envelope| envelope.body = Body::SevenBit).unwrap().id
+    }
+
+    /// Injects a message to these recipients, and claims it.
+    pub fn claimed(&self, recipients: &[&str]) -> Claimed {
+        let id = self.inject(envelope(recipients), MESSAGE);
+        message(self.store().claim(id.to_string()).unwrap())
+    }
+}
+
+/// The message of a claim that must be one.
+#[track_caller]
+pub fn message(claim: Claim) -> Claimed {
+    match claim {
+        Claim::Message(claimed) => *claimed,
+        other => panic!("not a message but {other:?}"),
+    }
+}
+
+pub fn envelope(recipients: &[&str]) -> Envelope {
+    Envelope {
+        v: VERSION,
+        id: QueueId::new(0, 0),
+        size: 0,
+        crc32: "00000000".to_owned(),
+        time: "2026-11-22T14:43:49Z".to_owned(),
+        reverse_path: ReversePath::Null,
+        recipients: recipients.iter().map(|address| Recipient::new(Address::parse(address).unwrap())).collect(),
+        ret: None,
+        envid: None,
+        body: Body::SevenBit,
+        smtputf8: false,
+        deliver_by: None,
+        hold_until: None,
+        priority: None,
+        notices: vec![],
+        claimed: envelope::Claimed::default(),
+        peer: None,
+    }
+}
+
+/// A claimed message that has no file.
+pub fn claimed(envelope: Envelope) -> Claimed {
+    Claimed { envelope, uid: 7, digest: vec![7; 32], facts: WireFacts::default(), message_id: String::new() }
+}

@@ -1,0 +1,150 @@
+//! What went wrong in a session, as facts: where, what the server said, what it means, who the peer was.
+//!
+//! Nothing here says what becomes of a message. That is decided in one place, which sees the facts of all hosts and attempts.
+
+use std::fmt;
+
+use mail::{EnhancedStatus, Reply, printable};
+
+/// Characters of a cause. The reply itself is kept whole.
+const CAUSE: usize = 500;
+
+/// How far a session had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Opening the connection.
+    Connect,
+    /// Waiting for 220.
+    Greeting,
+    /// EHLO, HELO or LHLO.
+    Ehlo,
+    /// The STARTTLS command, or its absence from the capabilities.
+    StartTls,
+    /// The TLS handshake.
+    Tls,
+    /// AUTH, or its absence.
+    Auth,
+    /// MAIL FROM.
+    MailFrom,
+    /// RCPT TO.
+    RcptTo,
+    /// DATA, up to 354.
+    Data,
+    /// The content, before the end of data was handed to the kernel.
+    Body,
+    /// After the end of data.
+    FinalDot,
+    /// QUIT.
+    Quit,
+}
+
+impl Stage {
+    /// True for the stages that no message has part in: a failure there is one of the route (its address, its configuration,
+    /// its certificate, its password), and never one of a message.
+    pub fn is_route(self) -> bool {
+        self <= Stage::Auth
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stage::Connect => "connect",
+            Stage::Greeting => "greeting",
+            Stage::Ehlo => "EHLO",
+            Stage::StartTls => "STARTTLS",
+            Stage::Tls => "TLS handshake",
+            Stage::Auth => "AUTH",
+            Stage::MailFrom => "MAIL FROM",
+            Stage::RcptTo => "RCPT TO",
+            Stage::Data => "DATA",
+            Stage::Body => "message content",
+            Stage::FinalDot => "end of data",
+            Stage::Quit => "QUIT",
+        })
+    }
+}
+
+/// One failure, of a session or of one recipient in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Where it happened.
+    pub stage: Stage,
+    /// The refusal (4yz or 5yz) that is the failure. None where the connection, the protocol or our own side failed.
+    pub reply: Option<Reply>,
+    /// The server's enhanced status, or ours where it gave none.
+    pub status: EnhancedStatus,
+    /// The peer, as in `mx.example[192.0.2.1]:25`.
+    pub peer: String,
+    /// Why, in one printable line of 500 characters at most.
+    pub cause: String,
+    /// True if the session can go on with another message; false if the connection is gone or no longer to be trusted.
+    pub reusable: bool,
+}
+
+impl Failure {
+    /// The server refused with `reply`. It can go on, unless the reply is 421, which announces its end (RFC 5321 3.8).
+    pub(super) fn refused(stage: Stage, peer: &str, reply: Reply) -> Self {
+        Failure {
+            stage,
+            status: reply.enhanced_or_generic(),
+            peer: peer.to_owned(),
+            cause: shorten(reply.to_string()),
+            reusable: reply.code() != 421,
+            reply: Some(reply),
+        }
+    }
+
+    /// The connection, the protocol or our own side failed, and the connection with it.
+    pub(super) fn lost(stage: Stage, peer: &str, status: EnhancedStatus, cause: impl Into<String>) -> Self {
+        let cause = shorten(printable::text(&cause.into()));
+        Failure { stage, reply: None, status, peer: peer.to_owned(), cause, reusable: false }
+    }
+
+    /// True if nobody can know whether the server took the message: the end of data left, and no usable reply came back.
+    pub fn is_uncertain(&self) -> bool {
+        self.stage == Stage::FinalDot && self.reply.is_none()
+    }
+}
+
+/// A server can say 64 KiB, and a certificate can name a hundred hosts: one line for people ends after [`CAUSE`] characters.
+fn shorten(mut text: String) -> String {
+    if let Some((at, _)) = text.char_indices().nth(CAUSE) {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
+}
+
+impl fmt::Display for Failure {
+    /// `mx.example[192.0.2.1]:25: RCPT TO: 550 5.1.1 no such user`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.peer, self.stage, self.cause)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stages_before_mail_are_the_routes() {
+        use Stage::*;
+        let route: Vec<Stage> = [Connect, Greeting, Ehlo, StartTls, Tls, Auth, MailFrom, RcptTo, Data, Body, FinalDot, Quit]
+            .into_iter()
+            .filter(|stage| stage.is_route())
+            .collect();
+        assert_eq!(route, [Connect, Greeting, Ehlo, StartTls, Tls, Auth]);
+    }
+
+    #[test]
+    fn t_smtp_6_a_cause_is_one_line_of_bounded_length() {
+        let reply = Reply::new(550, vec!["ä".repeat(2000); 20]);
+        let failure = Failure::refused(Stage::Data, "mx.example", reply.clone());
+        assert_eq!((failure.cause.chars().count(), failure.reply), (501, Some(reply)));
+        let failure = Failure::lost(Stage::Data, "mx.example", EnhancedStatus::new(4, 0, 0), "a\r\nb");
+        assert_eq!(failure.to_string(), "mx.example: DATA: a\\x0d\\x0ab");
+    }
+}
