@@ -15,12 +15,12 @@ use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest;
-use mailchute::mail::address::{Address, ReversePath};
-use mailchute::mail::envelope::{Body, Claimed, Envelope, Notify, Recipient, VERSION};
-use mailchute::mail::queue_id::QueueId;
-use mailchute::spool::file;
-use mailchute::spool::layout;
-use mailchute::spool::state::{Durability, Message, Origin, Place, Progress, RecipientRow, RecipientUpdate, State, Transaction};
+use mail::address::{Address, ReversePath};
+use mail::envelope::{Body, Claimed, Envelope, Notify, Recipient, VERSION};
+use mail::queue_id::QueueId;
+use spool::file;
+use spool::layout;
+use state::{Durability, Message, Origin, Place, Progress, RecipientRow, RecipientUpdate, State, Transaction};
 
 /// Octets of each message.
 const SIZE: usize = 1024;

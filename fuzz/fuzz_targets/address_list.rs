@@ -6,8 +6,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mailchute::mail::Address;
-use mailchute::mail::address_list::{self, AddressList, Spec};
+use mail::Address;
+use mail::address_list::{self, AddressList, Spec};
 use mailchute_fuzz::judge::same_again;
 
 fuzz_target!(|text: &[u8]| {

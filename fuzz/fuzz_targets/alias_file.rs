@@ -8,9 +8,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mailchute::config::Names;
-use mailchute::mail::{Address, limits};
-use mailchute::submit::aliases::{self, Aliases, Target, World};
+use config::Names;
+use mail::{Address, limits};
+use submit::aliases::{self, Aliases, Target, World};
 use mailchute_fuzz::is_printable;
 use mailchute_fuzz::judge::same_again;
 

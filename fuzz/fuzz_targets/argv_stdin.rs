@@ -13,9 +13,9 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
 use libfuzzer_sys::fuzz_target;
-use mailchute::exit::Exit;
-use mailchute::submit::cli::{self, Mode};
-use mailchute::submit::{self, Ended};
+use exit::Exit;
+use submit::cli::{self, Mode};
+use submit::{self, Ended};
 use mailchute_fuzz::installation::Installation;
 use mailchute_fuzz::process::{Descriptors, Printed};
 use mailchute_fuzz::{is_printable, steered, widened};

@@ -10,11 +10,11 @@
 use std::cell::RefCell;
 
 use libfuzzer_sys::fuzz_target;
-use mailchute::config::Names;
-use mailchute::exit::Exit;
-use mailchute::submit::bs;
-use mailchute::submit::caller::Caller;
-use mailchute::submit::message::Site;
+use config::Names;
+use exit::Exit;
+use submit::bs;
+use submit::caller::Caller;
+use submit::message::Site;
 use mailchute_fuzz::installation::Installation;
 use mailchute_fuzz::process::Descriptors;
 use mailchute_fuzz::{steered, widened};

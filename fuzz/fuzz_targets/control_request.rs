@@ -8,10 +8,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mailchute::control::client;
-use mailchute::control::printer::Printer;
-use mailchute::control::protocol::{Count, Detail, Done, Request, Status, Text};
-use mailchute::exit::{Exit, Failure};
+use control::client;
+use control::printer::Printer;
+use control::protocol::{Count, Detail, Done, Request, Status, Text};
+use exit::{Exit, Failure};
 use mailchute_fuzz::is_printable;
 
 fuzz_target!(|data: &[u8]| {

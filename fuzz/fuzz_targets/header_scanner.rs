@@ -10,10 +10,10 @@
 
 use libfuzzer_sys::fuzz_target;
 use mail_parser::MessageParser;
-use mailchute::mail::address_list::{AddressList, Spec};
-use mailchute::mail::header::{self, Section};
-use mailchute::submit::body::{DotRule, Lines};
-use mailchute::submit::head::Collector;
+use mail::address_list::{AddressList, Spec};
+use mail::header::{self, Section};
+use submit::body::{DotRule, Lines};
+use submit::head::Collector;
 use mailchute_fuzz::{steered, widened};
 
 fuzz_target!(|data: &[u8]| {

@@ -13,11 +13,11 @@ use std::io::Write;
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use mailchute::mail::header::{self, Section};
-use mailchute::mail::wire::WireCheck;
-use mailchute::relay::encode::{self, Original};
-use mailchute::relay::smtp::Octets;
-use mailchute::submit::body::{DotRule, Lines};
+use mail::header::{self, Section};
+use mail::wire::WireCheck;
+use transport::encode::{self, Original};
+use transport::smtp::Octets;
+use submit::body::{DotRule, Lines};
 use mailchute_fuzz::{is_printable, judge, process, steered, widened};
 
 /// Header sections of one part that may be encoded. With none of them, the input has its own.

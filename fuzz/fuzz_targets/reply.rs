@@ -8,10 +8,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mailchute::mail::Reply;
-use mailchute::mail::status::EnhancedStatus;
-use mailchute::relay::smtp::capabilities::Capabilities;
-use mailchute::relay::smtp::reply::{LINE, LINES, READ, ReplyError, ReplyReader, TOTAL};
+use mail::Reply;
+use mail::status::EnhancedStatus;
+use transport::smtp::capabilities::Capabilities;
+use transport::smtp::reply::{LINE, LINES, READ, ReplyError, ReplyReader, TOTAL};
 use mailchute_fuzz::{is_printable, steered};
 
 fuzz_target!(|data: &[u8]| {

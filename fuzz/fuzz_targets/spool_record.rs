@@ -12,11 +12,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use libfuzzer_sys::fuzz_target;
-use mailchute::mail::envelope::Envelope;
-use mailchute::mail::header::Section;
-use mailchute::spool::file::{self, Part};
-use mailchute::spool::layout;
-use mailchute::spool::store::Claim;
+use mail::envelope::Envelope;
+use mail::header::Section;
+use spool::file::{self, Part};
+use spool::layout;
+use store::Claim;
 use mailchute_fuzz::installation::{Installation, names};
 use mailchute_fuzz::{is_printable, judge, steered};
 use serde_json::Value;
@@ -49,7 +49,7 @@ fuzz_target!(|data: &[u8]| {
                 names(&quarantine).iter().for_each(|name| fs::remove_file(quarantine.join(name)).unwrap());
             }
             Claim::Newer(v) => {
-                assert!(v > mailchute::mail::envelope::VERSION);
+                assert!(v > mail::envelope::VERSION);
                 fs::remove_file(store.path(layout::CUR).join(NAME)).unwrap();
             }
             other => panic!("{other:?}"),
@@ -113,7 +113,7 @@ fn spoiled(part: &Value, whole: &dyn Fn(Value) -> Value) {
 }
 
 fn parts(octets: &[u8], line: usize) {
-    let file = fs::File::open(format!("{}/var/spool/mailchute/{}/{NAME}", mailchute::config::paths::PREFIX, layout::CUR)).unwrap();
+    let file = fs::File::open(format!("{}/var/spool/mailchute/{}/{NAME}", config::paths::PREFIX, layout::CUR)).unwrap();
     let read = file::read_line(&file).unwrap();
     let range = |part| file::range_of(&file, &read, part).unwrap();
     let (start, end) = (line as u64, octets.len() as u64);

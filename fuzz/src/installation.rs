@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use mailchute::config::paths::PREFIX;
-use mailchute::config::{Config, Paths};
-use mailchute::spool::layout::{self, Owner};
-use mailchute::spool::store::Store;
+use config::paths::PREFIX;
+use config::{Config, Paths};
+use spool::layout::{self, Owner};
+use store::Store;
 
 use crate::judge;
 
@@ -52,7 +52,7 @@ impl Default for Installation {
         let owner = fs::metadata(&paths.spool).unwrap();
         let store = Store::open(&paths.spool, Owner { uid: owner.uid(), gid: owner.gid() }, false).unwrap();
         let parsed =
-            |text: &&str| Config { paths: paths.clone(), params: mailchute::config::parse(text.as_bytes(), Path::new("x")).unwrap() };
+            |text: &&str| Config { paths: paths.clone(), params: config::parse(text.as_bytes(), Path::new("x")).unwrap() };
         Installation { store, configurations: CONFIGURATIONS.iter().map(parsed).collect(), paths, current: 0 }
     }
 }

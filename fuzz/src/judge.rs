@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use mailchute::mail::envelope::{Body, Envelope};
-use mailchute::mail::{Address, QueueId};
-use mailchute::spool::layout;
-use mailchute::spool::store::Store;
+use mail::envelope::{Body, Envelope};
+use mail::{Address, QueueId};
+use spool::layout;
+use store::Store;
 
 /// Fields that never leave this host (SENDMAIL.md R9, I9).
 const NEVER: [&str; 4] = ["bcc", "resent-bcc", "return-path", "content-length"];

@@ -12,7 +12,7 @@ mod args;
 mod check;
 mod failed;
 mod json;
-mod keys;
+pub mod keys;
 mod monitor;
 mod numbers;
 mod offline;

@@ -16,7 +16,6 @@ use super::select::Selection;
 use admin::{entries, pause};
 use config::Config;
 use control::filter::{Filter, QueueState};
-use control::history;
 use control::listing::Entry;
 use control::overview::Overview;
 use control::protocol::{Detail, Part};

@@ -291,7 +291,7 @@ mod tests {
     use super::*;
     use crate::ledger::Admission as Answer;
     use crate::plan::Policy;
-    use crate::testing;
+    use crate::testing::{Idle, idle};
     use config::Size;
     use spool::layout;
     use testing::Scratch;
@@ -326,57 +326,57 @@ mod tests {
     }
 
     /// Claims one message and admits it as `uid`.
-    async fn admit(admission_: &Arc<AdmissionControl>, scratch: &Scratch, uid: u32) -> Answer {
+    async fn admit(idle: &Idle, scratch: &Scratch, uid: u32) -> Answer {
         let mut claimed = scratch.claimed(&["bob@receiver.example"]);
         claimed.uid = uid;
-        let plan = Policy::of(&admission_.current.get().params).plan(&claimed, sys::clock::now());
-        admission_.ledger.admit(&claimed, &plan).unwrap().await.unwrap()
+        let plan = Policy::of(&idle.parts.current.get().params).plan(&claimed, sys::clock::now());
+        idle.base.ledger.admit(&claimed, &plan).unwrap().await.unwrap()
     }
 
     #[tokio::test]
     async fn t_spool_5_who_reaches_a_cap_is_told_to_sendmail_and_released_when_there_is_room() {
         let scratch = Scratch::new();
-        let admission_ = testing::admission_(&scratch, "user_message_limit = 2");
-        begin(&admission_).await.unwrap();
+        let idle = idle(&scratch, "user_message_limit = 2");
+        idle.parts.admission.begin().await.unwrap();
         assert_eq!(file(&scratch).refusal(1000), None);
         for _ in 0..2 {
-            assert!(matches!(admit(&admission_, &scratch, 1000).await, Answer::Admitted));
+            assert!(matches!(admit(&idle, &scratch, 1000).await, Answer::Admitted));
         }
-        assert!(matches!(admit(&admission_, &scratch, 1000).await, Answer::Held(why) if why.starts_with(CAP_HOLD)));
-        assert!(matches!(admit(&admission_, &scratch, 1001).await, Answer::Admitted));
-        look(&admission_, false).await.unwrap();
-        assert_eq!(admission_.gate.over(), [1000]);
+        assert!(matches!(admit(&idle, &scratch, 1000).await, Answer::Held(why) if why.starts_with(CAP_HOLD)));
+        assert!(matches!(admit(&idle, &scratch, 1001).await, Answer::Admitted));
+        idle.parts.admission.look(false).await.unwrap();
+        assert_eq!(idle.parts.admission.over(), [1000]);
         assert!(file(&scratch).refusal(1000).is_some() && file(&scratch).refusal(1001).is_none());
         assert_eq!(scratch.names(layout::HOLD).len(), 1);
-        for id in admission_.store.ids(layout::CUR).unwrap() {
-            let gone = admission_.ledger.work(move |state, store| {
+        for id in idle.base.store.ids(layout::CUR).unwrap() {
+            let gone = idle.base.ledger.work(move |state, store| {
                 let row = state.message(id)?.unwrap();
                 store.remove(id, layout::CUR).unwrap();
                 state.update(&Message { place: state::Place::Gone, finished: Some(1), ..row })
             });
             gone.unwrap().await.unwrap();
         }
-        look(&admission_, false).await.unwrap();
-        assert_eq!((admission_.gate.over(), file(&scratch).refusal(1000)), (vec![], None));
+        idle.parts.admission.look(false).await.unwrap();
+        assert_eq!((idle.parts.admission.over(), file(&scratch).refusal(1000)), (vec![], None));
         assert_eq!((scratch.names(layout::HOLD).len(), scratch.names(layout::CUR).len()), (0, 1));
     }
 
     #[tokio::test]
     async fn closed_admission_outlives_the_daemon_and_what_came_meanwhile_goes_on_when_it_is_opened() {
         let scratch = Scratch::new();
-        let first = testing::admission_(&scratch, "");
-        begin(&first).await.unwrap();
-        close(&first, "moving house", 0).await.unwrap();
+        let first = idle(&scratch, "");
+        first.parts.admission.begin().await.unwrap();
+        first.parts.admission.close("moving house", 0).await.unwrap();
         drop(first);
         std::fs::remove_file(scratch.path().join("admission")).unwrap();
-        let admission_ = testing::admission_(&scratch, "");
-        begin(&admission_).await.unwrap();
-        assert_eq!(admission_.gate.closed().as_deref(), Some("moving house"));
+        let idle = idle(&scratch, "");
+        idle.parts.admission.begin().await.unwrap();
+        assert_eq!(idle.parts.admission.closed().as_deref(), Some("moving house"));
         assert_eq!(file(&scratch).refusal(0).as_deref(), Some("no new mail is taken: moving house"));
-        assert!(matches!(admit(&admission_, &scratch, 1000).await, Answer::Held(why) if why.contains("moving house")));
-        open(&admission_, 0).await.unwrap();
-        assert_eq!((admission_.gate.closed(), file(&scratch).refusal(0)), (None, None));
+        assert!(matches!(admit(&idle, &scratch, 1000).await, Answer::Held(why) if why.contains("moving house")));
+        idle.parts.admission.open(0).await.unwrap();
+        assert_eq!((idle.parts.admission.closed(), file(&scratch).refusal(0)), (None, None));
         assert_eq!((scratch.names(layout::HOLD).len(), scratch.names(layout::CUR).len()), (0, 1));
-        assert!(matches!(admit(&admission_, &scratch, 1000).await, Answer::Admitted));
+        assert!(matches!(admit(&idle, &scratch, 1000).await, Answer::Admitted));
     }
 }

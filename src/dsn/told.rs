@@ -152,7 +152,7 @@ pub(super) mod tests {
     use mail::envelope::Notify;
     use state::Progress;
 
-    pub(in daemon::dsn_queue) fn row(reply: &str, status: &str) -> RecipientRow {
+    pub(crate) fn row(reply: &str, status: &str) -> RecipientRow {
         RecipientRow {
             n: 0,
             address: "bob@x.example".into(),

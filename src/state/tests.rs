@@ -202,7 +202,7 @@ fn no_question_of_the_daemon_reads_the_whole_history() {
         include_str!("trace.rs"),
         include_str!("notices.rs"),
         include_str!("numbers.rs"),
-        include_str!("../state.rs"),
+        include_str!("lib.rs"),
     ];
     let mut seen = 0;
     for text in sources.iter().flat_map(|source| source.split('"').skip(1).step_by(2)) {
@@ -230,7 +230,7 @@ fn schema_of(state: &State) -> Vec<String> {
 fn a_file_of_schema_1_is_brought_forward_with_everything_in_it() {
     let (scratch, fresh) = scratch();
     let path = scratch.path().join("old.sqlite");
-    std::fs::write(&path, include_bytes!("../../../tests/data/state/schema-1.sqlite")).unwrap();
+    std::fs::write(&path, include_bytes!("../../tests/data/state/schema-1.sqlite")).unwrap();
     assert!(State::open_to_read(&path).is_err());
     let state = State::open(&path).unwrap();
     assert!(!state.is_new());

@@ -1,6 +1,7 @@
 //! What unit tests of several crates share: a scratch spool and messages in it. No product code depends on it.
 
-use spool::{drop, layout};
+
+use store::{Claim, Claimed, Store};
 
 mod scratch;
 

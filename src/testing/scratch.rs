@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::layout;
+use spool::layout;
 use mail::address::{Address, ReversePath};
 use mail::envelope;
 use mail::envelope::{Body, Envelope, Recipient, VERSION};
@@ -12,7 +12,7 @@ use mail::queue_id::QueueId;
 use mail::wire::WireFacts;
 use spool::drop::Draft;
 use spool::layout::Owner;
-use store::{Claim, Claimed, Store};
+use super::{Claim, Claimed, Store};
 
 /// A message in wire form.
 pub const MESSAGE: &[u8] = b"From: alice@sender.example\r\nMessage-ID: <1@sender.example>\r\n\r\nHello\r\n";
@@ -22,17 +22,21 @@ pub struct Scratch {
     directory: TempDir,
 }
 
+#[allow(clippy::new_without_default, clippy::unwrap_used, clippy::panic)]
 impl Scratch {
+    /// A new one, in a directory of its own.
     pub fn new() -> Scratch {
         let directory = tempfile::tempdir().unwrap();
         layout::make_rootless(directory.path()).unwrap();
         Scratch { directory }
     }
 
+    /// Where it lies.
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
 
+    /// The path of a file in one of its directories.
     pub fn file(&self, directory: &str, id: QueueId) -> PathBuf {
         self.path().join(directory).join(id.to_string())
     }
@@ -45,6 +49,7 @@ impl Scratch {
         names
     }
 
+    /// The spool, opened.
     pub fn store(&self) -> Store {
         let owner = Owner { uid: sys::process::euid(), gid: sys::process::gid() };
         Store::open(self.path(), owner, true).unwrap()
@@ -73,6 +78,7 @@ pub fn message(claim: Claim) -> Claimed {
     }
 }
 
+/// An envelope to these recipients, from the null reverse-path.
 pub fn envelope(recipients: &[&str]) -> Envelope {
     Envelope {
         v: VERSION,

@@ -117,7 +117,7 @@ impl Stage {
 
     fn judge_outside(&mut self) {
         self.canaries.judge();
-        for directory in mailchute::spool::layout::DIRECTORIES {
+        for directory in spool::layout::DIRECTORIES {
             let mode = self.installation.paths.spool.join(directory.name).metadata().unwrap().mode() & 0o7777;
             assert_eq!(mode, directory.mode, "{}", directory.name);
         }

@@ -14,7 +14,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use mailchute::config::paths::PREFIX;
+use config::paths::PREFIX;
 
 use crate::support::command::{Ended, run};
 use crate::support::foreign_root::ForeignRoot;

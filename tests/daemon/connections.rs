@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mailchute::dkim::{Kind, PrivateKey, Selector, SigningDomain, file};
+use dkim::{Kind, PrivateKey, Selector, SigningDomain, file};
 
 use crate::delivery::MESSAGE;
 use crate::support::installation::Installation;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mailchute::spool::{file, layout};
+use spool::{file, layout};
 
 use super::injecting;
 use crate::delivery::MESSAGE;

@@ -59,7 +59,7 @@ pub fn mail_auth(message: &[u8], records: &[Record]) -> Vec<String> {
 }
 
 fn without_blank_tail(message: &[u8]) -> Vec<u8> {
-    let body = mailchute::mail::header::Section::scan(message).body;
+    let body = mail::header::Section::scan(message).body;
     let text = message[body..].iter().rposition(|b| !b" \t\r\n".contains(b)).map_or(body, |at| body + at + 1);
     let line_end = message[text..].windows(2).position(|two| two == b"\r\n").map_or(message.len(), |at| text + at + 2);
     if text == body { message[..body].to_vec() } else { message[..line_end].to_vec() }

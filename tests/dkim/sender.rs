@@ -3,12 +3,11 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use mailchute::config::paths::Paths;
-use mailchute::config::{self, Config};
-use mailchute::ctl;
-use mailchute::dkim::Kind;
-use mailchute::mail::header::Section;
-use mailchute::relay::dkim::{BodyHasher, KeyRing, Signer, Signing};
+use config::paths::Paths;
+use config::{self, Config};
+use dkim::Kind;
+use mail::header::Section;
+use dkim::{BodyHasher, KeyRing, Signer, Signing};
 
 use crate::support::oracles::Txt;
 
@@ -34,11 +33,11 @@ impl Sender {
         std::fs::create_dir_all(&paths.keys).unwrap();
         let toml = b"[domain.\"example.org\"]\nselectors = [\"rsa\", \"ed\"]\n";
         let config = Config { params: config::parse(toml, Path::new("mailchute.toml")).unwrap(), paths };
-        ctl::dkim::keygen(&config, "example.org", "rsa", Kind::Rsa2048).unwrap();
-        ctl::dkim::keygen(&config, "example.org", "ed", Kind::Ed25519).unwrap();
+        ctl::keys::keygen(&config, "example.org", "rsa", Kind::Rsa2048).unwrap();
+        ctl::keys::keygen(&config, "example.org", "ed", Kind::Ed25519).unwrap();
         let ring = KeyRing::load(&config.params, &config.paths.keys);
         assert_eq!(ring.problems(), [""; 0]);
-        Sender { ring, records: zone_records(&ctl::dkim::dns(&config, "example.org").unwrap()) }
+        Sender { ring, records: zone_records(&ctl::keys::dns(&config, "example.org").unwrap()) }
     }
 
     /// What it publishes, for the verifiers that are programs.
@@ -72,7 +71,7 @@ fn sign_with(signers: &[Signer], message: &[u8]) -> Vec<u8> {
     let mut body = BodyHasher::default();
     // Odd pieces, so that they end anywhere.
     message[section.body..].chunks(7).for_each(|piece| body.update(piece));
-    let mut signed = mailchute::relay::dkim::sign(signers, &message[..section.end], &body.finish(), 1_795_358_629).unwrap();
+    let mut signed = dkim::sign(signers, &message[..section.end], &body.finish(), 1_795_358_629).unwrap();
     signed.extend_from_slice(message);
     signed
 }

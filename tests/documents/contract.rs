@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use mailchute::exit::Exit;
-use mailchute::submit::cli::OPTIONS;
+use exit::Exit;
+use submit::cli::OPTIONS;
 
 /// What a test is named after, and what it asks.
 #[rustfmt::skip] // a list is easier to keep when each row is a line

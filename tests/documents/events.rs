@@ -87,13 +87,13 @@ fn t_out_1_every_text_of_an_event_is_made_printable_where_it_is_logged() {
 fn the_names_of_the_events_are_those_of_the_table() {
     let mut names: Vec<_> = in_the_table().into_iter().map(|event| event.name).collect();
     names.sort();
-    assert_eq!(mailchute::log::names::NAMES, names, "src/log/names.rs has every event, in the order of the alphabet");
+    assert_eq!(log::names::NAMES, names, "src/log/names.rs has every event, in the order of the alphabet");
 }
 
 #[test]
 fn no_field_of_an_event_has_the_name_of_a_key_of_every_line() {
     for event in in_the_table() {
-        let taken = event.fields.iter().find(|field| mailchute::log::record::KEYS.contains(&field.as_str()));
+        let taken = event.fields.iter().find(|field| log::record::KEYS.contains(&field.as_str()));
         assert_eq!(taken, None, "{}", event.name);
     }
 }
@@ -108,7 +108,7 @@ fn the_manual_of_the_log_has_every_event_with_its_level_and_its_fields() {
 
 #[test]
 fn the_manual_of_the_administrators_command_has_every_alarm_with_its_severity() {
-    use mailchute::relay::alarms::alarm::Kind;
+    use observe::alarms::alarm::Kind;
     let page = super::read("man/mailchute.8");
     let section = page.split("\n.Sh ALARMS").nth(1).and_then(|rest| rest.split("\n.Sh ").next()).unwrap();
     let mut listed: Vec<_> = section.lines().filter_map(|line| line.strip_prefix(".It Sy ")).map(str::to_owned).collect();

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use mailchute::config::paths::Paths;
-use mailchute::spool::layout::DIRECTORIES;
+use config::paths::Paths;
+use spool::layout::DIRECTORIES;
 
 /// One row: path:type:owner:group:mode:from.
 #[derive(Clone, Debug)]

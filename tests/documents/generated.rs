@@ -5,10 +5,10 @@
 
 use std::fmt::Write;
 
-use mailchute::config::params::{DOMAIN_PARAMETERS, PARAMETERS, Parameter, WEBHOOK_PARAMETERS};
-use mailchute::config::sample;
-use mailchute::relay::metrics::families::FAMILIES;
-use mailchute::spool::layout::DIRECTORIES;
+use config::params::{DOMAIN_PARAMETERS, PARAMETERS, Parameter, WEBHOOK_PARAMETERS};
+use config::sample;
+use observe::metrics::families::FAMILIES;
+use spool::layout::DIRECTORIES;
 
 /// Compares a file with what it should hold, or with UPDATE=1 writes it.
 fn compare(path: &str, wanted: &str) {
@@ -72,15 +72,15 @@ fn the_sample_configuration_is_made_from_the_table_of_parameters() {
 
 #[test]
 fn the_sample_configuration_is_valid_as_it_is_and_with_every_default_set() {
-    let parse = |text: &str| mailchute::config::parse(text.as_bytes(), std::path::Path::new("sample"));
+    let parse = |text: &str| config::parse(text.as_bytes(), std::path::Path::new("sample"));
     assert!(parse(&sample::text()).is_ok());
     let is_setting = |line: &&str| line.starts_with('#') && !line.starts_with("# ") && !line.ends_with('=');
     let set: String = sample::text().lines().filter(is_setting).map(|line| format!("{}\n", &line[1..])).collect();
     let params = parse(&set).unwrap_or_else(|e| panic!("{e}\n{set}"));
     // Where a default in the table differed from the one in the code, the two would be told apart here.
-    let mut expected = mailchute::config::Params::default();
-    expected.domain.insert("example.org".to_owned(), mailchute::config::DomainParams::default());
-    expected.webhook.insert("ops".to_owned(), mailchute::config::WebhookParams::default());
+    let mut expected = config::Params::default();
+    expected.domain.insert("example.org".to_owned(), config::DomainParams::default());
+    expected.webhook.insert("ops".to_owned(), config::WebhookParams::default());
     assert_eq!(format!("{params:?}"), format!("{expected:?}"));
 }
 

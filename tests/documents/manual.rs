@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use mailchute::submit::cli::{Class, OPTIONS};
+use submit::cli::{Class, OPTIONS};
 
 use crate::support::parts;
 
@@ -33,7 +33,7 @@ fn every_page_that_is_referred_to_exists() {
 
 #[test]
 fn every_parameter_that_a_page_names_exists() {
-    let known: Vec<_> = mailchute::config::params::PARAMETERS.iter().map(|row| row.name).collect();
+    let known: Vec<_> = config::params::PARAMETERS.iter().map(|row| row.name).collect();
     for (page, _, text) in pages() {
         for name in text.lines().filter_map(|line| line.strip_prefix(".Ic ")).filter(|name| !name.starts_with('[')) {
             assert!(known.contains(&name.split(' ').next().unwrap()), "{page} names {name}");

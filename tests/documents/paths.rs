@@ -48,7 +48,7 @@ fn every_configuration_in_the_documents_is_valid() {
     let examples = page.split(".Bd -literal -offset indent\n").skip(1).filter_map(|rest| rest.split(".Ed").next());
     assert!(blocks.len() >= 2);
     for block in blocks.into_iter().chain(examples) {
-        let parsed = mailchute::config::parse(block.as_bytes(), std::path::Path::new("a document"));
+        let parsed = config::parse(block.as_bytes(), std::path::Path::new("a document"));
         assert!(parsed.is_ok(), "{}\n{block}", parsed.unwrap_err());
     }
 }

@@ -60,7 +60,7 @@ fn every_line_has_the_keys_that_the_manual_lists_in_their_order() {
     for line in text.lines() {
         let value: Value = serde_json::from_str(line).unwrap();
         let event = documented.iter().find(|event| value["event"] == event.name).unwrap_or_else(|| panic!("undocumented: {line}"));
-        let wanted = mailchute::log::record::KEYS.iter().map(|key| (*key).to_owned()).chain(event.fields.clone());
+        let wanted = log::record::KEYS.iter().map(|key| (*key).to_owned()).chain(event.fields.clone());
         assert_eq!(keys(line), wanted.collect::<Vec<_>>(), "{line}");
         assert_eq!((&value["schema"], &value["host"]), (&1.into(), &"host.sender.example".into()));
         assert_eq!(value["level"], event.level);

@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use mailchute::spool::layout;
+use spool::layout;
 use tempfile::TempDir;
 
 use super::disks::{self, Kind};

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mailchute::spool::layout;
+use spool::layout;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::Signal;

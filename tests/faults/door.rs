@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Child;
 
-use mailchute::spool::layout;
+use spool::layout;
 
 use super::Binaries;
 use crate::support::command::wait_for;

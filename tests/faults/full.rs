@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mailchute::spool::layout;
+use spool::layout;
 
 use super::disks::{Disk, Kind};
 use super::injector::{Bench, Case, NO_RESERVE, cases};

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 
-use mailchute::spool::{file, layout};
+use spool::{file, layout};
 use nix::errno::Errno;
 use nix::libc;
 use tempfile::TempDir;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mailchute::spool::layout;
+use spool::layout;
 
 use super::daemon::{Bench, Ordeal};
 use super::scenarios::{Fate, Letter, ending};

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mailchute::spool::layout;
+use spool::layout;
 use nix::libc;
 
 use super::disks::{Disk, Kind};

@@ -8,8 +8,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mailchute::control::protocol::{Request, Select};
-use mailchute::spool::layout;
+use control::protocol::{Request, Select};
+use spool::layout;
 use nix::sys::signal::Signal;
 
 use super::Binaries;

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use mailchute::spool::layout;
+use spool::layout;
 use nix::errno::Errno;
 use nix::libc;
 

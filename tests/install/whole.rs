@@ -2,7 +2,7 @@
 //!
 //! The programs of this build have the scratch prefix compiled in, so they are installed with --prefix; all else is as on a host.
 
-use mailchute::config::paths::PREFIX;
+use config::paths::PREFIX;
 
 use super::in_an_image_with;
 

@@ -166,7 +166,7 @@ fn h8_a_server_with_8bitmime_gets_only_what_is_too_long_or_without_a_label_chang
     for (count, (name, message)) in labelled().into_iter().enumerate() {
         installation.sendmail(&["-i", "-f", "alice@sender.example", "bob@receiver.example"], &message).succeeded();
         let arrived = receiver.wait_for_messages(count + 1).pop().unwrap();
-        let body = |octets: &[u8]| octets[mailchute::mail::header::Section::scan(octets).body..].to_vec();
+        let body = |octets: &[u8]| octets[mail::header::Section::scan(octets).body..].to_vec();
         let is_8bit = !arrived.data.is_ascii();
         assert_eq!(parameter(&arrived.mail, "BODY"), is_8bit.then_some("8BITMIME"), "{name}");
         assert!(longest_line(&arrived.data) <= 998, "{name}");

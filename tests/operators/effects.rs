@@ -135,7 +135,7 @@ fn a_test_message_that_sendmail_refuses_ends_with_its_line_and_its_code() {
     installation.relay_to("smtp://127.0.0.1:9?tls=none", "");
     installation.start_daemon();
     let said = installation.mailchute(&["test", "b@@d"]).ended_with(64).stderr;
-    let why = mailchute::mail::Address::parse("b@@d").unwrap_err();
+    let why = mail::Address::parse("b@@d").unwrap_err();
     assert_eq!(said, format!("mailchute: b@@d: {why}\n"));
     installation.mailchute(&["close", "moving house"]).succeeded();
     let ended = installation.mailchute(&["test", "b@d.example"]).ended_with(69);

@@ -5,7 +5,7 @@ mod drop_directory;
 mod identity;
 mod ids;
 
-use mailchute::spool::layout;
+use spool::layout;
 
 use crate::support::installation::Installation;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mailchute::spool::state::State;
+use state::State;
 
 use super::{judge, judge_in_perl, notices, subject, three, wait_for_notices};
 use crate::delivery::MESSAGE;

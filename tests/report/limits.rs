@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mailchute::spool::state::State;
+use state::State;
 
 use super::{notices, subject, wait_for_notices};
 use crate::delivery::MESSAGE;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::support::command::run;
 use crate::support::installation::{CALLER_ID, DAEMON_ID, Installation};
-use mailchute::spool::layout;
+use spool::layout;
 
 #[test]
 fn an_isolated_test_has_loopback_alone_and_its_own_process_ids() {

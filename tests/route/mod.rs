@@ -9,10 +9,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use lab::{Knot, Silent, refusing};
-use mailchute::config::{NextHop, Params, TlsPolicy};
-use mailchute::mail::Address;
-use mailchute::relay::route::resolver::Resolver;
-use mailchute::relay::route::{Class, Endpoint, RouteFailure, RouteKey, Router, Target};
+use config::{NextHop, Params, TlsPolicy};
+use mail::Address;
+use transport::route::resolver::Resolver;
+use transport::route::{Class, Endpoint, RouteFailure, RouteKey, Router, Target};
 
 /// A router that asks `servers` and is the host me.example.
 fn router(servers: &[SocketAddr], params: Params) -> Router {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mailchute::config::Params;
+use config::Params;
 
 use super::lab::{Knot, Silent, is_test_socket};
 use super::{router, way};

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mailchute::config::TlsPolicy;
-use mailchute::mail::envelope::{Body, Recipient};
-use mailchute::mail::{Address, Reply, ReversePath};
-use mailchute::relay::smtp::{Content, Envelope, Failure, Octets, Place, Protocol, Session, Settings, Target, Timeouts};
-use mailchute::relay::tls::TlsClient;
+use config::TlsPolicy;
+use mail::envelope::{Body, Recipient};
+use mail::{Address, Reply, ReversePath};
+use transport::smtp::{Content, Envelope, Failure, Octets, Place, Protocol, Session, Settings, Target, Timeouts};
+use transport::tls::TlsClient;
 
 use super::sink::Running;
 

@@ -1,7 +1,7 @@
 //! Every stage against every kind of wrong answer, and an end at every octet.
 
-use mailchute::mail::EnhancedStatus;
-use mailchute::relay::smtp::{Failure, Session, Stage};
+use mail::EnhancedStatus;
+use transport::smtp::{Failure, Session, Stage};
 use tokio::task::JoinSet;
 
 use super::client::{Results, content, deliver, envelope, lmtp_target, patient, settings, target};
@@ -183,11 +183,11 @@ async fn a_greeting_of_521_or_554_is_a_refusal_by_the_host_and_not_of_a_message(
 async fn nobody_at_the_port_or_the_socket_is_a_failure_of_the_route() {
     let server = Sink::new(&ALL).start().await;
     let mut nobody = target(&server);
-    nobody.place = mailchute::relay::smtp::Place::Tcp("127.0.0.1:1".parse().unwrap());
+    nobody.place = transport::smtp::Place::Tcp("127.0.0.1:1".parse().unwrap());
     let failure = Session::open(&settings(), &nobody).await.unwrap_err();
     assert_eq!((failure.stage, failure.status), (Stage::Connect, EnhancedStatus::new(4, 4, 1)));
     let mut nobody = lmtp_target(&server);
-    nobody.place = mailchute::relay::smtp::Place::Unix("/nonexistent/socket".into());
+    nobody.place = transport::smtp::Place::Unix("/nonexistent/socket".into());
     let failure = Session::open(&settings(), &nobody).await.unwrap_err();
     assert!(failure.to_string().starts_with("/nonexistent/socket: connect: cannot connect: No such file"), "{failure}");
 }
@@ -196,7 +196,7 @@ async fn nobody_at_the_port_or_the_socket_is_a_failure_of_the_route() {
 async fn t_smtp_2_a_configured_name_cannot_add_a_command() {
     let server = Sink::new(&ALL).start().await;
     for name in ["", "h.example\r\nMAIL FROM:<>", "h example", "h\u{e4}.example"] {
-        let settings = mailchute::relay::smtp::Settings { ehlo_name: name.to_owned(), ..settings() };
+        let settings = transport::smtp::Settings { ehlo_name: name.to_owned(), ..settings() };
         assert_eq!(Session::open(&settings, &target(&server)).await.unwrap_err().stage, Stage::Ehlo);
     }
     assert!(server.seen().commands.is_empty());
@@ -206,13 +206,13 @@ async fn t_smtp_2_a_configured_name_cannot_add_a_command() {
 async fn helo_is_for_servers_that_do_not_know_ehlo() {
     let server = Sink::new(&ALL).wrong(At::Ehlo, Some(0), "502 5.5.1 what?\r\n", None).start().await;
     let mut session = Session::open(&settings(), &target(&server)).await.unwrap();
-    assert_eq!(*session.capabilities(), mailchute::relay::smtp::Capabilities::default());
+    assert_eq!(*session.capabilities(), transport::smtp::Capabilities::default());
     assert!(deliver(&mut session, &envelope(&["a@x.example"]), &content("hi\r\n"), None).await[0].is_ok());
     assert_eq!(server.seen().commands[..3], ["EHLO h.example", "HELO h.example", "MAIL FROM:<me@h.example>"]);
 }
 
 /// Two messages on one connection, the second pipelined where it can be; with the number of results that came.
-async fn two(settings: &mailchute::relay::smtp::Settings, target: &mailchute::relay::smtp::Target) -> [Option<Results>; 2] {
+async fn two(settings: &transport::smtp::Settings, target: &transport::smtp::Target) -> [Option<Results>; 2] {
     let (one, two) = (envelope(&["a@x.example"]), envelope(&["b@x.example"]));
     let Ok(mut session) = Session::open(settings, target).await else { return [None, None] };
     let first = deliver(&mut session, &one, &content("first\r\n"), Some(&two)).await;

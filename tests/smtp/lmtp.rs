@@ -1,6 +1,6 @@
 //! LMTP over a unix socket (RFC 2033): one final reply for each accepted recipient.
 
-use mailchute::relay::smtp::{Session, Stage};
+use transport::smtp::{Session, Stage};
 
 use super::client::{content, deliver, envelope, lmtp_target, patient};
 use super::sink::{At, End, Sink};

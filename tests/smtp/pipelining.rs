@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use mailchute::mail::envelope::{Body, Notify};
-use mailchute::mail::{Address, EnhancedStatus};
-use mailchute::relay::smtp::{Content, Octets, Place, Session, Stage, Target};
+use mail::envelope::{Body, Notify};
+use mail::{Address, EnhancedStatus};
+use transport::smtp::{Content, Octets, Place, Session, Stage, Target};
 
 use super::client::{content, deliver, envelope, patient, settings, target};
 use super::sink::{At, End, Sink};

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use mailchute::config::TlsPolicy;
-use mailchute::relay::smtp::{Credentials, Failure, Session, Settings, Stage, Target};
-use mailchute::relay::tls::TlsClient;
+use config::TlsPolicy;
+use transport::smtp::{Credentials, Failure, Session, Settings, Stage, Target};
+use transport::tls::TlsClient;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;

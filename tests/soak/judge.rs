@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::sync::atomic::Ordering;
 
-use mailchute::spool::layout;
+use spool::layout;
 
 use super::world::{Sample, World};
 

@@ -110,7 +110,7 @@ impl World {
         let port = receiver::start(&shared);
         let installation = Installation::rootless();
         installation.relay_to(&format!("smtp://127.0.0.1:{port}?tls=none"), "");
-        mailchute::spool::layout::make_rootless(&installation.paths.spool).unwrap();
+        spool::layout::make_rootless(&installation.paths.spool).unwrap();
         let scratch = tempfile::TempDir::new().unwrap();
         World { plan, shared, installation, scratch, samples: Vec::new(), kills: 0, daemon: Mutex::default(), began: Instant::now() }
     }

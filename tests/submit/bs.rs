@@ -121,9 +121,9 @@ fn s8_dsn_parameters_are_kept_for_each_recipient() {
     );
     let envelope = sandbox.take_messages().remove(0).envelope;
     assert_eq!(envelope.reverse_path.to_string(), "");
-    assert_eq!((envelope.ret, envelope.envid.as_deref()), (Some(mailchute::mail::envelope::Ret::Full), Some("a b")));
+    assert_eq!((envelope.ret, envelope.envid.as_deref()), (Some(mail::envelope::Ret::Full), Some("a b")));
     assert_eq!(envelope.recipients[0].orcpt.as_deref(), Some("rfc822;orig@x"));
-    assert_eq!(envelope.recipients[0].notify, Some(mailchute::mail::envelope::Notify::NEVER));
+    assert_eq!(envelope.recipients[0].notify, Some(mail::envelope::Notify::NEVER));
     assert_eq!((&envelope.recipients[1].orcpt, envelope.recipients[1].notify), (&None, None));
 }
 

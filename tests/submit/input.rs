@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use mailchute::mail::envelope::Body;
+use mail::envelope::Body;
 use proptest::prelude::*;
 
 use super::sandbox::{SENDMAIL, Sandbox};

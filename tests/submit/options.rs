@@ -3,7 +3,7 @@
 // An option is its letter, and its case matters.
 #![allow(non_snake_case)]
 
-use mailchute::mail::envelope::{Body, Ret};
+use mail::envelope::{Body, Ret};
 
 use super::sandbox::{Message, Sandbox};
 

@@ -6,8 +6,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use mailchute::mail::Envelope;
-use mailchute::spool::{file, layout};
+use mail::Envelope;
+use spool::{file, layout};
 use tempfile::TempDir;
 
 /// The program under test.

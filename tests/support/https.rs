@@ -145,7 +145,7 @@ fn serve(stream: impl Read + Write, shared: &Shared) -> Option<()> {
     while let Some((name, value)) = next_line()?.split_once(": ") {
         headers.push((name.to_lowercase(), value.to_owned()));
     }
-    let mut request = Request { line, headers, body: Vec::new(), at: mailchute::sys::clock::now() };
+    let mut request = Request { line, headers, body: Vec::new(), at: sys::clock::now() };
     request.body = vec![0; request.header("content-length").parse().unwrap_or(0)];
     stream.read_exact(&mut request.body).ok()?;
     shared.requests.lock().unwrap().push(request);

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mailchute::config::Paths;
-use mailchute::config::paths::PREFIX;
-use mailchute::spool::layout;
+use config::Paths;
+use config::paths::PREFIX;
+use spool::layout;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -41,7 +41,7 @@ impl Installation {
         let (config, state) = (scratch.path().join("config/mailchute"), scratch.path().join("state/mailchute"));
         std::fs::create_dir_all(&config).unwrap();
         let paths = Paths {
-            mode: mailchute::config::paths::Mode::Rootless,
+            mode: config::paths::Mode::Rootless,
             config_file: config.join("mailchute.toml"),
             keys: config.join("keys"),
             credentials: config.join("credentials"),
@@ -286,7 +286,7 @@ impl Installation {
     }
 
     fn daemon_id(&self) -> Option<u32> {
-        (self.paths.mode == mailchute::config::paths::Mode::System).then_some(DAEMON_ID)
+        (self.paths.mode == config::paths::Mode::System).then_some(DAEMON_ID)
     }
 }
 

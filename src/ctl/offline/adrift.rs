@@ -4,7 +4,6 @@
 //! Each question about all of them reads the envelope of each: it costs what arrived since the daemon stopped, not what is queued.
 
 use super::{Offline, unreadable};
-use control::history;
 use control::listing::{Entry, Recipient};
 use control::protocol::{Detail, Happening};
 use exit::Failure;

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 
 use super::*;
+use crate::due;
 use crate::backoff::Backoff;
 use crate::ledger::rows_of;
 use crate::outcome;

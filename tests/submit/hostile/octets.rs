@@ -1,6 +1,6 @@
 //! Whatever is written, what is kept has the wire form, and no octet of Bcc.
 
-use mailchute::mail::wire::WireCheck;
+use mail::wire::WireCheck;
 use proptest::prelude::*;
 
 use super::super::sandbox::{Message, Run, Sandbox};
@@ -115,7 +115,7 @@ proptest! {
     #[test]
     fn t_hdr_3_what_was_printed_is_taken_back_as_the_same_address(local in "[ -~\u{fc}]{1,20}", domain in "[a-z0-9]{1,8}(\\.[a-z\u{fc}]{2,6}){1,3}") {
         prop_assume!(!local.starts_with('-'));
-        let address = mailchute::mail::Address::new(&local, &domain).unwrap();
+        let address = mail::Address::new(&local, &domain).unwrap();
         let sandbox = Sandbox::new("");
         let printed = address.to_string();
         let message = sandbox.send(&["-t", "-f", &printed, "--", &printed], format!("Cc: {printed}\n\nx\n"));
