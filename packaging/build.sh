@@ -57,9 +57,9 @@ build() {
     export CARGO_TARGET_DIR="$here/target" MAILCHUTE_PREFIX="${prefix:-/}"
     say "Building for the prefix $MAILCHUTE_PREFIX (some minutes the first time) ..."
     # shellcheck disable=SC2086  # an empty $quiet is no word
-    (cd "$here" && cargo build --locked $quiet --release --bin mailchuted --bin mailchute)
+    (cd "$here" && cargo build --locked $quiet --release -p mailchute --bin mailchuted --bin mailchute)
     # shellcheck disable=SC2086
-    (cd "$here" && cargo build --locked $quiet --profile injector --no-default-features --features submit --bin sendmail)
+    (cd "$here" && cargo build --locked $quiet --profile injector -p mailchute --no-default-features --features submit --bin sendmail)
     binaries=$here/target/install
     mkdir -p "$binaries"
     cp "$here/target/release/mailchuted" "$here/target/release/mailchute" "$here/target/injector/sendmail" "$binaries/"

@@ -76,7 +76,7 @@ fn no_crate_comes_in_two_versions_without_a_reason() {
 
 #[test]
 fn the_graph_of_the_injector_holds_no_runtime_no_tls_no_sql() {
-    let graph = tree(&["--no-default-features", "--features", "submit", "--edges", "normal"]);
+    let graph = tree(&["-p", "mailchute", "--no-default-features", "--features", "submit", "--edges", "normal"]);
     for package in &graph {
         assert!(!NOT_IN_THE_INJECTOR.contains(&package.name.as_str()), "{package:?}");
     }
@@ -148,7 +148,7 @@ fn the_injector_alone_links_no_runtime_no_tls_no_sql() {
     let mut cargo = Command::new(env!("CARGO"));
     // A directory of its own: one call of cargo unifies features, and the lock of the usual one is taken.
     cargo.current_dir(root).args(["build", "--offline", "--locked", "--target-dir", "target/injector"]);
-    run(cargo.args(["--no-default-features", "--features", "submit", "--bin", "sendmail"]), b"").succeeded();
+    run(cargo.args(["-p", "mailchute", "--no-default-features", "--features", "submit", "--bin", "sendmail"]), b"").succeeded();
     assert!(traces(&root.join("target/injector/debug/sendmail")).is_empty());
     assert_eq!(traces(Path::new(env!("CARGO_BIN_EXE_mailchuted"))), TRACES, "the check sees what is there");
 }

@@ -22,7 +22,6 @@ pub struct Scratch {
     directory: TempDir,
 }
 
-#[allow(clippy::new_without_default, clippy::unwrap_used, clippy::panic)]
 impl Scratch {
     /// A new one, in a directory of its own.
     pub fn new() -> Scratch {

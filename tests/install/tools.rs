@@ -89,8 +89,8 @@ touch target/release/mailchuted target/release/mailchute target/injector/sendmai
 END
         chmod +x "$STAGE/bin/cc" "$STAGE/bin/cargo"
         expect 0 poor build
-        same "$(cat "$TREE/calls")" "/ build --locked --quiet --release --bin mailchuted --bin mailchute
-/ build --locked --quiet --profile injector --no-default-features --features submit --bin sendmail"
+        same "$(cat "$TREE/calls")" "/ build --locked --quiet --release -p mailchute --bin mailchuted --bin mailchute
+/ build --locked --quiet --profile injector -p mailchute --no-default-features --features submit --bin sendmail"
         same "$(ls "$TREE/target/install" | sort | tr '\n' ' ')" "mailchute mailchuted prefix sendmail "
         same "$(cat "$TREE/target/install/prefix")" ""
         expect 0 poor build --prefix /opt/chute
