@@ -23,8 +23,8 @@
 //! * [`dkim`] — names, keys and records of DKIM, which the signer and the administrator's command share.
 //! * [`config`] — one table of parameters, and the paths that the build fixed.
 //! * [`log`] — one function per event.
-//! * [`sys`] — the only doorway to the kernel.
-//! * [`exit`] — the only place where an error becomes an exit code.
+//! * [`sys`] — safe names for system calls that std does not have, or not as we need them.
+//! * [`exit`] — the one table of exit codes.
 //!
 //! Imports go one way: `submit`, `relay`, `ctl` → `control`, `dkim`, `spool`, `config`, `log`, `sys` → `mail`.
 //! `submit` and `relay` never import each other. `tests/architecture.rs` keeps this true.

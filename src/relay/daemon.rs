@@ -24,7 +24,7 @@ use crate::spool::state::{Event, Message, Place, State};
 use crate::spool::store::Store;
 use crate::sys;
 
-/// Octets of messages in flight, envelopes included (DESIGN.md, "Claim"), in KiB: a larger message goes alone.
+/// Octets of messages in flight, envelopes included (SPOOL.md, "The claim"), in KiB: a larger message goes alone.
 const BUDGET_KIB: u32 = 64 << 10;
 /// Seconds without a round of the scheduler after which nobody is told any more that all is well.
 pub const STALLED: i64 = 180;

@@ -59,7 +59,7 @@ fn parameter_items(table: &[Parameter]) -> String {
         writeln!(out, ".It Ic {} Pq {}", row.name, row.kind.replace('"', "\\(dq")).unwrap();
         out.push_str(&mdoc(row.prose));
         if !row.default.is_empty() {
-            writeln!(out, "The default is\n.Ql {} .", row.default).unwrap();
+            writeln!(out, "The default is\n.Ql {} .", row.default.replace('"', "\\(dq")).unwrap();
         }
     }
     out + ".El\n"
