@@ -28,7 +28,7 @@ const TWICE: &[(&str, &str)] = &[
     ("untrusted", "aws-lc-rs and rustls-webpki differ; a hundred lines of code each"),
 ];
 
-/// What the injector never links: runtimes, TLS, SQL, SMTP libraries (DESIGN.md, Layout of the source).
+/// What the injector never links: runtimes, TLS, SQL, SMTP libraries (DEPENDENCIES.md).
 const NOT_IN_THE_INJECTOR: &[&str] =
     &["tokio", "rustls", "rusqlite", "libsqlite3-sys", "lettre", "aws-lc-rs", "aws-lc-sys", "hickory-resolver"];
 
@@ -153,7 +153,7 @@ fn the_injector_alone_links_no_runtime_no_tls_no_sql() {
     assert_eq!(traces(Path::new(env!("CARGO_BIN_EXE_mailchuted"))), TRACES, "the check sees what is there");
 }
 
-/// The packages that DESIGN.md gives a work.
+/// The packages to which DEPENDENCIES.md gives a work by name.
 const NAMED: &[&str] = &["clap", "mail_parser", "mail_builder", "lettre", "fs2", "serde_json", "nix", "tracing"];
 
 #[test]

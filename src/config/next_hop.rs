@@ -1,4 +1,4 @@
-//! The next hop as a URL (DESIGN.md, "Paths and addresses"): `smtp://host` (587, TLS required and verified), `smtps://host` (465),
+//! The next hop as a URL (mailchute.toml(5), `next_hop`): `smtp://host` (587, TLS required and verified), `smtps://host` (465),
 //! `?tls=opportunistic|required|verified|none` (none: port 25), `lmtp://host`, `lmtp+unix:///path`; the user name may stand in
 //! it, the password never does.
 

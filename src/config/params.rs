@@ -255,7 +255,7 @@ choices! {
         /// Nothing.
         Admin,
     }
-    /// DESIGN.md, Finishing.
+    /// SPOOL.md, "Guarantees", 9.
     OnUncertain {
         /// Try again after ten minutes.
         Retry,

@@ -1,6 +1,6 @@
 //! What is wrong with the text of a configuration, in words for who wrote it. Pure.
 //!
-//! In: what the TOML parser says. Out: one line, without the password that somebody may have put into a URL (THREATS: errors are
+//! In: what the TOML parser says. Out: one line, without the password that somebody may have put into a URL (T-OUT-4: errors are
 //! read by everybody and stand in the log).
 
 /// Changed letters that still make a name of another one.

@@ -84,7 +84,7 @@ fn sockets(config: &Config, findings: &mut Vec<String>) {
     check(&config.paths.admission_file(), 0o644);
 }
 
-/// What the design relies on in the kernel (DESIGN.md, "Why 3733 and no set-id").
+/// What the design relies on in the kernel (SPOOL.md, "Directories").
 fn kernel(config: &Config, findings: &mut Vec<String>) {
     let protected = std::fs::read_to_string("/proc/sys/fs/protected_hardlinks").is_ok_and(|text| text.trim() == "1");
     if config.paths.mode == Mode::System && !protected {

@@ -5,7 +5,7 @@
 
 use config::Params;
 
-/// Seconds after which a message whose fate is uncertain is tried again (DESIGN.md, "Finishing").
+/// Seconds after which a message whose fate is uncertain is tried again (SPOOL.md, "Guarantees", 9).
 pub const UNCERTAIN: i64 = 600;
 /// The longest suspension of a route, in seconds: a relay that works again is noticed within a quarter of an hour.
 const ROUTE_MAX: i64 = 900;

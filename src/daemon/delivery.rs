@@ -136,7 +136,7 @@ fn session_target(setup: &Setup, target: route::Target) -> smtp::Target {
     }
 }
 
-/// The route does not work: everything for it waits, nothing fails of it (D07).
+/// The route does not work: everything for it waits, nothing fails of it (U07).
 async fn suspend(
     deliverer: &Arc<Deliverer>,
     setup: &Setup,

@@ -11,23 +11,26 @@
 //! | module | work |
 //! |---|---|
 //! | [`run`], [`trial`] | start and end of the program, in order; what it would say of its configuration |
-//! | [`daemon`], [`setup`], [`dispatch`], [`tasks`] | what the tasks share |
+//! | [`daemon`], [`setup`] | what the tasks share; the configuration in force, with keys and password loaded |
+//! | [`tasks`], [`notify`] | tasks that must be allowed to end; what systemd is told |
 //! | [`intake`], [`plan`] | the claim, and what is decided of a message then |
 //! | [`admission`] | how much a user may have in the spool, and whether anybody may send |
 //! | [`recover`] | files and rows agree again at start |
 //! | [`ledger`], [`orders`] | the one writer of state.sqlite and mover of files; what it is to do when a round ends |
 //! | [`history`] | how long what happened is remembered |
-//! | [`schedule`], [`queue`], [`backoff`] | what is tried when, and over how many connections |
+//! | [`schedule`], [`dispatch`], [`queue`], [`backoff`] | what is tried when, and over how many connections |
 //! | [`route`], [`tls`], [`smtp`] | where to, how safely, and the dialogue |
 //! | [`prepare`], [`encode`], [`dkim`] | what goes on the wire |
 //! | [`delivery`], [`outcome`], [`settle`] | one connection, what replies mean, and their record |
 //! | [`report`] | who is told about failures and delays, and in which words |
 //! | [`answer`], [`door`], [`places`] | the control socket and the submission socket |
-//! | [`logging`], [`outlet`] | events: to the log, and as JSON lines to a file |
-//! | [`alarms`] | what is wrong, and who is told |
+//! | [`logging`] | events to the log or the journal, and to a channel |
+//! | [`outlet`] | from that channel to the event file, as JSON lines, and to the three below |
 //! | [`hooks`] | events to HTTPS receivers |
+//! | [`alarms`] | what is wrong, and who is told |
+//! | [`metrics`] | counters of events and outcomes, and the page that shows them |
 //!
-//! Pure, with the clock and chance passed in: [`plan`], [`queue`], [`backoff`], [`outcome`], [`encode`], most of [`dkim`].
+//! Pure, with the clock and chance passed in: [`plan`], [`queue`], [`backoff`], [`outcome`], most of [`encode`] and [`dkim`].
 
 pub mod admission;
 pub mod alarm_facts;

@@ -27,7 +27,7 @@ pub enum Scope {
     Message,
 }
 
-/// Whom to blame for a failure. Replies about authentication are about us whenever they come (D07: a changed password must not
+/// Whom to blame for a failure. Replies about authentication are about us whenever they come (U07: a changed password must not
 /// fail the queue).
 pub fn scope(failure: &Failure) -> Scope {
     let about_us = failure.reply.as_ref().is_some_and(|reply| matches!(reply.code(), 530 | 534 | 535 | 538));

@@ -2,7 +2,7 @@
 //!
 //! In: a queue id, its row, and whether the server takes 8-bit content. Out: a transaction, in memory or in a private copy. The
 //! submitter may still have the file open for writing, so it is read exactly once, and what was hashed is what is converted, signed
-//! and sent (DESIGN.md, "Claim"). Runs on threads that may wait for the disk.
+//! and sent (SPOOL.md, "The claim"). Runs on threads that may wait for the disk.
 
 use std::fs::File;
 use std::io::Write;

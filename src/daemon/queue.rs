@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn d07_a_suspended_route_gives_its_jobs_back_and_is_probed_by_one_connection() {
+    fn u07_a_suspended_route_gives_its_jobs_back_and_is_probed_by_one_connection() {
         let mut queue = Queue::new(20);
         for n in 0..9 {
             queue.add(&"r", job(n, 1));

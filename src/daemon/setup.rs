@@ -137,7 +137,7 @@ impl Setup {
     }
 }
 
-/// The name in EHLO (RFC 5321 4.1.1.1 wants a full one, D27): configured, else the host name if it has a dot, else the mailname.
+/// The name in EHLO (RFC 5321 4.1.1.1 wants a full one, U27): configured, else the host name if it has a dot, else the mailname.
 fn ehlo_name(params: &Params, mailname: &str, host_name: &str) -> String {
     let full = (host_name.contains('.')).then(|| host_name.to_owned());
     params.hostname.clone().or(full).unwrap_or_else(|| mailname.to_owned())

@@ -60,7 +60,7 @@ mod tests {
     const ADMIN: Option<&str> = Some("admin@x.example");
 
     #[test]
-    fn d03_a_local_sender_is_told_through_the_administrator() {
+    fn u03_a_local_sender_is_told_through_the_administrator() {
         assert_eq!(told("me@y.example", "Subject: x\r\n", ADMIN).as_deref(), Ok("me@y.example"));
         for local in ["me@h.example", "me@WEB1", "root@localhost"] {
             assert_eq!(told(local, "", ADMIN).as_deref(), Ok("admin@x.example"), "{local}");

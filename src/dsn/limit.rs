@@ -1,4 +1,4 @@
-//! How many notices may leave within an hour (D04). Pure: the clock is passed in.
+//! How many notices may leave within an hour (U04). Pure: the clock is passed in.
 //!
 //! The count outlives the daemon, in one value of state.sqlite, so that a daemon that crashes and starts again cannot exceed it.
 
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn d04_no_more_than_the_limit_within_an_hour() {
+    fn u04_no_more_than_the_limit_within_an_hour() {
         let mut window = Window::default().at(10_000);
         let mut sent = 0;
         while window.has_room(3) {

@@ -121,11 +121,11 @@ fn code(reply: &str) -> Option<u16> {
     reply.get(..3).and_then(|digits| digits.parse().ok()).filter(|code| (200..600).contains(code))
 }
 
-/// RFC 4954 6, at whatever stage; and every reply to AUTH itself. Where the route was suspended for it, peer and stage stand in front.
 /// What is said instead of a reply that [`is_about_login`].
 pub(super) const LOGIN_REFUSED: &str = "the next hop does not accept the login of this host";
 
-/// True for a reply that may hold what we logged in with (T-OUT-4).
+/// True for a reply that may hold what we logged in with (T-OUT-4): RFC 4954 6, at whatever stage; and every reply to AUTH itself.
+/// Where the route was suspended for it, peer and stage stand in front.
 pub(super) fn is_about_login(reply: &str) -> bool {
     reply.contains("AUTH: ") || reply.split(": ").any(|said| matches!(code(said), Some(530 | 534 | 535 | 538)))
 }

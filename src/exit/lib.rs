@@ -1,4 +1,5 @@
-//! sysexits: the only place where an error becomes an exit code (SENDMAIL.md section 6).
+//! sysexits: the one table of exit codes (SENDMAIL.md section 6). An error names its code where it arises, as an [`Exit`]; no code is
+//! written as a number anywhere else, but for `mailchute monitor`, which has those of Nagios.
 //!
 //! In: the errors of the three programs, as values. Out: a number that callers of `sendmail` have relied on since 1988.
 

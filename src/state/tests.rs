@@ -135,7 +135,7 @@ fn a_route_that_stays_down_is_one_line_however_long_it_is_down() {
 }
 
 #[test]
-fn d42_messages_are_found_by_address_and_message_id_the_latest_first() {
+fn messages_are_found_by_address_and_message_id_the_latest_first() {
     let (_scratch, state) = scratch();
     for n in 0..6 {
         let row = Message { reverse_path: "Root@h.example".into(), message_id: format!("<{}@x>", n / 2), ..message(n) };

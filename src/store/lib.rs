@@ -5,12 +5,12 @@
 //! with a reason beside it, or left and reported once.
 //!
 //! ```text
-//!   C1  open new/ID, no link followed, shared lock without waiting   busy = the injector has not finished: later
-//!   C2  rename to cur/ID, never replacing                            now only the daemon can reach the name
-//!   C3  open cur/ID and check what is open, not what had the name
-//!   C4  row in state.sqlite with uid and digest                      (the caller)
+//!   CL1  open new/ID, no link followed, shared lock without waiting   busy = the injector has not finished: later
+//!   CL2  rename to cur/ID, never replacing                            now only the daemon can reach the name
+//!   CL3  open cur/ID and check what is open, not what had the name
+//!   CL4  row in state.sqlite with uid and digest                      (the caller)
 //! ```
-//! A crash between C2 and C4 leaves a file in `cur/` without a row; the next start goes on with C3.
+//! A crash between CL2 and CL4 leaves a file in `cur/` without a row; the next start goes on with CL3.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -136,7 +136,7 @@ impl Store {
         }
     }
 
-    /// C1 to C3 for one name in `new/`.
+    /// CL1 to CL3 for one name in `new/`.
     ///
     /// Errors: only those of the disk and of a machine that is out of something; the name is left for another time.
     pub fn claim(&self, name: impl AsRef<OsStr>) -> std::io::Result<Claim> {
@@ -164,7 +164,7 @@ impl Store {
         }
     }
 
-    /// C3, for a file in `cur/`: after the claim, and at start for files that have no row.
+    /// CL3, for a file in `cur/`: after the claim, and at start for files that have no row.
     pub fn check_claimed(&self, id: QueueId) -> Claim {
         match self.check(&self.cur, id) {
             Ok(claimed) => Claim::Message(Box::new(claimed)),
@@ -227,7 +227,7 @@ impl Store {
         birth.unwrap_or_else(|| format!("cannot be opened: {}", e.desc()))
     }
 
-    /// Proves that the file was created in the drop directory by its owner (DESIGN.md, "Why 3733 and no set-id").
+    /// Proves that the file was created in the drop directory by its owner (SPOOL.md, "Directories").
     fn check_birth(&self, stat: &FileStat) -> Result<(), String> {
         if !sys::fs::is_regular(stat) {
             return Err("not a regular file".to_owned());

@@ -1,7 +1,7 @@
 //! Who called: the real uid and its passwd entry, and what can be claimed about the rest.
 //!
 //! In: the kernel's word and the passwd database. LOGNAME, USER, EMAIL and the like are the caller's words and are not read
-//! (SENDMAIL.md S1). What is only claimed (DESIGN.md) is shown and never decided upon: the proof is st_uid of the spool file.
+//! (SENDMAIL.md S1). What is only claimed is shown and never decided upon: the proof is st_uid of the spool file.
 
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

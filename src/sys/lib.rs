@@ -1,4 +1,5 @@
-//! The only doorway to the kernel. Everything here is a thin, safe name for a call; decisions stay with the callers.
+//! Safe names for system calls that std does not have, or not as we need them; decisions stay with the callers. What std, tokio, fs2
+//! (locks, free space) and single calls of nix (inotify, eventfd, poll, access) do well enough is called where it is needed.
 
 pub mod append;
 pub mod clock;

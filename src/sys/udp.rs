@@ -1,5 +1,5 @@
 //! Datagram sockets that were never open to the world: connected before they have a port, so that the kernel drops whatever does
-//! not come from the one peer (DESIGN.md, promise 2).
+//! not come from the one peer (THREATS.md T-NET-1).
 
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;

@@ -11,7 +11,7 @@ use observe::metrics::families::FAMILIES;
 use spool::layout::DIRECTORIES;
 
 /// Compares a file with what it should hold, or with UPDATE=1 writes it.
-fn compare(path: &str, wanted: &str) {
+pub fn compare(path: &str, wanted: &str) {
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(super::tree().join(path), wanted).unwrap();
     }
@@ -20,7 +20,7 @@ fn compare(path: &str, wanted: &str) {
 }
 
 /// The text of `path` with the lines between `BEGIN name` and `END name` replaced.
-fn with_section(path: &str, name: &str, section: &str) -> String {
+pub fn with_section(path: &str, name: &str, section: &str) -> String {
     let text = super::read(path);
     let line_after = |mark: &str, from: usize| from + text[from..].find(mark).unwrap_or_else(|| panic!("{path} lacks {mark}"));
     let begin = line_after(&format!("BEGIN {name} ("), 0);
@@ -59,7 +59,7 @@ fn parameter_items(table: &[Parameter]) -> String {
         writeln!(out, ".It Ic {} Pq {}", row.name, row.kind.replace('"', "\\(dq")).unwrap();
         out.push_str(&mdoc(row.prose));
         if !row.default.is_empty() {
-            writeln!(out, "The default is\n.Ql {} .", row.default).unwrap();
+            writeln!(out, "The default is\n.Ql {} .", row.default.replace('"', "\\(dq")).unwrap();
         }
     }
     out + ".El\n"

@@ -9,6 +9,10 @@ mod generated;
 mod manual;
 mod paths;
 mod proofs;
+mod rules;
+mod standards;
+mod tree;
+mod walkthrough;
 
 use std::path::{Path, PathBuf};
 

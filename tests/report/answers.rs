@@ -13,7 +13,7 @@ use crate::support::scripted::{Reply, Script};
 use crate::support::{keys, oracles};
 
 #[test]
-fn d02_a_refused_message_comes_back_to_its_sender_as_a_signed_notice() {
+fn u02_a_refused_message_comes_back_to_its_sender_as_a_signed_notice() {
     let receiver = Script::new().offer("PIPELINING").say("RCPT TO:<gone@", "550 5.1.1 no such user").start();
     let mut installation = Installation::rootless();
     installation.relay_to(&receiver.url("smtp", "tls=none"), "[domain.\"sender.example\"]\nselectors = [\"s\"]");

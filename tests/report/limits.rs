@@ -1,4 +1,4 @@
-//! No loop and no storm (THREATS T-DSN-1, D04).
+//! No loop and no storm (THREATS T-DSN-1, U04).
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ fn t_dsn_1_a_notice_that_is_sent_on_by_an_answering_machine_ends_there() {
 
 /// The scale of this is 100,000 in benches/storm.
 #[test]
-fn d04_a_storm_of_two_thousand_failures_loses_no_record_and_sends_no_more_than_the_cap() {
+fn u04_a_storm_of_two_thousand_failures_loses_no_record_and_sends_no_more_than_the_cap() {
     const FAILURES: usize = 2000;
     let receiver = Script::new().offer("PIPELINING").say("RCPT TO:<gone", "550 5.1.1 no such user").start();
     let mut installation = Installation::rootless();
@@ -78,7 +78,7 @@ fn storm_dialog(n: usize) -> String {
 }
 
 #[test]
-fn d04_a_storm_of_failures_makes_the_capped_number_of_notices_and_one_digest() {
+fn u04_a_storm_of_failures_makes_the_capped_number_of_notices_and_one_digest() {
     let receiver = Script::new().say("RCPT TO:<gone@", "550 5.1.1 no such user").start();
     let mut installation = Installation::rootless();
     installation.relay_to(&receiver.url("smtp", "tls=none"), "admin_address = \"admin@x.example\"\nnotice_limit = 2");

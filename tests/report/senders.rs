@@ -69,7 +69,7 @@ fn ret_full_brings_the_message_back_and_the_default_its_header_section() {
 }
 
 #[test]
-fn d03_a_local_sender_is_told_through_the_administrator() {
+fn u03_a_local_sender_is_told_through_the_administrator() {
     let receiver = refusing();
     let installation = started(&receiver, "admin_address = \"admin@x.example\"");
     installation.sendmail(&["-f", "cron@sender.example", "gone@receiver.example"], MESSAGE).succeeded();

@@ -187,7 +187,7 @@ async fn an_address_literal_asks_nobody() {
 }
 
 #[tokio::test]
-async fn d07_a_configured_host_gives_all_its_addresses_and_never_fails_a_message() {
+async fn u07_a_configured_host_gives_all_its_addresses_and_never_fails_a_message() {
     let Some(knot) = Knot::start() else { return };
     let smarthost = router(&[knot.address], with_next_hop("smtps://me@a.mx.example"));
     let targets = ask(&smarthost, "user@nowhere.example").await.unwrap();
@@ -219,7 +219,7 @@ async fn a_configured_address_a_hosts_name_and_a_socket_ask_nobody() {
 }
 
 #[tokio::test]
-async fn d12_a_changed_resolv_conf_or_hosts_file_counts_at_once() {
+async fn u12_a_changed_resolv_conf_or_hosts_file_counts_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let (resolv_conf, hosts) = (directory.path().join("resolv.conf"), directory.path().join("hosts"));
     let resolver = Resolver::with_files(&[], &resolv_conf, &hosts);

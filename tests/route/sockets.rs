@@ -1,4 +1,4 @@
-//! DESIGN.md, promise 2: a UDP socket is connected, and lives for one query.
+//! THREATS.md T-NET-1: a UDP socket is connected, and lives for one query.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

@@ -1,19 +1,19 @@
-//! The submission socket: the second door, for callers to whom the drop directory is closed (DESIGN.md, "Second door").
+//! The submission socket: the second door, for callers to whom the drop directory is closed (SPOOL.md, "The second door").
 //!
 //! In: connections of anybody on the host; every octet is hostile ([`control::submission`] is the form). Out: messages in
 //! `new/`, made durable by the same sequence as everybody's, with the peer's credentials in the envelope; then one line. From there
 //! they go the way of all mail: the claim checks them as it checks a file.
 //!
 //! ```text
-//!   S1  a place, or {"exit":75}: nobody can take all places
-//!   S2  may this uid send now? (closed, cap, reserve)            before anything is read
-//!   S3  the envelope line; policy, limits                        10 s
-//!   S4  D1 of spool::drop, then chunks into the unnamed file     10 s for each piece of 64 KiB, 5 min for all
-//!   S5  checksum, wire form, header section
-//!   S6  D3 to D7: durable; the file stays locked
-//!   S7  the answer is written, then the lock ends                the daemon sends nothing before
+//!   SK1  a place, or {"exit":75}: nobody can take all places
+//!   SK2  may this uid send now? (closed, cap, reserve)            before anything is read
+//!   SK3  the envelope line; policy, limits                        10 s
+//!   SK4  D1 of spool::drop, then chunks into the unnamed file     10 s for each piece of 64 KiB, 5 min for all
+//!   SK5  checksum, wire form, header section
+//!   SK6  D3 to D7: durable; the file stays locked
+//!   SK7  the answer is written, then the lock ends                the daemon sends nothing before
 //! ```
-//! A crash, or a client that goes away, before S6 leaves nothing. Between S6 and S7 it may leave a message that nobody was told of,
+//! A crash, or a client that goes away, before SK6 leaves nothing. Between SK6 and SK7 it may leave a message that nobody was told of,
 //! whole, which is delivered: as with the first door, exit 0 means kept, and another exit nearly always that it is not.
 //!
 //! Memory and descriptors are bounded by the places; the disk is waited for by a few threads at a time, so that deliveries always find
@@ -116,7 +116,7 @@ async fn accept(door: Arc<Door>, places: Arc<Places>, listener: UnixListener) {
     }
 }
 
-/// S1. The buffer of a new socket takes the line at once, or the client waits for nothing.
+/// SK1. The buffer of a new socket takes the line at once, or the client waits for nothing.
 fn turn_away(stream: &UnixStream) {
     let busy = Failure::new(Exit::TempFail, "the daemon is busy with other submissions; send again in a moment");
     let _ = stream.try_write(&Reply::refused(&busy).line());

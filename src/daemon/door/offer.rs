@@ -1,4 +1,4 @@
-//! What an offered message must be: its envelope (S3), and its octets as they come (S4, S5). Waits for the disk.
+//! What an offered message must be: its envelope (SK3), and its octets as they come (SK4, SK5). Waits for the disk.
 //!
 //! In: a line and pieces from a hostile peer. Out: a message in `new/`, or the first reason why there will be none. The same
 //! limits and the same policy as for `sendmail`; what the claim will check is checked here too, because it is better to be refused
@@ -24,13 +24,13 @@ pub struct Offer {
     limit: u64,
 }
 
-/// S2: why nothing of `uid` is taken now.
+/// SK2: why nothing of `uid` is taken now.
 pub(super) fn admit(taker: &Taker, uid: u32) -> Result<(), Failure> {
     let refusal = taker.admission.refusal(uid);
     refusal.map_or(Ok(()), |text| Err(Failure::new(Exit::Unavailable, text)))
 }
 
-/// S3, and D1 of the injection.
+/// SK3, and D1 of the injection.
 pub(super) fn begin(taker: &Taker, line: &[u8], peer: Peer) -> Result<Offer, Failure> {
     let setup = taker.current.get();
     let envelope = envelope_of(&setup, taker.paths.mode, line, peer, sys::clock::now())?;
@@ -64,7 +64,7 @@ fn envelope_of(setup: &Setup, mode: Mode, line: &[u8], peer: Peer, now: i64) -> 
 }
 
 impl Offer {
-    /// S4: the next octets.
+    /// SK4: the next octets.
     pub fn take(&mut self, octets: &[u8]) -> Result<(), Failure> {
         if self.draft.written().saturating_add(octets.len() as u64) > self.limit {
             let text = format!("message too large: more than {} octets (message_size_limit)", self.limit);
@@ -75,7 +75,7 @@ impl Offer {
         self.draft.write(octets).map_err(|e| refused(&e))
     }
 
-    /// S5 and S6. `crc` is the peer's.
+    /// SK5 and SK6. `crc` is the peer's.
     pub fn finish(mut self, crc: u32) -> Result<Kept, Failure> {
         if self.crc.finalize() != crc {
             return Err(Failure::new(Exit::IoErr, "the checksum is wrong: it was damaged on the way"));

@@ -56,7 +56,7 @@ fn too_slow() -> Failure {
     Failure::new(Exit::IoErr, "the message took too long to arrive at the daemon and was discarded")
 }
 
-/// S2 to S4. Returns the message with the checksum that it should have.
+/// SK2 to SK4. Returns the message with the checksum that it should have.
 async fn take(door: &Arc<Door>, input: &mut Input, peer: Peer) -> Result<(Offer, u32), End> {
     let taker = door.taker.clone();
     door.wait(move || offer::admit(&taker, peer.uid)).await?;
@@ -80,7 +80,7 @@ async fn take(door: &Arc<Door>, input: &mut Input, peer: Peer) -> Result<(Offer,
     }
 }
 
-/// S5 to S7. Counted among what must be allowed to end: a client that sent everything gets its answer from a daemon that is told
+/// SK5 to SK7. Counted among what must be allowed to end: a client that sent everything gets its answer from a daemon that is told
 /// to stop.
 async fn finish(door: &Arc<Door>, offer: Offer, crc: u32, writer: OwnedWriteHalf) {
     let (ended, done) = oneshot::channel::<()>();
@@ -110,7 +110,7 @@ struct Input {
 }
 
 impl Input {
-    /// S3: the envelope line with its LF. One that is longer than usual waits until few others are.
+    /// SK3: the envelope line with its LF. One that is longer than usual waits until few others are.
     async fn line(&mut self, door: &Door) -> Result<Vec<u8>, End> {
         let mut line = Vec::new();
         if self.line_up_to(&mut line, PIECE).await? {

@@ -328,7 +328,7 @@ fn s8_a_relayed_message_is_reported_although_its_file_is_gone() {
 }
 
 #[test]
-fn d04_a_storm_of_failures_ends_in_the_capped_number_of_notices_and_loses_none() {
+fn u04_a_storm_of_failures_ends_in_the_capped_number_of_notices_and_loses_none() {
     let mut spool = Spool::new();
     for _ in 0..7 {
         let id = spool.message("me@x.example", &["failure"]);

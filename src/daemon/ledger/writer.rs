@@ -272,7 +272,7 @@ impl Group<'_> {
     }
 }
 
-/// A file in `cur/` whose id has a row (DESIGN.md, "Claim"). The same file, by uid and digest, is adopted or removed; another
+/// A file in `cur/` whose id has a row (SPOOL.md, "The claim"). The same file, by uid and digest, is adopted or removed; another
 /// one must not overwrite or resurrect anything.
 fn recognise(message: &Message, known: &Message, files: &mut Vec<FileWork>) -> Admission {
     let is_same = known.uid == message.uid && known.digest == message.digest;

@@ -1,5 +1,5 @@
 //! How the resolver reaches the network. hickory's own runtime binds UDP sockets and leaves them open to every sender; this one
-//! hands out sockets that are connected to one DNS server and live for one query (DESIGN.md, promise 2). TCP, timers and tasks
+//! hands out sockets that are connected to one DNS server and live for one query (THREATS.md T-NET-1). TCP, timers and tasks
 //! are hickory's.
 //!
 //! Trusted: nothing; what comes from another address never leaves the kernel.
