@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use spool::layout;
+use super::{Claim, Claimed, Store};
 use mail::address::{Address, ReversePath};
 use mail::envelope;
 use mail::envelope::{Body, Envelope, Recipient, VERSION};
 use mail::queue_id::QueueId;
 use mail::wire::WireFacts;
 use spool::drop::Draft;
+use spool::layout;
 use spool::layout::Owner;
-use super::{Claim, Claimed, Store};
 
 /// A message in wire form.
 pub const MESSAGE: &[u8] = b"From: alice@sender.example\r\nMessage-ID: <1@sender.example>\r\n\r\nHello\r\n";

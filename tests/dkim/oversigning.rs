@@ -1,7 +1,7 @@
 //! THREATS T-DKIM-2: whoever adds what a reader sees breaks the signature.
 
-use mail::header::Section;
 use dkim::fields::{Cover, SIGNED};
+use mail::header::Section;
 
 use super::judges;
 use super::messages::MESSAGES;

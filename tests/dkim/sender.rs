@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use config::paths::Paths;
 use config::{self, Config};
 use dkim::Kind;
-use mail::header::Section;
 use dkim::{BodyHasher, KeyRing, Signer, Signing};
+use mail::header::Section;
 
 use crate::support::oracles::Txt;
 

@@ -9,10 +9,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use spool::layout;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::Signal;
+use spool::layout;
 use tempfile::TempDir;
 
 use super::disks::{Disk, Kind};

@@ -6,9 +6,9 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 
-use spool::{file, layout};
 use nix::errno::Errno;
 use nix::libc;
+use spool::{file, layout};
 use tempfile::TempDir;
 
 use super::calls;

@@ -121,7 +121,17 @@ impl Workshop {
         }
         apply(&self.tree, name)?;
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(&self.tree).args(["build", "--quiet", "--offline", "--locked", "-p", "mailchute", "--bin", program, "--target-dir"]);
+        cargo.current_dir(&self.tree).args([
+            "build",
+            "--quiet",
+            "--offline",
+            "--locked",
+            "-p",
+            "mailchute",
+            "--bin",
+            program,
+            "--target-dir",
+        ]);
         // On a busy machine a build takes as long as it takes.
         let built = cargo.arg(&self.target).output().map_err(|e| e.to_string())?;
         if !built.status.success() {

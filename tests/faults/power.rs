@@ -5,8 +5,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use spool::layout;
 use nix::libc;
+use spool::layout;
 
 use super::disks::{Disk, Kind};
 use super::injector::{self, Case};

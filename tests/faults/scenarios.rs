@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use control::protocol::{Request, Select};
-use spool::layout;
 use nix::sys::signal::Signal;
+use spool::layout;
 
 use super::Binaries;
 use super::tracer::Live;

@@ -5,9 +5,9 @@ use std::io::Write;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use spool::layout;
 use nix::errno::Errno;
 use nix::libc;
+use spool::layout;
 
 use super::injector;
 use super::report::Report;

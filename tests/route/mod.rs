@@ -8,8 +8,8 @@ mod sockets;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use lab::{Knot, Silent, refusing};
 use config::{NextHop, Params, TlsPolicy};
+use lab::{Knot, Silent, refusing};
 use mail::Address;
 use transport::route::resolver::Resolver;
 use transport::route::{Class, Endpoint, RouteFailure, RouteKey, Router, Target};

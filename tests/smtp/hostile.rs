@@ -1,8 +1,8 @@
 //! Every stage against every kind of wrong answer, and an end at every octet.
 
 use mail::EnhancedStatus;
-use transport::smtp::{Failure, Session, Stage};
 use tokio::task::JoinSet;
+use transport::smtp::{Failure, Session, Stage};
 
 use super::client::{Results, content, deliver, envelope, lmtp_target, patient, settings, target};
 use super::sink::{At, End, Seen, Sink};

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use config::TlsPolicy;
-use transport::smtp::{Credentials, Failure, Session, Settings, Stage, Target};
-use transport::tls::TlsClient;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
+use transport::smtp::{Credentials, Failure, Session, Settings, Stage, Target};
+use transport::tls::TlsClient;
 
 use super::client::{content, deliver, envelope, patient, target};
 use super::sink::{At, Running, Sink};

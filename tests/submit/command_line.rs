@@ -98,7 +98,6 @@ fn s8_what_the_options_say_of_the_message_stands_in_its_envelope() {
     assert_eq!(envelope.ret, Some(mail::envelope::Ret::Hdrs));
     assert_eq!(envelope.envid.as_deref(), Some("id 1"));
     assert_eq!((envelope.priority, envelope.hold_until.as_deref()), (Some(-3), Some("2099-01-01T00:00:00Z")));
-    let lead = mail::date::parse_rfc3339(&envelope.deliver_by.unwrap()).unwrap()
-        - mail::date::parse_rfc3339(&envelope.time).unwrap();
+    let lead = mail::date::parse_rfc3339(&envelope.deliver_by.unwrap()).unwrap() - mail::date::parse_rfc3339(&envelope.time).unwrap();
     assert!((7190..=7210).contains(&lead), "{lead}");
 }

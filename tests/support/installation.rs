@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use config::Paths;
 use config::paths::PREFIX;
-use spool::layout;
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use spool::layout;
 use tempfile::TempDir;
 
 use super::command::{self, Ended, wait_for};

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::due;
 use crate::backoff::Backoff;
+use crate::due;
 use crate::ledger::rows_of;
 use crate::outcome;
 use crate::outcome::{Conclusion, Round};
