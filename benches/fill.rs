@@ -16,11 +16,11 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest;
 use mail::address::{Address, ReversePath};
-use mail::envelope::{Body, Claimed, Envelope, Notify, Recipient, VERSION};
+use mail::envelope::{Body, ClaimedMessage, Envelope, Notify, Recipient, VERSION};
 use mail::queue_id::QueueId;
 use spool::file;
 use spool::layout;
-use state::{Durability, Message, Origin, Place, Progress, RecipientRow, RecipientUpdate, State, Transaction};
+use state::{Durability, Message, Origin, Progress, QueueDir, RecipientRow, RecipientUpdate, State, Transaction};
 
 /// Octets of each message.
 const SIZE: usize = 1024;
@@ -63,7 +63,7 @@ fn encode(id: QueueId, n: u32) -> Vec<u8> {
     }
     let exe = Some("/usr/bin/php8.4".to_owned());
     let claimed =
-        Claimed { gid: Some(33), pid: Some(4711), exe, cwd: Some("/var/www".to_owned()), unit: Some("php-fpm.service".to_owned()) };
+        ClaimedMessage { gid: Some(33), pid: Some(4711), exe, cwd: Some("/var/www".to_owned()), unit: Some("php-fpm.service".to_owned()) };
     let mut envelope = Envelope {
         v: VERSION,
         id,
@@ -137,7 +137,7 @@ fn row(n: u32, octets: &[u8]) -> (Message, RecipientRow) {
         expires: now() + 400_000,
         reverse_path: "alice@sender.example".to_owned(),
         message_id: format!("<{id}@sender.example>"),
-        place: Place::Cur,
+        place: QueueDir::Cur,
         reason: String::new(),
         attempts: 1,
         last_attempt: Some(now() - 300),
@@ -161,8 +161,13 @@ fn row(n: u32, octets: &[u8]) -> (Message, RecipientRow) {
 
 fn origin() -> Origin {
     let text = |text: &str| Some(text.to_owned());
-    let claimed =
-        Claimed { gid: Some(33), pid: Some(4711), exe: text("/usr/bin/php8.4"), cwd: text("/var/www"), unit: text("php-fpm.service") };
+    let claimed = ClaimedMessage {
+        gid: Some(33),
+        pid: Some(4711),
+        exe: text("/usr/bin/php8.4"),
+        cwd: text("/var/www"),
+        unit: text("php-fpm.service"),
+    };
     Origin { attested: false, claimed, notices: Vec::new() }
 }
 
@@ -222,7 +227,7 @@ fn history(spool: &Path, n: u32) {
                 )?;
                 state.update_recipient(message.id, &update(n), now())?;
                 state.record_attempt(message.id, &update(n), &transaction(), now())?;
-                (message.place, message.finished, message.next_attempt) = (Place::Gone, Some(now() - 7200), None);
+                (message.place, message.finished, message.next_attempt) = (QueueDir::Ended, Some(now() - 7200), None);
                 state.update(&message)
             })
         };

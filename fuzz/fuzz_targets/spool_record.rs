@@ -67,7 +67,7 @@ fn accepted(octets: &[u8], envelope: &Envelope) {
     assert_eq!((envelope.id.to_string().as_str(), envelope.size), (NAME, message.len() as u64));
     envelope.recipients.iter().for_each(|recipient| judge::same_again(&recipient.address));
     assert!(!envelope.recipients.is_empty());
-    let texts = envelope.notices.iter().chain(envelope.envid.iter()).chain(envelope.claimed.exe.iter());
+    let texts = envelope.warnings.iter().chain(envelope.envid.iter()).chain(envelope.caller.exe.iter());
     texts.for_each(|text| assert!(!text.chars().any(char::is_control), "{text:?}"));
     assert_eq!(serde_json::from_slice::<Envelope>(&serde_json::to_vec(envelope).unwrap()).unwrap(), *envelope);
     assert_eq!(file::parse_line(line.to_vec()).unwrap().envelope, *envelope);

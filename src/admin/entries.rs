@@ -1,7 +1,7 @@
 //! Rows of state.sqlite as entries of a listing: the same for the running daemon and for root when it is stopped.
 
 use control::listing::{Entry, Recipient};
-use state::{Message, Place, Progress, RecipientRow};
+use state::{Message, Progress, QueueDir, RecipientRow};
 
 /// The entry of a message at `now`. `is_active`: an attempt is under way.
 pub fn entry(message: &Message, recipients: &[RecipientRow], is_active: bool, now: i64) -> Entry {
@@ -10,7 +10,7 @@ pub fn entry(message: &Message, recipients: &[RecipientRow], is_active: bool, no
         queue_id: message.id.to_string(),
         arrival_time: message.accepted,
         message_size: message.size,
-        forced_expire: message.place == Place::Cur && message.expires <= now,
+        forced_expire: message.place == QueueDir::Cur && message.expires <= now,
         sender: message.reverse_path.clone(),
         recipients: recipients.iter().map(recipient).collect(),
         uid: message.uid,
@@ -27,13 +27,13 @@ pub fn entry(message: &Message, recipients: &[RecipientRow], is_active: bool, no
 fn queue_name(message: &Message, recipients: &[RecipientRow], is_active: bool) -> &'static str {
     let is_untouched = || recipients.iter().all(|recipient| recipient.at.is_none());
     match message.place {
-        Place::Hold => "hold",
-        Place::Failed => "failed",
-        Place::Gone if message.reason.starts_with("removed") => "removed",
-        Place::Gone => "finished",
-        Place::Cur if is_active => "active",
-        Place::Cur if is_untouched() => "incoming",
-        Place::Cur => "deferred",
+        QueueDir::Hold => "hold",
+        QueueDir::Failed => "failed",
+        QueueDir::Ended if message.reason.starts_with("removed") => "removed",
+        QueueDir::Ended => "finished",
+        QueueDir::Cur if is_active => "active",
+        QueueDir::Cur if is_untouched() => "incoming",
+        QueueDir::Cur => "deferred",
     }
 }
 

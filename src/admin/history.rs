@@ -23,8 +23,8 @@ pub fn detail(state: &State, message: &Message, is_active: bool, now: i64) -> ru
     Ok(Detail {
         entry: entries::entry(message, &state.recipients(message.id)?, is_active, now),
         attested: origin.attested,
-        claimed: origin.claimed,
-        notices: origin.notices,
+        caller: origin.caller,
+        warnings: origin.warnings,
         digest: message.digest.iter().map(|b| format!("{b:02x}")).collect(),
         tries: state.attempts_of(message.id)?.into_iter().map(tried).collect(),
         history: state.events(message.id)?.into_iter().map(|e| Happening { at: e.at, kind: e.kind, text: e.text }).collect(),

@@ -28,13 +28,13 @@ pub fn read(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Overv
 /// The same with messages that have no row, of a spool whose daemon is stopped, and perhaps without a database.
 ///
 /// Errors: the database's.
-pub fn read_with(state: Option<&State>, adrift: &[Entry], uid: Option<u32>, now: i64) -> rusqlite::Result<Overview> {
+pub fn read_with(state: Option<&State>, unindexed: &[Entry], uid: Option<u32>, now: i64) -> rusqlite::Result<Overview> {
     let mut table = Table::default();
     state.map_or(Ok(()), |state| state.each_waiting(uid, |waits| table.add(waits, now)))?;
     // Whole spans, the last one under way.
     let since = (now.div_euclid(SPAN) + 1 - SPANS as i64) * SPAN;
     let mut ended = state.map_or_else(|| Ok(vec![Ended::default(); SPANS]), |state| state.ended_by_span(since, SPAN, SPANS, uid))?;
-    for entry in adrift {
+    for entry in unindexed {
         let waits = |address: &str| Waits { address: address.to_owned(), accepted: entry.arrival_time, reply: String::new(), at: None };
         entry.recipients.iter().for_each(|recipient| table.add(waits(&recipient.address), now));
         let span = usize::try_from((entry.arrival_time - since).div_euclid(SPAN)).ok().and_then(|at| ended.get_mut(at));

@@ -1,7 +1,7 @@
 //! Reads the numbers of `mailchute stats`.
 
 use control::stats::{Held, Passed, Stats};
-use state::{Place, State};
+use state::{QueueDir, State};
 
 const HOUR: u64 = 3600;
 /// The times over which is counted: an hour, a day, a week.
@@ -13,9 +13,9 @@ const TIMES: [u64; 3] = [HOUR, 86_400, 604_800];
 pub fn read(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Stats> {
     let held = state.in_places(uid)?.into_iter().map(|held| Held {
         state: match held.place {
-            Place::Cur => "queued",
-            Place::Hold => "hold",
-            Place::Failed | Place::Gone => "failed",
+            QueueDir::Cur => "queued",
+            QueueDir::Hold => "hold",
+            QueueDir::Failed | QueueDir::Ended => "failed",
         }
         .to_owned(),
         messages: held.messages,

@@ -65,7 +65,7 @@ parameters! {
             "How many inodes of the spool's file system new mail leaves free; 0 means none.";
         user_message_limit: u64 = 100_000, "number", "100000",
             "The most messages that one user may have in the spool, held and failed ones too; 0 means no limit. At the limit sendmail ends with exit code 69, and what comes all the same is held. Root and the daemon's own user have no limit.";
-        user_octets_limit: Size = Size(4 << 30), "size", "4GiB",
+        user_bytes_limit: Size = Size(4 << 30), "size", "4GiB",
             "The most octets that the messages of one user may have in the spool; 0 means no limit. It works as user_message_limit does.";
         recipient_limit: usize = 10_000, "number, 1 to 10000", "10000",
             "The most recipients of one message. More end in exit code 65.";
@@ -99,11 +99,11 @@ parameters! {
             "The group whose members see and steer all mail, as root does.";
         mailq_users: MailqUsers = MailqUsers::Own, "own, anyone or admin", "own",
             "Whose mail ordinary users see in mailq. own: their own; anyone: all; admin: none.";
-        give_up_time: Span = Span::seconds(5 * 86_400), "time", "5d",
+        queue_lifetime: Span = Span::seconds(5 * 86_400), "time", "5d",
             "How long a message is tried before it fails for good (RFC 5321 4.5.4.1).";
         delay_warning_time: Span = Span::seconds(4 * 3600), "time", "4h",
             "How long a message may wait before its sender is told, once, that it is late; 0 means never. NOTIFY without DELAY asks not to be told.";
-        notice_limit: u32 = 100, "number", "100",
+        dsn_limit: u32 = 100, "number", "100",
             "The most failure and delay notices that are sent within an hour; 0 means no limit. The others wait for the next hour, and admin_address is told how many there are, and of what reasons most of them.";
         retry_min: Span = Span::seconds(300), "time", "5m",
             "The wait after the first failed attempt. It doubles with each attempt, with a jitter of a fifth.";
@@ -149,7 +149,7 @@ parameters! {
             "How long the canary may take to the next hop.";
         webhook_queue_limit: u64 = 10_000, "number", "10000",
             "How many events may wait for one webhook. More are lost, and counted.";
-        webhook_give_up_time: Span = Span::seconds(3 * 86_400), "time", "3d",
+        webhook_event_lifetime: Span = Span::seconds(3 * 86_400), "time", "3d",
             "How long an event is tried before it is lost.";
         dns_servers: Vec<std::net::SocketAddr> = Vec::new(), "list of address:port", "[]",
             "DNS servers to ask instead of those in /etc/resolv.conf.";

@@ -67,7 +67,7 @@ pub struct RouteView {
 
 /// All that bears on why something is as it is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Circumstances {
+pub struct WhyInputs {
     /// False where the daemon is stopped.
     pub is_running: bool,
     /// Since when delivery is paused, and by whom; empty where it is not.
@@ -88,7 +88,7 @@ pub struct Circumstances {
 
 /// One look at the daemon at work.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Look {
+pub struct DaemonSnapshot {
     /// When, unix seconds.
     pub at: i64,
     /// How the daemon is.

@@ -48,13 +48,13 @@ pub enum Request {
         /// At most so many.
         limit: usize,
     },
-    /// What bears on a message, an address, a domain or a route: one [`super::history::Circumstances`].
+    /// What bears on a message, an address, a domain or a route: one [`super::history::WhyInputs`].
     Why {
         /// What a person named.
         subject: String,
     },
-    /// How the daemon works: one [`super::history::Look`].
-    Look {},
+    /// How the daemon works: one [`super::history::DaemonSnapshot`].
+    DaemonSnapshot {},
     /// The octets of one message: one [`Text`] per piece.
     Cat {
         /// The queue id.
@@ -265,10 +265,10 @@ pub struct Detail {
     pub entry: super::listing::Entry,
     /// What the caller's `sendmail` said of it: claims.
     #[serde(default)]
-    pub claimed: mail::envelope::Claimed,
+    pub caller: mail::envelope::CallerInfo,
     /// What injection changed or noticed.
     #[serde(default)]
-    pub notices: Vec<String>,
+    pub warnings: Vec<String>,
     /// True if the caller's group and process ids are the kernel's word too.
     #[serde(default)]
     pub attested: bool,
@@ -323,7 +323,7 @@ pub struct Status {
     pub closed: Option<String>,
     /// The uids that have as much mail in the spool as they may have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub over_cap: Vec<u32>,
+    pub over_quota: Vec<u32>,
     /// What an administrator should look at, one line each.
     pub warnings: Vec<String>,
     /// What is wrong, the critical things first.

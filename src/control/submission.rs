@@ -95,7 +95,7 @@ impl Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mail::envelope::{Body, Claimed, Peer, Recipient};
+    use mail::envelope::{Body, CallerInfo, Peer, Recipient};
     use mail::{Address, ReversePath};
 
     fn sample() -> Envelope {
@@ -114,8 +114,8 @@ mod tests {
             deliver_by: None,
             hold_until: None,
             priority: Some(-3),
-            notices: vec![KNOWN_LATER.into()],
-            claimed: Claimed::default(),
+            warnings: vec![KNOWN_LATER.into()],
+            caller: CallerInfo::default(),
             peer: Some(Peer { uid: 0, gid: 0, pid: 1 }),
         }
     }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::offline::Offline;
 use super::select::Selection;
-use admin::deed::Deed;
+use admin::op::AdminOp;
 use config::Config;
 use control::client;
 use control::protocol::{Act, Done, Request};
@@ -107,11 +107,11 @@ fn without_daemon(
     // Before root becomes the owner of the spool.
     let by = who();
     let mut offline = Offline::open(config, down)?;
-    let give_up = i64::try_from(config.params.give_up_time.0.as_secs()).unwrap_or(i64::MAX / 4);
-    let deed = Deed { act, by, dry_run, now: sys::clock::now(), give_up };
-    let ended = offline.act(&deed, selection, |done| tally.add(&done));
+    let give_up = i64::try_from(config.params.queue_lifetime.0.as_secs()).unwrap_or(i64::MAX / 4);
+    let op = AdminOp { act, by, dry_run, now: sys::clock::now(), give_up };
+    let ended = offline.act(&op, selection, |done| tally.add(&done));
     if !dry_run && tally.count > 0 {
-        log(&format!("{} {} without the daemon: {} messages, {}", act.done(), deed.by, tally.count, selection.filter));
+        log(&format!("{} {} without the daemon: {} messages, {}", act.done(), op.by, tally.count, selection.filter));
     }
     ended
 }

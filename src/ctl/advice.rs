@@ -27,7 +27,7 @@ const fn rule(
     Rule { precise, words, vague, advice }
 }
 
-const GIVEN_UP: &str = "it waited for the whole give_up_time; mend what the last reply says, then `mailchute requeue`";
+const GIVEN_UP: &str = "it waited for the whole queue_lifetime; mend what the last reply says, then `mailchute requeue`";
 const LOGIN: &str = "the next hop does not take our login: check the user in next_hop and the password file, then reload the daemon";
 const TLS: &str = "TLS did not come about as next_hop wants it: check the certificate of the server, ca_file, and tls= in next_hop";
 const UNREACHABLE: &str =
@@ -290,7 +290,7 @@ mod tests {
             ("dkim: no key for sender.example", "", "DKIM key"),
             ("uncertain: the connection was lost after the final dot", "", "may have arrived"),
             ("554 5.6.0 no", "5.6.0", "reply says more"),
-            ("given up after the give-up time; last: 450 4.2.1 busy", "5.4.7", "give_up_time"),
+            ("given up after the give-up time; last: 450 4.2.1 busy", "5.4.7", "queue_lifetime"),
             ("given up by an administrator after the last attempt; last: 450 4.2.1 busy", "5.4.7", "an administrator gave it up"),
             ("over the cap: uid 7 has 5 messages", "", "goes on when there is room"),
         ] {

@@ -7,7 +7,7 @@ use super::select::Chosen;
 use control::protocol::Part;
 
 #[derive(Debug, Parser)]
-#[command(name = "mailchute", version, about = "Shows and steers the mail of this host; see mailchute(8)")]
+#[command(name = "mailchute", version, about = "Shows and may_modify the mail of this host; see mailchute(8)")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub verb: Verb,
@@ -110,19 +110,19 @@ pub(super) enum Verb {
         part: Parts,
     },
     /// Try messages now: all, or these
-    Flush(Steer),
+    Flush(Modify),
     /// Park messages: no attempt until they are released
-    Hold(Steer),
+    Hold(Modify),
     /// Let held messages go on
-    Release(Steer),
+    Release(Modify),
     /// Drop messages; for 24 hours requeue brings them back
-    Remove(Steer),
+    Remove(Modify),
     /// Begin anew, failed, held and removed messages too
-    Requeue(Steer),
+    Requeue(Modify),
     /// Give messages up after their next attempt, and tell their senders
-    Expire(Steer),
+    Expire(Modify),
     /// Give messages up now, and tell their senders
-    Bounce(Steer),
+    Bounce(Modify),
     /// Stop delivery, until it is resumed; mail is accepted all the same
     Pause,
     /// Let delivery go on
@@ -184,7 +184,7 @@ pub(super) enum Verb {
 
 /// Messages that an operator changes.
 #[derive(Debug, clap::Args)]
-pub(super) struct Steer {
+pub(super) struct Modify {
     /// Only say what would be done
     #[arg(long)]
     pub dry_run: bool,

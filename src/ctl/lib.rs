@@ -19,11 +19,11 @@ mod offline;
 mod pause;
 mod postfix;
 mod probe;
+mod qshape;
 mod queue;
 mod range;
 mod report;
 mod select;
-mod shape;
 mod show;
 mod status;
 mod terminal;
@@ -35,7 +35,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Arguments, Dkim, Steer, Verb};
+use args::{Arguments, Dkim, Modify, Verb};
 use config::Config;
 use config::paths::Mode;
 use control::client;
@@ -144,7 +144,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
     }
 }
 
-fn change(config: &Config, act: Act, steer: &Steer) -> Result<(), Failure> {
+fn change(config: &Config, act: Act, steer: &Modify) -> Result<(), Failure> {
     act::act(config, act, &steer.chosen.to_change()?, steer.dry_run)
 }
 

@@ -4,7 +4,7 @@ use super::offline::Offline;
 use super::queue::{self, Piece};
 use super::select::Selection;
 use super::{json, print};
-use crate::shape::{AGES, Row, Shape};
+use crate::qshape::{AGES, Row, Shape};
 use config::Config;
 use control::client;
 use control::listing::Entry;

@@ -1,17 +1,17 @@
-//! The spool without its daemon: root reads and steers the files and the database itself.
+//! The spool without its daemon: root reads and may_modify the files and the database itself.
 //!
 //! Root first becomes the owner of the spool for good, so that nothing in a directory of another user is ever opened with root's
 //! rights (THREATS PF26-7), then takes the daemon's lock, so that no daemon starts meanwhile.
 
 mod act;
-mod adrift;
+mod unindexed;
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 
 use fs2::FileExt as Lock;
 
-use self::adrift::Found;
+use self::unindexed::Found;
 use super::select::Selection;
 use admin::{entries, pause};
 use config::Config;
@@ -27,7 +27,7 @@ use mail::queue_id::QueueId;
 use spool::file;
 use spool::layout;
 use spool::layout::Owner;
-use state::{Message, Place, State, is_damage, is_newer};
+use state::{Message, QueueDir, State, is_damage, is_newer};
 use store::Store;
 
 /// Rows read at a time.
@@ -105,7 +105,7 @@ impl Offline {
         if let Some(state) = &self.state {
             if filter.state.contains(&QueueState::Removed) {
                 for id in self.sorted(layout::TRASH)? {
-                    let message = state.message(id).map_err(|e| unreadable(&e))?.filter(|message| message.place == Place::Gone);
+                    let message = state.message(id).map_err(|e| unreadable(&e))?.filter(|message| message.place == QueueDir::Ended);
                     message.map_or(Ok(()), |message| each(Some(&message), self.entry(state, &message, now)?))?;
                 }
             }
@@ -120,7 +120,7 @@ impl Offline {
                 }
             }
         }
-        self.each_adrift(|entry| each(None, entry))
+        self.each_unindexed(|entry| each(None, entry))
     }
 
     /// The ids of the files in a directory that have no row, or, in the trash, all, in their order.
@@ -139,13 +139,13 @@ impl Offline {
     /// The row of a message that is in the queue.
     fn row(&self, id: QueueId) -> Result<Option<Message>, Failure> {
         let Some(state) = &self.state else { return Ok(None) };
-        Ok(state.message(id).map_err(|e| unreadable(&e))?.filter(|message| message.place != Place::Gone))
+        Ok(state.message(id).map_err(|e| unreadable(&e))?.filter(|message| message.place != QueueDir::Ended))
     }
 
     /// A message that is in the queue, as a row or a file.
     fn find(&self, id: QueueId, now: i64) -> Result<Option<Entry>, Failure> {
         match (self.locate(id)?, &self.state) {
-            (Some(Found::Row(message)), Some(state)) if message.place != Place::Gone => self.entry(state, &message, now).map(Some),
+            (Some(Found::Row(message)), Some(state)) if message.place != QueueDir::Ended => self.entry(state, &message, now).map(Some),
             (Some(Found::File(directory)), _) => Ok(Some(self.entry_from_file(directory, id))),
             _ => Ok(None),
         }
@@ -181,7 +181,7 @@ impl Offline {
         if QueueId::parse(subject.as_bytes()).is_some() {
             return self.detail(subject).map(|detail| vec![detail]).map_err(|e| if e.exit == Exit::NotFound { none() } else { e });
         }
-        let mut details = self.adrift_of(subject)?;
+        let mut details = self.unindexed_of(subject)?;
         if let Some(state) = &self.state {
             let (found, now) = (admin::history::find(state, subject, limit, |_| true).map_err(|e| unreadable(&e))?, sys::clock::now());
             for message in &found.messages {
@@ -227,7 +227,7 @@ impl Offline {
     pub(super) fn stats(&self, now: i64) -> Result<Stats, Failure> {
         let read = |state| admin::stats::read(state, None, now).map_err(|e| unreadable(&e));
         let mut stats = self.state.as_ref().map_or(Ok(Stats::default()), read)?;
-        self.each_adrift(|entry| {
+        self.each_unindexed(|entry| {
             stats.add(&entry, now);
             Ok(())
         })?;
@@ -241,19 +241,19 @@ impl Offline {
 
     /// What the report page shows of the messages.
     pub(super) fn overview(&self, now: i64) -> Result<Overview, Failure> {
-        let mut adrift = Vec::new();
-        self.each_adrift(|entry| {
-            adrift.push(entry);
+        let mut unindexed = Vec::new();
+        self.each_unindexed(|entry| {
+            unindexed.push(entry);
             Ok(())
         })?;
-        admin::overview::read_with(self.state.as_ref(), &adrift, None, now).map_err(|e| unreadable(&e))
+        admin::overview::read_with(self.state.as_ref(), &unindexed, None, now).map_err(|e| unreadable(&e))
     }
 
     /// How many messages are queued, on hold and failed.
     pub(super) fn counts(&self) -> Result<[u64; 3], Failure> {
         let [mut queued, mut held, mut failed] =
             self.state.as_ref().map_or(Ok([0; 3]), |state| state.counts().map_err(|e| unreadable(&e)))?;
-        self.each_adrift(|entry| {
+        self.each_unindexed(|entry| {
             *match entry.queue_name.as_str() {
                 "hold" => &mut held,
                 "failed" => &mut failed,

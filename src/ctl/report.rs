@@ -26,7 +26,7 @@ use control::client;
 use control::overview::Overview;
 use control::protocol::{Part, Request, Status};
 use exit::{Exit, Failure};
-use page::Facts;
+use page::PageInputs;
 
 /// Octets of a header section that are read for its subject.
 const HEADER: usize = 64 << 10;
@@ -45,7 +45,7 @@ pub(super) fn report(config: &Config, file: Option<&Path>) -> Result<(), Failure
 }
 
 /// Everything that the page shows.
-fn gather(config: &Config) -> Result<Facts, Failure> {
+fn gather(config: &Config) -> Result<PageInputs, Failure> {
     let host = Names::load(config).map_or_else(|_| sys::process::host_name(), |names| names.mailname);
     match client::ask::<Status>(&config.paths, &Request::Status {}) {
         Ok(statuses) => {
@@ -53,7 +53,7 @@ fn gather(config: &Config) -> Result<Facts, Failure> {
             let overviews: Vec<Overview> = client::ask(&config.paths, &Request::Overview {})?;
             let overview = overviews.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon gave no overview"))?;
             let subjects = subjects(&overview, |id, header| show::pieces_of_daemon(config, id, Part::Headers, |piece| keep(header, piece)));
-            Ok(Facts { host, status, overview, subjects })
+            Ok(PageInputs { host, status, overview, subjects })
         }
         Err(down) if down.exit == Exit::Unavailable => {
             let spool = Offline::open(config, down)?;
@@ -62,7 +62,7 @@ fn gather(config: &Config) -> Result<Facts, Failure> {
             let overview = Overview { free, ..spool.overview(sys::clock::now())? };
             let subjects = subjects(&overview, |id, header| spool.cat(id, Part::Headers, |piece| keep(header, piece)));
             let version = env!("CARGO_PKG_VERSION").to_owned();
-            Ok(Facts { host, status: Status { version, queued, held, failed, ..Status::default() }, overview, subjects })
+            Ok(PageInputs { host, status: Status { version, queued, held, failed, ..Status::default() }, overview, subjects })
         }
         Err(failure) => Err(failure),
     }

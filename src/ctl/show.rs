@@ -88,11 +88,11 @@ fn text_of(detail: &Detail, header: &[u8], zone: &TimeZone) -> String {
     fact("accepted", &time(entry.arrival_time));
     fact("sender", if entry.sender.is_empty() { "<>" } else { &entry.sender });
     fact("user", &format!("{} (uid {})", sys::process::user_name(entry.uid), entry.uid));
-    let claimed = &detail.claimed;
+    let caller = &detail.caller;
     let id = |name: &str, id: Option<String>| id.map(|id| format!("{name} {id}"));
-    let ids = [id("gid", claimed.gid.map(|gid| gid.to_string())), id("pid", claimed.pid.map(|pid| pid.to_string()))];
+    let ids = [id("gid", caller.gid.map(|gid| gid.to_string())), id("pid", caller.pid.map(|pid| pid.to_string()))];
     let ids = ids.into_iter().flatten().collect::<Vec<_>>().join(", ");
-    let claims = [claimed.exe.as_deref(), claimed.unit.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let claims = [caller.exe.as_deref(), caller.unit.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(", ");
     fact(if detail.attested { "by the kernel" } else { "by its claim" }, &ids);
     fact("by its claim", &claims);
     fact("size", &format!("{} octets", entry.message_size));
@@ -104,8 +104,8 @@ fn text_of(detail: &Detail, header: &[u8], zone: &TimeZone) -> String {
     fact("next attempt", &entry.next_attempt.map(time).unwrap_or_default());
     let is_open = !matches!(entry.queue_name.as_str(), "finished" | "removed" | "failed");
     fact("given up", &entry.expires.filter(|_| is_open).map(time).unwrap_or_default());
-    for notice in &detail.notices {
-        fact("notice", notice);
+    for warning in &detail.warnings {
+        fact("warning", warning);
     }
     for recipient in &entry.recipients {
         fact("recipient", &recipient_line(recipient));

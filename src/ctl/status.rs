@@ -74,8 +74,8 @@ fn text_of(status: &Status, now: i64) -> String {
     if let Some(reason) = &status.closed {
         add(format!("admission is closed: {reason}"));
     }
-    if !status.over_cap.is_empty() {
-        let uids: Vec<String> = status.over_cap.iter().map(u32::to_string).collect();
+    if !status.over_quota.is_empty() {
+        let uids: Vec<String> = status.over_quota.iter().map(u32::to_string).collect();
         add(format!("no mail is taken of uids that have enough in the spool: {}", uids.join(", ")));
     }
     for route in &status.suspended {

@@ -7,7 +7,7 @@ use super::status::span;
 use super::{json, print};
 use config::Config;
 use control::client;
-use control::history::{Look, RouteView};
+use control::history::{DaemonSnapshot, RouteView};
 use control::listing::Entry;
 use control::protocol::Request;
 use exit::{Exit, Failure};
@@ -25,10 +25,10 @@ const CLEAR: &str = "\x1b[H\x1b[J";
 /// Errors: EX_UNAVAILABLE while the daemon is stopped; EX_NOPERM.
 pub(super) fn top(config: &Config, count: Option<u64>, delay: Duration, as_json: bool) -> Result<(), Failure> {
     let is_screen = std::io::stdout().is_terminal() && !as_json;
-    let mut before: Option<Look> = None;
+    let mut before: Option<DaemonSnapshot> = None;
     let mut looks = 0;
     loop {
-        let answers: Vec<Look> = client::ask(&config.paths, &Request::Look {})?;
+        let answers: Vec<DaemonSnapshot> = client::ask(&config.paths, &Request::DaemonSnapshot {})?;
         let look = answers.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon gave no answer"))?;
         match (as_json, is_screen) {
             (true, _) => json::print(&look)?,
@@ -52,8 +52,9 @@ fn screen_size() -> (usize, usize) {
 }
 
 /// One look on one line, for logs and pipes.
-fn line(look: &Look, before: Option<&Look>) -> String {
-    let hour = |look: &Look| look.stats.passed.first().map_or((0, 0, 0), |passed| (passed.accepted, passed.relayed, passed.failed));
+fn line(look: &DaemonSnapshot, before: Option<&DaemonSnapshot>) -> String {
+    let hour =
+        |look: &DaemonSnapshot| look.stats.passed.first().map_or((0, 0, 0), |passed| (passed.accepted, passed.relayed, passed.failed));
     let (accepted, relayed, failed) = hour(look);
     let at = mail::date::rfc3339(look.at);
     let status = &look.status;
@@ -73,7 +74,7 @@ fn line(look: &Look, before: Option<&Look>) -> String {
 }
 
 /// One look as lines, no more and no longer than the screen.
-fn screen(look: &Look, (height, width): (usize, usize)) -> Vec<String> {
+fn screen(look: &DaemonSnapshot, (height, width): (usize, usize)) -> Vec<String> {
     let status = &look.status;
     let uptime = span(i64::try_from(status.uptime).unwrap_or(i64::MAX));
     let last = status.last_relayed.map_or_else(|| "never".to_owned(), |at| format!("{} ago", span(look.at - at)));
@@ -125,13 +126,13 @@ mod tests {
     use control::protocol::Status;
     use control::stats::{Passed, Stats};
 
-    fn look() -> Look {
+    fn look() -> DaemonSnapshot {
         let hostile = "x\x1b[2J\r\n\u{202e}".repeat(100);
         let route = RouteView { route: hostile.clone(), waiting: 7, until: Some(1060), reason: hostile.clone(), ..RouteView::default() };
         let recipient = Recipient { address: hostile.clone(), ..Recipient::default() };
         let entry = Entry { queue_name: "failed".into(), recipients: vec![recipient], ..Entry::default() };
         let passed = Passed { seconds: 3600, accepted: 5, relayed: 4, ..Passed::default() };
-        Look {
+        DaemonSnapshot {
             at: 1000,
             status: Status { queued: 3, paused: hostile, ..Status::default() },
             stats: Stats { queue: vec![], passed: vec![passed] },
@@ -153,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_line_has_the_numbers_and_what_changed() {
-        let before = Look { status: Status { queued: 10, ..Status::default() }, ..look() };
+        let before = DaemonSnapshot { status: Status { queued: 10, ..Status::default() }, ..look() };
         let text = line(&look(), Some(&before));
         assert_eq!(
             text,

@@ -13,7 +13,7 @@ use config::Config;
 use config::paths::Mode;
 use control::client;
 use control::filter::domain_of;
-use control::history::{Circumstances, RouteView};
+use control::history::{RouteView, WhyInputs};
 use control::listing::{Entry, Recipient};
 use control::protocol::Request;
 use control::warnings;
@@ -52,11 +52,11 @@ impl Why {
 ///
 /// Errors: 1 where it names nothing that is known.
 pub(super) fn why(config: &Config, subject: &str, as_json: bool) -> Result<(), Failure> {
-    let circumstances = match client::ask::<Circumstances>(&config.paths, &Request::Why { subject: subject.to_owned() }) {
+    let circumstances = match client::ask::<WhyInputs>(&config.paths, &Request::Why { subject: subject.to_owned() }) {
         Ok(answers) => answers.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon gave no answer"))?,
         Err(down) if down.exit == Exit::Unavailable => {
             let offline = Offline::open(config, down)?;
-            Circumstances { messages: offline.trace(subject, SHOWN)?, paused: offline.paused()?, ..Circumstances::default() }
+            WhyInputs { messages: offline.trace(subject, SHOWN)?, paused: offline.paused()?, ..WhyInputs::default() }
         }
         Err(failure) => return Err(failure),
     };
@@ -69,7 +69,7 @@ pub(super) fn why(config: &Config, subject: &str, as_json: bool) -> Result<(), F
     print(&lines.map(|line| format!("{}\n", printable::text(&line))).collect::<String>())
 }
 
-fn explain(subject: &str, circumstances: &Circumstances, mode: Mode, now: i64) -> Why {
+fn explain(subject: &str, circumstances: &WhyInputs, mode: Mode, now: i64) -> Why {
     let mut why = Why::default();
     if !circumstances.is_running {
         why.fact("mailchuted is stopped: nothing is sent");
@@ -100,7 +100,7 @@ fn explain(subject: &str, circumstances: &Circumstances, mode: Mode, now: i64) -
 }
 
 /// How many messages there are besides those that are explained.
-fn explain_others(why: &mut Why, subject: &str, circumstances: &Circumstances) {
+fn explain_others(why: &mut Why, subject: &str, circumstances: &WhyInputs) {
     let least = if circumstances.is_partial { "at least " } else { "" };
     let list = if is_domain(subject, circumstances) { format!(": `mailchute list {}`", of_domain(subject)) } else { String::new() };
     match (circumstances.messages.is_empty(), circumstances.more) {
@@ -114,7 +114,7 @@ fn explain_others(why: &mut Why, subject: &str, circumstances: &Circumstances) {
 }
 
 /// Whether the messages are of the domain `subject`, rather than of a route of that name.
-fn is_domain(subject: &str, circumstances: &Circumstances) -> bool {
+fn is_domain(subject: &str, circumstances: &WhyInputs) -> bool {
     let recipients = |entry: &Entry| entry.recipients.iter().any(|recipient| domain_of(&recipient.address) == subject.to_lowercase());
     !subject.contains('@') && circumstances.messages.iter().any(|detail| recipients(&detail.entry))
 }
@@ -130,7 +130,7 @@ fn quoted(word: &str) -> String {
 }
 
 /// Whether a flush would do anything for it, and is what to do.
-fn is_flushed(entry: &Entry, circumstances: &Circumstances, now: i64) -> bool {
+fn is_flushed(entry: &Entry, circumstances: &WhyInputs, now: i64) -> bool {
     let waits = matches!(entry.queue_name.as_str(), "incoming" | "deferred") && entry.next_attempt.is_none_or(|next| next > now);
     waits && circumstances.is_running && circumstances.paused.is_empty() && !is_uncertain(entry)
 }
@@ -140,7 +140,7 @@ fn is_uncertain(entry: &Entry) -> bool {
     entry.recipients.iter().any(|recipient| recipient.status == "uncertain")
 }
 
-fn explain_message(why: &mut Why, entry: &Entry, circumstances: &Circumstances, now: i64) {
+fn explain_message(why: &mut Why, entry: &Entry, circumstances: &WhyInputs, now: i64) {
     let id = &entry.queue_id;
     let sender = if entry.sender.is_empty() { "<>" } else { &entry.sender };
     let stands = match entry.queue_name.as_str() {
@@ -181,7 +181,7 @@ fn explain_message(why: &mut Why, entry: &Entry, circumstances: &Circumstances, 
     }
 }
 
-fn explain_schedule(why: &mut Why, entry: &Entry, circumstances: &Circumstances, now: i64) {
+fn explain_schedule(why: &mut Why, entry: &Entry, circumstances: &WhyInputs, now: i64) {
     let mut line = format!("  {}", counted(usize::try_from(entry.attempts).unwrap_or(usize::MAX), "attempt"));
     if let Some(last) = entry.last_attempt {
         line.push_str(&format!(", the last {} ago", span(now - last)));
@@ -193,7 +193,7 @@ fn explain_schedule(why: &mut Why, entry: &Entry, circumstances: &Circumstances,
     }
     match entry.expires {
         Some(expires) if expires <= now => line.push_str("; that is its last one"),
-        Some(expires) => line.push_str(&format!("; given up in {} (give_up_time)", span(expires - now))),
+        Some(expires) => line.push_str(&format!("; given up in {} (queue_lifetime)", span(expires - now))),
         None => {}
     }
     why.fact(line);
@@ -234,7 +234,7 @@ fn failures(route: &RouteView) -> String {
     counted(usize::try_from(route.failures).unwrap_or(usize::MAX), "failure")
 }
 
-fn explain_route(why: &mut Why, route: &RouteView, circumstances: &Circumstances, now: i64) {
+fn explain_route(why: &mut Why, route: &RouteView, circumstances: &WhyInputs, now: i64) {
     let limit = circumstances.connection_limit;
     let mut line = format!("route {}: ", route.route);
     match route.until {
@@ -268,7 +268,7 @@ mod tests {
 
     const NOW: i64 = 100_000;
 
-    fn waiting(reply: &str, dsn: &str) -> Circumstances {
+    fn waiting(reply: &str, dsn: &str) -> WhyInputs {
         let recipient = Recipient {
             address: "a@x.example".into(),
             status: "waiting".into(),
@@ -292,13 +292,13 @@ mod tests {
         let detail = Detail {
             entry,
             attested: false,
-            claimed: Default::default(),
-            notices: vec![],
+            caller: Default::default(),
+            warnings: vec![],
             digest: String::new(),
             tries: vec![],
             history: vec![],
         };
-        Circumstances { is_running: true, messages: vec![detail], connection_limit: 20, ..Circumstances::default() }
+        WhyInputs { is_running: true, messages: vec![detail], connection_limit: 20, ..WhyInputs::default() }
     }
 
     fn text(why: &Why) -> String {
@@ -311,7 +311,7 @@ mod tests {
         let text = text(&why);
         for part in [
             "accepted 60 min ago, waits for its next attempt",
-            "2 attempts, the last 10 min ago; the next in 15 min; given up in 4 d 15 h (give_up_time)",
+            "2 attempts, the last 10 min ago; the next in 15 min; given up in 4 d 15 h (queue_lifetime)",
             "a@x.example: waiting by mx.x.example: 450 4.2.1 busy",
             "`mailchute flush 6921CE05000000AB` tries it now",
             "nothing is to be done",
@@ -331,7 +331,7 @@ mod tests {
             ..RouteView::default()
         }];
         let once = RouteView { failures: 1, connections: 1, ..circumstances.routes[0].clone() };
-        let said = text(&explain("x", &Circumstances { routes: vec![once], ..circumstances.clone() }, Mode::System, NOW));
+        let said = text(&explain("x", &WhyInputs { routes: vec![once], ..circumstances.clone() }, Mode::System, NOW));
         assert!(said.contains("after 1 failure in a row") && said.contains(" 1 connection of at most"), "{said}");
         circumstances.paused = "since noon by root (uid 0)".into();
         circumstances.is_running = false;
@@ -356,7 +356,7 @@ mod tests {
             let text = text(&explain("x", &circumstances, Mode::System, NOW));
             assert!(text.contains(means) && text.contains(advice), "{state}: {text}");
         }
-        let nothing = explain("x.example", &Circumstances { is_running: true, ..Circumstances::default() }, Mode::System, NOW);
+        let nothing = explain("x.example", &WhyInputs { is_running: true, ..WhyInputs::default() }, Mode::System, NOW);
         assert_eq!(nothing.facts, ["x.example: no message of it is waiting or known"]);
     }
 

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::ledger::{Ledger, Stopped};
 use super::recover::STATE_FILE;
+use super::state_writer::{StateWriter, Stopped};
 use crate::current::Current;
 use crate::release::Releaser;
 use crate::stop::Stop;
@@ -28,12 +28,12 @@ use state::{Message, State, Usage};
 use store::ballast;
 
 /// How the reason of messages begins that came while their sender was over a cap. They go on when it is not any more.
-pub const CAP_HOLD: &str = "over the cap: ";
+pub const QUOTA_HOLD: &str = "over the cap: ";
 /// How the reason of messages begins that came while admission was closed. They go on when it is opened.
 pub const CLOSED_HOLD: &str = "admission is closed: ";
 /// Between two looks at the sums while a user is over a cap: until then its mail is refused that might be taken.
 const LOOK: Duration = Duration::from_secs(5);
-/// Between two looks otherwise; the ledger wakes us when a cap is reached.
+/// Between two looks otherwise; the state_writer wakes us when a cap is reached.
 const IDLE: Duration = Duration::from_secs(60);
 /// The least time between two looks, however fast mail comes.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -54,7 +54,7 @@ pub struct Limits {
 
 impl Limits {
     fn new(params: &Params, closed: Option<String>, reached: Arc<Notify>) -> Limits {
-        let (messages, octets) = (params.user_message_limit, params.user_octets_limit.0);
+        let (messages, octets) = (params.user_message_limit, params.user_bytes_limit.0);
         Limits { messages, octets, closed, own: sys::process::euid(), reached }
     }
 
@@ -72,10 +72,10 @@ impl Limits {
         }
         let next = "it goes on when there is room, and `mailchute requeue` sends it now";
         if self.messages > 0 && has.messages >= self.messages {
-            return Some(format!("{CAP_HOLD}uid {uid} has {} messages in the spool (user_message_limit); {next}", has.messages));
+            return Some(format!("{QUOTA_HOLD}uid {uid} has {} messages in the spool (user_message_limit); {next}", has.messages));
         }
         let over = self.octets > 0 && has.octets.saturating_add(size) > self.octets;
-        over.then(|| format!("{CAP_HOLD}uid {uid} has {} octets in the spool (user_octets_limit); {next}", has.octets))
+        over.then(|| format!("{QUOTA_HOLD}uid {uid} has {} octets in the spool (user_bytes_limit); {next}", has.octets))
     }
 
     /// True if a user who has this may not add to it.
@@ -107,7 +107,7 @@ pub struct AdmissionControl {
     /// The limits that the administrator set.
     current: Arc<Current>,
     /// Where closed admission is kept, and where messages over a limit are held.
-    ledger: Ledger,
+    state_writer: StateWriter,
     /// Messages whose sender has room again.
     releaser: Releaser,
     stop: Arc<Stop>,
@@ -123,8 +123,8 @@ struct Shown {
 
 impl AdmissionControl {
     /// Open, until [`AdmissionControl::begin`] has read what the last run left.
-    pub fn new(paths: Paths, current: Arc<Current>, ledger: Ledger, releaser: Releaser, stop: Arc<Stop>) -> AdmissionControl {
-        let control = AdmissionControl { paths, current, ledger, releaser, stop, shown: Mutex::default(), changed: Arc::default() };
+    pub fn new(paths: Paths, current: Arc<Current>, state_writer: StateWriter, releaser: Releaser, stop: Arc<Stop>) -> AdmissionControl {
+        let control = AdmissionControl { paths, current, state_writer, releaser, stop, shown: Mutex::default(), changed: Arc::default() };
         control.apply();
         control
     }
@@ -153,7 +153,7 @@ impl AdmissionControl {
     pub fn apply(&self) {
         let shown = self.shown();
         let limits = Limits::new(&self.current.get().params, shown.closed.clone(), Arc::clone(&self.changed));
-        self.ledger.set_limits(limits);
+        self.state_writer.set_limits(limits);
     }
 
     /// Why no mail of `uid` is taken now: closed, over a cap, or no space. The same that `sendmail` finds by itself.
@@ -176,7 +176,7 @@ impl AdmissionControl {
     ///
     /// Errors: [`Stopped`].
     pub async fn begin(&self) -> Result<(), Stopped> {
-        let closed = self.ledger.work(|state, _| state.closed())?.await.map_err(|_| Stopped)?;
+        let closed = self.state_writer.work(|state, _| state.closed())?.await.map_err(|_| Stopped)?;
         self.shown().closed = closed;
         self.apply();
         self.look(true).await
@@ -190,7 +190,7 @@ impl AdmissionControl {
         let reason = printable::text(reason);
         let kept = if reason.is_empty() { "by the administrator".to_owned() } else { reason };
         let closed = kept.clone();
-        self.ledger.work(move |state, _| state.set_closed(Some(&closed)))?.await.map_err(|_| Stopped)?;
+        self.state_writer.work(move |state, _| state.set_closed(Some(&closed)))?.await.map_err(|_| Stopped)?;
         self.shown().closed = Some(kept.clone());
         self.apply();
         events::admission_closed(uid, &kept);
@@ -202,7 +202,7 @@ impl AdmissionControl {
     ///
     /// Errors: [`Stopped`].
     pub async fn open(&self, uid: u32) -> Result<(), Stopped> {
-        self.ledger.work(|state, _| state.set_closed(None))?.await.map_err(|_| Stopped)?;
+        self.state_writer.work(|state, _| state.set_closed(None))?.await.map_err(|_| Stopped)?;
         self.shown().closed = None;
         self.apply();
         events::admission_opened(uid);
@@ -225,31 +225,31 @@ impl AdmissionControl {
 
     /// One look: who is over a cap now, and is there space for the ballast.
     async fn look(&self, is_first: bool) -> Result<(), Stopped> {
-        let (limits, path) = (self.ledger.limits(), self.paths.spool.join(STATE_FILE));
+        let (limits, path) = (self.state_writer.limits(), self.paths.spool.join(STATE_FILE));
         let users = tokio::task::spawn_blocking(move || State::open_to_read(&path).and_then(|state| limits.users(&state))).await;
-        self.settle_ballast().await;
-        // A database that cannot be read now is the ledger's trouble; what was published stays.
+        self.adjust_ballast().await;
+        // A database that cannot be read now is the state_writer's trouble; what was published stays.
         let Ok(Ok(now)) = users else { return Ok(()) };
         let before = std::mem::replace(&mut self.shown().over, now.clone());
         for (uid, has) in now.iter().filter(|(uid, _)| !before.contains_key(uid)) {
-            events::cap_reached(*uid, has.messages, has.octets);
+            events::quota_reached(*uid, has.messages, has.octets);
         }
         let fell = before.keys().any(|uid| !now.contains_key(uid));
-        before.keys().filter(|uid| !now.contains_key(uid)).for_each(|uid| events::cap_left(*uid));
+        before.keys().filter(|uid| !now.contains_key(uid)).for_each(|uid| events::quota_cleared(*uid));
         if is_first || before.keys().ne(now.keys()) {
             self.publish().await;
         }
         if is_first || fell {
             self.releaser
-                .release_held(CAP_HOLD, move |message: &Message| !now.contains_key(&message.uid), "its sender is below the cap")
+                .release_held(QUOTA_HOLD, move |message: &Message| !now.contains_key(&message.uid), "its sender is below the cap")
                 .await?;
         }
         Ok(())
     }
 
-    async fn settle_ballast(&self) {
+    async fn adjust_ballast(&self) {
         let (spool, reserve) = (self.paths.spool.clone(), self.current.get().params.reserve());
-        match tokio::task::spawn_blocking(move || ballast::settle(&spool, reserve)).await {
+        match tokio::task::spawn_blocking(move || ballast::adjust(&spool, reserve)).await {
             Ok(Ok(settled)) => tell_ballast(settled),
             Ok(Err(e)) => events::storage_failed(ballast::NAME, &e.to_string()),
             // It panicked, which is told by the panic itself.
@@ -273,11 +273,11 @@ impl AdmissionControl {
 }
 
 /// Says what became of the ballast.
-pub fn tell_ballast(settled: ballast::Settled) {
+pub fn tell_ballast(settled: ballast::Adjusted) {
     match settled {
-        ballast::Settled::Made(octets) => events::ballast_made(octets),
-        ballast::Settled::GivenBack(octets) => events::ballast_given_back(octets, "little space is free"),
-        ballast::Settled::Unchanged => {}
+        ballast::Adjusted::Made(octets) => events::ballast_made(octets),
+        ballast::Adjusted::GivenBack(octets) => events::ballast_given_back(octets, "little space is free"),
+        ballast::Adjusted::Unchanged => {}
     }
 }
 
@@ -289,15 +289,15 @@ fn replace(path: &Path, admission: &Admission) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::Admission as Answer;
     use crate::plan::Policy;
+    use crate::state_writer::Admission as Answer;
     use crate::testing::{Idle, idle};
     use config::Size;
     use spool::layout;
     use testing::Scratch;
 
     fn limits(messages: u64, octets: u64) -> Limits {
-        let params = Params { user_message_limit: messages, user_octets_limit: Size(octets), ..Params::default() };
+        let params = Params { user_message_limit: messages, user_bytes_limit: Size(octets), ..Params::default() };
         Limits { own: 7, ..Limits::new(&params, None, Arc::default()) }
     }
 
@@ -330,7 +330,7 @@ mod tests {
         let mut claimed = scratch.claimed(&["bob@receiver.example"]);
         claimed.uid = uid;
         let plan = Policy::of(&idle.parts.current.get().params).plan(&claimed, sys::clock::now());
-        idle.base.ledger.admit(&claimed, &plan).unwrap().await.unwrap()
+        idle.base.state_writer.admit(&claimed, &plan).unwrap().await.unwrap()
     }
 
     #[tokio::test]
@@ -342,17 +342,17 @@ mod tests {
         for _ in 0..2 {
             assert!(matches!(admit(&idle, &scratch, 1000).await, Answer::Admitted));
         }
-        assert!(matches!(admit(&idle, &scratch, 1000).await, Answer::Held(why) if why.starts_with(CAP_HOLD)));
+        assert!(matches!(admit(&idle, &scratch, 1000).await, Answer::Held(why) if why.starts_with(QUOTA_HOLD)));
         assert!(matches!(admit(&idle, &scratch, 1001).await, Answer::Admitted));
         idle.parts.admission.look(false).await.unwrap();
         assert_eq!(idle.parts.admission.over(), [1000]);
         assert!(file(&scratch).refusal(1000).is_some() && file(&scratch).refusal(1001).is_none());
         assert_eq!(scratch.names(layout::HOLD).len(), 1);
         for id in idle.base.store.ids(layout::CUR).unwrap() {
-            let gone = idle.base.ledger.work(move |state, store| {
+            let gone = idle.base.state_writer.work(move |state, store| {
                 let row = state.message(id)?.unwrap();
                 store.remove(id, layout::CUR).unwrap();
-                state.update(&Message { place: state::Place::Gone, finished: Some(1), ..row })
+                state.update(&Message { place: state::QueueDir::Ended, finished: Some(1), ..row })
             });
             gone.unwrap().await.unwrap();
         }

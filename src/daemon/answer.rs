@@ -23,7 +23,7 @@ use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
-use super::places::Places;
+use super::limiter::ConnectionLimiter;
 use super::recover::STATE_FILE;
 use super::setup::Setup;
 use crate::admission::AdmissionControl;
@@ -31,8 +31,8 @@ use crate::current::Current;
 use crate::dispatch::Dispatch;
 use crate::health::Health;
 use crate::health::STALLED;
-use crate::ledger::Ledger;
 use crate::pausing::Pausing;
+use crate::state_writer::StateWriter;
 use crate::stop::Stop;
 use act::Order;
 use config::MailqUsers;
@@ -40,7 +40,7 @@ use config::Paths;
 use control::protocol::{Act, BUFFER, End, Request, Status, Suspended, Text};
 use exit::{Exit, Failure};
 use mail::limits;
-use observe::alarms::Board;
+use observe::alarms::AlarmManager;
 use observe::alarms::alarm::Severity;
 use state::{Message, State};
 use std::sync::atomic::AtomicI64;
@@ -86,7 +86,7 @@ impl Rights {
     }
 
     /// May they change it?
-    fn steers(&self, message: &Message) -> bool {
+    fn may_modify(&self, message: &Message) -> bool {
         self.is_admin || message.uid == self.uid
     }
 }
@@ -100,7 +100,7 @@ pub struct Server {
     /// The directories, to read messages.
     pub store: Arc<Store>,
     /// Where rows and files change.
-    pub ledger: Ledger,
+    pub state_writer: StateWriter,
     /// The queue in memory.
     pub dispatch: Arc<Dispatch>,
     /// Pauses and resumes delivery.
@@ -108,7 +108,7 @@ pub struct Server {
     /// Closes and opens admission.
     pub admission: Arc<AdmissionControl>,
     /// What is wrong now.
-    pub alarms: Arc<Board>,
+    pub alarms: Arc<AlarmManager>,
     /// Signs of life.
     pub health: Arc<Health>,
     /// Whether the daemon is ending.
@@ -144,12 +144,14 @@ pub(super) fn listen(path: &Path) -> Result<UnixListener, Failure> {
 }
 
 async fn accept(server: Arc<Server>, listener: UnixListener) {
-    let places = Places::new(PLACES, PLACES_OF_ONE);
+    let places = ConnectionLimiter::new(PLACES, PLACES_OF_ONE);
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 // One that finds no place is hung up on; its program says that the daemon is busy.
-                let Some(place) = sys::peer::credentials(&stream).ok().and_then(|peer| Places::take(&places, peer.uid)) else { continue };
+                let Some(place) = sys::peer::credentials(&stream).ok().and_then(|peer| ConnectionLimiter::take(&places, peer.uid)) else {
+                    continue;
+                };
                 let server = Arc::clone(&server);
                 tokio::spawn(async move {
                     // Whatever the client does, its place is free again after this time.
@@ -233,7 +235,7 @@ async fn handle(server: &Arc<Server>, rights: Rights, request: Request, out: &mu
         Request::Find { message_id } => show::find_by_message_id(server, rights, message_id, out).await,
         Request::Trace { subject, limit } => history::trace(server, rights, subject, limit, out).await,
         Request::Why { subject } => history::why(server, rights, subject, out).await,
-        Request::Look {} => history::look(server, rights, out).await,
+        Request::DaemonSnapshot {} => history::look(server, rights, out).await,
         Request::Cat { id, part } => show::cat(server, rights, &id, part, out).await,
         Request::Flush { select } => flush::flush(server, rights, select, out).await,
         Request::Act { act: Act::Flush, dry_run: false, .. } if !flush::may_flush(server, rights) => Ok(()),
@@ -255,7 +257,7 @@ fn database(e: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::IoErr, format!("state.sqlite: {e}"))
 }
 
-/// Runs `read` on a connection of its own, on a thread that may wait for the disk: a long listing must not hold up the ledger.
+/// Runs `read` on a connection of its own, on a thread that may wait for the disk: a long listing must not hold up the state_writer.
 async fn read<T: Send + 'static>(server: &Server, read: impl FnOnce(&State) -> rusqlite::Result<T> + Send + 'static) -> Result<T, Failure> {
     let path = server.store.path(STATE_FILE);
     let work = move || State::open_to_read(&path).and_then(|state| state.snapshot(read));
@@ -290,7 +292,7 @@ async fn status(server: &Arc<Server>) -> Result<Status, Failure> {
         paused: server.dispatch.paused().unwrap_or_default(),
         suspended,
         closed: server.admission.closed(),
-        over_cap: server.admission.over(),
+        over_quota: server.admission.over(),
         warnings: setup.problems.clone(),
     })
 }

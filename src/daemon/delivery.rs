@@ -1,6 +1,6 @@
 //! One connection and the messages that go over it.
 //!
-//! In: a route with waiting jobs. Out: outcomes, by [`super::settle`]. On a warm connection each message costs one round trip: the
+//! In: a route with waiting jobs. Out: outcomes, by [`super::record`]. On a warm connection each message costs one round trip: the
 //! next one is prepared while the present one is still here, and its envelope leaves behind the present end of data.
 //!
 //! The order that keeps the promise: outcomes of a message are settled only from replies that answer it; the final dot leaves only
@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::dispatch::{Dispatch, JobEnd, Work};
-use super::ledger::{Ledger, Stopped};
 use super::outcome::{self, Scope, Stop};
 use super::prepare::{self, Obstacle, Prepared};
 use super::queue::Suspension;
-use super::settle::{self, JobOutcome, Recorder};
+use super::record::{self, JobOutcome, Recorder};
 use super::setup::{DKIM_HOLD, Setup};
+use super::state_writer::{StateWriter, Stopped};
 use crate::budget::MemoryBudget;
 use crate::current::Current;
 use crate::stop::Stop as Ending;
@@ -55,7 +55,7 @@ pub struct Deliverer {
     /// The files of the messages.
     pub store: Arc<Store>,
     /// Where "in data" is marked.
-    pub ledger: Ledger,
+    pub state_writer: StateWriter,
     /// The queue in memory.
     pub dispatch: Arc<Dispatch>,
     /// What records outcomes while the connection goes on.
@@ -95,7 +95,7 @@ pub async fn run(deliverer: Arc<Deliverer>, route: RouteKey) {
         Err(Unreachable::ForNow { status, reason }) => suspend(&deliverer, &setup, &route, Vec::new(), status, &reason).await,
         Err(Unreachable::ForGood { status, reason }) => refuse_all(&deliverer, &route, status, &reason).await,
     };
-    // The ledger's own thread has said why it stopped and ends the daemon.
+    // The state_writer's own thread has said why it stopped and ends the daemon.
     let (Ok(()) | Err(Stopped)) = result;
 }
 
@@ -125,8 +125,8 @@ async fn connect(setup: &Setup, route: &RouteKey) -> Result<Session, Unreachable
 fn session_target(setup: &Setup, target: route::Target) -> smtp::Target {
     smtp::Target {
         place: match target.endpoint {
-            Endpoint::Tcp(address) => smtp::Place::Tcp(address),
-            Endpoint::Unix(path) => smtp::Place::Unix(path),
+            Endpoint::Tcp(address) => smtp::Endpoint::Tcp(address),
+            Endpoint::Unix(path) => smtp::Endpoint::Unix(path),
         },
         host: target.name,
         protocol: if target.lmtp { smtp::Protocol::Lmtp } else { smtp::Protocol::Smtp },
@@ -167,8 +167,8 @@ pub async fn postpone(
 ) -> Result<(), Stopped> {
     let end = JobEnd { route_until: Some(suspension.until), ..JobEnd::default() };
     for work in jobs {
-        let updates = settle::waiting(&work, &route.to_string(), suspension.status, &suspension.reason);
-        deliverer.recorder.settle(work, JobOutcome { updates, end: end.clone(), ..JobOutcome::default() }).await?;
+        let updates = record::waiting(&work, &route.to_string(), suspension.status, &suspension.reason);
+        deliverer.recorder.record(work, JobOutcome { updates, end: end.clone(), ..JobOutcome::default() }).await?;
     }
     Ok(())
 }
@@ -185,7 +185,7 @@ async fn refuse_all(deliverer: &Arc<Deliverer>, route: &RouteKey, status: Enhanc
         };
         let updates = work.job.recipients.iter().map(|r| update(r.n)).collect();
         let end = JobEnd { attempted: true, ..JobEnd::default() };
-        deliverer.recorder.settle(work, JobOutcome { updates, end, ..JobOutcome::default() }).await?;
+        deliverer.recorder.record(work, JobOutcome { updates, end, ..JobOutcome::default() }).await?;
     }
     Ok(())
 }
@@ -249,7 +249,7 @@ impl Connection<'_> {
             return self.next(Wait::ForMemory).await;
         }
         let next = self.next(Wait::Never).await?;
-        self.deliverer.ledger.mark_in_data(ready.work.message.id).await?;
+        self.deliverer.state_writer.mark_in_data(ready.work.message.id).await?;
         let facts = self.facts(session, &ready, begun);
         let finals = match session.send_content(&ready.prepared.content, next.as_ref().map(|next| &next.prepared.envelope)).await {
             Ok(()) => session.read_final().await,
@@ -260,8 +260,8 @@ impl Connection<'_> {
     }
 
     /// Settles a transaction in a task of its own: the connection goes on while the disk works.
-    fn finish(&self, peer: &str, ready: Ready, replies: &EnvelopeReplies, finals: &[Result<Reply, Failure>], facts: Facts) {
-        let updates = settle::of_transaction(&ready.work, replies, finals, peer);
+    fn finish(&self, peer: &str, ready: Ready, replies: &EnvelopeReplies, finals: &[Result<Reply, Failure>], facts: TransactionFacts) {
+        let updates = record::of_transaction(&ready.work, replies, finals, peer);
         let outcome = JobOutcome {
             updates,
             transaction: facts.transaction,
@@ -270,12 +270,12 @@ impl Connection<'_> {
         };
         let deliverer = Arc::clone(self.deliverer);
         self.deliverer.tasks.spawn(async move {
-            let (Ok(()) | Err(Stopped)) = deliverer.recorder.settle(ready.work, outcome).await;
+            let (Ok(()) | Err(Stopped)) = deliverer.recorder.record(ready.work, outcome).await;
         });
     }
 
     /// No recipient was accepted: their own fault, or ours with this server.
-    async fn refused(&self, peer: &str, ready: Ready, replies: &EnvelopeReplies, facts: Facts) -> Result<(), Stopped> {
+    async fn refused(&self, peer: &str, ready: Ready, replies: &EnvelopeReplies, facts: TransactionFacts) -> Result<(), Stopped> {
         let about_us = replies.recipients.iter().filter_map(|r| r.as_ref().err()).find(|f| outcome::scope(f) == Scope::Route);
         match about_us {
             Some(failure) => self.fail(ready, failure, facts).await,
@@ -287,22 +287,22 @@ impl Connection<'_> {
     }
 
     /// A failure before any recipient was asked, or one that is about us.
-    async fn fail(&self, ready: Ready, failure: &Failure, facts: Facts) -> Result<(), Stopped> {
+    async fn fail(&self, ready: Ready, failure: &Failure, facts: TransactionFacts) -> Result<(), Stopped> {
         match outcome::scope(failure) {
             Scope::Route => suspend(self.deliverer, self.setup, self.route, vec![ready.work], failure.status, &failure.to_string()).await,
             Scope::Message => {
-                let updates = settle::of_failure(&ready.work, failure);
+                let updates = record::of_failure(&ready.work, failure);
                 let end = JobEnd { attempted: true, ..JobEnd::default() };
                 let transaction = facts.transaction;
-                self.deliverer.recorder.settle(ready.work, JobOutcome { updates, end, transaction, ..JobOutcome::default() }).await
+                self.deliverer.recorder.record(ready.work, JobOutcome { updates, end, transaction, ..JobOutcome::default() }).await
             }
         }
     }
 
     /// What the history says of the transaction that began then.
-    fn facts(&self, session: &Session, ready: &Ready, begun: Instant) -> Facts {
+    fn facts(&self, session: &Session, ready: &Ready, begun: Instant) -> TransactionFacts {
         let connect_ms = (session.transactions() == 1).then(|| milliseconds(self.connected_in));
-        Facts::of(session, &ready.prepared, connect_ms, begun).ended()
+        TransactionFacts::of(session, &ready.prepared, connect_ms, begun).ended()
     }
 
     /// The next message of the route, prepared. `None` if there is none now (or, with [`Wait::Never`], no memory for it now).
@@ -359,14 +359,14 @@ impl Connection<'_> {
             Obstacle::Hold(reason) => (Some(Stop::Hold(reason.clone())), None, NOT_NOW, reason),
             Obstacle::Changed(reason) => (Some(Stop::Corrupt(reason.clone())), None, NOT_NOW, reason),
             Obstacle::Disk(reason) => (None, Some(sys::clock::now() + DISK_WAIT), NOT_NOW, format!("cannot read its file: {reason}")),
-            Obstacle::Late(reason) => (None, None, TOO_LATE, reason),
+            Obstacle::Expired(reason) => (None, None, TOO_LATE, reason),
         };
-        let mut updates = settle::waiting(&work, "", status, &reason);
+        let mut updates = record::waiting(&work, "", status, &reason);
         if status == TOO_LATE {
             updates.iter_mut().for_each(|update| update.progress = Progress::Failed);
         }
         let end = JobEnd { stop, attempted: false, route_until };
-        self.deliverer.recorder.settle(work, JobOutcome { updates, end, ..JobOutcome::default() }).await
+        self.deliverer.recorder.record(work, JobOutcome { updates, end, ..JobOutcome::default() }).await
     }
 
     /// Waits a little for more work on this route.
@@ -398,7 +398,7 @@ fn has_ended(failure: &Failure) -> bool {
 }
 
 /// What is kept of a transaction beside its replies.
-struct Facts {
+struct TransactionFacts {
     /// What the history says of it.
     transaction: Transaction,
     /// The server reports on what it takes (RFC 3461).
@@ -406,8 +406,8 @@ struct Facts {
     begun: Instant,
 }
 
-impl Facts {
-    fn of(session: &Session, prepared: &Prepared, connect_ms: Option<u32>, begun: Instant) -> Facts {
+impl TransactionFacts {
+    fn of(session: &Session, prepared: &Prepared, connect_ms: Option<u32>, begun: Instant) -> TransactionFacts {
         let mut notes = Vec::new();
         notes.extend(session.downgrade().map(|why| format!("TLS given up: {why}")));
         notes.extend(prepared.note.clone());
@@ -416,11 +416,11 @@ impl Facts {
         }
         let tls = session.tls().map_or_else(|| "in clear".to_owned(), ToString::to_string);
         let transaction = Transaction { tls, notes: notes.join("; "), connect_ms, ..Transaction::default() };
-        Facts { transaction, hop_reports: session.capabilities().dsn, begun }
+        TransactionFacts { transaction, hop_reports: session.capabilities().dsn, begun }
     }
 
     /// The last reply has come.
-    fn ended(mut self) -> Facts {
+    fn ended(mut self) -> TransactionFacts {
         self.transaction.transaction_ms = Some(milliseconds(self.begun.elapsed()));
         self
     }

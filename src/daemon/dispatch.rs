@@ -123,7 +123,7 @@ impl Dispatch {
     }
 
     /// Starts a round: `routes` has the open recipients by route.
-    pub fn start_round(&self, message: Message, routes: Vec<(RouteKey, Vec<JobRecipient>)>) {
+    pub fn start_attempt(&self, message: Message, routes: Vec<(RouteKey, Vec<JobRecipient>)>) {
         let message = Arc::new(message);
         let jobs: Vec<(RouteKey, Vec<JobRecipient>)> = routes
             .into_iter()

@@ -1,6 +1,6 @@
 //! Notices: who is told that mail failed, is late, or was handed on to a system that does not report (RFC 3461, 3464, 6522).
 //!
-//! In: outcomes, from the ledger. Out: messages in `new/`, from the null reverse-path. Senders and remote servers choose much of
+//! In: outcomes, from the state_writer. Out: messages in `new/`, from the null reverse-path. Senders and remote servers choose much of
 //! what is quoted; neither can make more than one notice of a message and round, or a notice about a notice. Only the disk can
 //! fail here, and then the notice stays due.
 //!
@@ -17,7 +17,7 @@
 //!
 //! | module | work |
 //! |---|---|
-//! | [`due`] | what has to be told, in the ledger's transaction |
+//! | [`due`] | what has to be told, in the state_writer's transaction |
 //! | [`limit`] | how many may leave in an hour |
 //! | [`original`] | what is quoted of the message |
 //! | [`addressee`] | to whom, or why to nobody |
@@ -28,8 +28,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ledger::{Ledger, Stopped};
 use super::setup::Setup;
+use super::state_writer::{StateWriter, Stopped};
 use crate::current::Current;
 use crate::dispatch::Dispatch;
 use crate::stop::Stop;
@@ -44,7 +44,7 @@ use log::events;
 use mail::queue_id::QueueId;
 use mail::{Address, printable};
 use spool::drop::DropError;
-use state::{Action, DueNotice, Event, State};
+use state::{Action, DueDsn, Event, State};
 use store::Store;
 use tokio::sync::Notify;
 
@@ -66,7 +66,7 @@ pub struct DsnQueue {
     /// The files that are quoted.
     pub store: Arc<Store>,
     /// What is due, and what was told.
-    pub ledger: Ledger,
+    pub state_writer: StateWriter,
     /// Routes that are suspended.
     pub dispatch: Arc<Dispatch>,
     /// Something is due.
@@ -80,7 +80,7 @@ pub async fn run(dsns: Arc<DsnQueue>) {
     while !dsns.stop.is_set() {
         let sleep = match turn(&dsns).await {
             Ok(sleep) => sleep,
-            // The ledger's own thread has said why it stopped and ends the daemon.
+            // The state_writer's own thread has said why it stopped and ends the daemon.
             Err(Stopped) => return,
         };
         if sleep > 0 {
@@ -99,7 +99,7 @@ pub enum Turn {
     /// The hour is used up, and the administrator does not know yet: so many wait.
     Tell(u64, Window),
     /// One notice.
-    Write(Box<DueNotice>),
+    Write(Box<DueDsn>),
 }
 
 /// What is to be done at `now`, with `limit` notices in an hour.
@@ -123,7 +123,7 @@ fn window(state: &State, now: i64) -> rusqlite::Result<Window> {
 }
 
 /// N4: `due` was told by the message `notice`.
-pub fn written(state: &State, due: &DueNotice, notice: QueueId, to: &Address, now: i64) -> rusqlite::Result<()> {
+pub fn written(state: &State, due: &DueDsn, notice: QueueId, to: &Address, now: i64) -> rusqlite::Result<()> {
     state.set(WINDOW_KEY, &window(state, now)?.with_one_more().to_string())?;
     let text = format!("{notice} to {}", printable::text(&to.to_string()));
     state.record(due.message.id, &Event { at: now, kind: "notice".to_owned(), text })?;
@@ -131,22 +131,22 @@ pub fn written(state: &State, due: &DueNotice, notice: QueueId, to: &Address, no
 }
 
 /// Nobody is told: for this reason, or because there is nothing to tell any more.
-pub fn passed_over(state: &State, due: &DueNotice, why: Option<&str>, now: i64) -> rusqlite::Result<()> {
+pub fn passed_over(state: &State, due: &DueDsn, why: Option<&str>, now: i64) -> rusqlite::Result<()> {
     if let Some(why) = why {
         state.record(due.message.id, &Event { at: now, kind: "no notice".to_owned(), text: why.to_owned() })?;
     }
     state.finish_notice(due.message.id, &told_of(due))
 }
 
-fn told_of(due: &DueNotice) -> Vec<(u32, Action)> {
+fn told_of(due: &DueDsn) -> Vec<(u32, Action)> {
     due.recipients.iter().map(|(row, action)| (row.n, *action)).collect()
 }
 
 /// One turn. Returns the seconds until the next one.
 async fn turn(dsns: &Arc<DsnQueue>) -> Result<i64, Stopped> {
     let (now, setup) = (sys::clock::now(), dsns.current.get());
-    let limit = setup.params.notice_limit;
-    let next = dsns.ledger.work(move |state, _| next_turn(state, now, limit))?.await.map_err(|_| Stopped)?;
+    let limit = setup.params.dsn_limit;
+    let next = dsns.state_writer.work(move |state, _| next_turn(state, now, limit))?.await.map_err(|_| Stopped)?;
     match next {
         Turn::Sleep(until) => Ok(until.map_or(LONGEST_SLEEP, |at| (at - now).max(1))),
         Turn::Tell(waiting, window) => tell(dsns, &setup, waiting, window, now).await,
@@ -155,7 +155,7 @@ async fn turn(dsns: &Arc<DsnQueue>) -> Result<i64, Stopped> {
 }
 
 /// Composes and writes one notice, unless it can wait or nobody is to be told.
-async fn tell_sender(dsns: &Arc<DsnQueue>, setup: &Arc<Setup>, due: DueNotice, now: i64) -> Result<i64, Stopped> {
+async fn tell_sender(dsns: &Arc<DsnQueue>, setup: &Arc<Setup>, due: DueDsn, now: i64) -> Result<i64, Stopped> {
     let (task_dsns, task_setup, task_due) = (Arc::clone(dsns), Arc::clone(setup), due.clone());
     let composing = move || compose_now(&task_dsns.store, &task_setup, &task_due, now);
     let Ok(composed) = tokio::task::spawn_blocking(composing).await else { return postpone(dsns, due.message.id, now).await };
@@ -163,8 +163,8 @@ async fn tell_sender(dsns: &Arc<DsnQueue>, setup: &Arc<Setup>, due: DueNotice, n
         Ok(Some(composed)) => composed,
         nothing => {
             let why = nothing.err();
-            why.into_iter().for_each(|why| events::not_notified(due.message.id, why));
-            dsns.ledger.work(move |state, _| passed_over(state, &due, why, now))?.await.map_err(|_| Stopped)?;
+            why.into_iter().for_each(|why| events::dsn_suppressed(due.message.id, why));
+            dsns.state_writer.work(move |state, _| passed_over(state, &due, why, now))?.await.map_err(|_| Stopped)?;
             return Ok(0);
         }
     };
@@ -176,8 +176,8 @@ async fn tell_sender(dsns: &Arc<DsnQueue>, setup: &Arc<Setup>, due: DueNotice, n
         Ok(notice) => {
             let id = due.message.id;
             let address = to.clone();
-            dsns.ledger.work(move |state, _| written(state, &due, notice, &address, now))?.await.map_err(|_| Stopped)?;
-            events::notified(id, notice, &printable::text(&to.to_string()), action.word());
+            dsns.state_writer.work(move |state, _| written(state, &due, notice, &address, now))?.await.map_err(|_| Stopped)?;
+            events::dsn_sent(id, notice, &printable::text(&to.to_string()), action.word());
             Ok(0)
         }
         Err(sleep) => Ok(sleep),
@@ -185,14 +185,14 @@ async fn tell_sender(dsns: &Arc<DsnQueue>, setup: &Arc<Setup>, due: DueNotice, n
 }
 
 /// N2, on a thread that may wait for the disk.
-fn compose_now(store: &Store, setup: &Setup, due: &DueNotice, now: i64) -> Result<Option<Composed>, &'static str> {
+fn compose_now(store: &Store, setup: &Setup, due: &DueDsn, now: i64) -> Result<Option<Composed>, &'static str> {
     let original = read_original(store, due);
     let site = Site { names: &setup.names, admin: setup.admin.as_ref(), zone: &setup.zone };
     compose::compose(due, original.as_ref(), site, now, sys::clock::random().unwrap_or_default())
 }
 
 /// What can be read of the message. A file that an operator removed, or that cannot be read, leaves what the rows say.
-fn read_original(store: &Store, due: &DueNotice) -> Option<Original> {
+fn read_original(store: &Store, due: &DueDsn) -> Option<Original> {
     match (due.message.place.directory(), &due.head) {
         (Some(directory), _) => store.open_message(directory, due.message.id).ok().and_then(|file| original::read(&file).ok()),
         (None, Some(head)) => original::of_head(head).ok(),
@@ -207,7 +207,7 @@ fn is_suspended(dsns: &DsnQueue, setup: &Setup, to: &Address, now: i64) -> bool 
 }
 
 async fn postpone(dsns: &DsnQueue, id: QueueId, now: i64) -> Result<i64, Stopped> {
-    dsns.ledger.work(move |state, _| state.postpone_notice(id, now + POSTPONED))?.await.map_err(|_| Stopped)?;
+    dsns.state_writer.work(move |state, _| state.postpone_notice(id, now + POSTPONED))?.await.map_err(|_| Stopped)?;
     Ok(0)
 }
 
@@ -228,16 +228,16 @@ async fn write_now(dsns: &Arc<DsnQueue>, to: Address, octets: Vec<u8>, now: i64)
 
 /// The hour is used up: the administrator is told once how many notices wait.
 async fn tell(dsns: &Arc<DsnQueue>, setup: &Setup, waiting: u64, window: Window, now: i64) -> Result<i64, Stopped> {
-    events::notices_wait(waiting, window.end() - now);
+    events::dsn_limit_reached(waiting, window.end() - now);
     if let Some(admin) = &setup.admin {
-        let reasons = dsns.ledger.work(move |state, _| state.reasons_waiting(now, REASONS))?.await.map_err(|_| Stopped)?;
+        let reasons = dsns.state_writer.work(move |state, _| state.reasons_waiting(now, REASONS))?.await.map_err(|_| Stopped)?;
         let digest = Digest {
             mailname: &setup.mailname,
             zone: &setup.zone,
             to: admin,
             waiting,
             reasons: &reasons,
-            limit: setup.params.notice_limit,
+            limit: setup.params.dsn_limit,
             until: window.end(),
             now,
             random: sys::clock::random().unwrap_or_default(),
@@ -247,7 +247,7 @@ async fn tell(dsns: &Arc<DsnQueue>, setup: &Setup, waiting: u64, window: Window,
         }
     }
     let told = window.with_admin_told();
-    dsns.ledger.work(move |state, _| state.set(WINDOW_KEY, &told.to_string()))?.await.map_err(|_| Stopped)?;
+    dsns.state_writer.work(move |state, _| state.set(WINDOW_KEY, &told.to_string()))?.await.map_err(|_| Stopped)?;
     Ok(1)
 }
 

@@ -1,7 +1,7 @@
 //! Which outcomes have to be told, decided in the transaction that commits them. Once that transaction stands, no crash can lose
 //! the notice.
 
-use crate::outcome::{Conclusion, Round};
+use crate::outcome::{Conclusion, DeliveryAttempt};
 use dsn::original;
 use mail::queue_id::QueueId;
 use spool::layout;
@@ -26,7 +26,7 @@ pub fn conclude(
     message: &Message,
     recipients: &[RecipientRow],
     conclusion: &Conclusion,
-    round: &Round,
+    round: &DeliveryAttempt,
 ) -> rusqlite::Result<bool> {
     if matches!(conclusion, Conclusion::Retry { .. }) && is_late(message, round) && state.begin_warning(message.id)? {
         for recipient in recipients.iter().filter(|r| r.progress.is_open()) {
@@ -42,6 +42,6 @@ pub fn conclude(
     Ok(is_due)
 }
 
-fn is_late(message: &Message, round: &Round) -> bool {
+fn is_late(message: &Message, round: &DeliveryAttempt) -> bool {
     round.delay_warning > 0 && round.now >= message.accepted.saturating_add(round.delay_warning)
 }

@@ -35,7 +35,7 @@ impl Health {
         Some(self.last_relayed.load(Ordering::Relaxed)).filter(|at| *at > 0)
     }
 
-    /// The scheduler went round, the ledger answered.
+    /// The scheduler went round, the state_writer answered.
     pub fn made_progress(&self) {
         self.progress.store(self.uptime(), Ordering::Relaxed);
     }

@@ -1,12 +1,12 @@
 //! Deletes history that is older than `history_time`, or more than `history_size`: in the background, a little at a time.
 //!
-//! Each turn is a transaction of a few milliseconds among those of the ledger, and the pauses between them are longer than the
+//! Each turn is a transaction of a few milliseconds among those of the state_writer, and the pauses between them are longer than the
 //! turns, so that no delivery waits noticeably. What a power cut takes of a turn is deleted again.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::ledger::{Ledger, Stopped};
+use super::state_writer::{StateWriter, Stopped};
 use crate::current::Current;
 use state::State;
 
@@ -40,23 +40,23 @@ impl Bounds {
 }
 
 /// Runs until it is aborted.
-pub async fn run(current: Arc<Current>, ledger: Ledger) {
+pub async fn run(current: Arc<Current>, state_writer: StateWriter) {
     loop {
         tokio::time::sleep(LOOK).await;
-        // The ledger's own thread has said why it stopped and ends the daemon.
-        if let Err(Stopped) = sweep(&current, &ledger).await {
+        // The state_writer's own thread has said why it stopped and ends the daemon.
+        if let Err(Stopped) = sweep(&current, &state_writer).await {
             return;
         }
     }
 }
 
 /// Turns and pauses until nothing is over the bounds.
-async fn sweep(current: &Current, ledger: &Ledger) -> Result<(), Stopped> {
+async fn sweep(current: &Current, state_writer: &StateWriter) -> Result<(), Stopped> {
     loop {
         let params = &current.get().params;
         let bounds = Bounds { time: i64::try_from(params.history_time.0.as_secs()).unwrap_or(i64::MAX), size: params.history_size.0 };
         let begun = Instant::now();
-        let turn = ledger.work_unsynced(move |state, _| {
+        let turn = state_writer.work_unsynced(move |state, _| {
             let end = Instant::now() + SLICE;
             bounds.enforce(state, sys::clock::now(), TURN, || Instant::now() < end)
         })?;
@@ -70,10 +70,10 @@ async fn sweep(current: &Current, ledger: &Ledger) -> Result<(), Stopped> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::rows_of;
     use crate::plan::Plan;
+    use crate::state_writer::rows_of;
     use mail::queue_id::QueueId;
-    use state::{Message, Place};
+    use state::{Message, QueueDir};
     use testing::{claimed, envelope};
 
     const NOW: i64 = 1_795_358_700;
@@ -88,7 +88,7 @@ mod tests {
             let message = Message { id: QueueId::new(1, n), ..message };
             state.insert(&message, &recipients, &origin).unwrap();
             let finished = ago.map(|ago| NOW - ago);
-            let place = if finished.is_some() { Place::Gone } else { Place::Cur };
+            let place = if finished.is_some() { QueueDir::Ended } else { QueueDir::Cur };
             state.update(&Message { place, finished, ..message }).unwrap();
         }
         (scratch, state)

@@ -14,13 +14,13 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::eventfd::EventFd;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
-use super::ledger::{Admission, Ledger, Stopped};
 use super::plan::Plan;
+use super::state_writer::{Admission, StateWriter, Stopped};
 use log::events;
 use mail::printable;
 use mail::queue_id::QueueId;
 use spool::layout;
-use store::{Claim, Claimed, Store};
+use store::{Claim, ClaimedMessage, Store};
 
 /// Messages that get their rows together.
 const BATCH: usize = 256;
@@ -43,19 +43,19 @@ pub struct Intake {
     /// The spool.
     pub store: Arc<Store>,
     /// Where rows are made.
-    pub ledger: Ledger,
+    pub state_writer: StateWriter,
     /// Becomes readable when the daemon ends.
     pub stop: Arc<EventFd>,
     /// What to do with an admitted message that is not held.
     pub admitted: Box<dyn FnMut(Admitted) + Send>,
     /// What is decided of a message before its row is made.
-    pub plan: Box<dyn Fn(&Claimed) -> Plan + Send>,
+    pub plan: Box<dyn Fn(&ClaimedMessage) -> Plan + Send>,
 }
 
 /// A message that has its row.
 pub struct Admitted {
     /// The message.
-    pub claimed: Claimed,
+    pub claimed: ClaimedMessage,
     /// What was planned.
     pub plan: Plan,
 }
@@ -86,7 +86,7 @@ impl Memory {
 }
 
 impl Intake {
-    /// Runs until `stop` is signalled or the ledger stops.
+    /// Runs until `stop` is signalled or the state_writer stops.
     pub fn run(mut self) -> Result<(), String> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).map_err(|e| format!("inotify: {}", e.desc()))?;
         let flags = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE;
@@ -168,13 +168,13 @@ impl Intake {
     }
 
     /// One name. A disk error is loud and leaves the file for the next scan.
-    fn claim(&self, name: &OsStr, memory: &mut Memory) -> Option<Claimed> {
+    fn claim(&self, name: &OsStr, memory: &mut Memory) -> Option<ClaimedMessage> {
         let claim = self.store.claim(name).map_err(|e| events::storage_failed(&shown(name), &e.to_string())).ok()?;
         self.judge(name, claim, memory)
     }
 
     /// Remembers and tells what has to be; returns the message, if it is one.
-    fn judge(&self, name: &OsStr, claim: Claim, memory: &mut Memory) -> Option<Claimed> {
+    fn judge(&self, name: &OsStr, claim: Claim, memory: &mut Memory) -> Option<ClaimedMessage> {
         if matches!(claim, Claim::Later) {
             memory.remember_busy(name);
             return None;
@@ -193,16 +193,16 @@ impl Intake {
                     events::stuck(&shown(name), &why);
                 }
             }
-            Claim::Later | Claim::Gone => {}
+            Claim::Later | Claim::Vanished => {}
         }
         None
     }
 
-    fn admit(&mut self, claimed: Vec<Claimed>) -> Result<(), Stopped> {
+    fn admit(&mut self, claimed: Vec<ClaimedMessage>) -> Result<(), Stopped> {
         let mut asked = Vec::with_capacity(claimed.len());
         for message in claimed {
             let plan = (self.plan)(&message);
-            let answer = self.ledger.admit(&message, &plan)?;
+            let answer = self.state_writer.admit(&message, &plan)?;
             asked.push((message, plan, answer));
         }
         for (message, plan, answer) in asked {
@@ -218,7 +218,7 @@ impl Intake {
         Ok(())
     }
 
-    fn tell_admitted(&mut self, message: Claimed, plan: Plan) {
+    fn tell_admitted(&mut self, message: ClaimedMessage, plan: Plan) {
         let envelope = &message.envelope;
         let (from, count) = (envelope.reverse_path.to_string(), envelope.recipients.len());
         events::accepted(envelope.id, &from, message.uid, envelope.size, count, &message.message_id);
@@ -263,7 +263,7 @@ fn shown(name: &OsStr) -> String {
 }
 
 fn text_of(_: Stopped) -> String {
-    "the ledger has stopped".to_owned()
+    "the state_writer has stopped".to_owned()
 }
 
 enum Woken {

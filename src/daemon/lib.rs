@@ -1,7 +1,7 @@
 //! The daemon's side of a message's way.
 //!
 //! ```text
-//!   new/ ─▶ intake ─▶ ledger (row) ─▶ schedule ─▶ dispatch/queue ─▶ delivery ─▶ prepare ─▶ smtp ─▶ the next hop
+//!   new/ ─▶ intake ─▶ state_writer (row) ─▶ schedule ─▶ dispatch/queue ─▶ delivery ─▶ prepare ─▶ smtp ─▶ the next hop
 //!                        ▲                                            │           (digest, dkim, encode)
 //!                        │                                            ▼
 //!                        ├── settle ◀── outcome ◀── replies, failures, route answers
@@ -16,7 +16,7 @@
 //! | [`intake`], [`plan`] | the claim, and what is decided of a message then |
 //! | [`admission`] | how much a user may have in the spool, and whether anybody may send |
 //! | [`recover`] | files and rows agree again at start |
-//! | [`ledger`], [`orders`] | the one writer of state.sqlite and mover of files; what it is to do when a round ends |
+//! | [`state_writer`], [`orders`] | the one writer of state.sqlite and mover of files; what it is to do when a round ends |
 //! | [`history`] | how long what happened is remembered |
 //! | [`schedule`], [`dispatch`], [`queue`], [`backoff`] | what is tried when, and over how many connections |
 //! | [`route`], [`tls`], [`smtp`] | where to, how safely, and the dialogue |
@@ -33,42 +33,42 @@
 //! Pure, with the clock and chance passed in: [`plan`], [`queue`], [`backoff`], [`outcome`], most of [`encode`] and [`dkim`].
 
 pub mod admission;
-pub mod alarm_facts;
+pub mod alarm_source;
 pub mod answer;
 pub mod backoff;
 pub mod budget;
+pub mod config_check;
 pub mod current;
 pub mod delivery;
 pub mod dispatch;
-pub mod door;
 pub mod dsn_queue;
 pub mod due;
 pub mod health;
 pub mod history;
 pub mod intake;
-pub mod ledger;
+pub mod limiter;
 pub mod metrics;
 pub mod notify;
 pub mod orders;
 pub mod outcome;
 pub mod pausing;
-pub mod places;
 pub mod plan;
 pub mod prepare;
 pub mod queue;
+pub mod record;
 pub mod recover;
 pub mod release;
 pub mod reload;
 pub mod run;
 pub mod schedule;
 pub mod serve;
-pub mod settle;
 pub mod setup;
+pub mod state_writer;
 pub mod stop;
+pub mod submission;
 pub mod tasks;
 #[cfg(test)]
 pub(crate) mod testing;
-pub mod trial;
 pub mod wire;
 
 pub use run::program;

@@ -14,9 +14,9 @@ use crate::dispatch::Dispatch;
 use crate::health::Health;
 use config::Paths;
 use log::events;
-use observe::alarms::Board;
+use observe::alarms::AlarmManager;
 use observe::metrics::counters::Counters;
-use observe::metrics::families::{AGES, Facts, QueueFacts};
+use observe::metrics::families::{AGES, MetricsSnapshot, QueueSnapshot};
 use state::State;
 
 /// How often a daemon that writes no metrics looks whether it shall.
@@ -34,7 +34,7 @@ pub struct MetricsWriter {
     /// The queue in memory.
     pub dispatch: Arc<Dispatch>,
     /// What is wrong now.
-    pub alarms: Arc<Board>,
+    pub alarms: Arc<AlarmManager>,
     /// What was counted.
     pub counters: Arc<Counters>,
     /// Signs of life.
@@ -76,21 +76,25 @@ async fn write(writer: &MetricsWriter, path: PathBuf, started: i64) -> std::io::
     let mut alarms: Vec<String> = writer.alarms.lines().into_iter().map(|line| line.alarm).collect();
     alarms.sort();
     alarms.dedup();
-    let facts = Facts { alarms, now, started, last_relayed: writer.health.last_relayed(), suspended, ..Facts::default() };
+    let facts =
+        MetricsSnapshot { alarms, now, started, last_relayed: writer.health.last_relayed(), suspended, ..MetricsSnapshot::default() };
     let counts = writer.counters.read();
     let spool = writer.paths.spool.clone();
     let work = move || {
         let queue = queue(&spool.join(STATE_FILE), now).ok();
-        let facts =
-            Facts { queue, free: sys::fs::free_space(&spool).ok().map(|(octets, files)| (octets, files.unwrap_or_default())), ..facts };
+        let facts = MetricsSnapshot {
+            queue,
+            free: sys::fs::free_space(&spool).ok().map(|(octets, files)| (octets, files.unwrap_or_default())),
+            ..facts
+        };
         sys::replace::replace(&path, 0o644, observe::metrics::families::page(&facts, &counts).as_bytes())
     };
     // On a thread that may wait for the disk.
     tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
 }
 
-/// The queue's numbers, on a connection of its own: the ledger is not held up.
-fn queue(path: &Path, now: i64) -> rusqlite::Result<QueueFacts> {
+/// The queue's numbers, on a connection of its own: the state_writer is not held up.
+fn queue(path: &Path, now: i64) -> rusqlite::Result<QueueSnapshot> {
     let bounds = AGES.map(|(_, seconds)| now.saturating_sub(seconds));
     let numbers = State::open_to_read(path)?.queue_numbers(&bounds)?;
     let [waiting, held, failed] = numbers;
@@ -100,7 +104,7 @@ fn queue(path: &Path, now: i64) -> rusqlite::Result<QueueFacts> {
         all.iter_mut().zip(ages).for_each(|(to, from)| *to = *from);
         all
     };
-    Ok(QueueFacts {
+    Ok(QueueSnapshot {
         messages: states.iter().map(|(state, numbers)| (*state, by_age(&numbers.by_age))).collect(),
         octets: states.iter().map(|(state, numbers)| (*state, numbers.octets)).collect(),
         oldest: waiting.oldest,

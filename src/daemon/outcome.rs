@@ -15,7 +15,7 @@ use super::backoff::{self, Backoff};
 use config::OnUncertain;
 use mail::status::{EnhancedStatus, Reply};
 use state::given_up;
-use state::{Message, Place, Progress, RecipientRow, RecipientUpdate};
+use state::{Message, Progress, QueueDir, RecipientRow, RecipientUpdate};
 use transport::smtp::failure::{Failure, Stage};
 
 /// Who a failure is about.
@@ -113,12 +113,12 @@ pub struct GivenUp {
 
 /// What the round was like.
 #[derive(Clone, Debug)]
-pub struct Round {
+pub struct DeliveryAttempt {
     /// Something stopped it before it began.
     pub stop: Option<Stop>,
     /// Unix seconds.
     pub now: i64,
-    /// An operator had it expire: this round is its last. The ledger knows, and fills it in.
+    /// An operator had it expire: this round is its last. The state_writer knows, and fills it in.
     pub was_expired: bool,
     /// When the message is given up, as its round began.
     pub expires: i64,
@@ -138,7 +138,7 @@ pub struct Round {
 
 /// Decides what becomes of the message after a round, and writes it into its row. Recipients that are given up are failed in
 /// `recipients`, and returned for the record.
-pub fn conclude(message: &mut Message, recipients: &mut [RecipientRow], round: &Round) -> (Conclusion, Vec<GivenUp>) {
+pub fn conclude(message: &mut Message, recipients: &mut [RecipientRow], round: &DeliveryAttempt) -> (Conclusion, Vec<GivenUp>) {
     message.in_data = false;
     message.next_attempt = None;
     if round.attempted {
@@ -148,19 +148,19 @@ pub fn conclude(message: &mut Message, recipients: &mut [RecipientRow], round: &
     let given_up = if round.now >= message.expires { give_up(recipients, round.was_expired) } else { Vec::new() };
     let conclusion = judge(message, recipients, round);
     match &conclusion {
-        Conclusion::Relayed => (message.place, message.finished) = (Place::Gone, Some(round.now)),
-        Conclusion::Failed => (message.place, message.finished) = (Place::Failed, Some(round.now)),
+        Conclusion::Relayed => (message.place, message.finished) = (QueueDir::Ended, Some(round.now)),
+        Conclusion::Failed => (message.place, message.finished) = (QueueDir::Failed, Some(round.now)),
         Conclusion::Retry { at } => message.next_attempt = Some(*at),
-        Conclusion::Hold { reason } => (message.place, message.reason) = (Place::Hold, reason.clone()),
-        Conclusion::Removed => (message.place, message.finished, message.reason) = (Place::Gone, Some(round.now), "removed".to_owned()),
+        Conclusion::Hold { reason } => (message.place, message.reason) = (QueueDir::Hold, reason.clone()),
+        Conclusion::Removed => (message.place, message.finished, message.reason) = (QueueDir::Ended, Some(round.now), "removed".to_owned()),
         Conclusion::Corrupt { reason } => {
-            (message.place, message.finished, message.reason) = (Place::Gone, Some(round.now), reason.clone())
+            (message.place, message.finished, message.reason) = (QueueDir::Ended, Some(round.now), reason.clone())
         }
     }
     (conclusion, given_up)
 }
 
-fn judge(message: &Message, recipients: &[RecipientRow], round: &Round) -> Conclusion {
+fn judge(message: &Message, recipients: &[RecipientRow], round: &DeliveryAttempt) -> Conclusion {
     let any = |progress: Progress| recipients.iter().any(|r| r.progress == progress);
     if !recipients.iter().any(|r| r.progress.is_open()) {
         return match (any(Progress::Failed), &round.stop) {
@@ -253,7 +253,7 @@ mod tests {
             expires: 1000,
             reverse_path: String::new(),
             message_id: String::new(),
-            place: Place::Cur,
+            place: QueueDir::Cur,
             reason: String::new(),
             attempts: 0,
             last_attempt: None,
@@ -278,8 +278,8 @@ mod tests {
         progress.iter().enumerate().map(row).collect()
     }
 
-    fn round(now: i64) -> Round {
-        Round {
+    fn round(now: i64) -> DeliveryAttempt {
+        DeliveryAttempt {
             stop: None,
             was_expired: false,
             expires: 1000,
@@ -308,8 +308,9 @@ mod tests {
     #[test]
     fn a_message_dropped_during_its_attempt_is_removed_unless_it_was_relayed() {
         use Progress::{Failed, Relayed, Waiting};
-        let judge =
-            |progress: &[Progress]| conclude(&mut message(), &mut recipients(progress), &Round { stop: Some(Stop::Remove), ..round(10) }).0;
+        let judge = |progress: &[Progress]| {
+            conclude(&mut message(), &mut recipients(progress), &DeliveryAttempt { stop: Some(Stop::Remove), ..round(10) }).0
+        };
         assert_eq!(judge(&[Relayed, Waiting]), Conclusion::Removed);
         assert_eq!(judge(&[Relayed, Failed]), Conclusion::Removed);
         assert_eq!(judge(&[Relayed]), Conclusion::Relayed);
@@ -318,7 +319,7 @@ mod tests {
     #[test]
     fn a_route_failure_counts_no_attempt_and_waits_for_the_route() {
         let mut row = message();
-        let waits = Round { attempted: false, route_until: Some(77), ..round(10) };
+        let waits = DeliveryAttempt { attempted: false, route_until: Some(77), ..round(10) };
         assert_eq!(conclude(&mut row, &mut recipients(&[Progress::Waiting]), &waits).0, Conclusion::Retry { at: 77 });
         assert_eq!((row.attempts, row.in_data, row.next_attempt), (0, false, Some(77)));
     }
@@ -327,7 +328,7 @@ mod tests {
     fn giving_up_keeps_what_the_last_attempt_said() {
         let (_, updates) = conclude(&mut message(), &mut recipients(&[Progress::Waiting]), &round(1000));
         assert_eq!(updates.first().map(|u| u.update.reply.as_str()), Some("given up after the give-up time; last: 450 busy"));
-        let expired = Round { was_expired: true, ..round(1000) };
+        let expired = DeliveryAttempt { was_expired: true, ..round(1000) };
         let (_, updates) = conclude(&mut message(), &mut recipients(&[Progress::Waiting]), &expired);
         let said = "given up by an administrator after the last attempt; last: 450 busy";
         assert_eq!(updates.first().map(|u| u.update.reply.as_str()), Some(said));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::dispatch::Dispatch;
-use crate::ledger::Ledger;
+use crate::state_writer::StateWriter;
 
 /// Pauses and resumes delivery.
 #[derive(Clone)]
@@ -11,7 +11,7 @@ pub struct Pausing {
     /// The queue in memory.
     pub dispatch: Arc<Dispatch>,
     /// Where messages that were not begun become due again.
-    pub ledger: Ledger,
+    pub state_writer: StateWriter,
 }
 
 impl Pausing {
@@ -19,7 +19,7 @@ impl Pausing {
     pub fn set(&self, since: Option<String>) {
         let Some(since) = since else { return self.dispatch.resume() };
         let (waiting, now) = (self.dispatch.pause(since), sys::clock::now());
-        // A stopped ledger ends the daemon by itself; the next start finds these messages due.
-        let _ = self.ledger.work(move |state, _| waiting.into_iter().try_for_each(|id| state.schedule(id, Some(now))));
+        // A stopped state_writer ends the daemon by itself; the next start finds these messages due.
+        let _ = self.state_writer.work(move |state, _| waiting.into_iter().try_for_each(|id| state.schedule(id, Some(now))));
     }
 }

@@ -5,7 +5,7 @@
 
 use config::Params;
 use mail::date;
-use store::{Claimed, OVERFLOW_UID};
+use store::{ClaimedMessage, OVERFLOW_UID};
 
 /// The bounds that the configuration sets.
 #[derive(Clone, Copy, Debug)]
@@ -30,12 +30,12 @@ pub struct Plan {
 impl Policy {
     /// Those of a configuration.
     pub fn of(params: &Params) -> Policy {
-        let give_up = i64::try_from(params.give_up_time.0.as_secs()).unwrap_or(i64::MAX / 4);
+        let give_up = i64::try_from(params.queue_lifetime.0.as_secs()).unwrap_or(i64::MAX / 4);
         Policy { give_up, size_limit: params.message_size_limit.0 }
     }
 
     /// When a message is tried first and given up: its own wishes (RFC 2852, RFC 4865) within the configuration's.
-    pub fn plan(self, claimed: &Claimed, now: i64) -> Plan {
+    pub fn plan(self, claimed: &ClaimedMessage, now: i64) -> Plan {
         let envelope = &claimed.envelope;
         let time = |text: &Option<String>| text.as_deref().and_then(date::parse_rfc3339);
         // A clock that was wrong when the message came must not keep it for ever or fail it at once.
@@ -47,7 +47,7 @@ impl Policy {
     }
 
     /// What the injector refuses, whoever went around the injector.
-    fn hold(self, claimed: &Claimed) -> Option<String> {
+    fn hold(self, claimed: &ClaimedMessage) -> Option<String> {
         if claimed.uid == OVERFLOW_UID {
             let why = "its owner is the overflow uid, which stands for every user that this host cannot name, so nobody sent it";
             return Some(format!("{why}; `mailchute requeue` sends it"));
@@ -65,7 +65,7 @@ mod tests {
     /// 2026-11-22T14:43:49Z
     const NOW: i64 = 1_795_358_629;
 
-    fn plan(change: impl FnOnce(&mut Claimed)) -> Plan {
+    fn plan(change: impl FnOnce(&mut ClaimedMessage)) -> Plan {
         let mut claimed = testing::claimed(testing::envelope(&["a@b.example"]));
         claimed.envelope.time = "2026-11-22T14:43:49Z".to_owned();
         change(&mut claimed);

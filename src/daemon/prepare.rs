@@ -38,7 +38,7 @@ pub enum Obstacle {
     /// The disk refused.
     Disk(String),
     /// Its sender wants it delivered by a time that has passed (RFC 2852).
-    Late(String),
+    Expired(String),
 }
 
 /// A transaction, ready for any server.
@@ -72,7 +72,7 @@ pub fn prepare(store: &Store, setup: &Setup, work: &Work, takes_8bit: bool, now:
         return Err(Obstacle::Changed("changed since it was claimed".to_owned()));
     }
     if let Some(by) = line.envelope.deliver_by.as_deref().filter(|by| date::parse_rfc3339(by).is_some_and(|by| by <= now)) {
-        return Err(Obstacle::Late(format!("not sent: its sender wants it delivered by {by}, or not at all")));
+        return Err(Obstacle::Expired(format!("not sent: its sender wants it delivered by {by}, or not at all")));
     }
     let received =
         encode::received(&setup.mailname, setup.params.received_uid.then_some(message.uid), message.id, message.accepted, &setup.zone);

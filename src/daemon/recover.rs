@@ -33,7 +33,7 @@ pub use database::{STATE_FILE, mark_damaged, open_state};
 use log::events;
 use mail::queue_id::QueueId;
 use spool::layout;
-use state::{Durability, Event, Message, Order, Place, Progress, RecipientUpdate, State, Wanted};
+use state::{Durability, Event, Message, Order, Progress, QueueDir, RecipientUpdate, State, Wanted};
 use store::{Claim, Store};
 
 /// The reason of possible duplicates after a boot without a clean stop.
@@ -162,9 +162,9 @@ fn in_groups<T>(
 }
 
 /// Every file that is there, in the order of the rows.
-fn list(store: &Store) -> Result<Vec<(QueueId, Place)>, Trouble> {
+fn list(store: &Store) -> Result<Vec<(QueueId, QueueDir)>, Trouble> {
     let mut files = Vec::new();
-    for place in [Place::Cur, Place::Hold, Place::Failed] {
+    for place in [QueueDir::Cur, QueueDir::Hold, QueueDir::Failed] {
         let directory = place.directory().unwrap_or(layout::CUR);
         let disk = |e: std::io::Error| Trouble::Disk(format!("{directory}/: {e}"));
         for id in store.each_id(directory).map_err(disk)? {
@@ -176,10 +176,10 @@ fn list(store: &Store) -> Result<Vec<(QueueId, Place)>, Trouble> {
 }
 
 /// Rows whose file is not where they say, with where it is; and files without a row.
-type Disagreement = (Vec<(QueueId, Option<Place>)>, Orphans);
+type Disagreement = (Vec<(QueueId, Option<QueueDir>)>, Orphans);
 
 /// Walks through rows and files side by side.
-fn compare(state: &State, files: Vec<(QueueId, Place)>) -> rusqlite::Result<Disagreement> {
+fn compare(state: &State, files: Vec<(QueueId, QueueDir)>) -> rusqlite::Result<Disagreement> {
     let (mut unsettled, mut orphans) = (Vec::new(), Vec::new());
     let mut files = files.into_iter().peekable();
     state.each_place(|id, place| {
@@ -215,7 +215,7 @@ fn tell_unclaimed(id: QueueId, claim: Claim, recovered: &mut Recovered) {
         }
         Claim::Newer(version) => events::newer(&id.to_string(), version),
         Claim::Unread(e) => events::storage_failed(&format!("cur/{id}"), &format!("{e}; left there until the next start")),
-        Claim::Message(_) | Claim::Later | Claim::Gone | Claim::Stuck(_) => {}
+        Claim::Message(_) | Claim::Later | Claim::Vanished | Claim::Stuck(_) => {}
     }
 }
 
@@ -224,7 +224,7 @@ fn follow(
     state: &State,
     store: &Store,
     id: QueueId,
-    found: Option<Place>,
+    found: Option<QueueDir>,
     how: Recovery,
     recovered: &mut Recovered,
 ) -> Result<(), Trouble> {
@@ -236,14 +236,14 @@ fn follow(
     let Some(found) = found else {
         recovered.vanished += 1;
         events::reconciled(id, "its file had vanished");
-        (row.place, row.finished, row.next_attempt) = (Place::Gone, Some(how.now), None);
+        (row.place, row.finished, row.next_attempt) = (QueueDir::Ended, Some(how.now), None);
         return update(state, &row, "vanished", "its file was not in the spool at start", how.now);
     };
     if found == row.place {
         return Ok(());
     }
     recovered.settled += 1;
-    if let (Place::Cur, Some(directory)) = (found, row.place.directory()) {
+    if let (QueueDir::Cur, Some(directory)) = (found, row.place.directory()) {
         events::reconciled(id, "moved to where its row says");
         return shift(store, id, directory);
     }
@@ -257,7 +257,7 @@ fn follow(
 
 /// Looks for a vanished file in `new/`, and claims it if it is that of the row. Were the row ended instead, the claim would take the
 /// file for one that was finished before, and remove it.
-fn claim_again(store: &Store, row: &Message, recovered: &mut Recovered) -> Result<Option<Place>, Trouble> {
+fn claim_again(store: &Store, row: &Message, recovered: &mut Recovered) -> Result<Option<QueueDir>, Trouble> {
     let id = row.id;
     let disk = |e: std::io::Error| Trouble::Disk(format!("new/{id}: {e}"));
     if store.path(layout::NEW).join(id.to_string()).symlink_metadata().is_err() {
@@ -266,7 +266,7 @@ fn claim_again(store: &Store, row: &Message, recovered: &mut Recovered) -> Resul
     match store.claim(id.to_string()).map_err(disk)? {
         Claim::Message(claimed) if claimed.uid == row.uid && claimed.digest == row.digest => {
             events::reconciled(id, "its move to cur/ had been lost; claimed again");
-            Ok(Some(Place::Cur))
+            Ok(Some(QueueDir::Cur))
         }
         Claim::Message(_) => {
             events::corrupt(&id.to_string(), "its queue id belongs to another message");
@@ -282,7 +282,7 @@ fn claim_again(store: &Store, row: &Message, recovered: &mut Recovered) -> Resul
 /// The attempt after which a message was to be held or removed ended with the daemon.
 fn carry_out(state: &State, store: &Store, id: QueueId, order: &Order, how: Recovery, recovered: &mut Recovered) -> Result<(), Trouble> {
     state.forget_order(id)?;
-    let Some(mut row) = state.message(id)?.filter(|row| row.place == Place::Cur) else { return Ok(()) };
+    let Some(mut row) = state.message(id)?.filter(|row| row.place == QueueDir::Cur) else { return Ok(()) };
     let is_left = |progress: Progress| progress.is_open() || (progress == Progress::Failed && order.wanted == Wanted::Remove);
     if !state.recipients(id)?.iter().any(|recipient| is_left(recipient.progress)) {
         // Only its conclusion was missing.
@@ -296,13 +296,13 @@ fn carry_out(state: &State, store: &Store, id: QueueId, order: &Order, how: Reco
     row.next_attempt = None;
     match order.wanted {
         Wanted::Hold => {
-            (row.place, row.reason) = (Place::Hold, order.by.clone());
+            (row.place, row.reason) = (QueueDir::Hold, order.by.clone());
             update(state, &row, "held", &order.by, how.now)?;
             events::held(id, &order.by);
             shift(store, id, layout::HOLD)
         }
         Wanted::Remove => {
-            (row.place, row.finished, row.reason) = (Place::Gone, Some(how.now), format!("removed {}", order.by));
+            (row.place, row.finished, row.reason) = (QueueDir::Ended, Some(how.now), format!("removed {}", order.by));
             update(state, &row, "removed", &order.by, how.now)?;
             events::removed(id, &order.by);
             shift(store, id, layout::TRASH)
@@ -317,11 +317,11 @@ fn make_uncertain(state: &State, store: &Store, mut row: Message, how: Recovery)
     row.attempts = row.attempts.saturating_add(1);
     match how.on_uncertain {
         OnUncertain::Retry => row.next_attempt = Some(how.now + backoff::UNCERTAIN),
-        OnUncertain::Hold => (row.place, row.next_attempt, row.reason) = (Place::Hold, None, format!("uncertain: {IN_DATA}")),
+        OnUncertain::Hold => (row.place, row.next_attempt, row.reason) = (QueueDir::Hold, None, format!("uncertain: {IN_DATA}")),
     }
     mark_uncertain(state, row.id, how.now)?;
     update(state, &row, "uncertain", IN_DATA, how.now)?;
-    if row.place == Place::Hold {
+    if row.place == QueueDir::Hold {
         events::held(row.id, &row.reason);
         return shift(store, row.id, layout::HOLD);
     }

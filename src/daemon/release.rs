@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use log::events;
 use spool::layout;
-use state::{Event, Message, Place, State};
+use state::{Event, Message, QueueDir, State};
 use store::Store;
 
 use crate::dispatch::Dispatch;
-use crate::ledger::{Ledger, Stopped};
 use crate::setup::DKIM_HOLD;
+use crate::state_writer::{StateWriter, Stopped};
 use crate::stop::Stop;
 
 /// What releases messages.
 #[derive(Clone)]
 pub struct Releaser {
     /// Where rows and files change.
-    pub ledger: Ledger,
+    pub state_writer: StateWriter,
     /// What is released is due at once.
     pub dispatch: Arc<Dispatch>,
     /// Nothing more is released once the daemon ends.
@@ -27,12 +27,12 @@ impl Releaser {
     /// Messages that were held because they could not be signed are tried with the keys of today; if those are no better, they are
     /// held again.
     pub async fn release_dkim_holds(self) {
-        // A stopped ledger ends the daemon by itself.
+        // A stopped state_writer ends the daemon by itself.
         let _ = self.release_held(DKIM_HOLD, |_| true, "the keys were read again").await;
     }
 
     /// Releases the messages that are held for a reason that begins with `prefix` and that `is_free` of it. `why` goes into their
-    /// history. A page at a time: however many there are, the ledger is not kept from others.
+    /// history. A page at a time: however many there are, the state_writer is not kept from others.
     ///
     /// Errors: [`Stopped`].
     pub async fn release_held(
@@ -50,7 +50,7 @@ impl Releaser {
                 held.into_iter().filter(is_free).try_for_each(|row| release(state, store, row, why))?;
                 Ok(last)
             };
-            match self.ledger.work(release)?.await.map_err(|_| Stopped)? {
+            match self.state_writer.work(release)?.await.map_err(|_| Stopped)? {
                 None => return Ok(()),
                 last => after = last,
             }
@@ -63,7 +63,7 @@ impl Releaser {
 /// Messages released in one transaction.
 const PAGE: usize = 200;
 
-/// From `hold/` back to `cur/`. The files move before the commit and are synced after it, by the ledger: a crash in between finds the
+/// From `hold/` back to `cur/`. The files move before the commit and are synced after it, by the state_writer: a crash in between finds the
 /// row on hold and moves the file back, or finds the file on hold and lets the row follow; nothing is lost, and the next start or
 /// reload releases again.
 fn release(state: &State, store: &Store, row: Message, why: &str) -> rusqlite::Result<()> {
@@ -73,6 +73,6 @@ fn release(state: &State, store: &Store, row: Message, why: &str) -> rusqlite::R
     }
     let now = sys::clock::now();
     let id = row.id;
-    state.update(&Message { place: Place::Cur, reason: String::new(), next_attempt: Some(now), ..row })?;
+    state.update(&Message { place: QueueDir::Cur, reason: String::new(), next_attempt: Some(now), ..row })?;
     state.record(id, &Event { at: now, kind: "released".to_owned(), text: why.to_owned() })
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use config::Config;
 use log::events;
+use observe::dispatcher;
 use observe::hooks::Hooks;
-use observe::outlet;
 
 use crate::admission::AdmissionControl;
 use crate::current::Current;
@@ -22,7 +22,7 @@ pub struct Reload {
     /// Its limits follow, and no route stays suspended.
     pub dispatch: Arc<Dispatch>,
     /// The event file.
-    pub outlet: outlet::Reloader,
+    pub outlet: dispatcher::Reloader,
     /// The receivers of events.
     pub hooks: Arc<Hooks>,
     /// The limits of users.
@@ -50,7 +50,7 @@ impl Reload {
             queue.end_suspensions();
         });
         self.outlet.reload(setup.event_file_settings());
-        if let Err(e) = self.hooks.settle(setup.webhook_settings()) {
+        if let Err(e) = self.hooks.apply(setup.webhook_settings()) {
             events::webhook_failed("all", &e.to_string());
         }
         self.current.replace(setup);

@@ -21,17 +21,17 @@ use fs2::FileExt as Lock;
 
 use super::recover;
 use super::setup::Setup;
-use super::{admission, trial};
+use super::{admission, config_check};
 use crate::serve::{self, thread_failed};
-use crate::wire::Outlets;
+use crate::wire::EventSinks;
 use config::paths::Mode;
 use config::{Config, Paths};
 use exit::{Exit, Failure};
 use log::events;
-use observe::alarms::Board;
+use observe::alarms::AlarmManager;
+use observe::dispatcher::EventDispatcher;
 use observe::hooks::Hooks;
 use observe::metrics::counters::Counters;
-use observe::outlet::Outlet;
 use spool::layout;
 use store::Store;
 use store::ballast;
@@ -79,7 +79,7 @@ fn say(text: &str) -> Result<(), Failure> {
 ///
 /// Errors: EX_CONFIG if there is something to tell.
 fn check() -> Result<(), Failure> {
-    sys::process::settle();
+    sys::process::prepare();
     sys::process::keep_memory_private();
     let config = Config::load()?;
     let owner = std::fs::metadata(&config.paths.spool).map_or(0, |meta| meta.uid());
@@ -87,7 +87,7 @@ fn check() -> Result<(), Failure> {
         // Root may read and write what the daemon may not.
         return Err(Failure::new(Exit::Usage, "--check is for the owner of the spool; root runs `mailchute check`, which becomes it"));
     }
-    let findings = trial::findings(&config);
+    let findings = config_check::findings(&config);
     if findings.is_empty() {
         return Ok(());
     }
@@ -97,7 +97,7 @@ fn check() -> Result<(), Failure> {
 
 /// Runs until it is told to stop.
 fn daemon() -> Result<(), Failure> {
-    sys::process::settle();
+    sys::process::prepare();
     sys::process::keep_memory_private();
     let config = Config::load()?;
     let feed = observe::logging::start();
@@ -106,13 +106,13 @@ fn daemon() -> Result<(), Failure> {
     let setup = Setup::new(&config)?;
     let hooks = Hooks::new(&config.paths.spool);
     // Before the first event is dealt out.
-    hooks.settle(setup.webhook_settings()).map_err(thread_failed)?;
-    let (alarms, woken) = Board::load(&config.paths.spool);
+    hooks.apply(setup.webhook_settings()).map_err(thread_failed)?;
+    let (alarms, woken) = AlarmManager::load(&config.paths.spool);
     let counters = Arc::new(Counters::default());
     let listeners = vec![hooks.listener(), alarms.listener(), Counters::listener(&counters)];
-    let outlet = Outlet::start(feed, setup.event_file_settings(), listeners);
+    let outlet = EventDispatcher::start(feed, setup.event_file_settings(), listeners);
     let outlet = outlet.map_err(thread_failed)?;
-    let outlets = Outlets { counters, outlet: outlet.reloader(), hooks: Arc::clone(&hooks), alarms: Arc::clone(&alarms) };
+    let outlets = EventSinks { counters, outlet: outlet.reloader(), hooks: Arc::clone(&hooks), alarms: Arc::clone(&alarms) };
     let ended = deliver(config.paths, store, setup, (outlets, woken));
     // However it ended, the last events say why.
     alarms.end();
@@ -122,9 +122,9 @@ fn daemon() -> Result<(), Failure> {
 }
 
 /// From the database to the end of the last delivery.
-fn deliver(paths: Paths, store: Arc<Store>, setup: Setup, outlets: (Outlets, Receiver<()>)) -> Result<(), Failure> {
+fn deliver(paths: Paths, store: Arc<Store>, setup: Setup, outlets: (EventSinks, Receiver<()>)) -> Result<(), Failure> {
     // The start writes, too: on a full disk it needs the ballast.
-    match ballast::settle(&paths.spool, setup.params.reserve()) {
+    match ballast::adjust(&paths.spool, setup.params.reserve()) {
         Ok(settled) => admission::tell_ballast(settled),
         Err(e) => events::storage_failed(ballast::NAME, &e.to_string()),
     }

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use super::delivery::{self, Deliverer};
 use super::dispatch::JobEnd;
-use super::ledger::{Settlement, Stopped};
-use super::outcome::Round;
+use super::outcome::DeliveryAttempt;
 use super::queue::JobRecipient;
 use super::recover::POWER_CUT;
+use super::state_writer::{OutcomeRecord, Stopped};
 use crate::current::Current;
 use crate::dispatch::Dispatch;
 use crate::health::Health;
-use crate::ledger::Ledger;
-use crate::settle::Recorder;
+use crate::record::Recorder;
+use crate::state_writer::StateWriter;
 use crate::stop::Stop;
 use crate::tasks::Tasks;
 use log::events;
@@ -43,7 +43,7 @@ pub struct Scheduler {
     /// The configuration in force.
     pub current: Arc<Current>,
     /// The one writer.
-    pub ledger: Ledger,
+    pub state_writer: StateWriter,
     /// The queue in memory.
     pub dispatch: Arc<Dispatch>,
     /// Where outcomes are recorded.
@@ -103,7 +103,7 @@ async fn heal_clock(scheduler: &Arc<Scheduler>, last: i64, now: i64) -> Result<(
         return Ok(());
     }
     scheduler.dispatch.queue(|queue| queue.end_suspensions());
-    scheduler.ledger.work(move |state, _| state.heal_clock(now, now))?.await.map_err(|_| Stopped).map(drop)
+    scheduler.state_writer.work(move |state, _| state.heal_clock(now, now))?.await.map_err(|_| Stopped).map(drop)
 }
 
 /// Starts a connection's task for each route that wants one more.
@@ -138,13 +138,13 @@ type Loaded = (Message, Vec<JobRecipient>);
 /// Loads what is due and fits. Returns when the next one is due.
 async fn load_due(scheduler: &Arc<Scheduler>, now: i64) -> Result<Option<i64>, Stopped> {
     let room = scheduler.dispatch.room().min(LOAD);
-    let work = scheduler.ledger.work(move |state, _| {
+    let work = scheduler.state_writer.work(move |state, _| {
         let loaded = load(state, now, room)?;
         Ok((loaded, state.next_due()?))
     })?;
     let (loaded, next) = work.await.map_err(|_| Stopped)?;
     for (message, recipients) in loaded {
-        start_round(scheduler, message, recipients).await?;
+        start_attempt(scheduler, message, recipients).await?;
     }
     Ok(next)
 }
@@ -175,7 +175,7 @@ fn open_recipients(state: &State, id: QueueId) -> rusqlite::Result<Vec<JobRecipi
 }
 
 /// Puts a message into the queue, by route. One without open recipients (the daemon died before its conclusion) is concluded.
-pub async fn start_round(scheduler: &Arc<Scheduler>, message: Message, recipients: Vec<JobRecipient>) -> Result<(), Stopped> {
+pub async fn start_attempt(scheduler: &Arc<Scheduler>, message: Message, recipients: Vec<JobRecipient>) -> Result<(), Stopped> {
     let setup = scheduler.current.get();
     let mut routes: HashMap<RouteKey, Vec<JobRecipient>> = HashMap::new();
     for recipient in recipients {
@@ -184,10 +184,10 @@ pub async fn start_round(scheduler: &Arc<Scheduler>, message: Message, recipient
         routes.entry(setup.router.route_of(&address)).or_default().push(recipient);
     }
     if !routes.is_empty() {
-        scheduler.dispatch.start_round(message, routes.into_iter().collect());
+        scheduler.dispatch.start_attempt(message, routes.into_iter().collect());
         return Ok(());
     }
-    let round = Round {
+    let round = DeliveryAttempt {
         stop: None,
         was_expired: false,
         expires: message.expires,
@@ -200,8 +200,8 @@ pub async fn start_round(scheduler: &Arc<Scheduler>, message: Message, recipient
         delay_warning: setup.delay_warning(),
     };
     let transaction = Transaction::default();
-    let nothing_new = Settlement { id: message.id, updates: Vec::new(), transaction, hop_reports: false, round: Some(round) };
-    if scheduler.ledger.settle(nothing_new).await?.notice_due {
+    let nothing_new = OutcomeRecord { id: message.id, updates: Vec::new(), transaction, hop_reports: false, round: Some(round) };
+    if scheduler.state_writer.record(nothing_new).await?.notice_due {
         scheduler.recorder.dsn_due.notify_one();
     }
     Ok(())

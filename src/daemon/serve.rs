@@ -11,52 +11,53 @@ use exit::{Exit, Failure};
 use log::events;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use observe::alarms;
-use store::{Claimed, Store};
+use store::{ClaimedMessage, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::health::{Health, STALLED};
 use crate::intake::{Admitted, Intake};
-use crate::ledger::{self, Ledger, Stopped};
 use crate::plan::{Plan, Policy};
 use crate::queue::JobRecipient;
 use crate::recover::start::Started;
 use crate::recover::{self, Orphans, Recovery};
 use crate::schedule::Scheduler;
 use crate::setup::Setup;
+use crate::state_writer::{self, StateWriter, Stopped};
 use crate::stop::Stop;
-use crate::wire::{Base, Outlets, Parts};
-use crate::{answer, door, dsn_queue, history, metrics, notify, schedule};
+use crate::wire::{Base, EventSinks, Parts};
+use crate::{answer, dsn_queue, history, metrics, notify, schedule, submission};
 
 /// How long deliveries may go on after SIGTERM. The promise is ten seconds for everything.
 const GRACE: Duration = Duration::from_secs(6);
 
-/// Runs until somebody asks for the end, or the ledger stops.
+/// Runs until somebody asks for the end, or the state_writer stops.
 ///
-/// Errors: what cannot be started, or why the ledger stopped.
+/// Errors: what cannot be started, or why the state_writer stopped.
 pub(super) async fn serve(
     paths: Paths,
     store: Arc<Store>,
     started: Started,
     setup: Setup,
-    (outlets, woken): (Outlets, Receiver<()>),
+    (outlets, woken): (EventSinks, Receiver<()>),
 ) -> Result<(), Failure> {
     let Started { state, recovered, orphans, how } = started;
     // Before anything shows that we run: who sees that may send a signal, and none may end us by its default.
     let signals = Signals::listen().map_err(|e| Failure::new(Exit::OsErr, format!("cannot listen for signals: {e}")))?;
     let stop = Arc::new(Stop::default());
     let paused = admin::pause::read(&state).map_err(|e| Failure::new(Exit::IoErr, format!("state.sqlite: {e}")))?;
-    let (ledger, ledger_thread) = Ledger::start(state, Arc::clone(&store), end_on_failure(Arc::clone(&stop))).map_err(thread_failed)?;
+    let (state_writer, writer_thread) =
+        StateWriter::start(state, Arc::clone(&store), end_on_failure(Arc::clone(&stop))).map_err(thread_failed)?;
     let (next_hop, board) = (setup.params.next_hop.to_string(), Arc::clone(&outlets.alarms));
-    let base = Base { paths, store, ledger, stop };
+    let base = Base { paths, store, state_writer, stop };
     let parts = Parts::new(&base, setup, outlets);
     parts.pausing.set(paused);
     recovered.tell();
-    // A stopped ledger ends the daemon by itself, with its reason.
+    // A stopped state_writer ends the daemon by itself, with its reason.
     let _ = parts.admission.begin().await;
     parts.tasks.spawn(parts.releaser.clone().release_dkim_holds());
     adopt(&base, &parts, orphans, how).map_err(thread_failed)?;
     // The control socket last: who finds it finds the other one, too.
-    let taking = door::start(parts.taker)?;
+    let taking = submission::start(parts.taker)?;
     let answering = answer::start(&parts.server)?;
     let claims = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
     let claims = Arc::new(claims.map_err(|e| Failure::new(Exit::OsErr, format!("eventfd: {}", e.desc())))?);
@@ -66,10 +67,10 @@ pub(super) async fn serve(
     let measuring = tokio::spawn(metrics::run(parts.metrics));
     let others = [
         tokio::spawn(Arc::clone(&parts.admission).run()),
-        tokio::spawn(history::run(Arc::clone(&parts.current), base.ledger.clone())),
+        tokio::spawn(history::run(Arc::clone(&parts.current), base.state_writer.clone())),
         answering,
     ];
-    alarms::start(&board, parts.alarm_inputs, woken).map_err(thread_failed)?;
+    alarms::start(&board, parts.alarm_source, woken).map_err(thread_failed)?;
     events::started(env!("CARGO_PKG_VERSION"), &base.paths.spool.display().to_string(), &next_hop);
     notify::tell("READY=1");
     let wake = || parts.dispatch.wake.notify_one();
@@ -88,8 +89,8 @@ pub(super) async fn serve(
         let _ = task.await;
     }
     drop((parts.server, parts.admission, parts.pausing, parts.releaser, parts.reload, parts.scheduler));
-    let Base { ledger, stop, .. } = base;
-    finish(ledger, intake, ledger_thread, all_ended).await;
+    let Base { state_writer, stop, .. } = base;
+    finish(state_writer, intake, writer_thread, all_ended).await;
     events::stopped();
     stop.failure().map_or(Ok(()), Err)
 }
@@ -99,7 +100,7 @@ pub(super) fn thread_failed(e: std::io::Error) -> Failure {
     Failure::new(Exit::OsErr, format!("cannot start a thread: {e}"))
 }
 
-/// The ledger cannot write: nothing may be sent any more, so everything ends.
+/// The state_writer cannot write: nothing may be sent any more, so everything ends.
 fn end_on_failure(stop: Arc<Stop>) -> impl FnOnce(String) + Send {
     move |reason| {
         let text = format!("the spool or its database failed: {reason}; no mail was lost; start mailchuted again when the disk works");
@@ -111,10 +112,10 @@ fn end_on_failure(stop: Arc<Stop>) -> impl FnOnce(String) + Send {
 fn adopt(base: &Base, parts: &Parts, orphans: Orphans, how: Recovery) -> std::io::Result<()> {
     let (stop, dispatch) = (Arc::clone(&base.stop), Arc::clone(&parts.dispatch));
     let wake = move || dispatch.wake.notify_one();
-    recover::adopt::spawn(Arc::clone(&base.store), base.ledger.clone(), orphans, how, move || stop.is_set(), wake).map(drop)
+    recover::adopt::spawn(Arc::clone(&base.store), base.state_writer.clone(), orphans, how, move || stop.is_set(), wake).map(drop)
 }
 
-/// Runs the scheduler. It ends early only where the ledger stopped, which ends the daemon by itself, or by a panic, which must.
+/// Runs the scheduler. It ends early only where the state_writer stopped, which ends the daemon by itself, or by a panic, which must.
 async fn watch_scheduler(scheduler: Arc<Scheduler>, stop: Arc<Stop>) {
     let ended = tokio::spawn(schedule::run(scheduler)).await;
     if ended.is_err() {
@@ -165,8 +166,8 @@ fn start_intake(base: &Base, scheduler: &Arc<Scheduler>, claims: &Arc<EventFd>) 
     let runtime = tokio::runtime::Handle::current();
     let admitted = move |admitted: Admitted| {
         if admitted.plan.next_attempt.is_none() {
-            let started = runtime.block_on(start_round(&starting, &admitted));
-            // Then the ledger has stopped, which ends the daemon.
+            let started = runtime.block_on(start_attempt(&starting, &admitted));
+            // Then the state_writer has stopped, which ends the daemon.
             let _ = started;
         } else {
             starting.dispatch.wake.notify_one();
@@ -174,7 +175,7 @@ fn start_intake(base: &Base, scheduler: &Arc<Scheduler>, claims: &Arc<EventFd>) 
     };
     let intake = Intake {
         store: Arc::clone(&base.store),
-        ledger: base.ledger.clone(),
+        state_writer: base.state_writer.clone(),
         stop: Arc::clone(claims),
         plan: Box::new(move |claimed| plan(&planning, claimed)),
         admitted: Box::new(admitted),
@@ -189,15 +190,15 @@ fn start_intake(base: &Base, scheduler: &Arc<Scheduler>, claims: &Arc<EventFd>) 
     })
 }
 
-async fn start_round(scheduler: &Arc<Scheduler>, admitted: &Admitted) -> Result<(), Stopped> {
+async fn start_attempt(scheduler: &Arc<Scheduler>, admitted: &Admitted) -> Result<(), Stopped> {
     let claimed = &admitted.claimed;
-    let (message, rows, _) = ledger::rows_of(claimed, &admitted.plan);
+    let (message, rows, _) = state_writer::rows_of(claimed, &admitted.plan);
     let recipients = rows.into_iter().map(|row| JobRecipient { n: row.n, address: row.address }).collect();
-    schedule::start_round(scheduler, message, recipients).await
+    schedule::start_attempt(scheduler, message, recipients).await
 }
 
 /// What is decided of a message, and whether memory has room for it now.
-fn plan(scheduler: &Scheduler, claimed: &Claimed) -> Plan {
+fn plan(scheduler: &Scheduler, claimed: &ClaimedMessage) -> Plan {
     let now = sys::clock::now();
     let plan = Policy::of(&scheduler.current.get().params).plan(claimed, now);
     let later = plan.next_attempt.or_else(|| (scheduler.dispatch.room() == 0).then_some(now));
@@ -205,13 +206,13 @@ fn plan(scheduler: &Scheduler, claimed: &Claimed) -> Plan {
 }
 
 /// Ends the threads. If everything was settled, the next start knows that no outcome was lost.
-async fn finish(ledger: Ledger, intake: JoinHandle<()>, ledger_thread: JoinHandle<()>, all_ended: bool) {
+async fn finish(state_writer: StateWriter, intake: JoinHandle<()>, writer_thread: JoinHandle<()>, all_ended: bool) {
     let ended = tokio::task::spawn_blocking(move || intake.join());
     let _ = tokio::time::timeout(Duration::from_secs(1), ended).await;
-    if all_ended && let Ok(done) = ledger.work(|state, _| state.set("clean_stop", "1")) {
+    if all_ended && let Ok(done) = state_writer.work(|state, _| state.set("clean_stop", "1")) {
         let _ = tokio::time::timeout(Duration::from_secs(1), done).await;
     }
-    drop(ledger);
-    // Tasks that did not end keep the ledger open; the process ends all the same.
-    let _ = tokio::time::timeout(Duration::from_secs(1), tokio::task::spawn_blocking(move || ledger_thread.join())).await;
+    drop(state_writer);
+    // Tasks that did not end keep the state_writer open; the process ends all the same.
+    let _ = tokio::time::timeout(Duration::from_secs(1), tokio::task::spawn_blocking(move || writer_thread.join())).await;
 }

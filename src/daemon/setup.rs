@@ -15,7 +15,7 @@ use log::events;
 use mail::Address;
 use observe::hooks::endpoint;
 use observe::hooks::endpoint::Endpoint;
-use observe::{alarms, hooks, outlet};
+use observe::{alarms, dispatcher, hooks};
 use transport::route::Router;
 use transport::smtp::{Credentials, Settings, Timeouts};
 use transport::tls::TlsClient;
@@ -109,14 +109,14 @@ impl Setup {
         hooks::Settings {
             endpoints: self.webhooks.clone(),
             queue_limit: self.params.webhook_queue_limit,
-            give_up: i64::try_from(self.params.webhook_give_up_time.0.as_secs()).unwrap_or(i64::MAX),
+            give_up: i64::try_from(self.params.webhook_event_lifetime.0.as_secs()).unwrap_or(i64::MAX),
             host: self.session.ehlo_name.clone(),
         }
     }
 
     /// What the event file needs to know.
-    pub fn event_file_settings(&self) -> outlet::Settings {
-        outlet::Settings::new(&self.params, &self.session.ehlo_name)
+    pub fn event_file_settings(&self) -> dispatcher::Settings {
+        dispatcher::Settings::new(&self.params, &self.session.ehlo_name)
     }
 
     /// What the alarms need to know, in an installation with these paths.

@@ -3,16 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::ledger::Ledger;
 use super::recover::STATE_FILE;
 use super::setup::Setup;
+use super::state_writer::StateWriter;
 use crate::stop::Stop;
-use crate::wire::{Base, Outlets, Parts};
+use crate::wire::{Base, EventSinks, Parts};
 use config::paths::Mode;
 use config::{Config, Paths};
-use observe::alarms::Board;
+use observe::alarms::AlarmManager;
+use observe::dispatcher::Reloader;
 use observe::hooks::Hooks;
-use observe::outlet::Reloader;
 use state::State;
 use testing::Scratch;
 
@@ -42,10 +42,10 @@ pub(crate) struct Idle {
 pub(crate) fn idle(scratch: &Scratch, toml: &str) -> Idle {
     let state = State::open(&scratch.path().join(STATE_FILE)).unwrap();
     let store = Arc::new(scratch.store());
-    let (alarms, _) = Board::load(scratch.path());
-    let outlets = Outlets { counters: Arc::default(), outlet: Reloader::default(), hooks: Hooks::new(scratch.path()), alarms };
-    let (ledger, _) = Ledger::start(state, Arc::clone(&store), |_| {}).unwrap();
-    let base = Base { paths: paths(scratch), store, ledger, stop: Arc::new(Stop::default()) };
+    let (alarms, _) = AlarmManager::load(scratch.path());
+    let outlets = EventSinks { counters: Arc::default(), outlet: Reloader::default(), hooks: Hooks::new(scratch.path()), alarms };
+    let (state_writer, _) = StateWriter::start(state, Arc::clone(&store), |_| {}).unwrap();
+    let base = Base { paths: paths(scratch), store, state_writer, stop: Arc::new(Stop::default()) };
     let parts = Parts::new(&base, setup(scratch, toml), outlets);
     Idle { base, parts }
 }

@@ -4,44 +4,44 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use config::Paths;
-use observe::alarms::Board;
+use observe::alarms::AlarmManager;
+use observe::dispatcher;
 use observe::hooks::Hooks;
 use observe::metrics::counters::Counters;
-use observe::outlet;
 use store::Store;
 use tokio::sync::Notify;
 
 use crate::admission::AdmissionControl;
-use crate::alarm_facts::AlarmInputs;
+use crate::alarm_source::AlarmSource;
 use crate::answer::Server;
 use crate::budget::MemoryBudget;
 use crate::current::Current;
 use crate::delivery::Deliverer;
 use crate::dispatch::Dispatch;
-use crate::door::Taker;
 use crate::dsn_queue::DsnQueue;
 use crate::health::Health;
-use crate::ledger::Ledger;
 use crate::metrics::MetricsWriter;
 use crate::pausing::Pausing;
+use crate::record::Recorder;
 use crate::release::Releaser;
 use crate::reload::Reload;
 use crate::schedule::Scheduler;
-use crate::settle::Recorder;
 use crate::setup::Setup;
+use crate::state_writer::StateWriter;
 use crate::stop::Stop;
+use crate::submission::Taker;
 use crate::tasks::Tasks;
 
 /// Who gets events, beside the log.
-pub struct Outlets {
+pub struct EventSinks {
     /// What is counted for the metrics.
     pub counters: Arc<Counters>,
     /// The event file.
-    pub outlet: outlet::Reloader,
+    pub outlet: dispatcher::Reloader,
     /// Receivers of webhooks.
     pub hooks: Arc<Hooks>,
     /// What is wrong now.
-    pub alarms: Arc<Board>,
+    pub alarms: Arc<AlarmManager>,
 }
 
 /// What the parts are made from.
@@ -51,7 +51,7 @@ pub struct Base {
     /// The spool.
     pub store: Arc<Store>,
     /// The one writer.
-    pub ledger: Ledger,
+    pub state_writer: StateWriter,
     /// The end of the daemon.
     pub stop: Arc<Stop>,
 }
@@ -87,25 +87,25 @@ pub struct Parts {
     /// The page of metrics.
     pub metrics: MetricsWriter,
     /// What the alarms look at.
-    pub alarm_inputs: AlarmInputs,
+    pub alarm_source: AlarmSource,
 }
 
 impl Parts {
     /// The parts of a daemon with this configuration.
-    pub fn new(base: &Base, setup: Setup, outlets: Outlets) -> Parts {
-        let Base { paths, store, ledger, stop } = base;
-        let Outlets { counters, outlet, hooks, alarms } = outlets;
-        let (ledger, stop) = (|| ledger.clone(), || Arc::clone(stop));
+    pub fn new(base: &Base, setup: Setup, outlets: EventSinks) -> Parts {
+        let Base { paths, store, state_writer, stop } = base;
+        let EventSinks { counters, outlet, hooks, alarms } = outlets;
+        let (state_writer, stop) = (|| state_writer.clone(), || Arc::clone(stop));
         let dispatch = Arc::new(Dispatch::new(setup.params.route_connections));
         let current = Arc::new(Current::new(setup));
         let (tasks, health, dsn_due) = (Tasks::default(), Arc::new(Health::default()), Arc::new(Notify::new()));
-        let releaser = Releaser { ledger: ledger(), dispatch: Arc::clone(&dispatch), stop: stop() };
-        let pausing = Pausing { dispatch: Arc::clone(&dispatch), ledger: ledger() };
-        let admission = AdmissionControl::new(paths.clone(), Arc::clone(&current), ledger(), releaser.clone(), stop());
+        let releaser = Releaser { state_writer: state_writer(), dispatch: Arc::clone(&dispatch), stop: stop() };
+        let pausing = Pausing { dispatch: Arc::clone(&dispatch), state_writer: state_writer() };
+        let admission = AdmissionControl::new(paths.clone(), Arc::clone(&current), state_writer(), releaser.clone(), stop());
         let admission = Arc::new(admission);
         let recorder = Recorder {
             current: Arc::clone(&current),
-            ledger: ledger(),
+            state_writer: state_writer(),
             dispatch: Arc::clone(&dispatch),
             counters: Arc::clone(&counters),
             health: Arc::clone(&health),
@@ -115,7 +115,7 @@ impl Parts {
             recorder: recorder.clone(),
             current: Arc::clone(&current),
             store: Arc::clone(store),
-            ledger: ledger(),
+            state_writer: state_writer(),
             dispatch: Arc::clone(&dispatch),
             tasks: tasks.clone(),
             counters: Arc::clone(&counters),
@@ -134,7 +134,7 @@ impl Parts {
             },
             scheduler: Arc::new(Scheduler {
                 current: Arc::clone(&current),
-                ledger: ledger(),
+                state_writer: state_writer(),
                 dispatch: Arc::clone(&dispatch),
                 recorder,
                 deliverer: Arc::new(deliverer),
@@ -146,7 +146,7 @@ impl Parts {
                 paths: paths.clone(),
                 current: Arc::clone(&current),
                 store: Arc::clone(store),
-                ledger: ledger(),
+                state_writer: state_writer(),
                 dispatch: Arc::clone(&dispatch),
                 dsn_due: Arc::clone(&dsn_due),
                 stop: stop(),
@@ -155,7 +155,7 @@ impl Parts {
                 paths: paths.clone(),
                 current: Arc::clone(&current),
                 store: Arc::clone(store),
-                ledger: ledger(),
+                state_writer: state_writer(),
                 dispatch: Arc::clone(&dispatch),
                 pausing: pausing.clone(),
                 admission: Arc::clone(&admission),
@@ -174,7 +174,7 @@ impl Parts {
                 counters,
                 health: Arc::clone(&health),
             },
-            alarm_inputs: AlarmInputs { paths: paths.clone(), current: Arc::clone(&current), dispatch: Arc::clone(&dispatch), hooks },
+            alarm_source: AlarmSource { paths: paths.clone(), current: Arc::clone(&current), dispatch: Arc::clone(&dispatch), hooks },
             current,
             dispatch,
             tasks,

@@ -4,11 +4,11 @@ use jiff::tz::TimeZone;
 
 use super::addressee::addressee;
 use super::original::Original;
-use super::render::{self, Notice};
-use super::told::Told;
+use super::recipient::DsnRecipient;
+use super::render::{self, Dsn};
 use config::Names;
 use mail::Address;
-use state::{Action, DueNotice, Progress, RecipientRow};
+use state::{Action, DueDsn, Progress, RecipientRow};
 
 /// What the configuration says to notices.
 #[derive(Clone, Copy, Debug)]
@@ -35,14 +35,8 @@ pub struct Composed {
 /// Composes the notice; `None` where there is nothing to tell any more. `now` is unix seconds, `random` any number.
 ///
 /// Errors: why nobody is told.
-pub fn compose(
-    due: &DueNotice,
-    original: Option<&Original>,
-    site: Site<'_>,
-    now: i64,
-    random: u64,
-) -> Result<Option<Composed>, &'static str> {
-    let recipients: Vec<Told> = due
+pub fn compose(due: &DueDsn, original: Option<&Original>, site: Site<'_>, now: i64, random: u64) -> Result<Option<Composed>, &'static str> {
+    let recipients: Vec<DsnRecipient> = due
         .recipients
         .iter()
         .filter(|(row, action)| still_holds(row, *action))
@@ -51,7 +45,7 @@ pub fn compose(
     let Some(action) = gravest(&recipients) else { return Ok(None) };
     let header = original.map_or(&[][..], |original| &original.header);
     let to = addressee(&due.message.reverse_path, header, site.names, site.admin)?;
-    let notice = Notice {
+    let notice = Dsn {
         mailname: &site.names.mailname,
         is_guess: site.names.is_guess,
         zone: site.zone,
@@ -78,15 +72,15 @@ fn still_holds(row: &RecipientRow, action: Action) -> bool {
     }
 }
 
-fn told(due: &DueNotice, row: &RecipientRow, action: Action, original: Option<&Original>) -> Told {
+fn told(due: &DueDsn, row: &RecipientRow, action: Action, original: Option<&Original>) -> DsnRecipient {
     let in_envelope = original.and_then(|original| original.envelope.recipients.get(usize::try_from(row.n).ok()?));
     // The file may have been changed since its rows were made: then it has nothing to say about this recipient.
     let same = in_envelope.filter(|recipient| recipient.address.to_string() == row.address);
-    let told = Told::new(row, action, same.and_then(|recipient| recipient.orcpt.clone()));
+    let told = DsnRecipient::new(row, action, same.and_then(|recipient| recipient.orcpt.clone()));
     // RFC 3464 2.3.7: the time of an attempt, or none.
-    Told { at: told.at.or(due.message.last_attempt), ..told }
+    DsnRecipient { at: told.at.or(due.message.last_attempt), ..told }
 }
 
-fn gravest(recipients: &[Told]) -> Option<Action> {
+fn gravest(recipients: &[DsnRecipient]) -> Option<Action> {
     [Action::Failed, Action::Delayed, Action::Relayed].into_iter().find(|action| recipients.iter().any(|told| told.action == *action))
 }

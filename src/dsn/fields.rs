@@ -2,8 +2,8 @@
 //!
 //! Every octet that comes out is ASCII and printable, or the CRLF and blank of a fold, whatever went in.
 
-use super::render::Notice;
-use super::told::{Said, Told};
+use super::recipient::{DsnRecipient, Said};
+use super::render::Dsn;
 use mail::{date, xtext};
 use state::Action;
 
@@ -15,7 +15,7 @@ const WORD: usize = 900;
 const BLANKS: usize = 97;
 
 /// The content of the part, without its MIME fields.
-pub fn delivery_status(notice: &Notice<'_>) -> String {
+pub fn delivery_status(notice: &Dsn<'_>) -> String {
     let mut out = String::new();
     // RFC 3461 6.3 (b): "dns" is for a name that others know.
     let kind = if notice.is_guess { "x-local-hostname" } else { "dns" };
@@ -31,7 +31,7 @@ pub fn delivery_status(notice: &Notice<'_>) -> String {
     out
 }
 
-fn recipient(out: &mut String, notice: &Notice<'_>, told: &Told) {
+fn recipient(out: &mut String, notice: &Dsn<'_>, told: &DsnRecipient) {
     if let Some((kind, address)) = told.orcpt.as_deref().and_then(xtext::orcpt) {
         field(out, "Original-Recipient", &format!("{kind};{}", original_recipient(kind, address)));
     }
@@ -57,7 +57,7 @@ fn recipient(out: &mut String, notice: &Notice<'_>, told: &Told) {
 }
 
 /// RFC 3464 2.3.2; an address beyond ASCII in the 7-bit form of RFC 6533 3.
-fn final_recipient(told: &Told) -> String {
+fn final_recipient(told: &DsnRecipient) -> String {
     if told.has_ascii_address() {
         return format!("rfc822; {}", told.address);
     }

@@ -17,7 +17,7 @@ pub mod compose;
 pub mod fields;
 pub mod limit;
 pub mod original;
+pub mod recipient;
 pub mod render;
-pub mod told;
 pub mod words;
 pub mod write;

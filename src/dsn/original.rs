@@ -151,7 +151,7 @@ impl Original {
         Some(end.join("\r\n "))
     }
 
-    /// The Subject as people read it: encoded words decoded, nothing that steers a terminal.
+    /// The Subject as people read it: encoded words decoded, nothing that may_modify a terminal.
     pub fn subject(&self) -> Option<String> {
         let mut value = self.value("Subject")?;
         value.extend_from_slice(b"\r\n");

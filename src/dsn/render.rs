@@ -12,7 +12,7 @@ use mail_builder::mime::{BodyPart, MimePart};
 
 use super::fields;
 use super::original::Original;
-use super::told::{LOGIN_REFUSED, Told, is_about_login};
+use super::recipient::{DsnRecipient, LOGIN_REFUSED, is_about_login};
 use super::words;
 use mail::queue_id::QueueId;
 use mail::{Address, date, printable};
@@ -20,7 +20,7 @@ use state::Action;
 
 /// Everything that a notice says. Times are unix seconds.
 #[derive(Clone, Copy, Debug)]
-pub struct Notice<'a> {
+pub struct Dsn<'a> {
     /// The host that reports.
     pub mailname: &'a str,
     /// That is no domain name, but what the host calls itself.
@@ -36,7 +36,7 @@ pub struct Notice<'a> {
     /// When that is given up.
     pub expires: i64,
     /// What happened, one for each recipient that is told of.
-    pub recipients: &'a [Told],
+    pub recipients: &'a [DsnRecipient],
     /// What is known of the message itself; none where its file is gone.
     pub original: Option<&'a Original>,
     /// When it happened.
@@ -48,7 +48,7 @@ pub struct Notice<'a> {
 }
 
 /// The notice, in wire form.
-pub fn build(notice: &Notice<'_>) -> Vec<u8> {
+pub fn build(notice: &Dsn<'_>) -> Vec<u8> {
     // The same news have the same Message-ID: where a crash makes us say them twice, readers can tell.
     let message_id = format!("<{}.{}.notice@{}>", date::compact(notice.at), notice.id, notice.mailname);
     let head = Head { mailname: notice.mailname, to: notice.to, zone: notice.zone, now: notice.now, automatic: "auto-replied" };
@@ -77,7 +77,7 @@ pub fn build(notice: &Notice<'_>) -> Vec<u8> {
 
 /// The third part, and whether it is 8-bit: the header section, or all of a message that failed where its sender asked for that
 /// (RFC 3461 4.3, 6.2).
-fn quoted<'a>(notice: &Notice<'_>, original: &Original) -> Option<(MimePart<'a>, bool)> {
+fn quoted<'a>(notice: &Dsn<'_>, original: &Original) -> Option<(MimePart<'a>, bool)> {
     let failed = notice.recipients.iter().any(|told| told.action == Action::Failed);
     if let Some(whole) = original.whole.as_ref().filter(|_| failed && !original.holds_credentials()) {
         if is_global(&original.header) {
@@ -146,7 +146,7 @@ pub fn build_digest(digest: &Digest<'_>) -> Vec<u8> {
     let text = format!(
         "Many messages have failed or are late on {}.\r\n\r\n\
          {} notices about them wait, because no more than {} may leave within\r\n\
-         an hour (notice_limit in mailchute.toml). The next ones leave after\r\n\
+         an hour (dsn_limit in mailchute.toml). The next ones leave after\r\n\
          {}.\r\n\r\n\
          {}\
          Nothing is lost: `mailq` shows what failed, `mailchute show ID` tells why.\r\n",

@@ -1,7 +1,7 @@
 //! The part of a notice that people read: what happened, why, and what to do now. Pure.
 
-use super::render::Notice;
-use super::told::{GivenUp, Said, Told};
+use super::recipient::{DsnRecipient, GivenUp, Said};
+use super::render::Dsn;
 use mail::date;
 use mail::printable;
 use state::Action;
@@ -12,7 +12,7 @@ const WIDTH: usize = 72;
 const WORD: usize = 200;
 
 /// The Subject of the notice.
-pub fn subject(notice: &Notice<'_>) -> &'static str {
+pub fn subject(notice: &Dsn<'_>) -> &'static str {
     let has = |action: Action| notice.recipients.iter().any(|told| told.action == action);
     if has(Action::Failed) {
         "Your mail could not be delivered"
@@ -24,11 +24,11 @@ pub fn subject(notice: &Notice<'_>) -> &'static str {
 }
 
 /// The text, with CRLF. Its lines are short.
-pub fn text(notice: &Notice<'_>) -> String {
+pub fn text(notice: &Dsn<'_>) -> String {
     let mut out = String::new();
     paragraph(&mut out, "", &format!("This is the mail system of the host {}.", notice.mailname));
     for action in [Action::Failed, Action::Delayed, Action::Relayed] {
-        let told: Vec<&Told> = notice.recipients.iter().filter(|told| told.action == action).collect();
+        let told: Vec<&DsnRecipient> = notice.recipients.iter().filter(|told| told.action == action).collect();
         if told.is_empty() {
             continue;
         }
@@ -44,7 +44,7 @@ pub fn text(notice: &Notice<'_>) -> String {
     out
 }
 
-fn heading(action: Action, notice: &Notice<'_>) -> String {
+fn heading(action: Action, notice: &Dsn<'_>) -> String {
     match action {
         Action::Failed => "Your message could not be delivered to the following recipients. It is not tried again.".to_owned(),
         Action::Delayed => format!(
@@ -57,7 +57,7 @@ fn heading(action: Action, notice: &Notice<'_>) -> String {
     }
 }
 
-fn recipient(out: &mut String, told: &Told) {
+fn recipient(out: &mut String, told: &DsnRecipient) {
     let written = if told.written.is_empty() { String::new() } else { format!(" (you wrote: {})", told.written) };
     paragraph(out, "  ", &format!("<{}>{written}", told.address));
     let reason = match &told.said {
@@ -72,9 +72,9 @@ fn recipient(out: &mut String, told: &Told) {
 }
 
 /// The next step (RFC 3463 3 has the meaning of the numbers).
-fn advice(told: &Told) -> &'static str {
+fn advice(told: &DsnRecipient) -> &'static str {
     match told.given_up {
-        Some(GivenUp::Late) => {
+        Some(GivenUp::Expired) => {
             return "It was tried until the time for it was over. Send it again later, or reach the recipient in another way.";
         }
         Some(GivenUp::ByHand) => return "An administrator of this host gave it up before the time for it was over.",
@@ -91,7 +91,7 @@ fn advice(told: &Told) -> &'static str {
     }
 }
 
-fn message(out: &mut String, notice: &Notice<'_>) {
+fn message(out: &mut String, notice: &Dsn<'_>) {
     if let Some(subject) = notice.original.and_then(super::original::Original::subject) {
         paragraph(out, "", "Subject of your message:");
         paragraph(out, "  ", &subject);

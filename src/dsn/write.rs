@@ -6,11 +6,11 @@ use std::path::Path;
 use exit::Exit;
 use mail::address::ReversePath;
 use mail::envelope;
-use mail::envelope::{Body, Claimed, Envelope, Notify, Peer, Recipient};
+use mail::envelope::{Body, CallerInfo, Envelope, Notify, Peer, Recipient};
 use mail::queue_id::QueueId;
 use mail::wire::WireCheck;
 use mail::{Address, date};
-use spool::drop::{Draft, DropError};
+use spool::drop::{DropError, SpoolWriter};
 
 /// Puts `octets` into the spool, to `to`, from the null reverse-path (RFC 5321 4.5.5). After `Ok` it is durable.
 ///
@@ -26,7 +26,7 @@ pub fn write(spool: &Path, rootless: bool, to: &Address, octets: &[u8], now: i64
         exit: Exit::Software,
         is_shut: false,
     })?;
-    let mut draft = Draft::begin(spool, rootless, envelope(to, rootless, now))?;
+    let mut draft = SpoolWriter::begin(spool, rootless, envelope(to, rootless, now))?;
     draft.write(octets)?;
     let kept = draft.commit(|envelope| envelope.body = if facts.eight_bit { Body::EightBitMime } else { Body::SevenBit })?;
     Ok(kept.id)
@@ -51,8 +51,8 @@ fn envelope(to: &Address, rootless: bool, now: i64) -> Envelope {
         deliver_by: None,
         hold_until: None,
         priority: None,
-        notices: Vec::new(),
-        claimed: Claimed::default(),
+        warnings: Vec::new(),
+        caller: CallerInfo::default(),
         peer: (!rootless).then_some(own),
     }
 }

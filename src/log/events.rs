@@ -145,18 +145,18 @@ pub fn unusable(what: &str, reason: &str) {
 }
 
 /// Somebody is told what became of a message: by the message `notice`, `failed`, `delayed` or `relayed`.
-pub fn notified(queue_id: QueueId, notice: QueueId, to: &str, action: &str) {
-    info!(event = "notified", queue_id = %queue_id, notice = %notice, to = &*safe(to), action = &*safe(action));
+pub fn dsn_sent(queue_id: QueueId, notice: QueueId, to: &str, action: &str) {
+    info!(event = "dsn_sent", queue_id = %queue_id, notice = %notice, to = &*safe(to), action = &*safe(action));
 }
 
 /// Nobody is told what became of a message.
-pub fn not_notified(queue_id: QueueId, reason: &str) {
-    warn!(event = "not_notified", queue_id = %queue_id, reason = &*safe(reason));
+pub fn dsn_suppressed(queue_id: QueueId, reason: &str) {
+    warn!(event = "dsn_suppressed", queue_id = %queue_id, reason = &*safe(reason));
 }
 
-/// `notice_limit` is reached.
-pub fn notices_wait(waiting: u64, seconds: i64) {
-    warn!(event = "notices_wait", waiting, seconds, "more messages fail or are late than notices may leave");
+/// `dsn_limit` is reached.
+pub fn dsn_limit_reached(waiting: u64, seconds: i64) {
+    warn!(event = "dsn_limit_reached", waiting, seconds, "more messages fail or are late than notices may leave");
 }
 
 /// An administrator closed admission.
@@ -170,13 +170,13 @@ pub fn admission_opened(uid: u32) {
 }
 
 /// A user has as much mail in the spool as it may have.
-pub fn cap_reached(uid: u32, messages: u64, octets: u64) {
-    warn!(event = "cap_reached", uid, messages, octets, "no more mail of this user is taken");
+pub fn quota_reached(uid: u32, messages: u64, octets: u64) {
+    warn!(event = "quota_reached", uid, messages, octets, "no more mail of this user is taken");
 }
 
 /// There is room for mail of that user again.
-pub fn cap_left(uid: u32) {
-    info!(event = "cap_left", uid, "mail of this user is taken again");
+pub fn quota_cleared(uid: u32) {
+    info!(event = "quota_cleared", uid, "mail of this user is taken again");
 }
 
 /// Space was set aside for a full disk.
@@ -235,8 +235,8 @@ pub fn alarm_cleared(alarm: &str, subject: &str, seconds: i64) {
 }
 
 /// An outlet of alarms does not work: the command, or the file.
-pub fn alarm_outlet_failed(outlet: &str, reason: &str) {
-    warn!(event = "alarm_outlet_failed", outlet = &*safe(outlet), reason = &*safe(reason));
+pub fn alarm_sink_failed(outlet: &str, reason: &str) {
+    warn!(event = "alarm_sink_failed", outlet = &*safe(outlet), reason = &*safe(reason));
 }
 
 /// The event file cannot be written. Told once, until it can be again.

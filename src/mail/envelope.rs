@@ -51,10 +51,10 @@ pub struct Envelope {
     pub priority: Option<i8>,
     /// What injection changed or noticed, one short text each, for the history.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notices: Vec<String>,
+    pub warnings: Vec<String>,
     /// What `sendmail` says of its caller. A claim: the caller can write what it likes.
     #[serde(default)]
-    pub claimed: Claimed,
+    pub caller: CallerInfo,
     /// The kernel's word on a caller that used the socket. Only in files that the daemon wrote itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<Peer>,
@@ -169,7 +169,7 @@ pub enum Body {
 /// What `sendmail` says of its caller; shown as a claim, never decided upon.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Claimed {
+pub struct CallerInfo {
     /// Group id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gid: Option<u32>,
@@ -217,9 +217,9 @@ impl Envelope {
             return Err("too many recipients");
         }
         let recipients = self.recipients.iter().flat_map(|r| [r.original.as_deref(), r.orcpt.as_deref()]);
-        let claimed = [&self.claimed.exe, &self.claimed.cwd, &self.claimed.unit].map(|text| text.as_deref());
+        let claimed = [&self.caller.exe, &self.caller.cwd, &self.caller.unit].map(|text| text.as_deref());
         let others = [self.envid.as_deref(), self.deliver_by.as_deref(), self.hold_until.as_deref(), Some(self.time.as_str())];
-        let mut texts = recipients.chain(claimed).chain(others).flatten().chain(self.notices.iter().map(String::as_str));
+        let mut texts = recipients.chain(claimed).chain(others).flatten().chain(self.warnings.iter().map(String::as_str));
         if texts.any(|text| text.chars().any(char::is_control)) {
             return Err("a control character in the envelope");
         }

@@ -4,7 +4,8 @@
 //! program. Nothing here can delay a delivery: whoever is slow loses events, and the loss is counted.
 
 pub mod alarms;
+pub mod dispatcher;
+pub mod event_file;
 pub mod hooks;
 pub mod logging;
 pub mod metrics;
-pub mod outlet;

@@ -1,5 +1,5 @@
 //! Where the daemon's events go: the journal, with its fields, where systemd connected stderr to it; else stderr, one line each.
-//! And, as values, to [`super::outlet`], which feeds the event file, the webhooks and the alarms.
+//! And, as values, to [`super::dispatcher`], which feeds the event file, the webhooks and the alarms.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -76,7 +76,7 @@ pub fn closed_text(reason: &str) -> String {
 /// The words for a user who has enough mail in the spool.
 pub fn over_text(uid: u32) -> String {
     let next = "send again when some of it has been delivered, or ask the administrator";
-    format!("uid {uid} has as much mail in the spool as it may have (user_message_limit, user_octets_limit); {next}")
+    format!("uid {uid} has as much mail in the spool as it may have (user_message_limit, user_bytes_limit); {next}")
 }
 
 /// One read: a file that fills the buffer is too large. Opened so that no FIFO can make us wait.

@@ -55,8 +55,8 @@ impl std::fmt::Display for DropError {
 
 impl std::error::Error for DropError {}
 
-/// A message on its way into the spool. Dropped without [`Draft::commit`], it leaves nothing behind.
-pub struct Draft {
+/// A message on its way into the spool. Dropped without [`SpoolWriter::commit`], it leaves nothing behind.
+pub struct SpoolWriter {
     new: OwnedFd,
     path: PathBuf,
     file: File,
@@ -71,16 +71,16 @@ pub struct Draft {
 }
 
 /// A kept message. The lock on its file ends with this value; the daemon starts only then.
-pub struct Kept {
+pub struct CommittedMessage {
     /// The queue id, and the file's name.
     pub id: QueueId,
-    _locked: Draft,
+    _locked: SpoolWriter,
 }
 
-impl Draft {
+impl SpoolWriter {
     /// D1: opens the drop directory of `spool` and an unnamed file in it. `rootless` spools have one owner and prove nothing by
     /// group.
-    pub fn begin(spool: &Path, rootless: bool, mut envelope: Envelope) -> Result<Draft, DropError> {
+    pub fn begin(spool: &Path, rootless: bool, mut envelope: Envelope) -> Result<SpoolWriter, DropError> {
         let path = spool.join(layout::NEW);
         let cannot_open = |e: Errno| shut_error(format!("cannot open the drop directory {}", path.display()), e, rootless);
         let new = sys::fs::open_directory(&path).map_err(cannot_open)?;
@@ -98,7 +98,7 @@ impl Draft {
         (envelope.size, envelope.body) = (u64::MAX, Body::EightBitMime);
         envelope.crc32 = "00000000".to_owned();
         let reserved = file::reserve(&envelope).map_err(|e| io_error("cannot write the envelope", &e.to_string()))?;
-        let mut draft = Draft {
+        let mut draft = SpoolWriter {
             new,
             path,
             file,
@@ -149,8 +149,8 @@ impl Draft {
         io_error(&format!("cannot write to the spool {}", self.path.display()), &e.to_string())
     }
 
-    /// D3 to D7. `settle` gets the envelope for what is known only now (the body type, notices).
-    pub fn commit(mut self, settle: impl FnOnce(&mut Envelope)) -> Result<Kept, DropError> {
+    /// D3 to D7. `settle` gets the envelope for what is known only now (the body type, warnings).
+    pub fn commit(mut self, settle: impl FnOnce(&mut Envelope)) -> Result<CommittedMessage, DropError> {
         self.flush()?;
         self.envelope.size = self.written;
         settle(&mut self.envelope);
@@ -161,7 +161,7 @@ impl Draft {
         self.publish()?;
         self.make_durable()?;
         let id = self.envelope.id;
-        Ok(Kept { id, _locked: self })
+        Ok(CommittedMessage { id, _locked: self })
     }
 
     /// D3.
@@ -227,7 +227,7 @@ impl Draft {
     }
 }
 
-impl Drop for Draft {
+impl Drop for SpoolWriter {
     fn drop(&mut self) {
         if let Some((tmp, name)) = &self.named {
             // The daemon sweeps what this leaves.

@@ -12,7 +12,7 @@ use mail::header::Section;
 use mail::limits;
 use mail::wire::{WireCheck, WireError, WireFacts};
 
-/// Blanks reserved at the end of the line for what is known only after streaming: size, body type, notices.
+/// Blanks reserved at the end of the line for what is known only after streaming: size, body type, warnings.
 const SPARE: usize = 400;
 
 /// Why bytes are not a spool file.
@@ -236,7 +236,7 @@ pub fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result
 mod tests {
     use super::*;
     use mail::address::{Address, ReversePath};
-    use mail::envelope::{Body, Claimed, Recipient, VERSION};
+    use mail::envelope::{Body, CallerInfo, Recipient, VERSION};
     use mail::queue_id::QueueId;
 
     pub(crate) fn sample() -> Envelope {
@@ -255,8 +255,8 @@ mod tests {
             deliver_by: None,
             hold_until: None,
             priority: None,
-            notices: vec![],
-            claimed: Claimed::default(),
+            warnings: vec![],
+            caller: CallerInfo::default(),
             peer: None,
         }
     }

@@ -89,7 +89,7 @@ fn usage_of(messages: i64, octets: i64) -> Usage {
 #[cfg(test)]
 mod tests {
     use super::super::tests::message;
-    use super::super::{Durability, Message, Origin, Place};
+    use super::super::{Durability, Message, Origin, QueueDir};
     use super::*;
 
     fn opened() -> (tempfile::TempDir, State) {
@@ -109,12 +109,12 @@ mod tests {
             state.insert(&Message { uid: n % 2, ..message(n) }, &[], &Origin::default()).unwrap();
         }
         assert_eq!((state.usage(0).unwrap(), state.usage(1).unwrap(), state.usage(9).unwrap()), (usage(2), usage(2), usage(0)));
-        for place in [Place::Hold, Place::Failed, Place::Cur] {
+        for place in [QueueDir::Hold, QueueDir::Failed, QueueDir::Cur] {
             state.update(&Message { place, ..message(0) }).unwrap();
             assert_eq!(state.usage(0).unwrap(), usage(2));
         }
-        state.update(&Message { place: Place::Gone, finished: Some(5), ..message(0) }).unwrap();
-        state.update(&Message { place: Place::Gone, finished: Some(5), ..message(0) }).unwrap();
+        state.update(&Message { place: QueueDir::Ended, finished: Some(5), ..message(0) }).unwrap();
+        state.update(&Message { place: QueueDir::Ended, finished: Some(5), ..message(0) }).unwrap();
         assert_eq!(state.usage(0).unwrap(), usage(1));
         assert_eq!(state.users_from(2, u64::MAX).unwrap(), [(1, usage(2))]);
         assert_eq!(state.users_from(u64::MAX, 10).unwrap(), [(0, usage(1)), (1, usage(2))]);
@@ -134,7 +134,7 @@ mod tests {
         for n in 0..3 {
             state.insert(&message(n), &[], &Origin::default()).unwrap();
         }
-        state.update(&Message { place: Place::Gone, finished: Some(5), ..message(0) }).unwrap();
+        state.update(&Message { place: QueueDir::Ended, finished: Some(5), ..message(0) }).unwrap();
         let drop_all = "DROP TRIGGER usage_come; DROP TRIGGER usage_end; DROP TRIGGER usage_return; DROP TRIGGER usage_forget;
             DROP TABLE usage;";
         state.connection.execute_batch(drop_all).unwrap();

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::rows::ATTEMPT_COLUMNS;
 use super::{Attempt, Event, Origin, Progress, RecipientUpdate, Result, State, Transaction};
-use mail::envelope::Claimed;
+use mail::envelope::CallerInfo;
 use mail::printable::counted;
 use mail::queue_id::QueueId;
 use mail::remote_id;
@@ -34,7 +34,7 @@ impl State {
 
     /// Writes down where a message came from.
     pub(super) fn record_origin(&self, id: QueueId, origin: &Origin) -> Result<()> {
-        let Origin { attested, claimed, notices } = origin;
+        let Origin { attested, caller, warnings } = origin;
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         self.connection
             .prepare_cached(
@@ -43,13 +43,13 @@ impl State {
             .execute(params![
                 id.to_i64(),
                 attested,
-                claimed.gid,
-                claimed.pid,
-                text(&claimed.exe),
-                text(&claimed.cwd),
-                text(&claimed.unit),
+                caller.gid,
+                caller.pid,
+                text(&caller.exe),
+                text(&caller.cwd),
+                text(&caller.unit),
                 // No notice holds a line break (Envelope::check).
-                notices.join("\n"),
+                warnings.join("\n"),
             ])
             .map(|_| ())
     }
@@ -61,11 +61,11 @@ impl State {
             .prepare_cached("SELECT attested, gid, pid, exe, cwd, unit, notices FROM origin WHERE message = ?1")?
             .query_row([id.to_i64()], |row| {
                 let (exe, cwd, unit) = (text(row.get(3)?), text(row.get(4)?), text(row.get(5)?));
-                let notices: String = row.get(6)?;
+                let warnings: String = row.get(6)?;
                 Ok(Origin {
                     attested: row.get(0)?,
-                    claimed: Claimed { gid: row.get(1)?, pid: row.get(2)?, exe, cwd, unit },
-                    notices: notices.lines().map(str::to_owned).collect(),
+                    caller: CallerInfo { gid: row.get(1)?, pid: row.get(2)?, exe, cwd, unit },
+                    warnings: warnings.lines().map(str::to_owned).collect(),
                 })
             })
             .optional()

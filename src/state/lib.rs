@@ -13,9 +13,9 @@
 
 mod admission;
 mod damage;
+mod dsn;
 pub mod given_up;
 mod history;
-mod notices;
 mod numbers;
 mod orders;
 mod overview;
@@ -31,12 +31,12 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 pub use admission::Usage;
 pub use damage::is_damage;
+pub use dsn::{Action, DueDsn};
 use mail::queue_id::QueueId;
-pub use notices::{Action, DueNotice};
 pub use numbers::Numbers;
 pub use orders::{Order, Wanted};
 pub use overview::{Ended, Waits};
-pub use rows::{Attempt, Event, Message, Origin, Place, Progress, RecipientRow, RecipientUpdate, Transaction};
+pub use rows::{Attempt, Event, Message, Origin, Progress, QueueDir, RecipientRow, RecipientUpdate, Transaction};
 use rows::{COLUMNS, message_of};
 pub use schema::{SCHEMA, is_foreign, is_newer};
 pub use stats::{InPlace, Passed};
@@ -162,7 +162,7 @@ impl State {
                     recipient.n,
                     recipient.address,
                     recipient.original,
-                    notices::bits_of(recipient.notify),
+                    dsn::bits_of(recipient.notify),
                     recipient.progress as i64,
                     recipient.status,
                     recipient.reply,
@@ -225,7 +225,7 @@ impl State {
                     n: row.get(0)?,
                     address: row.get(1)?,
                     original: row.get(2)?,
-                    notify: notices::notify_of(row.get(3)?),
+                    notify: dsn::notify_of(row.get(3)?),
                     progress: Progress::from_i64(row.get(4)?),
                     status: row.get(5)?,
                     reply: row.get(6)?,

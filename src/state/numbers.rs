@@ -39,7 +39,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::super::Origin;
-    use super::super::Place;
+    use super::super::QueueDir;
     use super::super::tests::message;
     use super::*;
 
@@ -48,7 +48,9 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let state = State::open(&scratch.path().join("state.sqlite")).unwrap();
         for (n, (place, accepted)) in
-            [(Place::Cur, 990), (Place::Cur, 900), (Place::Cur, 5), (Place::Hold, 999), (Place::Gone, 1)].into_iter().enumerate()
+            [(QueueDir::Cur, 990), (QueueDir::Cur, 900), (QueueDir::Cur, 5), (QueueDir::Hold, 999), (QueueDir::Ended, 1)]
+                .into_iter()
+                .enumerate()
         {
             let row = super::super::Message { place, accepted, size: 10, ..message(u32::try_from(n).unwrap()) };
             state.insert(&row, &[], &Origin::default()).unwrap();

@@ -105,7 +105,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::super::tests::message;
-    use super::super::{Origin, Place, Progress, RecipientRow, RecipientUpdate};
+    use super::super::{Origin, Progress, QueueDir, RecipientRow, RecipientUpdate};
     use super::*;
     use mail::envelope::Notify;
 
@@ -128,11 +128,11 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let state = State::open(&scratch.path().join("state.sqlite")).unwrap();
         let rows = [
-            (Place::Cur, None, "", 7),
-            (Place::Failed, Some(1070), "", 7),
-            (Place::Gone, Some(1010), "", 7),
-            (Place::Gone, Some(1010), "removed", 7),
-            (Place::Hold, None, "", 8),
+            (QueueDir::Cur, None, "", 7),
+            (QueueDir::Failed, Some(1070), "", 7),
+            (QueueDir::Ended, Some(1010), "", 7),
+            (QueueDir::Ended, Some(1010), "removed", 7),
+            (QueueDir::Hold, None, "", 8),
         ];
         for (n, (place, finished, reason, uid)) in (0u32..).zip(rows) {
             let row = Message { place, finished, reason: reason.to_owned(), uid, ..message(n) };

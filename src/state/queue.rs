@@ -6,7 +6,7 @@
 use rusqlite::params;
 
 use super::rows::{COLUMNS, message_of};
-use super::{Message, Place, Result, State};
+use super::{Message, QueueDir, Result, State};
 use mail::queue_id::QueueId;
 
 /// Seconds that a time may lie ahead before the clock counts as set back.
@@ -75,12 +75,12 @@ impl State {
 
     /// Calls `each` with the id and place of every message that has a file, in the order of [`QueueId::to_i64`]. Reads the index
     /// alone: a million of them are a fraction of a second.
-    pub fn each_place(&self, mut each: impl FnMut(QueueId, Place)) -> Result<()> {
+    pub fn each_place(&self, mut each: impl FnMut(QueueId, QueueDir)) -> Result<()> {
         let mut statement =
             self.connection.prepare_cached("SELECT id, place FROM message INDEXED BY message_queued WHERE place < 3 ORDER BY id")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            each(QueueId::from_i64(row.get(0)?), Place::from_i64(row.get(1)?));
+            each(QueueId::from_i64(row.get(0)?), QueueDir::from_i64(row.get(1)?));
         }
         Ok(())
     }

@@ -2,13 +2,13 @@
 
 use rusqlite::Row;
 
-use mail::envelope::{Claimed, Notify};
+use mail::envelope::{CallerInfo, Notify};
 use mail::queue_id::QueueId;
 use spool::layout;
 
 /// Where a message's file is: the state of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum QueueDir {
     /// `cur/`
     Cur = 0,
     /// `hold/`
@@ -16,26 +16,26 @@ pub enum Place {
     /// `failed/`
     Failed = 2,
     /// Delivered or removed.
-    Gone = 3,
+    Ended = 3,
 }
 
-impl Place {
-    pub(super) fn from_i64(value: i64) -> Place {
+impl QueueDir {
+    pub(super) fn from_i64(value: i64) -> QueueDir {
         match value {
-            0 => Place::Cur,
-            1 => Place::Hold,
-            2 => Place::Failed,
-            _ => Place::Gone,
+            0 => QueueDir::Cur,
+            1 => QueueDir::Hold,
+            2 => QueueDir::Failed,
+            _ => QueueDir::Ended,
         }
     }
 
     /// The directory, if there is a file.
     pub fn directory(self) -> Option<&'static str> {
         match self {
-            Place::Cur => Some(layout::CUR),
-            Place::Hold => Some(layout::HOLD),
-            Place::Failed => Some(layout::FAILED),
-            Place::Gone => None,
+            QueueDir::Cur => Some(layout::CUR),
+            QueueDir::Hold => Some(layout::HOLD),
+            QueueDir::Failed => Some(layout::FAILED),
+            QueueDir::Ended => None,
         }
     }
 }
@@ -99,7 +99,7 @@ pub struct Message {
     /// The Message-ID field's value, printable.
     pub message_id: String,
     /// Where the file is.
-    pub place: Place,
+    pub place: QueueDir,
     /// Why it is held, or what the last attempt of the whole message said.
     pub reason: String,
     /// Attempts that reached a server.
@@ -192,9 +192,9 @@ pub struct Origin {
     /// True if gid and pid are the kernel's word too (the second door); else they are claims, as the rest always is.
     pub attested: bool,
     /// gid, pid, executable, working directory and unit.
-    pub claimed: Claimed,
+    pub caller: CallerInfo,
     /// What injection changed or noticed.
-    pub notices: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// What is known of the transaction that news of recipients come from.
@@ -285,7 +285,7 @@ pub(super) fn message_of(row: &Row<'_>) -> rusqlite::Result<Message> {
         expires: row.get(5)?,
         reverse_path: row.get(6)?,
         message_id: row.get(7)?,
-        place: Place::from_i64(row.get(8)?),
+        place: QueueDir::from_i64(row.get(8)?),
         reason: row.get(9)?,
         attempts: row.get(10)?,
         last_attempt: row.get(11)?,

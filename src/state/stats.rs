@@ -3,14 +3,14 @@
 use rusqlite::params;
 
 use super::rows::{COLUMNS, message_of};
-use super::{Message, Place, Result, State};
+use super::{Message, QueueDir, Result, State};
 use mail::queue_id::QueueId;
 
 /// The messages of one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InPlace {
     /// Where.
-    pub place: Place,
+    pub place: QueueDir,
     /// Messages.
     pub messages: u64,
     /// Their octets.
@@ -52,7 +52,7 @@ impl State {
             )?
             .query_map([uid], |row| {
                 Ok(InPlace {
-                    place: Place::from_i64(row.get(0)?),
+                    place: QueueDir::from_i64(row.get(0)?),
                     messages: unsigned(row, 1)?,
                     octets: unsigned(row, 2)?,
                     oldest: row.get(3)?,
@@ -131,7 +131,7 @@ mod tests {
             (3, [row(0, relayed, 1100), row(1, relayed, 1100)]),
         ] {
             state.insert(&message(n), &recipients, &origin()).unwrap();
-            let removed = Message { place: Place::Gone, reason: "removed by root (uid 0)".into(), finished: Some(1200), ..message(n) };
+            let removed = Message { place: QueueDir::Ended, reason: "removed by root (uid 0)".into(), finished: Some(1200), ..message(n) };
             state.update(&removed).unwrap();
         }
         for (since, failed) in [(0, 2), (1060, 2), (1061, 1), (1110, 1), (1111, 0)] {
@@ -145,18 +145,18 @@ mod tests {
     fn the_queue_by_place_and_what_ended_since() {
         let scratch = tempfile::tempdir().unwrap();
         let state = State::open(&scratch.path().join("state.sqlite")).unwrap();
-        let ended = |n: u32, place: Place, reason: &str| {
+        let ended = |n: u32, place: QueueDir, reason: &str| {
             let row = Message { place, reason: reason.into(), finished: Some(1100 + i64::from(n)), next_attempt: None, ..message(n) };
             state.insert(&message(n), &[], &origin()).unwrap();
             state.update(&row).unwrap();
         };
         state.insert(&message(0), &[], &origin()).unwrap();
-        ended(1, Place::Gone, "");
-        ended(2, Place::Gone, "removed by root (uid 0)");
-        ended(3, Place::Failed, "");
+        ended(1, QueueDir::Ended, "");
+        ended(2, QueueDir::Ended, "removed by root (uid 0)");
+        ended(3, QueueDir::Failed, "");
         let [queued, failed] = state.in_places(None).unwrap()[..] else { panic!("two places") };
-        assert_eq!((queued.place, queued.messages, queued.octets, queued.oldest), (Place::Cur, 1, 10, 1000));
-        assert_eq!((failed.place, failed.messages), (Place::Failed, 1));
+        assert_eq!((queued.place, queued.messages, queued.octets, queued.oldest), (QueueDir::Cur, 1, 10, 1000));
+        assert_eq!((failed.place, failed.messages), (QueueDir::Failed, 1));
         assert_eq!(state.passed(0, Some(7)).unwrap(), Passed { accepted: 4, octets: 40, relayed: 1, failed: 1, removed: 1 });
         assert_eq!(state.passed(1002, None).unwrap(), Passed { accepted: 2, octets: 20, relayed: 1, failed: 1, removed: 1 });
         assert_eq!(state.passed(1102, None).unwrap(), Passed { relayed: 0, removed: 1, failed: 1, ..Passed::default() });

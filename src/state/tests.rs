@@ -1,7 +1,7 @@
 //! What the database answers.
 
 use super::*;
-use mail::envelope::Claimed;
+use mail::envelope::CallerInfo;
 
 pub(super) fn message(n: u32) -> Message {
     Message {
@@ -13,7 +13,7 @@ pub(super) fn message(n: u32) -> Message {
         expires: 2000,
         reverse_path: String::new(),
         message_id: "<m@x>".into(),
-        place: Place::Cur,
+        place: QueueDir::Cur,
         reason: String::new(),
         attempts: 0,
         last_attempt: None,
@@ -24,8 +24,8 @@ pub(super) fn message(n: u32) -> Message {
 }
 
 pub(super) fn origin() -> Origin {
-    let claimed = Claimed { gid: Some(8), pid: Some(9), exe: Some("/usr/bin/php".into()), cwd: None, unit: Some("cron.service".into()) };
-    Origin { attested: false, claimed, notices: vec!["Date added".into(), "8-bit kept".into()] }
+    let caller = CallerInfo { gid: Some(8), pid: Some(9), exe: Some("/usr/bin/php".into()), cwd: None, unit: Some("cron.service".into()) };
+    Origin { attested: false, caller, warnings: vec!["Date added".into(), "8-bit kept".into()] }
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn history_is_forgotten_only_after_its_time_and_only_when_finished() {
     for n in 0..2 {
         state.insert(&message(n), &[], &origin()).unwrap();
     }
-    state.update(&Message { place: Place::Gone, finished: Some(1500), next_attempt: None, ..message(0) }).unwrap();
+    state.update(&Message { place: QueueDir::Ended, finished: Some(1500), next_attempt: None, ..message(0) }).unwrap();
     assert_eq!(state.forget(1500, 10, || true).unwrap(), 0);
     assert_eq!(state.forget(1501, 10, || true).unwrap(), 1);
     assert_eq!(state.message(message(0).id).unwrap(), None);
@@ -173,7 +173,7 @@ fn nothing_is_left_of_a_message_whose_history_is_forgotten() {
         state.insert(&message(n), &[recipient(0, "a@x.example")], &origin()).unwrap();
         state.record(message(n).id, &Event { at: 1, kind: "held".into(), text: String::new() }).unwrap();
         state.record_attempt(message(n).id, &update(0, Progress::Relayed, "250 ok"), &Transaction::default(), 1).unwrap();
-        state.update(&Message { place: Place::Gone, finished: Some(1500 - i64::from(n)), next_attempt: None, ..message(n) }).unwrap();
+        state.update(&Message { place: QueueDir::Ended, finished: Some(1500 - i64::from(n)), next_attempt: None, ..message(n) }).unwrap();
     }
     assert_eq!(state.forget(2000, 2, || true).unwrap(), 2);
     assert!(state.message(message(0).id).unwrap().is_some(), "the oldest go first");
@@ -200,7 +200,7 @@ fn no_question_of_the_daemon_reads_the_whole_history() {
         include_str!("queue.rs"),
         include_str!("history.rs"),
         include_str!("trace.rs"),
-        include_str!("notices.rs"),
+        include_str!("dsn.rs"),
         include_str!("numbers.rs"),
         include_str!("lib.rs"),
     ];
@@ -240,7 +240,7 @@ fn a_file_of_schema_1_is_brought_forward_with_everything_in_it() {
     let (retried, in_data) = (id("6B032C758F230D40"), id("6B032C754D29A9C8"));
     assert_eq!(state.counts().unwrap(), [3, 1, 1]);
     let place = |id| state.message(id).unwrap().unwrap().place;
-    assert_eq!([gone, failed, held, retried].map(place), [Place::Gone, Place::Failed, Place::Hold, Place::Cur]);
+    assert_eq!([gone, failed, held, retried].map(place), [QueueDir::Ended, QueueDir::Failed, QueueDir::Hold, QueueDir::Cur]);
     assert_eq!(state.in_hand().unwrap().iter().filter(|row| row.in_data).map(|row| row.id).collect::<Vec<_>>(), [in_data]);
     assert!(state.message(retried).unwrap().unwrap().next_attempt.is_some());
     let kinds = |id| state.events(id).unwrap().into_iter().map(|event| event.kind).collect::<Vec<_>>();

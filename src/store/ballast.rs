@@ -41,7 +41,7 @@ fn need(free: u64, size: u64, reserve: u64) -> Need {
 
 /// What [`settle`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settled {
+pub enum Adjusted {
     /// It was made, with so many octets.
     Made(u64),
     /// It was given back, with so many octets.
@@ -53,14 +53,14 @@ pub enum Settled {
 /// Looks at the free space of the spool at `spool`, of which new mail leaves `reserve` octets, and makes the ballast or gives it back.
 ///
 /// Errors: the kernel's, also where the file system cannot set space aside.
-pub fn settle(spool: &Path, reserve: u64) -> std::io::Result<Settled> {
+pub fn adjust(spool: &Path, reserve: u64) -> std::io::Result<Adjusted> {
     let path = spool.join(NAME);
     let size = size(fs2::total_space(spool)?);
     let there = octets(&path);
     match need(fs2::available_space(spool)?, size, reserve) {
-        Need::GiveBack if there > 0 => give_back(&path).map(Settled::GivenBack),
-        Need::Make if there < size => make(&path, size).map(|()| Settled::Made(size)),
-        _ => Ok(Settled::Unchanged),
+        Need::GiveBack if there > 0 => give_back(&path).map(Adjusted::GivenBack),
+        Need::Make if there < size => make(&path, size).map(|()| Adjusted::Made(size)),
+        _ => Ok(Adjusted::Unchanged),
     }
 }
 

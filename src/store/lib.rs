@@ -58,7 +58,7 @@ pub struct Store {
 
 /// A checked message in `cur/`.
 #[derive(Debug)]
-pub struct Claimed {
+pub struct ClaimedMessage {
     /// Its envelope; `id` equals the file's name.
     pub envelope: Envelope,
     /// Who submitted it: st_uid, or SO_PEERCRED where the daemon itself wrote the file.
@@ -75,13 +75,13 @@ pub struct Claimed {
 #[derive(Debug)]
 pub enum Claim {
     /// A message, now in `cur/`.
-    Message(Box<Claimed>),
+    Message(Box<ClaimedMessage>),
     /// Not yet: its injector still holds the lock, or a lease.
     Later,
     /// Not a message: moved to `corrupt/`, for this reason.
     Corrupt(String),
     /// Nothing to do: gone meanwhile, or removed because it could never be a message.
-    Gone,
+    Vanished,
     /// Something that the daemon can neither read nor move (a directory of another user).
     Stuck(String),
     /// In `cur/`, but the disk, or a lease, does not let it be read now: to be looked at again by [`Store::check_claimed`].
@@ -150,14 +150,14 @@ impl Store {
                 Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return Ok(Claim::Later),
                 Err(e) => return Err(e),
             },
-            Err(Errno::ENOENT) => return Ok(Claim::Gone),
+            Err(Errno::ENOENT) => return Ok(Claim::Vanished),
             Err(Errno::EAGAIN) => return Ok(Claim::Later),
             Err(e) if is_disk_error(&e.into()) => return Err(e.into()),
             Err(e) => return self.expel(name, &self.why_closed(name, e)),
         }
         match sys::fs::rename_new(&self.new, name, &self.cur, name) {
             Ok(()) => Ok(self.check_claimed(id)),
-            Err(Errno::ENOENT) => Ok(Claim::Gone),
+            Err(Errno::ENOENT) => Ok(Claim::Vanished),
             Err(Errno::EEXIST) => self.claim_twin(id),
             Err(e) if is_disk_error(&e.into()) => Err(e.into()),
             Err(e) => self.expel(name, &format!("cannot be claimed: {}", e.desc())),
@@ -193,14 +193,14 @@ impl Store {
             && twin.digest == claimed.digest
         {
             sys::fs::unlink(&self.new, id.to_string())?;
-            return Ok(Claim::Gone);
+            return Ok(Claim::Vanished);
         }
         self.bury(&self.new, id.to_string().as_ref(), "its queue id belongs to another message")?;
         Ok(Claim::Corrupt("its queue id belongs to another message".to_owned()))
     }
 
     /// All checks on one open file: what it is, whose it is, what it says, and that its octets agree.
-    fn check(&self, directory: &impl AsFd, id: QueueId) -> Result<Claimed, FileError> {
+    fn check(&self, directory: &impl AsFd, id: QueueId) -> Result<ClaimedMessage, FileError> {
         let bad = |why: String| FileError::Envelope(why);
         let file = sys::fs::open_hostile(directory, id.to_string()).map_err(|e| FileError::Io(e.into()))?;
         let stat = sys::fs::stat(&file).map_err(|e| FileError::Io(e.into()))?;
@@ -218,7 +218,7 @@ impl Store {
         let facts = file::verify(&file, &line, |piece| digest.update(piece))?;
         let message_id = check_header(&file, line.length(), line.envelope.size)?;
         let uid = line.envelope.peer.map_or(stat.st_uid, |peer| peer.uid);
-        Ok(Claimed { envelope: line.envelope, uid, digest: digest.finish().as_ref().to_vec(), facts, message_id })
+        Ok(ClaimedMessage { envelope: line.envelope, uid, digest: digest.finish().as_ref().to_vec(), facts, message_id })
     }
 
     /// Why a file cannot be opened: mostly, it was not created here.
@@ -262,19 +262,19 @@ impl Store {
     fn expel(&self, name: &OsStr, why: &str) -> std::io::Result<Claim> {
         let stat = match sys::fs::stat_at(&self.new, name) {
             Ok(stat) => stat,
-            Err(Errno::ENOENT) => return Ok(Claim::Gone),
+            Err(Errno::ENOENT) => return Ok(Claim::Vanished),
             Err(e) => return Err(e.into()),
         };
         let result = if sys::fs::is_regular(&stat) {
             self.bury(&self.new, name, why).map(|()| Claim::Corrupt(why.to_owned()))
         } else if sys::fs::is_directory(&stat) {
-            nix::unistd::unlinkat(&self.new, name, nix::unistd::UnlinkatFlags::RemoveDir).map(|()| Claim::Gone).map_err(Into::into)
+            nix::unistd::unlinkat(&self.new, name, nix::unistd::UnlinkatFlags::RemoveDir).map(|()| Claim::Vanished).map_err(Into::into)
         } else {
-            sys::fs::unlink(&self.new, name).map(|()| Claim::Gone).map_err(Into::into)
+            sys::fs::unlink(&self.new, name).map(|()| Claim::Vanished).map_err(Into::into)
         };
         result.or_else(|e| match e {
             e if is_disk_error(&e) => Err(e),
-            e if e.kind() == std::io::ErrorKind::NotFound => Ok(Claim::Gone),
+            e if e.kind() == std::io::ErrorKind::NotFound => Ok(Claim::Vanished),
             e => Ok(Claim::Stuck(format!("inode {} ({why}): {e}", stat.st_ino))),
         })
     }
@@ -299,7 +299,7 @@ impl Store {
     }
 
     /// Checks a message that lies in `directory`, as the claim does, and leaves it there.
-    pub fn inspect(&self, directory: &str, id: QueueId) -> Result<Claimed, FileError> {
+    pub fn inspect(&self, directory: &str, id: QueueId) -> Result<ClaimedMessage, FileError> {
         self.check(self.directory(directory), id)
     }
 

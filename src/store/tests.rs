@@ -61,15 +61,15 @@ fn t_spool_1_what_is_no_file_is_removed_or_reported_and_never_followed() {
     for name in [ID, "any name", "a\nb"] {
         let path = new(&scratch, name);
         std::os::unix::fs::symlink(&secret, &path).unwrap();
-        assert!(matches!(store.claim(name).unwrap(), Claim::Gone), "a link: {name}");
+        assert!(matches!(store.claim(name).unwrap(), Claim::Vanished), "a link: {name}");
         nix::unistd::mkfifo(&path, Mode::S_IRWXU).unwrap();
-        assert!(matches!(store.claim(name).unwrap(), Claim::Gone), "a FIFO: {name}");
+        assert!(matches!(store.claim(name).unwrap(), Claim::Vanished), "a FIFO: {name}");
         let socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        assert!(matches!(store.claim(name).unwrap(), Claim::Gone), "a socket: {name}");
+        assert!(matches!(store.claim(name).unwrap(), Claim::Vanished), "a socket: {name}");
         drop(socket);
         std::fs::create_dir(&path).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(matches!(store.claim(name).unwrap(), Claim::Gone), "an empty directory: {name}");
+        assert!(matches!(store.claim(name).unwrap(), Claim::Vanished), "an empty directory: {name}");
         std::fs::create_dir(&path).unwrap();
         std::fs::write(path.join("x"), "x").unwrap();
         assert!(matches!(store.claim(name).unwrap(), Claim::Stuck(why) if why.starts_with("inode ")), "a full directory: {name}");
@@ -144,7 +144,7 @@ fn a_second_file_with_a_claimed_id_is_dropped_if_it_is_the_same_and_put_away_if_
         chmod(&scratch.file(layout::NEW, id), layout::FILE_MODE);
         store.claim(id.to_string()).unwrap()
     };
-    assert!(matches!(again(&octets), Claim::Gone));
+    assert!(matches!(again(&octets), Claim::Vanished));
     assert!(scratch.names(layout::NEW).is_empty() && scratch.names(layout::CORRUPT).is_empty());
     assert!(matches!(again(b"another"), Claim::Corrupt(_)));
     assert!(reason(&scratch).starts_with("its queue id belongs to another message"));

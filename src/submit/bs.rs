@@ -17,7 +17,7 @@ use input::{Input, Next};
 use nix::errno::Errno;
 
 use super::body::{DotRule, Lines};
-use super::door;
+use super::keep;
 use super::local::Resolver;
 use super::message::{Accepted, Asked, Intake, Order, Site};
 use super::recipients::Resolved;
@@ -50,7 +50,7 @@ struct Transaction {
     seen: BTreeSet<(String, String)>,
     /// RCPT commands that were accepted; an alias may discard some.
     accepted: usize,
-    notices: Vec<String>,
+    warnings: Vec<String>,
 }
 
 /// What follows a command.
@@ -162,10 +162,10 @@ impl<W: Write> Session<'_, W> {
         if limit > 0 && mail.size > limit {
             return Err(Refusal::new(552, "5.3.4 Message size exceeds fixed limit"));
         }
-        door::admit(self.site.config, self.site.caller.uid).map_err(|refused| no_space(&refused))?;
+        keep::admit(self.site.config, self.site.caller.uid).map_err(|refused| no_space(&refused))?;
         let own = sender::own_address(self.site.caller, self.site.names).map_err(|failure| refusal_of(&failure))?;
         sender::check_policy(&mail.sender, &own, self.site.caller, params).map_err(|failure| refusal_of(&failure))?;
-        self.transaction = Some(Transaction { mail, recipients: Vec::new(), seen: BTreeSet::new(), accepted: 0, notices: Vec::new() });
+        self.transaction = Some(Transaction { mail, recipients: Vec::new(), seen: BTreeSet::new(), accepted: 0, warnings: Vec::new() });
         Ok((250, "2.1.0 Ok".to_owned()))
     }
 
@@ -190,8 +190,8 @@ impl<W: Write> Session<'_, W> {
                 transaction.recipients.push(Recipient { address, original: original.clone(), notify, orcpt });
             }
         }
-        let new = resolver.take_notices().into_iter().filter(|notice| !transaction.notices.contains(notice)).collect::<Vec<_>>();
-        transaction.notices.extend(new);
+        let new = resolver.take_warnings().into_iter().filter(|warning| !transaction.warnings.contains(warning)).collect::<Vec<_>>();
+        transaction.warnings.extend(new);
         transaction.accepted += 1;
         Ok((250, "2.1.5 Ok".to_owned()))
     }
@@ -284,7 +284,7 @@ fn order(transaction: Transaction, full_name: Option<&[u8]>) -> Order<'_> {
         deliver_by: None,
         hold_until: None,
         priority: None,
-        notices: transaction.notices,
+        warnings: transaction.warnings,
     }
 }
 

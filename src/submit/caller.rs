@@ -7,7 +7,7 @@ use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use config::policy::User;
-use mail::envelope::Claimed;
+use mail::envelope::CallerInfo;
 use mail::printable;
 
 /// Characters kept of each claimed text.
@@ -67,9 +67,9 @@ fn gecos_name(gecos: &[u8], login: &str) -> Vec<u8> {
 }
 
 /// What `sendmail` says of its caller. What cannot be read stays out.
-pub fn claims() -> Claimed {
+pub fn claims() -> CallerInfo {
     let parent = std::os::unix::process::parent_id();
-    Claimed {
+    CallerInfo {
         gid: Some(sys::process::gid()),
         pid: i32::try_from(parent).ok(),
         exe: std::fs::read_link(format!("/proc/{parent}/exe")).ok().map(|path| claim(path.as_os_str().as_bytes())),

@@ -14,16 +14,16 @@ pub mod body;
 pub mod bs;
 pub mod caller;
 pub mod cli;
-pub mod door;
 pub mod fixup;
 pub mod head;
+pub mod keep;
 pub mod local;
 pub mod message;
 pub mod query;
 pub mod recipients;
 pub mod report;
 pub mod sender;
-pub mod socket;
+pub mod upload;
 pub mod verify;
 
 use std::ffi::OsString;
@@ -75,7 +75,7 @@ impl From<Exit> for Ended {
 
 /// The whole program: `argv`, standard input, and what belongs to this process. Every failure has been told when it returns.
 pub fn run(argv: &[OsString]) -> Ended {
-    sys::process::settle();
+    sys::process::prepare();
     let caller = Caller::of_this_process();
     if sys::process::euid() != caller.uid {
         // The file would carry an identity that is not the caller's.
@@ -201,7 +201,7 @@ fn inject(call: &Call, caller: &Caller) -> Result<Ended, Failure> {
     let names = Names::load(&config)?;
     let site = Site { config: &config, names: &names, caller };
     let order = order(call, &names)?;
-    door::admit(&config, caller.uid)?;
+    keep::admit(&config, caller.uid)?;
     let mut intake = Intake::new(&site, order);
     let mut lines = Lines::new(DotRule::of(call.ignore_dots, config.params.dot));
     let mut buffer = [0; PIECE];
@@ -225,9 +225,9 @@ fn inject(call: &Call, caller: &Caller) -> Result<Ended, Failure> {
 
 fn order<'a>(call: &'a Call, names: &Names) -> Result<Order<'a>, Failure> {
     let now = sys::clock::now();
-    let mut notices = Vec::new();
+    let mut warnings = Vec::new();
     if call.sender_repeated {
-        notices.push("more than one -f; the last one counts".to_owned());
+        warnings.push("more than one -f; the last one counts".to_owned());
     }
     Ok(Order {
         asked: Asked::Words { operands: &call.operands, from_header: call.from_header, notify: call.notify },
@@ -238,6 +238,6 @@ fn order<'a>(call: &'a Call, names: &Names) -> Result<Order<'a>, Failure> {
         deliver_by: call.deliver_by.map(|when| when.from(now)),
         hold_until: call.hold_until.map(|when| when.from(now)),
         priority: call.priority,
-        notices,
+        warnings,
     })
 }

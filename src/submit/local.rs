@@ -15,20 +15,20 @@ use exit::{Exit, Failure};
 use mail::{Address, printable};
 
 /// Notices of one message; more are one cause.
-const NOTICES: usize = 5;
+const WARNINGS: usize = 5;
 
 /// Resolves addresses, one after the other.
 pub struct Resolver<'a> {
     params: &'a Params,
     names: &'a Names,
     aliases: LazyCell<Loaded, Box<dyn FnOnce() -> Loaded + 'a>>,
-    notices: Vec<String>,
+    warnings: Vec<String>,
 }
 
 /// The alias file, and what is wrong with it.
 struct Loaded {
     aliases: Aliases,
-    notice: Option<String>,
+    warning: Option<String>,
 }
 
 /// The alias file of this installation.
@@ -40,12 +40,12 @@ impl<'a> Resolver<'a> {
     /// A resolver for one message.
     pub fn new(config: &'a Config, names: &'a Names) -> Self {
         let file = alias_file(config).to_owned();
-        Resolver { params: &config.params, names, aliases: LazyCell::new(Box::new(move || load(&file))), notices: Vec::new() }
+        Resolver { params: &config.params, names, aliases: LazyCell::new(Box::new(move || load(&file))), warnings: Vec::new() }
     }
 
     /// What went wrong on the way, for the history. Emptied by this.
-    pub fn take_notices(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.notices)
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
     }
 
     /// Where `wanted` is sent.
@@ -77,10 +77,10 @@ impl<'a> Resolver<'a> {
     fn expand(&mut self, name: &str, admin: Option<&Address>) -> Option<Vec<Address>> {
         let loaded = &*self.aliases;
         let expansion = aliases::expand(&loaded.aliases, name, self.names, admin, &mut Host);
-        let told = loaded.notice.iter().cloned().chain(expansion.iter().flat_map(|expansion| expansion.notices.clone()));
-        for notice in told {
-            if self.notices.len() < NOTICES && !self.notices.contains(&notice) {
-                self.notices.push(notice);
+        let told = loaded.warning.iter().cloned().chain(expansion.iter().flat_map(|expansion| expansion.warnings.clone()));
+        for warning in told {
+            if self.warnings.len() < WARNINGS && !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
             }
         }
         expansion.map(|expansion| expansion.addresses)
@@ -101,16 +101,16 @@ impl<'a> Resolver<'a> {
 fn load(file: &Path) -> Loaded {
     let shown = file.display();
     match Aliases::read(file) {
-        Ok(None) => Loaded { aliases: Aliases::default(), notice: None },
+        Ok(None) => Loaded { aliases: Aliases::default(), warning: None },
         Ok(Some(aliases)) => {
             let more = aliases.problems.len().saturating_sub(1);
-            let notice = aliases.problems.first().map(|first| {
+            let warning = aliases.problems.first().map(|first| {
                 let text = printable::text(&first.text);
                 format!("{shown}:{}: {}; {more} more; run newaliases", first.line, text.chars().take(100).collect::<String>())
             });
-            Loaded { aliases, notice }
+            Loaded { aliases, warning }
         }
-        Err(e) => Loaded { aliases: Aliases::default(), notice: Some(format!("{shown} cannot be read: {e}")) },
+        Err(e) => Loaded { aliases: Aliases::default(), warning: Some(format!("{shown} cannot be read: {e}")) },
     }
 }
 
@@ -185,8 +185,8 @@ mod tests {
         };
         assert_eq!(resolved("root@localhost", &params).as_deref(), Ok("->r@x.example"));
         assert_eq!(resolved("other", &params).as_deref(), Ok("->admin@x.example"));
-        assert!(load(file.path()).notice.is_some_and(|notice| notice.contains(":2: no colon")));
+        assert!(load(file.path()).warning.is_some_and(|warning| warning.contains(":2: no colon")));
         let unreadable = load(Path::new("/"));
-        assert!(unreadable.notice.is_some_and(|notice| notice.starts_with("/ cannot be read")));
+        assert!(unreadable.warning.is_some_and(|warning| warning.starts_with("/ cannot be read")));
     }
 }

@@ -7,9 +7,9 @@ use std::ffi::OsString;
 
 use super::body::Changes;
 use super::caller::{self, Caller};
-use super::door::{Door, Kept};
 use super::fixup::{self, Additions, Missing};
 use super::head::{Collected, Collector, Head};
+use super::keep::{CommittedMessage, Door};
 use super::local::Resolver;
 use super::{recipients, sender};
 use config::{Config, Names};
@@ -65,13 +65,13 @@ pub struct Order<'a> {
     /// -9 to 9
     pub priority: Option<i8>,
     /// What the command line has to tell to the history.
-    pub notices: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// A message that was taken.
 pub struct Accepted {
     /// The file, locked until this value is dropped; `None` if aliases discard every recipient.
-    pub kept: Option<Kept>,
+    pub kept: Option<CommittedMessage>,
     /// The line for the log.
     pub line: String,
 }
@@ -125,9 +125,9 @@ impl<'a> Intake<'a> {
             let collected = std::mem::take(collector).finish();
             self.begin(&collected)?;
         }
-        let mut notices = notices_of(&changes);
+        let mut warnings = warnings_of(&changes);
         if self.empty {
-            notices.push("nothing was read from standard input".to_owned());
+            warnings.push("nothing was read from standard input".to_owned());
         }
         let Stage::Body(door) = self.stage else {
             return Ok(Accepted { kept: None, line: format!("discarded by aliases: {}", self.line) });
@@ -137,13 +137,13 @@ impl<'a> Intake<'a> {
         let mut told = Vec::new();
         let settle = |envelope: &mut Envelope| {
             envelope.body = if eight_bit { Body::EightBitMime } else { Body::SevenBit };
-            envelope.notices.extend(notices);
-            told.clone_from(&envelope.notices);
+            envelope.warnings.extend(warnings);
+            told.clone_from(&envelope.warnings);
         };
         let kept = door.commit(settle, &self.site.config.params)?;
         let mut line = format!("{}: {} size={size}", kept.id, self.line);
         if !told.is_empty() {
-            line.push_str(&format!(" notices=\"{}\"", told.join("; ")));
+            line.push_str(&format!(" warnings=\"{}\"", told.join("; ")));
         }
         Ok(Accepted { kept: Some(kept), line })
     }
@@ -163,7 +163,7 @@ impl<'a> Intake<'a> {
         let now = sys::clock::now();
         let header = self.header(&head, &sender, &own, now)?;
         let mut envelope = self.envelope(sender, recipients, now);
-        envelope.notices.extend(head.duplicates());
+        envelope.warnings.extend(head.duplicates());
         envelope.smtputf8 |= !header.is_ascii() && std::str::from_utf8(&header).is_ok();
         self.stage = Stage::Body(Box::new(Door::open(self.site.config, envelope)?));
         self.write(&header)?;
@@ -181,7 +181,7 @@ impl<'a> Intake<'a> {
         let mut resolver = Resolver::new(self.site.config, self.site.names);
         let limit = params.recipient_limit.clamp(1, limits::RECIPIENTS);
         let recipients = recipients::resolve(&wanted, notify, limit, |wanted| resolver.resolve(wanted))?;
-        self.order.notices.extend(resolver.take_notices());
+        self.order.warnings.extend(resolver.take_warnings());
         Ok(recipients)
     }
 
@@ -248,8 +248,8 @@ impl<'a> Intake<'a> {
             deliver_by: self.order.deliver_by.map(date::rfc3339),
             hold_until: self.order.hold_until.map(date::rfc3339),
             priority: self.order.priority,
-            notices: std::mem::take(&mut self.order.notices),
-            claimed: caller::claims(),
+            warnings: std::mem::take(&mut self.order.warnings),
+            caller: caller::claims(),
             peer: None,
         }
     }
@@ -282,7 +282,7 @@ fn first_author(head: &Head, names: &Names) -> Option<Address> {
 }
 
 /// What the history is told of changed lines.
-fn notices_of(changes: &Changes) -> Vec<String> {
+fn warnings_of(changes: &Changes) -> Vec<String> {
     let told = [
         (changes.nuls, "NUL octets removed"),
         (changes.bare_crs, "CRs without LF became blanks"),

@@ -63,7 +63,7 @@ pub fn host_name() -> String {
 /// Nothing that we make is open to others, and a file size limit is an error, not a death (SENDMAIL.md P8). Rust's runtime has
 /// already opened /dev/null on closed descriptors 0 to 2 (THREATS T-ENV-2) and ignored SIGPIPE. A blocked signal serves like an
 /// ignored one here: the call that caused it fails with EFBIG.
-pub fn settle() {
+pub fn prepare() {
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     block(Signal::SIGXFSZ);
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::new_without_default, reason = "a helper of tests fails as a test does")]
 
-use store::{Claim, Claimed, Store};
+use store::{Claim, ClaimedMessage, Store};
 
 mod scratch;
 

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::{Claim, Claimed, Store};
+use super::{Claim, ClaimedMessage, Store};
 use mail::address::{Address, ReversePath};
 use mail::envelope;
 use mail::envelope::{Body, Envelope, Recipient, VERSION};
 use mail::queue_id::QueueId;
 use mail::wire::WireFacts;
-use spool::drop::Draft;
+use spool::drop::SpoolWriter;
 use spool::layout;
 use spool::layout::Owner;
 
@@ -56,13 +56,13 @@ impl Scratch {
 
     /// Injects a message; its lock is let go.
     pub fn inject(&self, envelope: Envelope, message: &[u8]) -> QueueId {
-        let mut draft = Draft::begin(self.path(), true, envelope).unwrap();
+        let mut draft = SpoolWriter::begin(self.path(), true, envelope).unwrap();
         draft.write(message).unwrap();
         draft.commit(|envelope| envelope.body = Body::SevenBit).unwrap().id
     }
 
     /// Injects a message to these recipients, and claims it.
-    pub fn claimed(&self, recipients: &[&str]) -> Claimed {
+    pub fn claimed(&self, recipients: &[&str]) -> ClaimedMessage {
         let id = self.inject(envelope(recipients), MESSAGE);
         message(self.store().claim(id.to_string()).unwrap())
     }
@@ -70,7 +70,7 @@ impl Scratch {
 
 /// The message of a claim that must be one.
 #[track_caller]
-pub fn message(claim: Claim) -> Claimed {
+pub fn message(claim: Claim) -> ClaimedMessage {
     match claim {
         Claim::Message(claimed) => *claimed,
         other => panic!("not a message but {other:?}"),
@@ -94,13 +94,13 @@ pub fn envelope(recipients: &[&str]) -> Envelope {
         deliver_by: None,
         hold_until: None,
         priority: None,
-        notices: vec![],
-        claimed: envelope::Claimed::default(),
+        warnings: vec![],
+        caller: envelope::CallerInfo::default(),
         peer: None,
     }
 }
 
 /// A claimed message that has no file.
-pub fn claimed(envelope: Envelope) -> Claimed {
-    Claimed { envelope, uid: 7, digest: vec![7; 32], facts: WireFacts::default(), message_id: String::new() }
+pub fn claimed(envelope: Envelope) -> ClaimedMessage {
+    ClaimedMessage { envelope, uid: 7, digest: vec![7; 32], facts: WireFacts::default(), message_id: String::new() }
 }

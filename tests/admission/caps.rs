@@ -23,7 +23,7 @@ fn t_spool_5_a_user_at_its_cap_is_refused_with_69_and_nobody_else_is() {
         installation.sendmail_as(CALLER_ID, &["bob@receiver.example"], MESSAGE).succeeded();
     }
     wait_for("the cap", || admission(&installation).contains(&CALLER_ID.to_string()));
-    installation.wait_for_log("cap_reached");
+    installation.wait_for_log("quota_reached");
     let refused = installation.sendmail_as(CALLER_ID, &["bob@receiver.example"], MESSAGE).ended_with(69);
     assert!(refused.stderr.contains("user_message_limit") && refused.stderr.lines().count() == 1, "{}", refused.stderr);
     installation.sendmail_as(OTHER_ID, &["bob@receiver.example"], MESSAGE).succeeded();
@@ -55,14 +55,14 @@ fn a_cap_that_the_configuration_raises_frees_at_once() {
     let configure = |installation: &Installation, limit: &str| {
         installation.relay_to(
             &format!("smtp://{closed}?tls=none"),
-            &format!("user_octets_limit = \"{limit}\"\nretry_min = \"1h\"\nretry_max = \"2h\""),
+            &format!("user_bytes_limit = \"{limit}\"\nretry_min = \"1h\"\nretry_max = \"2h\""),
         );
     };
     configure(&installation, "2KiB");
     installation.start_daemon();
     let large = [MESSAGE, &b"0123456789\n".repeat(300)].concat();
     installation.sendmail_as(CALLER_ID, &["bob@receiver.example"], &large).succeeded();
-    installation.wait_for_entry("the held one", |entry| entry["reason"].as_str().is_some_and(|why| why.contains("(user_octets_limit)")));
+    installation.wait_for_entry("the held one", |entry| entry["reason"].as_str().is_some_and(|why| why.contains("(user_bytes_limit)")));
     wait_for("the cap", || admission(&installation).contains(&CALLER_ID.to_string()));
     configure(&installation, "1MiB");
     installation.reload_daemon();

@@ -15,11 +15,11 @@ use crate::support::installation::{CALLER_ID, Installation, OTHER_ID};
 pub struct Canaries {
     roots: Vec<PathBuf>,
     secret: PathBuf,
-    before: BTreeMap<PathBuf, Look>,
+    before: BTreeMap<PathBuf, DaemonSnapshot>,
 }
 
 /// A file as it looks: content, mode, owner, group, links, nanoseconds of its last change.
-type Look = (Vec<u8>, u32, u32, u32, u64, i128);
+type DaemonSnapshot = (Vec<u8>, u32, u32, u32, u64, i128);
 
 impl Canaries {
     /// Plants a secret of root, a file for all and a private one of the victim on the spool's own file system; the
@@ -42,7 +42,7 @@ impl Canaries {
         &self.secret
     }
 
-    fn look(&self) -> BTreeMap<PathBuf, Look> {
+    fn look(&self) -> BTreeMap<PathBuf, DaemonSnapshot> {
         let (mut found, mut pending) = (BTreeMap::new(), self.roots.clone());
         while let Some(path) = pending.pop() {
             let data = path.symlink_metadata().unwrap();
@@ -98,7 +98,7 @@ impl Stage {
         self.judge_delivery(attack);
         self.judge_outside();
         self.judge_sent();
-        if !(attack.steers && self.role == Role::Operator) {
+        if !(attack.may_modify && self.role == Role::Operator) {
             self.judge_victim();
         }
         if !attack.goes_on {
@@ -177,7 +177,7 @@ impl Stage {
     /// What the attacker got at.
     pub fn judge_heard(&self, attack: &Attack, heard: &str) {
         assert!(!heard.contains(SECRET_WORDS), "{}: {heard}", attack.name);
-        let may_see = attack.steers && self.role == Role::Operator;
+        let may_see = attack.may_modify && self.role == Role::Operator;
         assert!(may_see || !(heard.contains(VICTIMS_WORDS) || heard.contains(WAITS)), "{}: {heard}", attack.name);
         for done in ["linked ", "made in", "bound ", "traced", "took ", "listed ", "signalled ", "limited", "slowed "] {
             assert!(!heard.lines().any(|line| line.starts_with(done)), "{}: {heard}", attack.name);

@@ -99,7 +99,7 @@ impl Stage {
             self.judge(attack, &usage);
             (attack.holds)(self);
         }
-        if attack.steers && self.role == Role::Operator {
+        if attack.may_modify && self.role == Role::Operator {
             self.judge_steered(&heard);
             self.send_victim();
         }

@@ -11,7 +11,7 @@ pub struct Attack {
     /// What is asked beyond the common judgement.
     pub holds: fn(&Stage),
     /// By right, an operator may do this to another's message.
-    pub steers: bool,
+    pub may_modify: bool,
     /// The attacker holds what everybody needs: the victim is served when it lets go.
     pub starves: bool,
     /// The attacker goes on giving the daemon something to do, by right: that it is idle can be asked only when that ends.
@@ -19,7 +19,7 @@ pub struct Attack {
 }
 
 const fn attack(name: &'static str, must: &'static str) -> Attack {
-    Attack { name, must, holds: |_| {}, steers: false, starves: false, goes_on: false }
+    Attack { name, must, holds: |_| {}, may_modify: false, starves: false, goes_on: false }
 }
 
 const fn endless(attack: Attack) -> Attack {
@@ -89,5 +89,5 @@ pub const CONTROL: &[Attack] = &[
     attack("deaf_connections", "one that does not listen holds up nobody"),
     endless(attack("flood_of_requests", "requests do not hold up delivery")),
     and(attack("submissions", "the second door takes no nonsense, and no name but the kernel's"), Stage::sends_nothing_of_mallory),
-    Attack { steers: true, ..attack("requests_about_another", "others' mail is neither shown nor steered without the right to") },
+    Attack { may_modify: true, ..attack("requests_about_another", "others' mail is neither shown nor steered without the right to") },
 ];

@@ -142,13 +142,13 @@ fn limits_and_policy_are_those_of_the_peer() {
     for _ in 0..2 {
         send(&["bob@receiver.example"], MESSAGE).succeeded();
     }
-    installation.wait_for_log("cap_reached");
+    installation.wait_for_log("quota_reached");
     send(&["bob@receiver.example"], MESSAGE).ended_with(69);
     // Who sees no admission file is told by the daemon.
     let both = format!("{HIDDEN}; {PRIVATE_TMP}; rm -f {}", installation.paths.admission_file().display());
     let mut command = confined(&installation, CALLER_ID, &both, SENDMAIL);
     let refused = run(command.arg("bob@receiver.example"), MESSAGE).ended_with(69);
-    assert!(refused.stderr.contains("(user_message_limit, user_octets_limit)"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("(user_message_limit, user_bytes_limit)"), "{}", refused.stderr);
     let mut command = confined(&installation, OTHER_ID, HIDDEN, SENDMAIL);
     run(command.arg("bob@receiver.example"), MESSAGE).succeeded();
     installation.wait_for_entry("the other's", |entry| entry["uid"] == OTHER_ID);

@@ -134,12 +134,12 @@ fn a_notice_that_fails_is_an_alarm_until_somebody_has_taken_it_away() {
     installation.relay_to(&receiver.url("smtp", "tls=none"), &toml);
     installation.start_daemon();
     installation.sendmail(&["-f", "alice@sender.example", "bob@r.example"], MESSAGE).succeeded();
-    let raised = wait_for_event(&events, "the alarm", |line| line["alarm"] == "notice_undeliverable");
+    let raised = wait_for_event(&events, "the alarm", |line| line["alarm"] == "dsn_undeliverable");
     assert!(raised["reason"].as_str().unwrap().contains("the notice failed"), "{raised}");
     let shown = std::fs::read_to_string(installation.paths.spool.join("alarms.json")).unwrap();
     assert!(!shown.contains("example"), "everybody may read this: {shown}");
     installation.mailchute(&["remove", "ALL"]).succeeded();
-    look_until(&installation, &events, "notice_undeliverable", &["raised", "cleared"]);
+    look_until(&installation, &events, "dsn_undeliverable", &["raised", "cleared"]);
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn the_canary_goes_through_the_front_door_and_its_loss_is_an_alarm() {
     assert_eq!(accepted["from"], "");
     let raised = wait_for_event(&events, "the alarm", |line| line["alarm"] == "canary_missing");
     assert!(raised["reason"].as_str().unwrap().contains("550 5.1.1 dead"), "{raised}");
-    assert!(told(&events, "notice_undeliverable").is_empty(), "it is no notice");
+    assert!(told(&events, "dsn_undeliverable").is_empty(), "it is no notice");
     // Requeued by a person, it arrives, and all is well.
     installation.mailchute(&["requeue", "ALL"]).succeeded();
     look_until(&installation, &events, "canary_missing", &["raised", "cleared"]);

@@ -31,7 +31,7 @@ pub enum Way {
     /// Neither AT_EMPTY_PATH nor /proc.
     NoLink,
     /// There is no spool: only the daemon's socket.
-    SecondDoor,
+    SubmissionSocket,
 }
 
 impl Way {
@@ -119,7 +119,7 @@ pub fn cases() -> Vec<Case> {
 /// Those, and the cases of the second door, behind which a daemon has to run.
 fn all_cases() -> Vec<Case> {
     let mut all = cases();
-    let through = |case: &Case, name| Case { name, way: Way::SecondDoor, ..case.clone() };
+    let through = |case: &Case, name| Case { name, way: Way::SubmissionSocket, ..case.clone() };
     let [small, large, header] = [0, 1, 2].map(|index| all[index].clone());
     all.extend([through(&small, "second door"), through(&large, "second door, 1 MiB"), through(&header, "second door, -t")]);
     all
@@ -130,7 +130,7 @@ pub struct Bench {
     pub installation: Installation,
     pub scratch: TempDir,
     sendmail: PathBuf,
-    /// The daemon after all, for [`Way::SecondDoor`].
+    /// The daemon after all, for [`Way::SubmissionSocket`].
     door: Option<RefCell<Door>>,
 }
 
@@ -160,7 +160,7 @@ impl Bench {
     /// One for `case`.
     fn of(binaries: &Binaries, case: &Case) -> Bench {
         let mut bench = Bench::new(binaries);
-        let has_door = case.way == Way::SecondDoor;
+        let has_door = case.way == Way::SubmissionSocket;
         bench.door = has_door.then(|| RefCell::new(Door::open(&bench.installation, binaries, bench.scratch.path())));
         bench
     }
@@ -238,7 +238,7 @@ impl Bench {
         let is_sent = std::fs::read(&path).is_ok_and(|octets| octets.ends_with(&case.ending));
         let recipients = line.envelope.recipients.len();
         // An alias file that cannot be read keeps no mail away, and the history says so.
-        let is_excused = case.name == "aliases" && line.envelope.notices.iter().any(|notice| notice.contains("cannot be read"));
+        let is_excused = case.name == "aliases" && line.envelope.warnings.iter().any(|notice| notice.contains("cannot be read"));
         let is_all = recipients == case.recipients || is_excused;
         if line.envelope.id.to_string() == name && is_sent && is_all {
             return Ok(());
@@ -376,7 +376,7 @@ fn judge_refusal(case: &Case, run: &Run, what: &str, sync_failed: bool, unlink_f
     // SPOOL.md, guarantee 2: after a failed fsync, what cannot be removed may be delivered.
     let excused = sync_failed && unlink_failed;
     // A reply that could not be written, or not be read, is none, though the message is kept.
-    let unheard = case.name == "-bs" || case.way == Way::SecondDoor && what.contains("before recvfrom");
+    let unheard = case.name == "-bs" || case.way == Way::SubmissionSocket && what.contains("before recvfrom");
     if kept > acknowledged && !excused && !unheard {
         return Err(format!("refused and kept: {what}: {acknowledged} acknowledged, {kept} kept: {run:?}"));
     }

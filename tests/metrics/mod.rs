@@ -51,6 +51,6 @@ fn the_page_counts_what_happened_and_independent_parsers_read_it() {
     assert_eq!(value(&samples, "mailchute_transaction_seconds_count", &[]), 1.0);
     assert_eq!(value(&samples, "mailchute_sessions_total", &[("tls", "none")]), 1.0);
     assert_eq!(value(&samples, "mailchute_events_total", &[("event", "accepted")]), 1.0);
-    assert!(value(&samples, "mailchute_spool_free_octets", &[]) > 0.0);
+    assert!(value(&samples, "mailchute_spool_free_bytes", &[]) > 0.0);
     installation.stop_daemon();
 }

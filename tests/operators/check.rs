@@ -42,7 +42,7 @@ fn check_finds_each_wrong_configuration_and_says_what_it_is() {
         ("admin_group = \"no-such-group\"", "admin_group: there is no group `no-such-group`"),
         ("trusted_users = [\"no-such-user\", \"0\", \"root\"]", "trusted_users: there is no user `no-such-user`"),
         ("trusted_groups = [\"no-such-group\"]", "trusted_groups: there is no group `no-such-group`"),
-        ("give_up_time = 0", "give_up_time: 0 lets every message fail"),
+        ("queue_lifetime = 0", "queue_lifetime: 0 lets every message fail"),
         ("local_domains = [\"a b\"]", "local_domains: `a b` is not a domain name"),
         ("spool_reserve = \"1000000GiB\"", "is nearly full: "),
         ("password_file = \"/nonexistent\"", "password file /nonexistent: "),

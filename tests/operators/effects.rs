@@ -60,7 +60,7 @@ fn an_expired_message_gets_one_more_attempt_and_then_its_sender_is_told() {
     assert_eq!(state_of(&installation, &id), "failed");
     let why = installation.mailchute(&["why", &id]).succeeded().stdout;
     assert!(why.contains("given up by an administrator after the last attempt; last: 450"), "{why}");
-    assert!(!why.contains("give_up_time"), "{why}");
+    assert!(!why.contains("queue_lifetime"), "{why}");
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn why_names_the_reply_the_next_attempt_the_route_and_the_next_step() {
     let route = receiver.url("smtp", "").split("://").nth(1).unwrap().split(['?', '/']).next().unwrap().to_owned();
     for subject in [ids[0].as_str(), "a@x.example", "X.example"] {
         let why = installation.mailchute(&["why", subject]).succeeded().stdout;
-        for part in [ids[0].as_str(), "waits for its next attempt", "450 4.2.1 busy", "the next in", "give_up_time", &route, "=> "] {
+        for part in [ids[0].as_str(), "waits for its next attempt", "450 4.2.1 busy", "the next in", "queue_lifetime", &route, "=> "] {
             assert!(why.contains(part), "{subject}: {part}: {why}");
         }
         assert!(why.lines().count() <= 24, "one screen: {why}");

@@ -97,7 +97,7 @@ fn u04_a_storm_of_failures_makes_the_capped_number_of_notices_and_one_digest() {
     installation.start_daemon();
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!((notices(&receiver).len(), installation.spooled("failed").len()), (3, 8));
-    installation.relay_to(&receiver.url("smtp", "tls=none"), "notice_limit = 0");
+    installation.relay_to(&receiver.url("smtp", "tls=none"), "dsn_limit = 0");
     installation.reload_daemon();
     installation.sendmail(&["-f", "alice@author.example", "gone@receiver.example"], MESSAGE).succeeded();
     wait_for_notices(&receiver, 3 + 6 + 1);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use config::TlsPolicy;
 use mail::envelope::{Body, Recipient};
 use mail::{Address, Reply, ReversePath};
-use transport::smtp::{Content, Envelope, Failure, Octets, Place, Protocol, Session, Settings, Target, Timeouts};
+use transport::smtp::{Content, Endpoint, Envelope, Failure, Octets, Protocol, Session, Settings, Target, Timeouts};
 use transport::tls::TlsClient;
 
 use super::sink::Running;
@@ -27,7 +27,7 @@ pub fn patient() -> Settings {
 
 pub fn target(server: &Running) -> Target {
     Target {
-        place: Place::Tcp(server.address),
+        place: Endpoint::Tcp(server.address),
         host: "localhost".to_owned(),
         protocol: Protocol::Smtp,
         implicit_tls: false,
@@ -37,7 +37,7 @@ pub fn target(server: &Running) -> Target {
 }
 
 pub fn lmtp_target(server: &Running) -> Target {
-    Target { place: Place::Unix(server.path.clone()), protocol: Protocol::Lmtp, ..target(server) }
+    Target { place: Endpoint::Unix(server.path.clone()), protocol: Protocol::Lmtp, ..target(server) }
 }
 
 pub fn envelope(recipients: &[&str]) -> Envelope {

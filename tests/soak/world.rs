@@ -135,9 +135,9 @@ impl World {
 
     /// Flushes, listings, holds and releases, and reloads, each by a thread of its own.
     pub fn operate<'scope>(&'scope self, scope: &'scope std::thread::Scope<'scope, '_>) {
-        let deeds: [(u64, &[&[&str]]); 3] =
+        let ops: [(u64, &[&[&str]]); 3] =
             [(700, &[&["flush"]]), (900, &[&["list"], &["count"]]), (1300, &[&["hold", "ALL"], &["release", "ALL"]])];
-        for (pause, verbs) in deeds {
+        for (pause, verbs) in ops {
             scope.spawn(move || {
                 while !self.is_enough() {
                     for verb in verbs {

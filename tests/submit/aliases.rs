@@ -37,7 +37,7 @@ fn section_9_a_broken_file_does_not_block_mail() {
     let sandbox = with_aliases("admin_address = \"admin@y.example\"", "root: |/bin/sh\ncron: cron@z.example\nbroken\n");
     let message = sandbox.send(&["root", "cron"], "x\n");
     assert_eq!(message.recipients(), ["admin@y.example", "cron@z.example"]);
-    let notices = message.envelope.notices.join("\n");
+    let notices = message.envelope.warnings.join("\n");
     assert!(notices.contains("aliases:1: `|/bin/sh`") && notices.contains("is not served"), "{notices}");
     fs::remove_file(sandbox.path("aliases")).unwrap();
     fs::create_dir(sandbox.path("aliases")).unwrap();
@@ -47,8 +47,8 @@ fn section_9_a_broken_file_does_not_block_mail() {
 #[test]
 fn the_alias_file_is_not_opened_for_a_message_without_local_names() {
     let sandbox = with_aliases("", "broken\n");
-    assert!(sandbox.send(&["a@x.example"], "x\n").envelope.notices.is_empty());
-    assert!(!sandbox.send(&["root"], "x\n").envelope.notices.is_empty());
+    assert!(sandbox.send(&["a@x.example"], "x\n").envelope.warnings.is_empty());
+    assert!(!sandbox.send(&["root"], "x\n").envelope.warnings.is_empty());
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn i2_the_dot_in_its_three_modes_and_with_i() {
     assert_eq!(body("dot = \"strict\"", &["-t"]), "before\r\n");
     assert_eq!(body("dot = \"strict\"", &["-t", "-i"]), "before\r\n.\r\nafter\r\n.\r\n");
     assert_eq!(body("dot = \"data\"", &["-t"]), "before\r\n.\r\nafter\r\n.\r\n");
-    let notices = Sandbox::new("").send(&["-t"], &input).envelope.notices;
+    let notices = Sandbox::new("").send(&["-t"], &input).envelope.warnings;
     assert_eq!(notices, ["1 lines with a lone dot kept as data"]);
 }
 
@@ -46,7 +46,7 @@ fn i3_i4_bare_cr_and_nul_are_mended_and_told() {
     let message = Sandbox::new("").send(&["-t"], format!("{WHOLE}X-Y: a\rb\0c\n\nx\ry\0\0z\r\r\n"));
     assert!(message.header().ends_with("X-Y: a bc"), "{}", message.text);
     assert_eq!(message.body(), "x yz\r\n");
-    assert_eq!(message.envelope.notices, ["3 NUL octets removed", "2 CRs without LF became blanks"]);
+    assert_eq!(message.envelope.warnings, ["3 NUL octets removed", "2 CRs without LF became blanks"]);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn i8_a_second_from_is_refused_and_other_duplicates_are_told() {
     let sandbox = Sandbox::new("");
     assert_eq!(sandbox.refused(&["-t"], format!("{WHOLE}FROM: g@x.example\n\nx\n")).0, 65);
     let message = sandbox.send(&["-t"], format!("{WHOLE}subject: t\n\nx\n"));
-    assert_eq!(message.envelope.notices, ["more than one Subject field"]);
+    assert_eq!(message.envelope.warnings, ["more than one Subject field"]);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn the_body_type_is_what_is_in_the_message() {
 fn empty_input_with_operands_is_kept_and_told() {
     let message = Sandbox::new("").send(&["a@x.example"], "");
     assert_eq!(message.body(), "");
-    assert_eq!(message.envelope.notices, ["nothing was read from standard input"]);
+    assert_eq!(message.envelope.warnings, ["nothing was read from standard input"]);
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn sent(argv: &[&str]) -> Message {
 fn ignored(forms: &[&[&str]]) {
     for argv in forms {
         let envelope = sent(argv).envelope;
-        assert_eq!((envelope.ret, envelope.envid, envelope.priority, envelope.notices.len()), (None, None, None, 0), "{argv:?}");
+        assert_eq!((envelope.ret, envelope.envid, envelope.priority, envelope.warnings.len()), (None, None, None, 0), "{argv:?}");
         assert_eq!(envelope.recipients[0].notify, None, "{argv:?}");
     }
 }

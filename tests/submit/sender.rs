@@ -38,7 +38,7 @@ fn p5_the_last_f_counts_and_the_history_is_told() {
     let sandbox = Sandbox::new("");
     let message = sandbox.send(&["-t", "-i", "-fsite", "-fb@x.example"], "To: a@x.example\n\nx\n");
     assert_eq!(message.envelope.reverse_path.to_string(), "b@x.example");
-    assert_eq!(message.envelope.notices, ["more than one -f; the last one counts"]);
+    assert_eq!(message.envelope.warnings, ["more than one -f; the last one counts"]);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn h3_names_come_from_the_option_then_the_variable_and_not_for_a_foreign_sender(
 #[test]
 fn design_the_claims_about_the_caller() {
     let sandbox = Sandbox::new("");
-    let claimed = sandbox.send(&["a@x.example"], "x\n").envelope.claimed;
+    let claimed = sandbox.send(&["a@x.example"], "x\n").envelope.caller;
     assert_eq!(claimed.pid, i32::try_from(std::process::id()).ok());
     assert_eq!(claimed.gid, Some(nix::unistd::getgid().as_raw()));
     assert_eq!(claimed.exe, std::env::current_exe().ok().map(|path| path.display().to_string()));

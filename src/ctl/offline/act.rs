@@ -2,10 +2,10 @@
 //! or whose row was lost, are moved between the directories; the next start of the daemon makes their rows. Who held them is kept in
 //! the database until then.
 
-use super::adrift::Found;
+use super::unindexed::Found;
 use super::{Offline, unreadable};
 use crate::select::Selection;
-use admin::deed::{Deed, Named, Reach, was_removed};
+use admin::op::{AdminOp, Named, Reach, was_removed};
 use admin::pause;
 use control::protocol::{Act, Done};
 use control::warnings;
@@ -21,12 +21,12 @@ impl Offline {
     /// Does it to what was chosen, and calls `each` with what became of each message.
     ///
     /// Errors: those of the disk and the database; what was told before was done.
-    pub(crate) fn act(&mut self, deed: &Deed, selection: &Selection, mut each: impl FnMut(Done)) -> Result<(), Failure> {
+    pub(crate) fn act(&mut self, op: &AdminOp, selection: &Selection, mut each: impl FnMut(Done)) -> Result<(), Failure> {
         self.check_writable()?;
-        let mut named = self.named(deed, selection)?;
+        let mut named = self.named(op, selection)?;
         while !named.is_empty() {
             let rest = named.split_off(named.len().min(TURN));
-            self.turn(deed, std::mem::replace(&mut named, rest))?.into_iter().for_each(&mut each);
+            self.turn(op, std::mem::replace(&mut named, rest))?.into_iter().for_each(&mut each);
         }
         Ok(())
     }
@@ -36,12 +36,12 @@ impl Offline {
         self.trouble.as_ref().map(refused).map_or(Ok(()), Err)
     }
 
-    fn named(&self, deed: &Deed, selection: &Selection) -> Result<Vec<Named>, Failure> {
+    fn named(&self, op: &AdminOp, selection: &Selection) -> Result<Vec<Named>, Failure> {
         let (filter, mut named) = (&selection.filter, Vec::new());
         let Some(ids) = &selection.ids else {
-            self.every(filter, deed.now, |message, entry| {
-                let changes = message.map_or_else(|| changes_adrift(deed.act, &entry.queue_name), |message| deed.changes(message));
-                if changes && filter.matches(&entry, deed.now) {
+            self.every(filter, op.now, |message, entry| {
+                let changes = message.map_or_else(|| changes_unindexed(op.act, &entry.queue_name), |message| op.changes(message));
+                if changes && filter.matches(&entry, op.now) {
                     named.push(Named::parse(&entry.queue_id));
                 }
                 Ok(())
@@ -50,28 +50,28 @@ impl Offline {
         };
         for one in ids.iter().map(|text| Named::parse(text)) {
             let found = match one.id {
-                Some(id) if !filter.is_everything() => self.find(id, deed.now)?,
+                Some(id) if !filter.is_everything() => self.find(id, op.now)?,
                 _ => None,
             };
-            if found.is_none_or(|entry| filter.matches(&entry, deed.now)) {
+            if found.is_none_or(|entry| filter.matches(&entry, op.now)) {
                 named.push(one);
             }
         }
         Ok(named)
     }
 
-    fn turn(&mut self, deed: &Deed, named: Vec<Named>) -> Result<Vec<Done>, Failure> {
+    fn turn(&mut self, op: &AdminOp, named: Vec<Named>) -> Result<Vec<Done>, Failure> {
         let (mut rows, mut done, mut moved) = (Vec::new(), Vec::new(), Vec::new());
         for one in named {
             let directory = match one.id.map(|id| Ok((id, self.locate(id)?))).transpose()? {
                 Some((_, Some(Found::File(directory)))) => Some(directory),
-                Some((id, None)) => self.removed_adrift(id)?,
+                Some((id, None)) => self.removed_unindexed(id)?,
                 _ => None,
             };
             match (one.id, directory) {
                 (Some(id), Some(directory)) => {
-                    let told = self.move_adrift(deed, id, directory);
-                    moved.extend(Some(id).filter(|_| told.done && !deed.dry_run));
+                    let told = self.move_unindexed(op, id, directory);
+                    moved.extend(Some(id).filter(|_| told.done && !op.dry_run));
                     done.push(told);
                 }
                 _ => rows.push(one),
@@ -82,26 +82,26 @@ impl Offline {
             return Ok(done);
         };
         if !moved.is_empty() {
-            state.transaction(Durability::Full, |state| keep_reason(state, deed, &moved)).map_err(|e| unreadable(&e))?;
+            state.transaction(Durability::Full, |state| keep_reason(state, op, &moved)).map_err(|e| unreadable(&e))?;
         }
         let may = |_: &Message| true;
         let store = &self.store;
-        state.transaction(Durability::Full, |state| deed.restore(state, store, &may, &rows)).map_err(|e| unreadable(&e))?;
+        state.transaction(Durability::Full, |state| op.restore(state, store, &may, &rows)).map_err(|e| unreadable(&e))?;
         let reach = Reach { may: &may, mark: None };
-        done.extend(state.transaction(Durability::Full, |state| deed.perform(state, store, &reach, rows)).map_err(|e| unreadable(&e))?);
+        done.extend(state.transaction(Durability::Full, |state| op.perform(state, store, &reach, rows)).map_err(|e| unreadable(&e))?);
         Ok(done)
     }
 
     /// Where a removed message lies that never had a row.
-    fn removed_adrift(&self, id: QueueId) -> Result<Option<&'static str>, Failure> {
+    fn removed_unindexed(&self, id: QueueId) -> Result<Option<&'static str>, Failure> {
         let known = self.state.as_ref().map(|state| state.message(id)).transpose().map_err(|e| unreadable(&e))?.flatten();
         Ok((known.is_none() && self.store.has(layout::TRASH, id)).then_some(layout::TRASH))
     }
 
     /// A file without a row: the directory is its state. What goes on goes through `new/`, so that the daemon checks it like any other.
-    fn move_adrift(&self, deed: &Deed, id: QueueId, from: &'static str) -> Done {
+    fn move_unindexed(&self, op: &AdminOp, id: QueueId, from: &'static str) -> Done {
         let told = |done: bool, text: &str| Done { id: id.to_string(), done, later: false, text: text.to_owned() };
-        let to = match (deed.act, from) {
+        let to = match (op.act, from) {
             (Act::Requeue, layout::TRASH) => layout::NEW,
             (_, layout::TRASH) => return told(false, &was_removed(id)),
             (Act::Hold, layout::HOLD) => return told(false, "is on hold already"),
@@ -117,11 +117,11 @@ impl Offline {
         if let Err(why) = self.store.inspect(from, id) {
             return told(false, &format!("not readable as a message: {why}"));
         }
-        if deed.dry_run {
-            return told(true, &deed.told());
+        if op.dry_run {
+            return told(true, &op.told());
         }
         match self.store.park(id, from, to) {
-            Ok(()) => told(true, &deed.told()),
+            Ok(()) => told(true, &op.told()),
             Err(e) => told(false, &format!("not done: {e}")),
         }
     }
@@ -157,15 +157,15 @@ impl Offline {
 }
 
 /// Who held what has no row yet, for the start that makes one; nothing of what was held before and goes on.
-fn keep_reason(state: &State, deed: &Deed, moved: &[QueueId]) -> rusqlite::Result<()> {
-    moved.iter().try_for_each(|id| match deed.act {
-        Act::Hold => state.set_order(*id, &Order { wanted: Wanted::Hold, by: deed.by.clone() }),
+fn keep_reason(state: &State, op: &AdminOp, moved: &[QueueId]) -> rusqlite::Result<()> {
+    moved.iter().try_for_each(|id| match op.act {
+        Act::Hold => state.set_order(*id, &Order { wanted: Wanted::Hold, by: op.by.clone() }),
         _ => state.forget_order(*id),
     })
 }
 
 /// Whether an act would change a file without a row, or has to say that it cannot: what `ALL` and conditions choose from.
-fn changes_adrift(act: Act, queue_name: &str) -> bool {
+fn changes_unindexed(act: Act, queue_name: &str) -> bool {
     match act {
         Act::Hold => queue_name == "incoming",
         Act::Release => queue_name == "hold",

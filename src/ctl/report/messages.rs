@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 
 use super::html::Html;
-use super::page::Facts;
+use super::page::PageInputs;
 use crate::advice::advise;
 use control::overview::{CLASSES, Destination, Failure, Overview};
 use mail::date;
@@ -70,7 +70,7 @@ fn advice(html: &mut Html, reason: &str, status: &str) {
 }
 
 /// What failed.
-pub(super) fn failed(html: &mut Html, facts: &Facts, zone: &TimeZone) {
+pub(super) fn failed(html: &mut Html, facts: &PageInputs, zone: &TimeZone) {
     html.raw("<section><h2>What failed</h2>\n");
     let failures = &facts.overview.failures;
     if failures.is_empty() {

@@ -16,7 +16,7 @@ const STYLE: &str = include_str!("style.css");
 
 /// What the page is made of. All texts in it are anybody's.
 #[derive(Debug, Default)]
-pub(super) struct Facts {
+pub(super) struct PageInputs {
     /// The name of this host in mail.
     pub host: String,
     /// The daemon; not live where it is stopped.
@@ -28,7 +28,7 @@ pub(super) struct Facts {
 }
 
 /// The document, for a reader in `zone`.
-pub(super) fn write(facts: &Facts, zone: &TimeZone) -> String {
+pub(super) fn write(facts: &PageInputs, zone: &TimeZone) -> String {
     let mut page = Html::default();
     let html = &mut page;
     head(html, &facts.host);
@@ -72,7 +72,7 @@ fn verdict(html: &mut Html, status: &Status) {
     };
 }
 
-fn tiles(html: &mut Html, facts: &Facts) {
+fn tiles(html: &mut Html, facts: &PageInputs) {
     let (status, now) = (&facts.status, facts.overview.at);
     let ago = |at: Option<i64>, none: &str| at.map_or_else(|| none.to_owned(), |at| span(now.saturating_sub(at)));
     html.raw("<ul class=\"tiles\">");
@@ -106,7 +106,7 @@ fn octets(octets: u64) -> String {
     format!("{value} {unit}")
 }
 
-fn health(html: &mut Html, facts: &Facts) {
+fn health(html: &mut Html, facts: &PageInputs) {
     let (status, now) = (&facts.status, facts.overview.at);
     html.raw("<section><h2>Health</h2>\n");
     if status.live {
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_policy_allows_the_style_sheet_and_nothing_else() {
-        let text = write(&Facts::default(), &TimeZone::UTC);
+        let text = write(&PageInputs::default(), &TimeZone::UTC);
         assert!(text.contains("content=\"default-src 'none'; style-src 'sha256-") && !text.contains("unsafe"), "{text}");
         assert!(!STYLE.contains('<') && !STYLE.contains("url(") && !STYLE.contains("@import"));
     }

@@ -1,10 +1,10 @@
-//! What operators do to messages, in the daemon: a hundred at a time in the ledger's turns, so that deliveries go on between them.
+//! What operators do to messages, in the daemon: a hundred at a time in the state_writer's turns, so that deliveries go on between them.
 
 use std::sync::Arc;
 
 use super::choose::Wanted;
 use super::{Answer, Rights, Server, stopped};
-use admin::deed::{Deed, Named, Reach};
+use admin::op::{AdminOp, Named, Reach};
 use control::filter::Filter;
 use control::protocol::{Act, Done};
 use exit::{Exit, Failure};
@@ -16,7 +16,7 @@ use state::given_up;
 use crate::outcome::Stop;
 use state::{Message, RecipientRow, State};
 
-/// Messages of one turn of the ledger.
+/// Messages of one turn of the state_writer.
 const TURN: usize = 100;
 /// Octets of the selection that the log repeats.
 const SELECTION: usize = 200;
@@ -36,12 +36,12 @@ pub(super) struct Order {
 /// Does it to the messages of these ids that match, or to all that match and that the peer may steer. EX 1 if one was not found or
 /// cannot be had.
 pub(super) async fn act(server: &Arc<Server>, rights: Rights, order: Order, out: &mut Answer) -> Result<(), Failure> {
-    let give_up = i64::try_from(server.current.get().params.give_up_time.0.as_secs()).unwrap_or(i64::MAX / 4);
+    let give_up = i64::try_from(server.current.get().params.queue_lifetime.0.as_secs()).unwrap_or(i64::MAX / 4);
     let by = by(rights).await?;
-    let deed = Deed { act: order.act, by, dry_run: order.dry_run, now: sys::clock::now(), give_up };
+    let op = AdminOp { act: order.act, by, dry_run: order.dry_run, now: sys::clock::now(), give_up };
     let selection = selection(&order);
-    let mut doing = Doing { server, rights, deed: Arc::new(deed), out, count: 0, refused: 0 };
-    let wanted = Wanted { may: Rights::steers, rights, filter: order.filter, with_recipients: false };
+    let mut doing = Doing { server, rights, op: Arc::new(op), out, count: 0, refused: 0 };
+    let wanted = Wanted { may: Rights::may_modify, rights, filter: order.filter, with_recipients: false };
     let ended = match order.ids.is_empty() {
         true => doing.all(&wanted).await,
         false => doing.these(&wanted, &order.ids).await,
@@ -79,7 +79,7 @@ fn selection(order: &Order) -> String {
 struct Doing<'a> {
     server: &'a Arc<Server>,
     rights: Rights,
-    deed: Arc<Deed>,
+    op: Arc<AdminOp>,
     out: &'a mut Answer,
     count: u64,
     refused: u64,
@@ -89,7 +89,7 @@ impl Doing<'_> {
     async fn all(&mut self, wanted: &Wanted) -> Result<(), Failure> {
         let mut pages = wanted.pages(self.server);
         while let Some(found) = pages.next().await? {
-            let changes = found.into_iter().filter(|(message, _)| self.deed.changes(message));
+            let changes = found.into_iter().filter(|(message, _)| self.op.changes(message));
             self.turns(changes.map(|(message, _)| Named::from(message.id)).collect()).await?;
         }
         Ok(())
@@ -124,38 +124,38 @@ impl Doing<'_> {
 
     /// What happened to the message, as an event of its own. What follows only after an attempt is told then.
     fn log(&self, done: &Done) {
-        let Some(id) = QueueId::parse(done.id.as_bytes()).filter(|_| done.done && !self.deed.dry_run && done.text == self.deed.act.done())
+        let Some(id) = QueueId::parse(done.id.as_bytes()).filter(|_| done.done && !self.op.dry_run && done.text == self.op.act.done())
         else {
             return;
         };
-        match self.deed.act {
-            Act::Hold => events::held(id, &self.deed.by),
-            Act::Release => events::released(id, &self.deed.by),
-            Act::Remove => events::removed(id, &self.deed.by),
-            Act::Requeue => events::requeued(id, &self.deed.by),
+        match self.op.act {
+            Act::Hold => events::held(id, &self.op.by),
+            Act::Release => events::released(id, &self.op.by),
+            Act::Remove => events::removed(id, &self.op.by),
+            Act::Requeue => events::requeued(id, &self.op.by),
             // The outcomes of their recipients follow.
             Act::Expire | Act::Bounce | Act::Flush => {}
         }
     }
 
-    /// One turn of the ledger; two where something comes out of the trash.
+    /// One turn of the state_writer; two where something comes out of the trash.
     async fn turn(&self, named: Vec<Named>) -> Result<Vec<Done>, Failure> {
         let rights = self.rights;
-        let may = move |message: &Message| Rights::steers(&rights, message);
-        if self.deed.act == Act::Requeue {
-            let (deed, names) = (Arc::clone(&self.deed), named.clone());
-            let restored = self.server.ledger.work(move |state, store| deed.restore(state, store, &may, &names));
+        let may = move |message: &Message| Rights::may_modify(&rights, message);
+        if self.op.act == Act::Requeue {
+            let (op, names) = (Arc::clone(&self.op), named.clone());
+            let restored = self.server.state_writer.work(move |state, store| op.restore(state, store, &may, &names));
             restored.map_err(|_| stopped())?.await.map_err(|_| stopped())?;
         }
-        let (deed, orders) = (Arc::clone(&self.deed), Arc::clone(self.server.ledger.orders()));
-        let work = self.server.ledger.work(move |state, store| {
-            let mark = |id| orders.give(id, stop_of(&deed));
-            let done = deed.perform(state, store, &Reach { may: &may, mark: Some(&mark) }, named)?;
-            let bounced = if deed.act == Act::Bounce { bounced(state, &done)? } else { Vec::new() };
+        let (op, orders) = (Arc::clone(&self.op), Arc::clone(self.server.state_writer.orders()));
+        let work = self.server.state_writer.work(move |state, store| {
+            let mark = |id| orders.give(id, stop_of(&op));
+            let done = op.perform(state, store, &Reach { may: &may, mark: Some(&mark) }, named)?;
+            let bounced = if op.act == Act::Bounce { bounced(state, &done)? } else { Vec::new() };
             Ok((done, bounced))
         });
         let (done, bounced) = work.map_err(|_| stopped())?.await.map_err(|_| stopped())?;
-        bounced.iter().for_each(|(message, recipient)| log_failure(message, recipient, self.deed.now));
+        bounced.iter().for_each(|(message, recipient)| log_failure(message, recipient, self.op.now));
         Ok(done)
     }
 }
@@ -184,9 +184,9 @@ fn log_failure(message: &Message, recipient: &RecipientRow, now: i64) {
 }
 
 /// How the round of a message ends that is being sent.
-fn stop_of(deed: &Deed) -> Option<Stop> {
-    match deed.act {
-        Act::Hold => Some(Stop::Hold(deed.by.clone())),
+fn stop_of(op: &AdminOp) -> Option<Stop> {
+    match op.act {
+        Act::Hold => Some(Stop::Hold(op.by.clone())),
         Act::Remove => Some(Stop::Remove),
         Act::Release | Act::Requeue | Act::Expire | Act::Bounce | Act::Flush => None,
     }

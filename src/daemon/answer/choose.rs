@@ -12,7 +12,7 @@ use mail::queue_id::QueueId;
 
 use crate::recover::STATE_FILE;
 use spool::layout;
-use state::{Message, Place, State};
+use state::{Message, QueueDir, State};
 
 /// Rows read at a time: between two pages the database is free.
 const PAGE: usize = 500;
@@ -117,7 +117,7 @@ impl Wanted {
             return Ok(Some(entries::entry(message, &recipients, is_active, now)));
         }
         let bare = entries::entry(message, &[], is_active, now);
-        if !self.filter.matches_message(&bare, now) || !self.filter.may_be(message.place == Place::Cur, &bare) {
+        if !self.filter.matches_message(&bare, now) || !self.filter.may_be(message.place == QueueDir::Cur, &bare) {
             return Ok(None);
         }
         if !self.with_recipients && !self.filter.looks_at_recipients() {
@@ -154,7 +154,7 @@ impl Wanted {
             ids.sort_unstable();
             let mut found = Vec::new();
             for id in ids {
-                let Some(message) = state.message(id)?.filter(|message| message.place == Place::Gone) else { continue };
+                let Some(message) = state.message(id)?.filter(|message| message.place == QueueDir::Ended) else { continue };
                 let entry = wanted.entry(&reading, state, &message)?;
                 found.extend(entry.map(|entry| (message, entry)));
             }

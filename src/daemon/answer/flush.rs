@@ -9,11 +9,11 @@ use exit::Failure;
 use log::events;
 use mail::queue_id::QueueId;
 
-use state::{Place, State};
+use state::{QueueDir, State};
 
 /// Seconds between two flushes by ordinary users (SENDMAIL.md section 7).
 pub(super) const FLUSH_INTERVAL: i64 = 30;
-/// Messages that one turn of the ledger makes due: deliveries go on between two.
+/// Messages that one turn of the state_writer makes due: deliveries go on between two.
 pub(super) const FLUSH_PAGE: usize = 1000;
 
 /// Everybody may ask for a flush of what they may see; ordinary users not too often, which is no error (SENDMAIL.md section 14).
@@ -25,7 +25,7 @@ pub(super) async fn flush(server: &Arc<Server>, rights: Rights, select: Select, 
     server.dispatch.queue(|queue| queue.end_suspensions());
     loop {
         let wanted = select.clone();
-        let page = server.ledger.work_unsynced(move |state, _| make_due(state, rights, &wanted, now, after));
+        let page = server.state_writer.work_unsynced(move |state, _| make_due(state, rights, &wanted, now, after));
         let (due, last) = page.map_err(|_| stopped())?.await.map_err(|_| stopped())?;
         messages += due;
         // The first ones need not wait for the last ones of a long queue.
@@ -68,7 +68,7 @@ fn make_due(state: &State, rights: Rights, select: &Select, now: i64, after: Opt
     let (mut waiting, mut last) = (Vec::new(), None);
     let seen = state.queued(after, FLUSH_PAGE, |message| {
         last = Some(message.id);
-        let is_waiting = message.place == Place::Cur && message.next_attempt.is_some_and(|next| next > now);
+        let is_waiting = message.place == QueueDir::Cur && message.next_attempt.is_some_and(|next| next > now);
         if is_waiting && (is_all || rights.is_admin || message.uid == rights.uid) {
             waiting.push((message.id, message.reverse_path));
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Answer, Rights, Server, read, status};
 use control::filter::domain_of;
-use control::history::{Circumstances, Look, RouteView};
+use control::history::{DaemonSnapshot, RouteView, WhyInputs};
 use control::protocol::Detail;
 
 use admin::entries;
@@ -64,11 +64,11 @@ pub(super) async fn detail(server: &Arc<Server>, message: Message) -> Result<Det
 pub(super) async fn why(server: &Arc<Server>, rights: Rights, subject: String, out: &mut Answer) -> Result<(), Failure> {
     may_look(rights)?;
     let is_message = QueueId::parse(subject.as_bytes()).is_some() || subject.contains('@');
-    let mut circumstances = Circumstances {
+    let mut circumstances = WhyInputs {
         is_running: true,
         paused: server.dispatch.paused().unwrap_or_default(),
         connection_limit: server.current.get().params.route_connections,
-        ..Circumstances::default()
+        ..WhyInputs::default()
     };
     let mut found = match is_message {
         true => by_subject(server, rights, subject.clone()).await?,
@@ -207,5 +207,5 @@ pub(super) async fn look(server: &Arc<Server>, rights: Rights, out: &mut Answer)
     routes.retain(|route| rights.sees_all || route.until.is_some());
     routes.sort_by_key(|route| (std::cmp::Reverse(route.waiting + route.connections), route.until.is_none(), route.route.clone()));
     routes.truncate(ROUTES);
-    out.say(&Look { at: now, status: status(server).await?, stats, routes, latest }).await
+    out.say(&DaemonSnapshot { at: now, status: status(server).await?, stats, routes, latest }).await
 }

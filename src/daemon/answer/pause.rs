@@ -15,7 +15,7 @@ pub(super) async fn pause(server: &Arc<Server>, rights: Rights, on: bool, out: &
         return Err(Failure::new(Exit::NoPerm, "only root and the admin group may pause and resume delivery"));
     }
     let (by, now) = (act::by(rights).await?, sys::clock::now());
-    let work = server.ledger.work(move |state, _| admin::pause::write(state, on, &by, now));
+    let work = server.state_writer.work(move |state, _| admin::pause::write(state, on, &by, now));
     let since = work.map_err(|_| stopped())?.await.map_err(|_| stopped())?;
     server.pausing.set(since.clone());
     events::requested(if on { "pause" } else { "resume" }, rights.uid, 0, "");

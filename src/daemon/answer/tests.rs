@@ -20,7 +20,7 @@ async fn answering(uid: u32) -> (Scratch, Arc<Server>, String) {
     message.message_id = "<1@sender.example>".to_owned();
     let plan = Policy::of(&server.current.get().params).plan(&message, 1);
     let plan = crate::plan::Plan { next_attempt: Some(i64::MAX / 2), ..plan };
-    server.ledger.admit(&message, &plan).unwrap().await.unwrap();
+    server.state_writer.admit(&message, &plan).unwrap().await.unwrap();
     (scratch, server, message.envelope.id.to_string())
 }
 
@@ -70,10 +70,10 @@ async fn t_out_5_a_route_that_is_known_tells_nobody_of_the_mail_of_others() {
     use crate::queue::JobRecipient;
     let (_scratch, server, id) = answering(4302).await;
     let id = mail::queue_id::QueueId::parse(id.as_bytes()).unwrap();
-    let message = server.ledger.work(move |state, _| state.message(id)).unwrap().await.unwrap().unwrap();
+    let message = server.state_writer.work(move |state, _| state.message(id)).unwrap().await.unwrap().unwrap();
     let route = server.current.get().router.route_of(&mail::Address::parse("bob@receiver.example").unwrap());
     let recipients = vec![JobRecipient { n: 0, address: "bob@receiver.example".to_owned() }];
-    server.dispatch.start_round(message, vec![(route.clone(), recipients)]);
+    server.dispatch.start_attempt(message, vec![(route.clone(), recipients)]);
     let all = Rights { is_admin: true, sees_all: true, ..ME };
     let why = format!(r#"{{"verb":"why","subject":"{route}"}}"#);
     for (rights, sees) in [(all, true), (ME, false)] {
@@ -92,13 +92,13 @@ async fn why_tells_of_the_mail_of_a_route_and_of_nothing_that_is_unknown() {
         (message.uid, message.envelope.id) = (4301, QueueId::new(1, n));
         let plan = Policy::of(&server.current.get().params).plan(&message, 1);
         let plan = crate::plan::Plan { next_attempt: Some(i64::MAX / 2), ..plan };
-        server.ledger.admit(&message, &plan).unwrap().await.unwrap();
+        server.state_writer.admit(&message, &plan).unwrap().await.unwrap();
     }
     let route = server.current.get().router.route_of(&mail::Address::parse("bob@receiver.example").unwrap());
     let why = |subject: &str| format!(r#"{{"verb":"why","subject":"{subject}"}}"#);
     for subject in [route.to_string().as_str(), "Receiver.example"] {
         let (lines, _) = ask(&server, ME, &why(subject)).await;
-        let told: control::history::Circumstances = serde_json::from_str(&lines[0]).unwrap();
+        let told: control::history::WhyInputs = serde_json::from_str(&lines[0]).unwrap();
         assert_eq!((told.messages.len(), told.more, told.is_partial), (3, 4, false), "{subject}");
         assert_eq!(told.routes.iter().map(|view| view.route.clone()).collect::<Vec<_>>(), [route.to_string()], "{subject}");
         let (lines, end) = ask(&server, Rights { uid: 4302, ..ME }, &why(subject)).await;
@@ -118,7 +118,7 @@ async fn a_flush_goes_through_a_long_queue_page_after_page() {
         message.envelope.id = QueueId::new(1, u32::try_from(n).unwrap());
         let plan = Policy::of(&server.current.get().params).plan(&message, 1);
         let plan = crate::plan::Plan { next_attempt: Some(i64::MAX / 2), ..plan };
-        drop(server.ledger.admit(&message, &plan).unwrap());
+        drop(server.state_writer.admit(&message, &plan).unwrap());
     }
     let root = Rights { uid: 0, is_admin: true, sees_all: true, sees_own: true };
     let all = r#"{"verb":"flush","select":{"by":"all"}}"#;

@@ -5,16 +5,16 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::backoff::Backoff;
 use crate::due;
-use crate::ledger::rows_of;
 use crate::outcome;
-use crate::outcome::{Conclusion, Round};
+use crate::outcome::{Conclusion, DeliveryAttempt};
 use crate::plan::Plan;
+use crate::state_writer::rows_of;
 use config::{Names, OnUncertain, Params};
 use mail::envelope::{Envelope, Notify, Recipient};
 use mail::{EnhancedStatus, ReversePath};
-use spool::drop::Draft;
+use spool::drop::SpoolWriter;
 use spool::layout;
-use state::{Durability, Place, Progress, RecipientUpdate};
+use state::{Durability, Progress, QueueDir, RecipientUpdate};
 use store::Claim;
 
 const NOW: i64 = 1_795_358_629;
@@ -59,7 +59,7 @@ impl Spool {
             envid: Some("e7".into()),
             ..testing::envelope(&[])
         };
-        let mut draft = Draft::begin(&self.path, true, envelope).unwrap();
+        let mut draft = SpoolWriter::begin(&self.path, true, envelope).unwrap();
         draft.write(b"From: me@h.example\r\nMessage-ID: <1@h.example>\r\n\r\nhello\r\n").unwrap();
         let id = draft.commit(|_| ()).unwrap().id;
         let Claim::Message(claimed) = self.store.claim(id.to_string()).unwrap() else { panic!("not claimed") };
@@ -68,7 +68,7 @@ impl Spool {
         id
     }
 
-    /// N1: one round in which recipient n fares like `progress[n]`, at `now`; the file follows as the ledger moves it.
+    /// N1: one round in which recipient n fares like `progress[n]`, at `now`; the file follows as the state_writer moves it.
     fn round(&mut self, id: QueueId, progress: &[Progress], now: i64) -> bool {
         self.round_at(id, progress, now, false)
     }
@@ -108,7 +108,7 @@ impl Spool {
     }
 
     /// N1: one round in which the route did not work; recipients are given up when their time is over.
-    fn waits(&mut self, id: QueueId, round: &Round) {
+    fn waits(&mut self, id: QueueId, round: &DeliveryAttempt) {
         let store = &self.store;
         let update = outcome::route_waits(0, "x.example", EnhancedStatus::new(4, 4, 1), "connect: timed out");
         self.state
@@ -125,7 +125,7 @@ impl Spool {
                 due::conclude(state, store, &message, &rows, &conclusion, round).map(|_| ())
             })
             .unwrap();
-        if self.state.message(id).unwrap().unwrap().place == Place::Failed {
+        if self.state.message(id).unwrap().unwrap().place == QueueDir::Failed {
             self.store.park(id, layout::CUR, layout::FAILED).unwrap();
         }
     }
@@ -134,7 +134,7 @@ impl Spool {
         next_turn(&self.state, now, limit).unwrap()
     }
 
-    fn due(&self, now: i64) -> Option<DueNotice> {
+    fn due(&self, now: i64) -> Option<DueDsn> {
         match self.turn(now, 0) {
             Turn::Write(due) => Some(*due),
             _ => None,
@@ -142,27 +142,27 @@ impl Spool {
     }
 
     /// N2.
-    fn compose(&self, due: &DueNotice) -> Option<Composed> {
+    fn compose(&self, due: &DueDsn) -> Option<Composed> {
         let names = Names::of(Some("h.example"), None, "web1", &[]).unwrap();
         let site = Site { names: &names, admin: None, zone: &TimeZone::UTC };
         compose::compose(due, read_original(&self.store, due).as_ref(), site, NOW, 1).unwrap()
     }
 
     /// N2 and N3: the notice is in `new/`.
-    fn write(&self, due: &DueNotice) -> QueueId {
+    fn write(&self, due: &DueDsn) -> QueueId {
         let composed = self.compose(due).unwrap();
         write::write(&self.path, true, &composed.to, &composed.octets, NOW).unwrap()
     }
 
     /// N4.
-    fn written(&mut self, due: &DueNotice, notice: QueueId) {
+    fn written(&mut self, due: &DueDsn, notice: QueueId) {
         let to = Address::parse("me@x.example").unwrap();
         self.state.transaction(Durability::Full, |s| written(s, due, notice, &to, NOW)).unwrap();
     }
 }
 
-fn round(now: i64) -> Round {
-    Round {
+fn round(now: i64) -> DeliveryAttempt {
+    DeliveryAttempt {
         stop: None,
         was_expired: false,
         expires: NOW + 500_000,
@@ -218,7 +218,7 @@ fn n1_a_crash_after_the_outcome_leaves_the_notice_due() {
     assert!(spool.round(id, &[Progress::Failed], NOW + 1));
     let spool = spool.crash();
     let due = spool.due(NOW + 1).unwrap();
-    assert_eq!((due.message.id, due.message.place), (id, Place::Failed));
+    assert_eq!((due.message.id, due.message.place), (id, QueueDir::Failed));
     assert!(text(&spool.compose(&due).unwrap()).contains("Original-Recipient: rfc822;first@x.example"));
 }
 
@@ -256,7 +256,7 @@ fn a_notice_is_a_message_that_the_daemon_claims_and_that_nothing_is_due_about() 
     spool.state.transaction(Durability::Full, |s| s.insert(&message, &rows, &event)).unwrap();
     assert!(!spool.round(notice, &[Progress::Failed], NOW + 2), "a notice about a notice");
     assert_eq!(spool.due(NOW + 99), None);
-    assert_eq!(spool.state.message(notice).unwrap().unwrap().place, Place::Failed);
+    assert_eq!(spool.state.message(notice).unwrap().unwrap().place, QueueDir::Failed);
 }
 
 /// RFC 3461 5.2.8
@@ -302,8 +302,8 @@ fn a_message_that_was_never_attempted_has_no_date_of_an_attempt() {
     for (attempted, date) in [(false, None), (true, Some("Last-Attempt-Date: Sun, 22 Nov 2026 14:43:59 +0000"))] {
         let mut spool = Spool::new();
         let id = spool.message("me@x.example", &["failure"]);
-        spool.waits(id, &Round { attempted, ..round(NOW + 10) });
-        spool.waits(id, &Round { attempted: false, ..round(NOW + 500_000) });
+        spool.waits(id, &DeliveryAttempt { attempted, ..round(NOW + 10) });
+        spool.waits(id, &DeliveryAttempt { attempted: false, ..round(NOW + 500_000) });
         let text = text(&spool.compose(&spool.due(NOW + 500_000).unwrap()).unwrap());
         assert!(text.contains("Action: failed\r\nStatus: 5.4.7\r\n"), "{text}");
         assert_eq!(text.lines().find(|line| line.starts_with("Last-Attempt-Date")), date);
@@ -320,7 +320,7 @@ fn s8_a_relayed_message_is_reported_although_its_file_is_gone() {
     assert!(spool.round(id, &[Progress::Relayed], NOW + 1));
     let spool = spool.crash();
     let due = spool.due(NOW + 1).unwrap();
-    assert_eq!(due.message.place, Place::Gone);
+    assert_eq!(due.message.place, QueueDir::Ended);
     let text = text(&spool.compose(&due).unwrap());
     for part in ["Action: relayed", "Original-Envelope-Id: e7", "In-Reply-To: <1@h.example>", "text/rfc822-headers"] {
         assert!(text.contains(part), "{part} in {text}");

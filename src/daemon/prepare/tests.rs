@@ -13,23 +13,23 @@ use crate::plan::Policy;
 use crate::queue::JobRecipient;
 use crate::testing::setup;
 use dkim::{Kind, PrivateKey, Selector, SigningDomain};
-use store::Claimed;
+use store::ClaimedMessage;
 
 use testing::{MESSAGE, Scratch, envelope};
 
 const NOW: i64 = 1_795_358_700;
 
 /// The job of all recipients of a claimed message.
-fn work(setup: &Setup, claimed: &Claimed) -> Work {
+fn work(setup: &Setup, claimed: &ClaimedMessage) -> Work {
     let dispatch = Dispatch::new(1);
-    let (message, rows, _) = crate::ledger::rows_of(claimed, &Policy::of(&setup.params).plan(claimed, NOW));
+    let (message, rows, _) = crate::state_writer::rows_of(claimed, &Policy::of(&setup.params).plan(claimed, NOW));
     let recipients: Vec<JobRecipient> = rows.into_iter().map(|row| JobRecipient { n: row.n, address: row.address }).collect();
     let route = setup.router.route_of(&claimed.envelope.recipients[0].address);
-    dispatch.start_round(message, vec![(route.clone(), recipients)]);
+    dispatch.start_attempt(message, vec![(route.clone(), recipients)]);
     dispatch.take(&route).unwrap()
 }
 
-fn claim(scratch: &Scratch, octets: &[u8]) -> Claimed {
+fn claim(scratch: &Scratch, octets: &[u8]) -> ClaimedMessage {
     let id = scratch.inject(envelope(&["a@receiver.example", "b@receiver.example"]), octets);
     testing::message(scratch.store().claim(id.to_string()).unwrap())
 }
@@ -206,7 +206,7 @@ fn a_deadline_that_has_passed_is_an_obstacle_and_one_that_has_not_is_none() {
         let id = scratch.inject(envelope, MESSAGE);
         let claimed = testing::message(scratch.store().claim(id.to_string()).unwrap());
         let result = prepare(&scratch.store(), &setup, &work(&setup, &claimed), true, NOW);
-        assert_eq!(matches!(result, Err(Obstacle::Late(_))), is_late, "{by}");
+        assert_eq!(matches!(result, Err(Obstacle::Expired(_))), is_late, "{by}");
         assert_eq!(result.is_ok(), !is_late);
     }
 }

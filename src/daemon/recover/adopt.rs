@@ -13,14 +13,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{BY_HAND, LOST, Recovered, Recovery, tell_unclaimed};
-use crate::ledger;
-use crate::ledger::{Admission, Arrival, Ledger, Stopped};
 use crate::plan::Plan;
+use crate::state_writer;
+use crate::state_writer::{Admission, Arrival, StateWriter, Stopped};
 use log::events;
 use mail::queue_id::QueueId;
 use spool::layout;
-use state::{Order, Place, Progress, Wanted};
-use store::{Claim, Claimed, Store};
+use state::{Order, Progress, QueueDir, Wanted};
+use store::{Claim, ClaimedMessage, Store};
 
 /// Files that get their rows together.
 const BATCH: usize = 256;
@@ -31,21 +31,21 @@ pub(super) const REBUILDING: &str = "rebuilding";
 const REASON_LOST: &str = "the state was lost; the reason is not known any more";
 
 /// The files that the start found without a row, by directory.
-pub type Orphans = Vec<(QueueId, Place)>;
+pub type Orphans = Vec<(QueueId, QueueDir)>;
 
 /// Makes rows for `orphans` until `is_stopping`. Returns what it found and did.
 ///
-/// Errors: [`Stopped`] where the ledger has stopped.
+/// Errors: [`Stopped`] where the state_writer has stopped.
 pub fn adopt(
     store: &Store,
-    ledger: &Ledger,
-    orphans: &[(QueueId, Place)],
+    state_writer: &StateWriter,
+    orphans: &[(QueueId, QueueDir)],
     how: Recovery,
     is_stopping: impl Fn() -> bool,
 ) -> Result<Recovered, Stopped> {
     let mut recovered = Recovered::default();
     let orders: HashMap<QueueId, Order> =
-        ledger.work(|state, _| state.orders())?.blocking_recv().map_err(|_| Stopped)?.into_iter().collect();
+        state_writer.work(|state, _| state.orders())?.blocking_recv().map_err(|_| Stopped)?.into_iter().collect();
     for batch in orphans.chunks(BATCH) {
         if is_stopping() {
             return Ok(recovered);
@@ -54,10 +54,10 @@ pub fn adopt(
         for (id, place) in batch {
             if let Some(arrival) = look(store, *id, *place, orders.get(id), how, &mut recovered) {
                 let reason = arrival.message.reason.clone();
-                asked.push((*id, *place, reason, ledger.adopt(arrival)?));
+                asked.push((*id, *place, reason, state_writer.adopt(arrival)?));
                 if orders.contains_key(id) {
                     let id = *id;
-                    ledger.work(move |state, _| state.forget_order(id))?;
+                    state_writer.work(move |state, _| state.forget_order(id))?;
                 }
             }
         }
@@ -68,15 +68,15 @@ pub fn adopt(
         let _ = store.sync_moves();
     }
     if how.state_was_lost {
-        let done = ledger.work(|state, _| state.set(REBUILDING, "0"))?;
+        let done = state_writer.work(|state, _| state.set(REBUILDING, "0"))?;
         done.blocking_recv().map_err(|_| Stopped)?;
     }
     Ok(recovered)
 }
 
 /// Reads one file, and plans its row. What is no message is put away.
-fn look(store: &Store, id: QueueId, place: Place, order: Option<&Order>, how: Recovery, recovered: &mut Recovered) -> Option<Arrival> {
-    let Some(directory) = place.directory().filter(|_| place != Place::Cur) else {
+fn look(store: &Store, id: QueueId, place: QueueDir, order: Option<&Order>, how: Recovery, recovered: &mut Recovered) -> Option<Arrival> {
+    let Some(directory) = place.directory().filter(|_| place != QueueDir::Cur) else {
         return match store.check_claimed(id) {
             Claim::Message(claimed) => Some(arrival_of_cur(&claimed, how)),
             other => {
@@ -95,27 +95,27 @@ fn look(store: &Store, id: QueueId, place: Place, order: Option<&Order>, how: Re
     }
 }
 
-fn arrival_of_cur(claimed: &Claimed, how: Recovery) -> Arrival {
+fn arrival_of_cur(claimed: &ClaimedMessage, how: Recovery) -> Arrival {
     let plan = how.policy.plan(claimed, how.now);
     if !how.state_was_lost {
-        let mut arrival = arrival(claimed, &plan, Place::Cur);
+        let mut arrival = arrival(claimed, &plan, QueueDir::Cur);
         arrival.message.next_attempt = arrival.message.next_attempt.or(Some(how.now));
         return arrival;
     }
-    let mut arrival = arrival(claimed, &Plan { hold: Some(LOST.to_owned()), ..plan }, Place::Cur);
+    let mut arrival = arrival(claimed, &Plan { hold: Some(LOST.to_owned()), ..plan }, QueueDir::Cur);
     mark(&mut arrival, Progress::Uncertain, "4.4.2", how.now);
     arrival
 }
 
-fn arrival_of_parked(claimed: &Claimed, place: Place, order: Option<&Order>, how: Recovery) -> Arrival {
-    let held_by = order.filter(|order| order.wanted == Wanted::Hold && place == Place::Hold).map(|order| order.by.clone());
+fn arrival_of_parked(claimed: &ClaimedMessage, place: QueueDir, order: Option<&Order>, how: Recovery) -> Arrival {
+    let held_by = order.filter(|order| order.wanted == Wanted::Hold && place == QueueDir::Hold).map(|order| order.by.clone());
     let unknown = if how.state_was_lost { REASON_LOST } else { BY_HAND };
     let reason = held_by.unwrap_or_else(|| unknown.to_owned());
     let plan = Plan { hold: Some(reason), ..how.policy.plan(claimed, how.now) };
     let mut arrival = arrival(claimed, &plan, place);
     arrival.message.place = place;
     match place {
-        Place::Failed => {
+        QueueDir::Failed => {
             arrival.message.finished = Some(how.now);
             mark(&mut arrival, Progress::Failed, "5.0.0", how.now);
         }
@@ -126,8 +126,8 @@ fn arrival_of_parked(claimed: &Claimed, place: Place, order: Option<&Order>, how
     arrival
 }
 
-fn arrival(claimed: &Claimed, plan: &Plan, found: Place) -> Arrival {
-    let (message, recipients, origin) = ledger::rows_of(claimed, plan);
+fn arrival(claimed: &ClaimedMessage, plan: &Plan, found: QueueDir) -> Arrival {
+    let (message, recipients, origin) = state_writer::rows_of(claimed, plan);
     Arrival { message, recipients, origin, found }
 }
 
@@ -138,11 +138,11 @@ fn mark(arrival: &mut Arrival, progress: Progress, status: &str, now: i64) {
     }
 }
 
-fn tell(id: QueueId, place: Place, reason: &str, admission: &Admission, recovered: &mut Recovered) {
+fn tell(id: QueueId, place: QueueDir, reason: &str, admission: &Admission, recovered: &mut Recovered) {
     match admission {
         Admission::Admitted => {
             recovered.admitted += 1;
-            if place == Place::Cur && !reason.is_empty() {
+            if place == QueueDir::Cur && !reason.is_empty() {
                 events::held(id, reason);
             }
         }
@@ -150,7 +150,7 @@ fn tell(id: QueueId, place: Place, reason: &str, admission: &Admission, recovere
             recovered.admitted += 1;
             events::held(id, reason);
         }
-        Admission::Known if place == Place::Cur => {}
+        Admission::Known if place == QueueDir::Cur => {}
         Admission::Known => {
             let directory = place.directory().unwrap_or(layout::HOLD);
             events::reconciled(id, &format!("a second file in {directory}/ is left for a person"));
@@ -171,15 +171,15 @@ fn tell(id: QueueId, place: Place, reason: &str, admission: &Admission, recovere
 /// Errors: the kernel's, where there can be no thread.
 pub fn spawn(
     store: Arc<Store>,
-    ledger: Ledger,
+    state_writer: StateWriter,
     orphans: Orphans,
     how: Recovery,
     is_stopping: impl Fn() -> bool + Send + 'static,
     wake: impl Fn() + Send + 'static,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     std::thread::Builder::new().name("recovery".to_owned()).spawn(move || {
-        // A stopped ledger ends the daemon by itself.
-        if let Ok(recovered) = adopt(&store, &ledger, &orphans, how, is_stopping) {
+        // A stopped state_writer ends the daemon by itself.
+        if let Ok(recovered) = adopt(&store, &state_writer, &orphans, how, is_stopping) {
             recovered.tell();
             wake();
         }

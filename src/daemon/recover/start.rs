@@ -8,7 +8,7 @@ use crate::plan::Policy;
 use config::Params;
 use exit::Failure;
 use log::events;
-use state::{Place, State, is_damage};
+use state::{QueueDir, State, is_damage};
 use store::Store;
 
 /// Seconds that the last run must be in the future for the clock to count as set back.
@@ -62,7 +62,7 @@ fn make_agree(mut state: State, store: &Store, params: &Params, is_lost: bool, s
     state.set("boot_id", &boot)?;
     state.set("clean_stop", "0")?;
     if how.state_was_lost && !orphans.is_empty() {
-        events::state_lost(orphans.iter().filter(|(_, place)| *place == Place::Cur).count());
+        events::state_lost(orphans.iter().filter(|(_, place)| *place == QueueDir::Cur).count());
     }
     Ok(Started { state, recovered, orphans, how })
 }
@@ -80,7 +80,7 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use crate::ledger::rows_of;
+    use crate::state_writer::rows_of;
     use spool::layout;
     use state::{Progress, RecipientUpdate};
     use testing::Scratch;
@@ -126,6 +126,6 @@ mod tests {
         std::fs::write(store.path(STATE_FILE), [7; 9000]).unwrap();
         let started = start(&store, &Params::default()).unwrap();
         assert!(started.how.state_was_lost);
-        assert_eq!(started.orphans, [(id, Place::Cur)]);
+        assert_eq!(started.orphans, [(id, QueueDir::Cur)]);
     }
 }

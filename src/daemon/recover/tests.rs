@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::ledger::Ledger;
+use crate::state_writer::StateWriter;
 use config::Params;
 use testing::{MESSAGE, Scratch, envelope};
 
@@ -26,7 +26,7 @@ impl Spool {
     /// A message in `cur/`, and a row of it that was changed.
     fn message(&mut self, change: impl FnOnce(&mut Message)) -> QueueId {
         let claimed = self.scratch.claimed(TO);
-        let (mut row, recipients, event) = super::super::ledger::rows_of(&claimed, &how().policy.plan(&claimed, NOW));
+        let (mut row, recipients, event) = super::super::state_writer::rows_of(&claimed, &how().policy.plan(&claimed, NOW));
         change(&mut row);
         self.state.insert(&row, &recipients, &event).unwrap();
         self.state.update(&row).unwrap();
@@ -50,9 +50,9 @@ impl Spool {
     fn start_once(&mut self, how: Recovery) -> Recovered {
         let (first, orphans) = reconcile(&mut self.state, &self.store, how).unwrap();
         let state = State::open(&self.scratch.path().join(STATE_FILE)).unwrap();
-        let (ledger, thread) = Ledger::start(state, Arc::new(self.scratch.store()), |why| panic!("{why}")).unwrap();
-        let then = adopt::adopt(&self.store, &ledger, &orphans, how, || false).unwrap();
-        drop(ledger);
+        let (state_writer, thread) = StateWriter::start(state, Arc::new(self.scratch.store()), |why| panic!("{why}")).unwrap();
+        let then = adopt::adopt(&self.store, &state_writer, &orphans, how, || false).unwrap();
+        drop(state_writer);
         thread.join().unwrap();
         Recovered {
             admitted: first.admitted + then.admitted,
@@ -91,7 +91,7 @@ fn a_claimed_file_without_a_row_is_admitted_as_the_claim_would_have_done() {
     let ids = [spool.scratch.claimed(TO).envelope.id, spool.scratch.inject(later, MESSAGE)];
     spool.store.claim(ids[1].to_string()).unwrap();
     assert_eq!(spool.start(how()), Recovered { admitted: 2, ..Recovered::default() });
-    assert_eq!((spool.row(ids[0]).place, spool.row(ids[0]).next_attempt), (Place::Cur, Some(NOW)));
+    assert_eq!((spool.row(ids[0]).place, spool.row(ids[0]).next_attempt), (QueueDir::Cur, Some(NOW)));
     let wished = spool.row(ids[1]);
     assert_eq!((wished.next_attempt, wished.expires), (Some(1_795_359_600), 1_795_363_200));
     assert_eq!(spool.progress(ids[0]), [Progress::Waiting; 2]);
@@ -104,15 +104,15 @@ fn after_a_lost_database_every_claimed_message_is_held_as_uncertain() {
     let failed = spool.scratch.claimed(TO).envelope.id;
     spool.move_to(failed, layout::CUR, layout::FAILED);
     assert_eq!(spool.start(Recovery { state_was_lost: true, ..how() }), Recovered { admitted: 2, ..Recovered::default() });
-    assert_eq!((spool.row(id).place, spool.place(id), spool.row(id).reason), (Place::Hold, vec![layout::HOLD], LOST.to_owned()));
+    assert_eq!((spool.row(id).place, spool.place(id), spool.row(id).reason), (QueueDir::Hold, vec![layout::HOLD], LOST.to_owned()));
     assert_eq!(spool.progress(id), [Progress::Uncertain; 2]);
-    assert_eq!((spool.row(failed).place, spool.progress(failed)), (Place::Failed, vec![Progress::Failed; 2]));
+    assert_eq!((spool.row(failed).place, spool.progress(failed)), (QueueDir::Failed, vec![Progress::Failed; 2]));
 }
 
 #[test]
 fn a_message_in_data_is_uncertain_and_waits_or_is_held() {
     for (on_uncertain, place, next) in
-        [(OnUncertain::Retry, Place::Cur, Some(NOW + backoff::UNCERTAIN)), (OnUncertain::Hold, Place::Hold, None)]
+        [(OnUncertain::Retry, QueueDir::Cur, Some(NOW + backoff::UNCERTAIN)), (OnUncertain::Hold, QueueDir::Hold, None)]
     {
         let mut spool = Spool::new();
         let id = spool.message(|row| row.in_data = true);
@@ -138,25 +138,25 @@ fn what_the_last_run_had_in_hand_is_due_again() {
 #[test]
 fn the_file_of_a_parked_row_follows_it_and_that_of_a_finished_one_goes() {
     let mut spool = Spool::new();
-    let held = spool.message(|row| row.place = Place::Hold);
-    let failed = spool.message(|row| row.place = Place::Failed);
-    let gone = spool.message(|row| (row.place, row.finished) = (Place::Gone, Some(NOW)));
+    let held = spool.message(|row| row.place = QueueDir::Hold);
+    let failed = spool.message(|row| row.place = QueueDir::Failed);
+    let gone = spool.message(|row| (row.place, row.finished) = (QueueDir::Ended, Some(NOW)));
     assert_eq!(spool.start(how()), Recovered { settled: 3, ..Recovered::default() });
     assert_eq!((spool.place(held), spool.place(failed), spool.place(gone)), (vec![layout::HOLD], vec![layout::FAILED], vec![]));
-    assert_eq!(spool.row(gone).place, Place::Gone);
+    assert_eq!(spool.row(gone).place, QueueDir::Ended);
 }
 
 #[test]
 fn a_file_that_was_changed_after_it_was_finished_is_put_away_and_not_removed() {
     let mut spool = Spool::new();
-    let id = spool.message(|row| (row.place, row.finished, row.digest) = (Place::Gone, Some(NOW), vec![1; 32]));
+    let id = spool.message(|row| (row.place, row.finished, row.digest) = (QueueDir::Ended, Some(NOW), vec![1; 32]));
     assert_eq!(spool.start(how()).settled, 1);
     assert_eq!(spool.place(id), [layout::CORRUPT]);
 }
 
 #[test]
 fn a_row_follows_its_file_to_where_somebody_moved_it() {
-    for (directory, place) in [(layout::HOLD, Place::Hold), (layout::FAILED, Place::Failed)] {
+    for (directory, place) in [(layout::HOLD, QueueDir::Hold), (layout::FAILED, QueueDir::Failed)] {
         let mut spool = Spool::new();
         let id = spool.message(|row| row.in_data = true);
         spool.move_to(id, layout::CUR, directory);
@@ -172,13 +172,13 @@ fn a_row_whose_file_vanished_ends() {
     let id = spool.message(|_| {});
     std::fs::remove_file(spool.scratch.file(layout::CUR, id)).unwrap();
     assert_eq!(spool.start(how()), Recovered { vanished: 1, ..Recovered::default() });
-    assert_eq!(spool.row(id).place, Place::Gone);
+    assert_eq!(spool.row(id).place, QueueDir::Ended);
     assert!(spool.state.events(id).unwrap().iter().any(|event| event.kind == "vanished"));
 }
 
 #[test]
 fn a_file_whose_move_to_cur_was_lost_is_claimed_again_and_goes_on() {
-    for (in_data, place) in [(false, Place::Cur), (true, Place::Cur), (false, Place::Failed)] {
+    for (in_data, place) in [(false, QueueDir::Cur), (true, QueueDir::Cur), (false, QueueDir::Failed)] {
         let mut spool = Spool::new();
         let id = spool.message(|row| (row.in_data, row.place) = (in_data, place));
         spool.move_to(id, layout::CUR, layout::NEW);
@@ -223,7 +223,7 @@ fn a_first_start_that_was_cut_off_holds_nothing() {
     reconcile(&mut spool.state, &spool.store, Recovery { state_was_lost: true, ..how() }).unwrap();
     let id = spool.scratch.claimed(TO).envelope.id;
     spool.start(Recovery { state_was_lost: is_rebuilding(&spool.state).unwrap(), ..how() });
-    assert_eq!(spool.row(id).place, Place::Cur);
+    assert_eq!(spool.row(id).place, QueueDir::Cur);
 }
 
 #[test]
@@ -233,15 +233,15 @@ fn a_rebuild_that_is_interrupted_is_gone_on_with_at_the_next_start() {
     let how = Recovery { state_was_lost: true, ..how() };
     let (_, orphans) = reconcile(&mut spool.state, &spool.store, how).unwrap();
     let state = State::open(&spool.scratch.path().join(STATE_FILE)).unwrap();
-    let (ledger, thread) = Ledger::start(state, Arc::new(spool.scratch.store()), |why| panic!("{why}")).unwrap();
+    let (state_writer, thread) = StateWriter::start(state, Arc::new(spool.scratch.store()), |why| panic!("{why}")).unwrap();
     let looks = std::cell::Cell::new(0);
-    let first = adopt::adopt(&spool.store, &ledger, &orphans, how, || looks.replace(looks.get() + 1) > 0).unwrap();
-    drop(ledger);
+    let first = adopt::adopt(&spool.store, &state_writer, &orphans, how, || looks.replace(looks.get() + 1) > 0).unwrap();
+    drop(state_writer);
     thread.join().unwrap();
     assert!(first.admitted < 300 && is_rebuilding(&spool.state).unwrap());
     let then = spool.start(Recovery { state_was_lost: is_rebuilding(&spool.state).unwrap(), ..how });
     assert_eq!(first.admitted + then.admitted, 300);
-    assert!(ids.iter().all(|id| spool.row(*id).place == Place::Hold && spool.place(*id) == [layout::HOLD]));
+    assert!(ids.iter().all(|id| spool.row(*id).place == QueueDir::Hold && spool.place(*id) == [layout::HOLD]));
     assert!(!is_rebuilding(&spool.state).unwrap());
 }
 
@@ -251,7 +251,7 @@ fn a_second_file_in_the_way_stops_only_itself() {
     let id = spool.message(|row| row.in_data = true);
     std::fs::write(spool.scratch.file(layout::HOLD, id), "in the way").unwrap();
     let (recovered, orphans) = reconcile(&mut spool.state, &spool.store, Recovery { on_uncertain: OnUncertain::Hold, ..how() }).unwrap();
-    assert_eq!((recovered.uncertain, orphans), (1, vec![(id, Place::Hold)]));
+    assert_eq!((recovered.uncertain, orphans), (1, vec![(id, QueueDir::Hold)]));
     assert_eq!(spool.scratch.names(layout::CORRUPT).len(), 2, "the file that could not be moved, and why");
 }
 

@@ -3,8 +3,8 @@ use mail_parser::{MessageParser, MimeHeaders};
 use proptest::prelude::*;
 
 use super::super::original::Quoted;
-use super::super::told::Told;
-use super::super::told::tests::row;
+use super::super::recipient::DsnRecipient;
+use super::super::recipient::tests::row;
 use super::*;
 use mail::envelope::Envelope;
 use mail::header;
@@ -20,20 +20,20 @@ fn original(header: &[u8]) -> Original {
     Original { envelope, header: header.to_vec(), whole: None }
 }
 
-fn failed(reply: &str) -> Told {
-    Told::new(&row(reply, "5.1.1"), Action::Failed, Some("rfc822;b+2Bb@x.example".into()))
+fn failed(reply: &str) -> DsnRecipient {
+    DsnRecipient::new(&row(reply, "5.1.1"), Action::Failed, Some("rfc822;b+2Bb@x.example".into()))
 }
 
-fn octets(recipients: &[Told], original: Option<&Original>) -> Vec<u8> {
+fn octets(recipients: &[DsnRecipient], original: Option<&Original>) -> Vec<u8> {
     octets_to("me@h.example", recipients, original, 7)
 }
 
-fn octets_to(to: &str, recipients: &[Told], original: Option<&Original>, random: u64) -> Vec<u8> {
+fn octets_to(to: &str, recipients: &[DsnRecipient], original: Option<&Original>, random: u64) -> Vec<u8> {
     build(&notice(&Address::parse(to).unwrap(), recipients, original, random))
 }
 
-fn notice<'a>(to: &'a Address, recipients: &'a [Told], original: Option<&'a Original>, random: u64) -> Notice<'a> {
-    Notice {
+fn notice<'a>(to: &'a Address, recipients: &'a [DsnRecipient], original: Option<&'a Original>, random: u64) -> Dsn<'a> {
+    Dsn {
         mailname: "h.example",
         is_guess: false,
         zone: &UTC,
@@ -120,8 +120,8 @@ fn the_header_section_is_that_of_an_automatic_answer() {
 /// RFC 3464 2.3.3, 2.3.9
 #[test]
 fn one_notice_tells_of_failed_late_and_relayed_recipients() {
-    let late = Told::new(&row("450 4.2.1 busy", "4.2.1"), Action::Delayed, None);
-    let relayed = Told::new(&row("250 ok", "2.0.0"), Action::Relayed, None);
+    let late = DsnRecipient::new(&row("450 4.2.1 busy", "4.2.1"), Action::Delayed, None);
+    let relayed = DsnRecipient::new(&row("250 ok", "2.0.0"), Action::Relayed, None);
     let message = octets(&[late.clone(), failed("550 no"), relayed], None);
     assert_eq!(field(&message, "Subject"), "Your mail could not be delivered");
     let parts = parts(&message);
@@ -149,7 +149,7 @@ fn ret_full_quotes_the_message_and_never_in_base64() {
             "{text}"
         );
         assert!(memchr::memmem::find(&message, &whole).is_some());
-        let late = Told::new(&row("450 busy", "4.0.0"), Action::Delayed, None);
+        let late = DsnRecipient::new(&row("450 busy", "4.0.0"), Action::Delayed, None);
         assert_eq!(kinds(&octets(&[late], Some(&original))), THREE, "RET=FULL is about failures");
     }
 }
@@ -178,8 +178,7 @@ fn a_header_section_beyond_ascii_is_quoted_as_global_in_7_bits() {
 fn the_reporting_mta_is_of_the_type_dns_only_where_its_name_is_known() {
     let to = Address::parse("me@h.example").unwrap();
     let recipients = [failed("550 no")];
-    let report =
-        |is_guess| fields::delivery_status(&Notice { mailname: "web1.localdomain", is_guess, ..notice(&to, &recipients, None, 7) });
+    let report = |is_guess| fields::delivery_status(&Dsn { mailname: "web1.localdomain", is_guess, ..notice(&to, &recipients, None, 7) });
     assert!(report(false).starts_with("Reporting-MTA: dns; web1.localdomain\r\n"));
     assert!(report(true).starts_with("Reporting-MTA: x-local-hostname; web1.localdomain\r\n"));
 }
@@ -189,7 +188,7 @@ fn the_reporting_mta_is_of_the_type_dns_only_where_its_name_is_known() {
 fn addresses_beyond_ascii_are_told_in_ascii() {
     let mut row = row("550 no", "5.1.1");
     row.address = "bj\u{f6}rn@x.example".into();
-    let message = octets_to("j\u{f6}rg@h.example", &[Told::new(&row, Action::Failed, None)], None, 7);
+    let message = octets_to("j\u{f6}rg@h.example", &[DsnRecipient::new(&row, Action::Failed, None)], None, 7);
     let parts = parts(&message);
     assert!(parts[1].1.is_ascii());
     assert!(String::from_utf8_lossy(&parts[1].1).contains("Final-Recipient: utf-8; bj\\x{F6}rn@x.example\r\n"));
@@ -260,7 +259,7 @@ proptest! {
         row.original = written;
         let original = original(format!("Subject: {header}\r\n").as_bytes());
         let third = if header.is_ascii() { THREE[2] } else { "message/global-headers" };
-        prop_assert_eq!(kinds(&octets(&[Told::new(&row, Action::Failed, None)], Some(&original))), [THREE[0], THREE[1], third]);
+        prop_assert_eq!(kinds(&octets(&[DsnRecipient::new(&row, Action::Failed, None)], Some(&original))), [THREE[0], THREE[1], third]);
     }
 }
 

@@ -69,7 +69,7 @@ kinds! {
     /// Files lie in `corrupt/`.
     CorruptFile = "corrupt_file", Warning;
     /// A failure that nobody could be told of.
-    NoticeUndeliverable = "notice_undeliverable", Warning;
+    DsnUndeliverable = "dsn_undeliverable", Warning;
     /// A webhook lost events, or has not taken any for an hour.
     WebhookBehind = "webhook_behind", Warning;
     /// The canary did not arrive.

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use super::standing::Change;
+use super::active::Change;
 use mail::date;
 
 /// How long it may run.

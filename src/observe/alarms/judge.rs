@@ -1,10 +1,10 @@
-//! Facts in, alarms out. Pure: no clock, no I/O.
+//! AlarmInputs in, alarms out. Pure: no clock, no I/O.
 
 use std::collections::BTreeMap;
 
 use super::alarm::{Alarm, Kind};
 use super::canary::Fate;
-use super::observed::{Remembered, Trouble};
+use super::memory::{AlarmMemory, Trouble};
 use config::Params;
 use control::warnings;
 
@@ -28,7 +28,7 @@ pub struct Space {
 
 /// How a webhook does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WebhookFacts {
+pub struct WebhookSnapshot {
     /// Its name in the configuration.
     pub name: String,
     /// Events that wait.
@@ -41,7 +41,7 @@ pub struct WebhookFacts {
 
 /// What was found out now.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+pub struct AlarmInputs {
     /// Unix seconds.
     pub now: i64,
     /// When the oldest waiting message was accepted.
@@ -57,7 +57,7 @@ pub struct Facts {
     /// Files in `corrupt/`.
     pub corrupt: usize,
     /// The webhooks.
-    pub webhooks: Vec<WebhookFacts>,
+    pub webhooks: Vec<WebhookSnapshot>,
 }
 
 /// The limits of the configuration, in seconds and octets; 0 is no limit.
@@ -88,7 +88,7 @@ impl Limits {
 
 /// What is wrong. `is_standing` says whether an alarm of this kind stands already: what is measured must then be better by a
 /// quarter before it is over, so that a value at its limit makes one alarm and not a hundred.
-pub fn judge(facts: &Facts, remembered: &Remembered, limits: Limits, is_standing: impl Fn(Kind) -> bool) -> Vec<Alarm> {
+pub fn judge(facts: &AlarmInputs, remembered: &AlarmMemory, limits: Limits, is_standing: impl Fn(Kind) -> bool) -> Vec<Alarm> {
     let mut alarms = Vec::new();
     let mut add = |kind, subject: &str, reason: String| alarms.push(Alarm { kind, subject: subject.to_owned(), reason });
     let exceeds = |since: Option<i64>, limit: i64| since.map(|since| facts.now - since).filter(|&age| limit > 0 && age >= limit);
@@ -126,7 +126,7 @@ pub fn judge(facts: &Facts, remembered: &Remembered, limits: Limits, is_standing
     if let Some((id, reason)) = remembered.untold.first_key_value() {
         let others = remembered.untold.len() - 1;
         let more = if others == 0 { String::new() } else { format!(", and {others} more") };
-        add(Kind::NoticeUndeliverable, "", format!("nobody knows of {id}: {reason}{more}; see `mailchute show {id}`"));
+        add(Kind::DsnUndeliverable, "", format!("nobody knows of {id}: {reason}{more}; see `mailchute show {id}`"));
     }
     for webhook in &facts.webhooks {
         if let Some(reason) = behind(webhook, facts.now) {
@@ -162,7 +162,7 @@ fn lacks_space(space: Option<Space>, limit: u64, is_standing: bool) -> Option<St
     Some(format!("{files} more files can be made in the spool"))
 }
 
-fn behind(webhook: &WebhookFacts, now: i64) -> Option<String> {
+fn behind(webhook: &WebhookSnapshot, now: i64) -> Option<String> {
     if webhook.lost > 0 {
         return Some(format!("{} events were lost, {} wait", webhook.lost, webhook.waiting));
     }
@@ -191,80 +191,80 @@ mod tests {
 
     const LIMITS: Limits = Limits { age: 1000, route: 100, silence: 500, space: 1 << 28 };
 
-    fn kinds(facts: &Facts, remembered: &Remembered) -> Vec<(Kind, String)> {
+    fn kinds(facts: &AlarmInputs, remembered: &AlarmMemory) -> Vec<(Kind, String)> {
         judge(facts, remembered, LIMITS, |_| false).into_iter().map(|alarm| (alarm.kind, alarm.subject)).collect()
     }
 
-    fn at(now: i64) -> Facts {
-        Facts { now, route: Some("relay:587".to_owned()), oldest: Some(0), ..Facts::default() }
+    fn at(now: i64) -> AlarmInputs {
+        AlarmInputs { now, route: Some("relay:587".to_owned()), oldest: Some(0), ..AlarmInputs::default() }
     }
 
     #[test]
     fn nothing_is_wrong_with_an_idle_system() {
-        assert!(kinds(&Facts { now: 1 << 40, ..Facts::default() }, &Remembered::default()).is_empty());
+        assert!(kinds(&AlarmInputs { now: 1 << 40, ..AlarmInputs::default() }, &AlarmMemory::default()).is_empty());
     }
 
     #[test]
     fn limits_are_reached_on_their_second_and_zero_is_no_limit() {
-        let remembered = Remembered { trying_since: Some(0), ..Remembered::default() };
+        let remembered = AlarmMemory { trying_since: Some(0), ..AlarmMemory::default() };
         assert!(kinds(&at(499), &remembered).is_empty());
         assert_eq!(kinds(&at(500), &remembered), [(Kind::NoDelivery, String::new())]);
         assert_eq!(kinds(&at(1000), &remembered), [(Kind::NoDelivery, String::new()), (Kind::QueueOld, String::new())]);
         let none = Limits { age: 0, route: 0, silence: 0, space: 0 };
-        let facts = Facts { space: Some(Space { octets: 0, files: Some(0) }), ..at(1 << 40) };
+        let facts = AlarmInputs { space: Some(Space { octets: 0, files: Some(0) }), ..at(1 << 40) };
         assert!(judge(&facts, &remembered, none, |_| false).is_empty());
-        assert!(kinds(&Facts { oldest: None, ..at(5000) }, &remembered).is_empty(), "nothing waits, so nothing is tried");
+        assert!(kinds(&AlarmInputs { oldest: None, ..at(5000) }, &remembered).is_empty(), "nothing waits, so nothing is tried");
     }
 
     #[test]
     fn a_suspended_next_hop_is_told_but_not_one_dead_domain_of_the_world() {
         let suspended = [("relay:587".to_owned(), trouble(0, 90, "refused"))].into();
-        let remembered = Remembered { suspended, ..Remembered::default() };
+        let remembered = AlarmMemory { suspended, ..AlarmMemory::default() };
         assert!(kinds(&at(99), &remembered).is_empty());
         assert_eq!(kinds(&at(100), &remembered), [(Kind::RouteSuspended, "relay:587".to_owned())]);
-        assert!(kinds(&Facts { route: None, ..at(100) }, &remembered).is_empty());
+        assert!(kinds(&AlarmInputs { route: None, ..at(100) }, &remembered).is_empty());
         assert!(!kinds(&at(90 + ROUTE), &remembered).contains(&(Kind::RouteSuspended, "relay:587".to_owned())), "long unheard of");
-        let other = Facts { route: Some("other:587".to_owned()), ..at(100) };
+        let other = AlarmInputs { route: Some("other:587".to_owned()), ..at(100) };
         assert!(kinds(&other, &remembered).is_empty(), "it is not configured any more");
     }
 
     #[test]
     fn closed_admission_is_an_alarm_with_its_reason() {
-        let remembered = Remembered { admission_closed: Some("moving house".to_owned()), ..Remembered::default() };
-        let alarms = judge(&Facts::default(), &remembered, LIMITS, |_| false);
+        let remembered = AlarmMemory { admission_closed: Some("moving house".to_owned()), ..AlarmMemory::default() };
+        let alarms = judge(&AlarmInputs::default(), &remembered, LIMITS, |_| false);
         assert_eq!((alarms.len(), alarms[0].kind), (1, Kind::AdmissionClosed));
         assert!(alarms[0].reason.ends_with("moving house"));
     }
 
     #[test]
     fn paused_delivery_is_a_warning_that_says_how_it_goes_on() {
-        let facts = Facts { paused: Some("since noon by root".to_owned()), ..Facts::default() };
-        let alarms = judge(&facts, &Remembered::default(), LIMITS, |_| false);
+        let facts = AlarmInputs { paused: Some("since noon by root".to_owned()), ..AlarmInputs::default() };
+        let alarms = judge(&facts, &AlarmMemory::default(), LIMITS, |_| false);
         assert_eq!((alarms.len(), alarms[0].kind, alarms[0].kind.severity().word()), (1, Kind::DeliveryPaused, "warning"));
         assert_eq!(alarms[0].reason, "delivery is paused since noon by root; `mailchute resume` lets it go on");
     }
 
     #[test]
     fn room_at_its_limit_makes_one_alarm() {
-        let facts = |octets| Facts { space: Some(Space { octets, files: None }), ..Facts::default() };
-        let is_full = |octets, standing| !judge(&facts(octets), &Remembered::default(), LIMITS, |_| standing).is_empty();
+        let facts = |octets| AlarmInputs { space: Some(Space { octets, files: None }), ..AlarmInputs::default() };
+        let is_full = |octets, standing| !judge(&facts(octets), &AlarmMemory::default(), LIMITS, |_| standing).is_empty();
         assert!(is_full((1 << 28) - 1, false) && !is_full(1 << 28, false));
         assert!(is_full(1 << 28, true) && !is_full((1 << 28) + (1 << 26), true));
-        let few = Facts { space: Some(Space { octets: 1 << 40, files: Some(4999) }), ..Facts::default() };
-        assert_eq!(kinds(&few, &Remembered::default()), [(Kind::SpoolFull, String::new())]);
+        let few = AlarmInputs { space: Some(Space { octets: 1 << 40, files: Some(4999) }), ..AlarmInputs::default() };
+        assert_eq!(kinds(&few, &AlarmMemory::default()), [(Kind::SpoolFull, String::new())]);
     }
 
     #[test]
     fn two_reasons_of_one_alarm_are_one_alarm() {
-        let facts = Facts { unusable: vec!["key a".to_owned(), "key b".to_owned()], ..Facts::default() };
-        let alarms = judge(&facts, &Remembered::default(), LIMITS, |_| false);
+        let facts = AlarmInputs { unusable: vec!["key a".to_owned(), "key b".to_owned()], ..AlarmInputs::default() };
+        let alarms = judge(&facts, &AlarmMemory::default(), LIMITS, |_| false);
         assert_eq!(alarms.len(), 1);
         assert_eq!(alarms[0].reason, "key a; key b");
     }
 
     #[test]
     fn a_webhook_is_behind_when_it_loses_or_fails_for_an_hour() {
-        let webhook = |lost, failing_since| WebhookFacts { name: "w".to_owned(), waiting: 3, lost, failing_since };
+        let webhook = |lost, failing_since| WebhookSnapshot { name: "w".to_owned(), waiting: 3, lost, failing_since };
         assert!(behind(&webhook(0, Some(0)), WEBHOOK - 1).is_none() && behind(&webhook(0, None), i64::MAX).is_none());
         assert!(behind(&webhook(0, Some(0)), WEBHOOK).is_some() && behind(&webhook(1, None), 0).is_some());
     }

@@ -15,29 +15,29 @@
 //!
 //! The order of a change: told as an event, kept in the file, then the program is run. A crash in between tells it a second time.
 
+pub mod active;
 pub mod alarm;
 pub mod canary;
 pub mod command;
 pub mod judge;
-pub mod observed;
-pub mod standing;
+pub mod memory;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::outlet::Listener;
+use super::dispatcher::Listener;
+use active::{ActiveAlarms, Change};
 use canary::Canary;
 use config::Params;
 use config::paths::{Mode, Paths};
 use control::protocol::AlarmLine;
 use jiff::tz::TimeZone;
-use judge::{Facts, Limits};
+use judge::{AlarmInputs, Limits};
 use log::events;
 use mail::Address;
-use observed::{Over, Remembered};
-use standing::{Change, Standing};
+use memory::{AlarmMemory, Over};
 
 /// Between two looks, when no event asks for one.
 const ROUND: Duration = Duration::from_secs(30);
@@ -45,19 +45,20 @@ const ROUND: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// What stands and what is remembered, for the thread and for those who ask.
-pub struct Board {
-    standing: Mutex<Standing>,
-    remembered: Mutex<Remembered>,
+pub struct AlarmManager {
+    standing: Mutex<ActiveAlarms>,
+    remembered: Mutex<AlarmMemory>,
     ending: AtomicBool,
     wake: SyncSender<()>,
 }
 
-impl Board {
+impl AlarmManager {
     /// The board that the last run left in the spool, and what wakes its thread.
-    pub fn load(spool: &std::path::Path) -> (Arc<Board>, Receiver<()>) {
-        let (standing, remembered) = standing::load(spool);
+    pub fn load(spool: &std::path::Path) -> (Arc<AlarmManager>, Receiver<()>) {
+        let (standing, remembered) = active::load(spool);
         let (wake, woken) = sync_channel(1);
-        let board = Board { standing: Mutex::new(standing), remembered: Mutex::new(remembered), ending: AtomicBool::new(false), wake };
+        let board =
+            AlarmManager { standing: Mutex::new(standing), remembered: Mutex::new(remembered), ending: AtomicBool::new(false), wake };
         (Arc::new(board), woken)
     }
 
@@ -117,20 +118,20 @@ pub trait Watched: Send + Sync + 'static {
     /// The configuration in force.
     fn settings(&self) -> Settings;
     /// What is so at `now`, unix seconds.
-    fn facts(&self, now: i64) -> Facts;
+    fn facts(&self, now: i64) -> AlarmInputs;
     /// What operators have put an end to since.
-    fn over(&self, remembered: &Remembered, facts: &Facts) -> Over;
+    fn over(&self, remembered: &AlarmMemory, facts: &AlarmInputs) -> Over;
 }
 
-/// Starts the thread, which ends by [`Board::end`].
+/// Starts the thread, which ends by [`AlarmManager::end`].
 ///
 /// Errors: the kernel has no room for a thread.
-pub fn start(board: &Arc<Board>, watched: impl Watched, woken: Receiver<()>) -> std::io::Result<()> {
+pub fn start(board: &Arc<AlarmManager>, watched: impl Watched, woken: Receiver<()>) -> std::io::Result<()> {
     let board = Arc::clone(board);
     std::thread::Builder::new().name("alarms".to_owned()).spawn(move || run(&board, &watched, &woken)).map(drop)
 }
 
-fn run(board: &Board, watched: &impl Watched, woken: &Receiver<()>) {
+fn run(board: &AlarmManager, watched: &impl Watched, woken: &Receiver<()>) {
     let mut file = StateFile { kept: None, works: true };
     while !board.ending.load(Ordering::SeqCst) {
         let settings = watched.settings();
@@ -144,7 +145,7 @@ fn run(board: &Board, watched: &impl Watched, woken: &Receiver<()>) {
 }
 
 /// One look: what is new and what is over, told and kept. Nobody who asks for the status waits while things are looked up.
-fn look(board: &Board, watched: &impl Watched, settings: &Settings, file: &mut StateFile) -> Vec<Change> {
+fn look(board: &AlarmManager, watched: &impl Watched, settings: &Settings, file: &mut StateFile) -> Vec<Change> {
     let now = sys::clock::now();
     send_canary(board, settings, now);
     let facts = watched.facts(now);
@@ -175,20 +176,20 @@ fn tell(change: &Change) {
 
 /// `alarms.json` as this run has written it.
 struct StateFile {
-    kept: Option<(Standing, Remembered)>,
+    kept: Option<(ActiveAlarms, AlarmMemory)>,
     works: bool,
 }
 
 impl StateFile {
     /// Writes the file, if anything is new; that it cannot be written is told once.
-    fn keep(&mut self, spool: &std::path::Path, standing: Standing, remembered: Remembered, now: i64) {
+    fn keep(&mut self, spool: &std::path::Path, standing: ActiveAlarms, remembered: AlarmMemory, now: i64) {
         let news = Some((standing, remembered));
         if self.kept == news {
             return;
         }
-        let written = news.as_ref().map_or(Ok(()), |(standing, remembered)| standing::keep(spool, standing, remembered, now));
+        let written = news.as_ref().map_or(Ok(()), |(standing, remembered)| active::keep(spool, standing, remembered, now));
         if let (Err(e), true) = (&written, self.works) {
-            events::alarm_outlet_failed(standing::FILE, &e.to_string());
+            events::alarm_sink_failed(active::FILE, &e.to_string());
         }
         self.works = written.is_ok();
         self.kept = news.filter(|_| self.works);
@@ -198,13 +199,13 @@ impl StateFile {
 fn tell_program(changes: &[Change], settings: &Settings) {
     for change in changes {
         if let Err(why) = command::run(&settings.params.alarm_command, change, &settings.host) {
-            events::alarm_outlet_failed("alarm_command", &why);
+            events::alarm_sink_failed("alarm_command", &why);
         }
     }
 }
 
 /// Sends the canary, if its time has come. One that cannot be sent has not arrived.
-fn send_canary(board: &Board, settings: &Settings, now: i64) {
+fn send_canary(board: &AlarmManager, settings: &Settings, now: i64) {
     let Some(to) = &settings.canary else {
         lock(&board.remembered).canary = Canary::default();
         return;

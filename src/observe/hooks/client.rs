@@ -27,9 +27,9 @@ pub enum Verdict {
     /// The receiver has it: 2xx.
     Taken,
     /// The receiver works, and does not want this one.
-    Refused(String),
+    Permanent(String),
     /// The receiver does not work now.
-    Unwell(String),
+    Transient(String),
 }
 
 /// The client of one webhook.
@@ -74,8 +74,8 @@ impl Client {
             .header("webhook-signature", endpoint.secrets.sign(&due.id, now, &due.body));
         match request.send(due.body.as_slice()) {
             Ok(response) => of_status(response.status().as_u16()),
-            Err(e @ (Error::RedirectFailed | Error::TooManyRedirects)) => Verdict::Refused(shown(&e)),
-            Err(e) => Verdict::Unwell(shown(&e)),
+            Err(e @ (Error::RedirectFailed | Error::TooManyRedirects)) => Verdict::Permanent(shown(&e)),
+            Err(e) => Verdict::Transient(shown(&e)),
         }
     }
 }
@@ -84,9 +84,9 @@ impl Client {
 fn of_status(status: u16) -> Verdict {
     match status {
         200..=299 => Verdict::Taken,
-        300..=399 => Verdict::Refused(format!("HTTP {status}: redirects are not followed; set url to where it is now")),
-        429 | 500..=599 => Verdict::Unwell(format!("HTTP {status}")),
-        _ => Verdict::Refused(format!("HTTP {status}")),
+        300..=399 => Verdict::Permanent(format!("HTTP {status}: redirects are not followed; set url to where it is now")),
+        429 | 500..=599 => Verdict::Transient(format!("HTTP {status}")),
+        _ => Verdict::Permanent(format!("HTTP {status}")),
     }
 }
 
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn statuses_mean_taken_refused_or_unwell() {
         assert!([200, 202, 204].into_iter().all(|status| of_status(status) == Verdict::Taken));
-        assert!([429, 500, 503].into_iter().all(|status| matches!(of_status(status), Verdict::Unwell(_))));
-        assert!([301, 302, 307, 308, 400, 401, 410].into_iter().all(|status| matches!(of_status(status), Verdict::Refused(_))));
+        assert!([429, 500, 503].into_iter().all(|status| matches!(of_status(status), Verdict::Transient(_))));
+        assert!([301, 302, 307, 308, 400, 401, 410].into_iter().all(|status| matches!(of_status(status), Verdict::Permanent(_))));
     }
 }

@@ -21,8 +21,8 @@ mod worker;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::alarms::judge::WebhookFacts;
-use super::outlet::Listener;
+use super::alarms::judge::WebhookSnapshot;
+use super::dispatcher::Listener;
 use endpoint::Endpoint;
 use log::events;
 use log::record::Record;
@@ -80,7 +80,7 @@ impl Hooks {
     /// Takes the receivers of a configuration: at the start, and at each reload. What waits is tried at once.
     ///
     /// Errors: the kernel has no room for a thread.
-    pub fn settle(self: &Arc<Self>, settings: Settings) -> std::io::Result<()> {
+    pub fn apply(self: &Arc<Self>, settings: Settings) -> std::io::Result<()> {
         let (generation, endpoints) = {
             let mut inner = self.lock();
             inner.generation += 1;
@@ -91,7 +91,7 @@ impl Hooks {
             let names: Vec<String> = inner.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
             if self.opened(&mut inner)
                 && let Some(queue) = &mut inner.queue
-                && let Err(e) = queue.settle(&names, sys::clock::now())
+                && let Err(e) = queue.keep_only(&names, sys::clock::now())
             {
                 self.tell_broken(&mut inner, &e);
             }
@@ -145,10 +145,10 @@ impl Hooks {
     }
 
     /// How the receivers do, for the alarms.
-    pub fn facts(&self) -> Vec<WebhookFacts> {
+    pub fn facts(&self) -> Vec<WebhookSnapshot> {
         let inner = self.lock();
         let Some(queue) = &inner.queue else { return Vec::new() };
-        let facts = |endpoint: &Arc<Endpoint>| WebhookFacts {
+        let facts = |endpoint: &Arc<Endpoint>| WebhookSnapshot {
             name: endpoint.name.clone(),
             waiting: queue.waiting(&endpoint.name),
             lost: queue.lost(&endpoint.name).unwrap_or_default(),

@@ -182,7 +182,7 @@ impl Queue {
     }
 
     /// Forgets what waits for webhooks that are not configured any more, and makes everything else due at `now`, as after a reload.
-    pub fn settle(&mut self, webhooks: &[String], now: i64) -> Result<()> {
+    pub fn keep_only(&mut self, webhooks: &[String], now: i64) -> Result<()> {
         let gone: Vec<String> = self.waiting.keys().filter(|name| !webhooks.contains(name)).cloned().collect();
         for name in gone {
             self.connection.execute("DELETE FROM delivery WHERE webhook = ?1", [&name])?;
@@ -280,7 +280,7 @@ mod tests {
         let path = scratch.path().join(FILE);
         let mut queue = Queue::open(&path).unwrap();
         queue.add(&[event("a", 1, false), event("b", 2, false)], 10).unwrap();
-        queue.settle(&["b".to_owned()], 0).unwrap();
+        queue.keep_only(&["b".to_owned()], 0).unwrap();
         assert_eq!((queue.waiting("a"), queue.waiting("b")), (0, 1));
         assert_eq!(queue.next("b", 0).unwrap().map(|due| due.id).as_deref(), Some("evt_2"));
         drop(queue);

@@ -73,10 +73,10 @@ impl Worker<'_> {
         if self.client.is_none() {
             match Client::new(self.endpoint) {
                 Ok(client) => self.client = Some(client),
-                Err(why) => return Verdict::Unwell(why),
+                Err(why) => return Verdict::Transient(why),
             }
         }
-        self.client.as_ref().map_or_else(|| Verdict::Unwell(String::new()), |client| client.post(self.endpoint, due, now))
+        self.client.as_ref().map_or_else(|| Verdict::Transient(String::new()), |client| client.post(self.endpoint, due, now))
     }
 
     fn settle(&mut self, hooks: &Hooks, due: &Due, verdict: Verdict) {
@@ -87,11 +87,11 @@ impl Worker<'_> {
                 self.failures = 0;
                 self.taken(hooks, due);
             }
-            Verdict::Refused(reason) => {
+            Verdict::Permanent(reason) => {
                 self.failures = 0;
                 self.later(hooks, due, now, now + pause(due.attempts, random), &reason);
             }
-            Verdict::Unwell(reason) => {
+            Verdict::Transient(reason) => {
                 self.not_before = now + pause(self.failures, random);
                 self.failures = self.failures.saturating_add(1);
                 self.later(hooks, due, now, self.not_before, &reason);

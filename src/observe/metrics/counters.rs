@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::super::outlet::Listener;
+use super::super::dispatcher::Listener;
 use super::text::Histogram;
 use state::Progress;
 

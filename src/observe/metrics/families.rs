@@ -19,7 +19,7 @@ families! {
     STARTED: "mailchute_start_time_seconds", Gauge, "When the daemon started, unix time.";
     WRITTEN: "mailchute_written_time_seconds", Gauge, "When this page was made, unix time: an old one means that the daemon has stopped.";
     QUEUE: "mailchute_queue_messages", Gauge, "Messages by state (waiting, held, failed) and age (accepted less than that ago).";
-    QUEUE_OCTETS: "mailchute_queue_octets", Gauge, "Octets of these messages, by state.";
+    QUEUE_OCTETS: "mailchute_queue_bytes", Gauge, "Octets of these messages, by state.";
     OLDEST: "mailchute_queue_oldest_seconds", Gauge, "Age of the oldest waiting message; 0 if there is none.";
     LAST_RELAYED: "mailchute_last_relayed_time_seconds", Gauge, "When delivery last succeeded since the start, unix time; 0 if it has not.";
     SUSPENDED: "mailchute_route_suspended", Gauge, "1 for each route that is not tried for a while.";
@@ -31,14 +31,14 @@ families! {
     SIGNED: "mailchute_dkim_signed_messages", Counter, "Messages signed with DKIM, by domain.";
     UNSIGNED: "mailchute_dkim_failures", Counter, "Messages that had to be signed and could not be; they are held.";
     EVENTS: "mailchute_events", Counter, "Events by their names in mailchute-log(5).";
-    FREE_OCTETS: "mailchute_spool_free_octets", Gauge, "Free space of the spool's file system for the daemon.";
+    FREE_OCTETS: "mailchute_spool_free_bytes", Gauge, "Free space of the spool's file system for the daemon.";
     FREE_INODES: "mailchute_spool_free_inodes", Gauge, "Free inodes of the spool's file system.";
     ALARMS: "mailchute_alarm", Gauge, "1 for each alarm that is raised.";
 }
 
 /// What the queue is like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct QueueFacts {
+pub struct QueueSnapshot {
     /// Messages by state and age class, in the order of [`AGES`].
     pub messages: Vec<(&'static str, [u64; AGES.len()])>,
     /// Octets by state.
@@ -47,15 +47,15 @@ pub struct QueueFacts {
     pub oldest: Option<i64>,
 }
 
-/// Facts of the moment. Times are unix seconds.
+/// MetricsSnapshot of the moment. Times are unix seconds.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+pub struct MetricsSnapshot {
     /// Now.
     pub now: i64,
     /// When the daemon started.
     pub started: i64,
     /// The queue; `None` where it could not be read: then its families have no samples.
-    pub queue: Option<QueueFacts>,
+    pub queue: Option<QueueSnapshot>,
     /// When delivery last succeeded.
     pub last_relayed: Option<i64>,
     /// Suspended routes.
@@ -67,7 +67,7 @@ pub struct Facts {
 }
 
 /// The page.
-pub fn page(facts: &Facts, counts: &Counts) -> String {
+pub fn page(facts: &MetricsSnapshot, counts: &Counts) -> String {
     let mut out = Exposition::default();
     daemon(&mut out, facts);
     queue(&mut out, facts);
@@ -81,14 +81,14 @@ fn single(out: &mut Exposition, family: &Family, value: i64) {
     out.sample(family, &[], value);
 }
 
-fn daemon(out: &mut Exposition, facts: &Facts) {
+fn daemon(out: &mut Exposition, facts: &MetricsSnapshot) {
     out.family(&BUILD);
     out.sample(&BUILD, &[("version", env!("CARGO_PKG_VERSION"))], 1u64);
     single(out, &STARTED, facts.started);
     single(out, &WRITTEN, facts.now);
 }
 
-fn queue(out: &mut Exposition, facts: &Facts) {
+fn queue(out: &mut Exposition, facts: &MetricsSnapshot) {
     out.family(&QUEUE);
     let queue = facts.queue.clone();
     for (state, by_age) in queue.iter().flat_map(|queue| &queue.messages) {
@@ -136,7 +136,7 @@ fn deliveries(out: &mut Exposition, counts: &Counts) {
     counts.events.iter().for_each(|(event, number)| out.sample(&EVENTS, &[("event", event)], *number));
 }
 
-fn spool(out: &mut Exposition, facts: &Facts) {
+fn spool(out: &mut Exposition, facts: &MetricsSnapshot) {
     out.family(&FREE_OCTETS);
     facts.free.iter().for_each(|(octets, _)| out.sample(&FREE_OCTETS, &[], *octets));
     out.family(&FREE_INODES);
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn every_family_of_the_table_is_written_once_and_in_its_order() {
-        let page = page(&Facts::default(), &Counts::default());
+        let page = page(&MetricsSnapshot::default(), &Counts::default());
         let written: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
         assert_eq!(written, FAMILIES.iter().map(|family| family.name).collect::<Vec<_>>());
     }
@@ -165,12 +165,18 @@ mod tests {
         counters.session("smtp://relay.example", "TLSv1.3");
         counters.signed("example.org");
         counters.event("held");
-        let queue = QueueFacts { messages: vec![("waiting", [1, 2, 0, 0, 0, 3])], octets: vec![("waiting", 4096)], oldest: Some(900) };
-        let facts = Facts { now: 1000, queue: Some(queue), alarms: vec!["spool_space".to_owned()], free: Some((7, 8)), ..Facts::default() };
+        let queue = QueueSnapshot { messages: vec![("waiting", [1, 2, 0, 0, 0, 3])], octets: vec![("waiting", 4096)], oldest: Some(900) };
+        let facts = MetricsSnapshot {
+            now: 1000,
+            queue: Some(queue),
+            alarms: vec!["spool_space".to_owned()],
+            free: Some((7, 8)),
+            ..MetricsSnapshot::default()
+        };
         let page = page(&facts, &counters.read());
         for line in [
             "mailchute_queue_messages{state=\"waiting\",age=\"older\"} 3",
-            "mailchute_queue_octets{state=\"waiting\"} 4096",
+            "mailchute_queue_bytes{state=\"waiting\"} 4096",
             "mailchute_queue_oldest_seconds 100",
             "mailchute_recipient_outcomes_total{route=\"smtp://relay.example\",outcome=\"failed\",class=\"5\"} 1",
             "mailchute_sessions_total{route=\"smtp://relay.example\",tls=\"TLSv1.3\"} 1",

@@ -23,7 +23,7 @@ pub struct Expansion {
     /// Where its mail goes; nowhere if it is discarded.
     pub addresses: Vec<Address>,
     /// What went wrong on the way, for the log.
-    pub notices: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// Expands `name`; `None` if neither an alias nor the catch-all takes it. `admin` gets what cannot be expanded.
@@ -99,24 +99,24 @@ impl Walk<'_> {
     fn deliver(&mut self, name: &str) {
         match Address::new(name, &self.names.mailname) {
             Ok(address) => self.out.addresses.push(address),
-            Err(why) => self.notice(&format!("`{name}`: {why}")),
+            Err(why) => self.warning(&format!("`{name}`: {why}")),
         }
     }
 
     /// No mail is lost to a broken alias: it goes to the administrator, else to the name that was asked for.
     fn fall_back(&mut self, why: &str) {
-        self.notice(why);
+        self.warning(why);
         match self.admin {
             Some(admin) => self.out.addresses.push(admin.clone()),
             None => self.deliver(self.origin),
         }
     }
 
-    fn notice(&mut self, why: &str) {
+    fn warning(&mut self, why: &str) {
         let mut text = printable::text(&format!("alias {}: {why}", self.origin));
         text.truncate(text.floor_char_boundary(200));
-        if !self.out.notices.contains(&text) {
-            self.out.notices.push(text);
+        if !self.out.warnings.contains(&text) {
+            self.out.warnings.push(text);
         }
     }
 }

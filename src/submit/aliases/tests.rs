@@ -84,12 +84,12 @@ fn section_9_loops_commands_and_files_fall_back_and_are_told() {
     ] {
         let with_admin = expansion(file, name, Some("admin@y.example")).unwrap();
         assert!(with_admin.addresses.iter().any(|address| address.to_string() == "admin@y.example"), "{file:?}");
-        assert!(with_admin.notices.iter().any(|notice| notice.contains(reason)), "{file:?}: {:?}", with_admin.notices);
+        assert!(with_admin.warnings.iter().any(|warning| warning.contains(reason)), "{file:?}: {:?}", with_admin.warnings);
         let without = expansion(file, name, None).unwrap();
         assert!(without.addresses.iter().any(|address| address.to_string() == "a@m.example"), "{file:?}");
     }
     let deep: String = (0..40).map(|n| format!("n{n}: n{}\n", n + 1)).collect();
-    assert!(expansion(&deep, "n0", None).unwrap().notices[0].contains("nested too deep"));
+    assert!(expansion(&deep, "n0", None).unwrap().warnings[0].contains("nested too deep"));
 }
 
 #[test]

@@ -49,6 +49,6 @@ pub use capabilities::Capabilities;
 pub use content::{Content, Octets};
 pub use envelope::Envelope;
 pub use failure::{Failure, Stage};
-pub use session::{Place, Protocol, Session, Settings, Target};
+pub use session::{Endpoint, Protocol, Session, Settings, Target};
 pub use timeouts::Timeouts;
 pub use transaction::EnvelopeReplies;

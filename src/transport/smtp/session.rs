@@ -59,7 +59,7 @@ pub enum Protocol {
 
 /// What to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Endpoint {
     /// One address of the host.
     Tcp(SocketAddr),
     /// A socket in the file system.
@@ -70,7 +70,7 @@ pub enum Place {
 #[derive(Clone, Debug)]
 pub struct Target {
     /// Where.
-    pub place: Place,
+    pub place: Endpoint,
     /// The name as configured, or that of the mail exchanger: what its certificate must be for.
     pub host: String,
     /// What is spoken there.
@@ -88,9 +88,9 @@ impl Target {
     /// hostile DNS.
     pub fn peer(&self) -> String {
         printable::text(&match &self.place {
-            Place::Tcp(address) if address.ip().to_string() == self.host => format!("[{}]:{}", address.ip(), address.port()),
-            Place::Tcp(address) => format!("{}[{}]:{}", self.host, address.ip(), address.port()),
-            Place::Unix(path) => path.display().to_string(),
+            Endpoint::Tcp(address) if address.ip().to_string() == self.host => format!("[{}]:{}", address.ip(), address.port()),
+            Endpoint::Tcp(address) => format!("{}[{}]:{}", self.host, address.ip(), address.port()),
+            Endpoint::Unix(path) => path.display().to_string(),
         })
     }
 }
@@ -227,13 +227,13 @@ impl Opening<'_> {
         let limit = self.settings.timeouts.connect;
         let connect = async {
             let stream: Box<dyn Stream> = match &self.target.place {
-                Place::Tcp(address) => {
+                Endpoint::Tcp(address) => {
                     let stream = TcpStream::connect(address).await?;
                     // Whole groups are written at once: waiting for more to send costs 40 ms a message and gains nothing.
                     stream.set_nodelay(true)?;
                     Box::new(stream)
                 }
-                Place::Unix(path) => Box::new(UnixStream::connect(path).await?),
+                Endpoint::Unix(path) => Box::new(UnixStream::connect(path).await?),
             };
             Ok::<_, std::io::Error>(stream)
         };

@@ -4,7 +4,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 
 use super::*;
 use mail::queue_id::QueueId;
-use state::{Durability, Message, Origin, Place};
+use state::{Durability, Message, Origin, QueueDir};
 use testing::Scratch;
 
 const NOW: i64 = 1_795_358_700;
@@ -19,7 +19,7 @@ fn row(n: u32) -> Message {
         expires: 2000,
         reverse_path: "alice@sender.example".into(),
         message_id: format!("<{n}@sender.example>"),
-        place: Place::Cur,
+        place: QueueDir::Cur,
         reason: String::new(),
         attempts: 0,
         last_attempt: None,

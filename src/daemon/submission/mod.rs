@@ -30,7 +30,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::answer;
-use super::places::Places;
+use super::limiter::ConnectionLimiter;
 use crate::admission::AdmissionControl;
 use crate::current::Current;
 use crate::tasks::Tasks;
@@ -87,17 +87,17 @@ impl Door {
 pub fn start(taker: Taker) -> Result<JoinHandle<()>, Failure> {
     let listener = answer::listen(&taker.paths.submit_socket())?;
     let all = usize::try_from((sys::process::descriptor_limit().unwrap_or(1024) / SHARE).clamp(8, PLACES)).unwrap_or(8);
-    let places = Places::new(all, (all / OF_ONE).max(1));
+    let places = ConnectionLimiter::new(all, (all / OF_ONE).max(1));
     let door = Door { taker, threads: Semaphore::new(THREADS), large_lines: Semaphore::new(LARGE_LINES) };
     Ok(tokio::spawn(accept(Arc::new(door), places, listener)))
 }
 
-async fn accept(door: Arc<Door>, places: Arc<Places>, listener: UnixListener) {
+async fn accept(door: Arc<Door>, places: Arc<ConnectionLimiter>, listener: UnixListener) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let Ok(peer) = sys::peer::credentials(&stream) else { continue };
-                let Some(seat) = Places::take(&places, peer.uid) else {
+                let Some(seat) = ConnectionLimiter::take(&places, peer.uid) else {
                     turn_away(&stream);
                     continue;
                 };

@@ -10,8 +10,8 @@ use exit::Failure;
 use mail::date;
 use mail::queue_id::QueueId;
 use spool::layout;
-use state::{Message, Place};
-use store::Claimed;
+use state::{Message, QueueDir};
+use store::ClaimedMessage;
 
 /// Where such files may lie.
 pub(super) const DIRECTORIES: [&str; 4] = [layout::NEW, layout::CUR, layout::HOLD, layout::FAILED];
@@ -29,7 +29,7 @@ impl Offline {
     pub(super) fn locate(&self, id: QueueId) -> Result<Option<Found>, Failure> {
         let row = self.state.as_ref().map(|state| state.message(id)).transpose().map_err(|e| unreadable(&e))?.flatten();
         Ok(match row {
-            Some(message) if message.place != Place::Gone => Some(Found::Row(Box::new(message))),
+            Some(message) if message.place != QueueDir::Ended => Some(Found::Row(Box::new(message))),
             row => {
                 let file = DIRECTORIES.into_iter().find(|directory| self.store.has(directory, id)).map(Found::File);
                 file.or_else(|| row.map(|message| Found::Row(Box::new(message))))
@@ -38,7 +38,7 @@ impl Offline {
     }
 
     /// Calls `each` with every file that has no row, as an entry, the oldest of each directory first.
-    pub(super) fn each_adrift(&self, mut each: impl FnMut(Entry) -> Result<(), Failure>) -> Result<(), Failure> {
+    pub(super) fn each_unindexed(&self, mut each: impl FnMut(Entry) -> Result<(), Failure>) -> Result<(), Failure> {
         for directory in DIRECTORIES {
             for id in self.sorted(directory)? {
                 each(self.entry_from_file(directory, id))?;
@@ -60,17 +60,17 @@ impl Offline {
         let inspected = self.store.inspect(directory, id);
         let entry = inspected.as_ref().map_or_else(|why| unreadable_entry(id, why), |claimed| entry_of(directory, id, claimed));
         let envelope = inspected.as_ref().ok().map(|claimed| &claimed.envelope);
-        let mut claimed = envelope.map(|envelope| envelope.claimed.clone()).unwrap_or_default();
+        let mut caller = envelope.map(|envelope| envelope.caller.clone()).unwrap_or_default();
         let peer = envelope.and_then(|envelope| envelope.peer);
         if let Some(peer) = peer {
-            (claimed.gid, claimed.pid) = (Some(peer.gid), Some(peer.pid));
+            (caller.gid, caller.pid) = (Some(peer.gid), Some(peer.pid));
         }
         let text = format!("uid {}, {} octets, not taken over by the daemon yet", entry.uid, entry.message_size);
         let accepted = Happening { at: entry.arrival_time, kind: "accepted".to_owned(), text };
         Detail {
             attested: peer.is_some(),
-            claimed,
-            notices: envelope.map(|envelope| envelope.notices.clone()).unwrap_or_default(),
+            caller,
+            warnings: envelope.map(|envelope| envelope.warnings.clone()).unwrap_or_default(),
             digest: inspected.as_ref().map(|claimed| claimed.digest.iter().map(|b| format!("{b:02x}")).collect()).unwrap_or_default(),
             tries: Vec::new(),
             history: envelope.is_some().then_some(accepted).into_iter().collect(),
@@ -80,7 +80,7 @@ impl Offline {
 
     /// The files that a person means by an address or a Message-ID, in the order and by the rules of
     /// [`find`](control::history::find): an address first.
-    pub(super) fn adrift_of(&self, subject: &str) -> Result<Vec<Detail>, Failure> {
+    pub(super) fn unindexed_of(&self, subject: &str) -> Result<Vec<Detail>, Failure> {
         let (mut by_address, mut by_message_id) = (Vec::new(), Vec::new());
         for directory in DIRECTORIES {
             for id in self.sorted(directory)? {
@@ -108,7 +108,7 @@ fn has_address(entry: &Entry, address: &str) -> bool {
     is(&entry.sender, address) || entry.recipients.iter().any(is_to)
 }
 
-fn entry_of(directory: &str, id: QueueId, claimed: &Claimed) -> Entry {
+fn entry_of(directory: &str, id: QueueId, claimed: &ClaimedMessage) -> Entry {
     let envelope = &claimed.envelope;
     let recipient = |recipient: &mail::envelope::Recipient| Recipient {
         address: recipient.address.to_string(),

@@ -9,18 +9,18 @@ use crate::dispatch::Dispatch;
 use crate::recover::{STATE_FILE, WAS_LOST, is_rebuilding};
 use config::Paths;
 use mail::printable;
-use observe::alarms::judge::{Facts, Space};
-use observe::alarms::observed::{Over, Remembered};
+use observe::alarms::judge::{AlarmInputs, Space};
+use observe::alarms::memory::{AlarmMemory, Over};
 use observe::alarms::{Settings, Watched};
 use observe::hooks::Hooks;
 use spool::layout;
-use state::{Place, State};
+use state::{QueueDir, State};
 
 /// Files in `corrupt/` that are counted: one is enough for an alarm.
 const COUNTED: usize = 1000;
 
 /// What the alarms look at.
-pub struct AlarmInputs {
+pub struct AlarmSource {
     /// Where everything lies.
     pub paths: Paths,
     /// The configuration in force.
@@ -31,15 +31,15 @@ pub struct AlarmInputs {
     pub hooks: Arc<Hooks>,
 }
 
-impl Watched for AlarmInputs {
+impl Watched for AlarmSource {
     fn settings(&self) -> Settings {
         self.current.get().alarm_settings(&self.paths)
     }
 
-    fn facts(&self, now: i64) -> Facts {
+    fn facts(&self, now: i64) -> AlarmInputs {
         let setup = self.current.get();
         let state = State::open_to_read(&self.paths.spool.join(STATE_FILE)).ok();
-        Facts {
+        AlarmInputs {
             now,
             oldest: state.and_then(|state| state.oldest().ok()).flatten(),
             route: setup.router.configured().map(|route| route.to_string()),
@@ -52,7 +52,7 @@ impl Watched for AlarmInputs {
     }
 
     /// A failed message is no longer there; what was held after a lost database was decided.
-    fn over(&self, remembered: &Remembered, facts: &Facts) -> Over {
+    fn over(&self, remembered: &AlarmMemory, facts: &AlarmInputs) -> Over {
         let failed = self.paths.spool.join(layout::FAILED);
         let is_decided = || is_decided(&self.paths.spool.join(STATE_FILE)).unwrap_or(false);
         Over {
@@ -77,6 +77,6 @@ fn is_decided(database: &Path) -> rusqlite::Result<bool> {
         return Ok(false);
     }
     let mut held = 0;
-    state.queued(None, usize::MAX >> 1, |row| held += usize::from(row.place == Place::Hold && row.reason.starts_with(WAS_LOST)))?;
+    state.queued(None, usize::MAX >> 1, |row| held += usize::from(row.place == QueueDir::Hold && row.reason.starts_with(WAS_LOST)))?;
     Ok(held == 0)
 }

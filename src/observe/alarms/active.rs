@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::alarm::{Alarm, Kind};
-use super::observed::Remembered;
+use super::memory::AlarmMemory;
 use control::protocol::AlarmLine;
 use mail::date;
 
@@ -20,7 +20,7 @@ const SCHEMA: u32 = 1;
 
 /// What stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct ActiveAlarms {
     alarms: BTreeMap<(Kind, String), Raised>,
 }
 
@@ -41,7 +41,7 @@ pub struct Change {
     pub since: i64,
 }
 
-impl Standing {
+impl ActiveAlarms {
     /// Makes `alarms` what stands. Returns what is new, then what is over.
     pub fn update(&mut self, alarms: Vec<Alarm>, now: i64) -> Vec<Change> {
         let mut old = std::mem::take(&mut self.alarms);
@@ -89,7 +89,7 @@ struct Kept {
     schema: u32,
     time: String,
     alarms: Vec<KeptAlarm>,
-    remembered: Remembered,
+    remembered: AlarmMemory,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -102,17 +102,17 @@ struct KeptAlarm {
 }
 
 /// What the last run knew. A file that is missing, damaged or newer is none: at worst an alarm is told twice.
-pub fn load(spool: &Path) -> (Standing, Remembered) {
+pub fn load(spool: &Path) -> (ActiveAlarms, AlarmMemory) {
     let kept = sys::fs::read_whole(&spool.join(FILE)).ok().and_then(|octets| serde_json::from_slice::<Kept>(&octets).ok());
     let Some(kept) = kept.filter(|kept| kept.schema == SCHEMA) else { return Default::default() };
     let entry = |one: KeptAlarm| ((one.alarm, one.subject), Raised { since: one.since, reason: one.reason });
-    (Standing { alarms: kept.alarms.into_iter().map(entry).collect() }, kept.remembered)
+    (ActiveAlarms { alarms: kept.alarms.into_iter().map(entry).collect() }, kept.remembered)
 }
 
 /// Writes the file, whole or not at all.
 ///
 /// Errors: the kernel's.
-pub fn keep(spool: &Path, standing: &Standing, remembered: &Remembered, now: i64) -> std::io::Result<()> {
+pub fn keep(spool: &Path, standing: &ActiveAlarms, remembered: &AlarmMemory, now: i64) -> std::io::Result<()> {
     let alarm = |((kind, subject), raised): (&(Kind, String), &Raised)| KeptAlarm {
         alarm: *kind,
         subject: subject.clone(),
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn an_alarm_is_raised_once_and_cleared_once_whatever_its_reason_becomes() {
-        let mut standing = Standing::default();
+        let mut standing = ActiveAlarms::default();
         let raised = standing.update(vec![alarm(Kind::SpoolFull, "10 MiB")], 100);
         assert_eq!(raised, [Change { alarm: alarm(Kind::SpoolFull, "10 MiB"), is_raised: true, since: 100 }]);
         assert!(standing.update(vec![alarm(Kind::SpoolFull, "9 MiB")], 110).is_empty());
@@ -150,9 +150,9 @@ mod tests {
     #[test]
     fn what_stands_is_kept_over_a_restart_and_not_told_again() {
         let scratch = tempfile::tempdir().unwrap();
-        let mut standing = Standing::default();
+        let mut standing = ActiveAlarms::default();
         standing.update(vec![alarm(Kind::QueueOld, "old"), alarm(Kind::NoDelivery, "none")], 100);
-        let remembered = Remembered { trying_since: Some(7), ..Remembered::default() };
+        let remembered = AlarmMemory { trying_since: Some(7), ..AlarmMemory::default() };
         keep(scratch.path(), &standing, &remembered, 100).unwrap();
         let (mut again, known) = load(scratch.path());
         assert_eq!((&again, known), (&standing, remembered));

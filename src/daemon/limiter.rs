@@ -1,4 +1,4 @@
-//! Places for connections on a unix socket: nobody can take all of them.
+//! ConnectionLimiter for connections on a unix socket: nobody can take all of them.
 //!
 //! In: the uid of a peer. Out: a seat, or none. Root and the daemon's own user always get one and are not counted, so that they
 //! cannot crowd out the others either.
@@ -7,26 +7,26 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The places of one socket.
-pub struct Places {
+pub struct ConnectionLimiter {
     all: usize,
     of_one: usize,
     taken: Mutex<HashMap<u32, usize>>,
 }
 
 /// One place, until it is dropped.
-pub struct Seat {
-    places: Arc<Places>,
+pub struct Permit {
+    places: Arc<ConnectionLimiter>,
     uid: u32,
 }
 
-impl Places {
+impl ConnectionLimiter {
     /// So many in all, and of one user at most.
-    pub fn new(all: usize, of_one: usize) -> Arc<Places> {
-        Arc::new(Places { all, of_one, taken: Mutex::default() })
+    pub fn new(all: usize, of_one: usize) -> Arc<ConnectionLimiter> {
+        Arc::new(ConnectionLimiter { all, of_one, taken: Mutex::default() })
     }
 
     /// A place for a peer, if there is one.
-    pub fn take(places: &Arc<Places>, uid: u32) -> Option<Seat> {
+    pub fn take(places: &Arc<ConnectionLimiter>, uid: u32) -> Option<Permit> {
         let mut taken = places.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if uid != 0 && uid != sys::process::euid() {
             let (all, own) = (taken.values().sum::<usize>(), taken.get(&uid).copied().unwrap_or_default());
@@ -35,11 +35,11 @@ impl Places {
             }
             taken.insert(uid, own + 1);
         }
-        Some(Seat { places: Arc::clone(places), uid })
+        Some(Permit { places: Arc::clone(places), uid })
     }
 }
 
-impl Drop for Seat {
+impl Drop for Permit {
     fn drop(&mut self) {
         let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(own) = taken.get_mut(&self.uid) {
@@ -57,18 +57,18 @@ mod tests {
 
     #[test]
     fn t_spool_8_one_user_cannot_take_all_places_and_the_favoured_always_get_one() {
-        let places = Places::new(5, 3);
-        let mut of_one: Vec<Seat> = (0..3).filter_map(|_| Places::take(&places, 1000)).collect();
-        assert!(of_one.len() == 3 && Places::take(&places, 1000).is_none());
-        let others: Vec<Seat> = (1001..1009).filter_map(|uid| Places::take(&places, uid)).collect();
+        let places = ConnectionLimiter::new(5, 3);
+        let mut of_one: Vec<Permit> = (0..3).filter_map(|_| ConnectionLimiter::take(&places, 1000)).collect();
+        assert!(of_one.len() == 3 && ConnectionLimiter::take(&places, 1000).is_none());
+        let others: Vec<Permit> = (1001..1009).filter_map(|uid| ConnectionLimiter::take(&places, uid)).collect();
         assert_eq!(others.len(), 2);
-        let favoured: Vec<Seat> =
-            (0..50).filter_map(|n| Places::take(&places, if n % 2 == 0 { 0 } else { sys::process::euid() })).collect();
+        let favoured: Vec<Permit> =
+            (0..50).filter_map(|n| ConnectionLimiter::take(&places, if n % 2 == 0 { 0 } else { sys::process::euid() })).collect();
         assert_eq!(favoured.len(), 50);
         drop(favoured);
-        assert!(Places::take(&places, 1009).is_none());
+        assert!(ConnectionLimiter::take(&places, 1009).is_none());
         of_one.pop();
-        assert!(Places::take(&places, 1009).is_some());
+        assert!(ConnectionLimiter::take(&places, 1009).is_some());
         drop((of_one, others));
         assert!(places.taken.lock().unwrap().is_empty());
     }

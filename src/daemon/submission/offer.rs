@@ -13,11 +13,11 @@ use exit::{Exit, Failure};
 use mail::envelope::{Body, Envelope, Peer};
 use mail::wire::WireCheck;
 use mail::{Address, date, limits};
-use spool::drop::{Draft, DropError, Kept};
+use spool::drop::{CommittedMessage, DropError, SpoolWriter};
 
 /// A message that is being taken.
 pub struct Offer {
-    draft: Draft,
+    draft: SpoolWriter,
     wire: WireCheck,
     crc: crc32fast::Hasher,
     /// Octets of the message at most.
@@ -34,7 +34,7 @@ pub(super) fn admit(taker: &Taker, uid: u32) -> Result<(), Failure> {
 pub(super) fn begin(taker: &Taker, line: &[u8], peer: Peer) -> Result<Offer, Failure> {
     let setup = taker.current.get();
     let envelope = envelope_of(&setup, taker.paths.mode, line, peer, sys::clock::now())?;
-    let draft = Draft::begin(&taker.paths.spool, taker.paths.mode == Mode::Rootless, envelope).map_err(|e| refused(&e))?;
+    let draft = SpoolWriter::begin(&taker.paths.spool, taker.paths.mode == Mode::Rootless, envelope).map_err(|e| refused(&e))?;
     let mut crc = crc32fast::Hasher::new();
     crc.update(line);
     let limit = match setup.params.message_size_limit.0 {
@@ -58,7 +58,7 @@ fn envelope_of(setup: &Setup, mode: Mode, line: &[u8], peer: Peer, now: i64) -> 
     let needs_utf8 = !is_ascii(envelope.reverse_path.address()) || envelope.recipients.iter().any(|r| !is_ascii(Some(&r.address)));
     envelope.smtputf8 |= needs_utf8;
     envelope.time = date::rfc3339(now);
-    envelope.notices.push(format!("came over the submission socket from process {}", peer.pid));
+    envelope.warnings.push(format!("came over the submission socket from process {}", peer.pid));
     envelope.peer = super::peer_of(mode, peer)?;
     Ok(envelope)
 }
@@ -76,7 +76,7 @@ impl Offer {
     }
 
     /// SK5 and SK6. `crc` is the peer's.
-    pub fn finish(mut self, crc: u32) -> Result<Kept, Failure> {
+    pub fn finish(mut self, crc: u32) -> Result<CommittedMessage, Failure> {
         if self.crc.finalize() != crc {
             return Err(Failure::new(Exit::IoErr, "the checksum is wrong: it was damaged on the way"));
         }

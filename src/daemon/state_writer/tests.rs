@@ -1,4 +1,4 @@
-//! What the ledger answers, and when.
+//! What the state_writer answers, and when.
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -15,7 +15,7 @@ use testing::{Scratch, claimed, envelope};
 
 struct Running {
     scratch: Scratch,
-    ledger: Ledger,
+    state_writer: StateWriter,
     stopped: mpsc::Receiver<String>,
 }
 
@@ -25,26 +25,26 @@ impl Running {
         let (tell, stopped) = channel();
         let state = State::open(&scratch.path().join(STATE_FILE)).unwrap();
         let on_stop = move |reason| drop(tell.send(reason));
-        let (ledger, _) = Ledger::start(state, Arc::new(scratch.store()), on_stop).unwrap();
-        Running { scratch, ledger, stopped }
+        let (state_writer, _) = StateWriter::start(state, Arc::new(scratch.store()), on_stop).unwrap();
+        Running { scratch, state_writer, stopped }
     }
 
-    fn admit(&self, claimed: &Claimed) -> Admission {
+    fn admit(&self, claimed: &ClaimedMessage) -> Admission {
         let plan = Policy::of(&Params::default()).plan(claimed, NOW);
-        self.ledger.admit(claimed, &plan).unwrap().blocking_recv().unwrap()
+        self.state_writer.admit(claimed, &plan).unwrap().blocking_recv().unwrap()
     }
 
     fn row(&self, id: QueueId) -> Message {
-        self.ledger.work(move |state, _| state.message(id)).unwrap().blocking_recv().unwrap().unwrap()
+        self.state_writer.work(move |state, _| state.message(id)).unwrap().blocking_recv().unwrap().unwrap()
     }
 
     fn mark(&self, id: QueueId) -> Result<(), Stopped> {
-        block_on(self.ledger.mark_in_data(id))
+        block_on(self.state_writer.mark_in_data(id))
     }
 
-    fn settle(&self, id: QueueId, progress: Progress, round: Option<Round>) -> Result<Settled, Stopped> {
+    fn settle(&self, id: QueueId, progress: Progress, round: Option<DeliveryAttempt>) -> Result<Recorded, Stopped> {
         let update = RecipientUpdate { n: 0, progress, status: "2.0.0".into(), reply: "250 ok".into(), relay: "mx".into() };
-        block_on(self.ledger.settle(Settlement {
+        block_on(self.state_writer.record(OutcomeRecord {
             id,
             updates: vec![update],
             transaction: Transaction { reached: true, ..Transaction::default() },
@@ -60,9 +60,9 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 const NOW: i64 = 1_795_358_700;
 
-fn round() -> Round {
+fn round() -> DeliveryAttempt {
     let backoff = Backoff::of_messages(&Params::default());
-    Round {
+    DeliveryAttempt {
         stop: None,
         was_expired: false,
         expires: NOW + 500_000,
@@ -76,7 +76,7 @@ fn round() -> Round {
     }
 }
 
-fn one(running: &Running) -> Claimed {
+fn one(running: &Running) -> ClaimedMessage {
     running.scratch.claimed(&["bob@receiver.example"])
 }
 
@@ -114,15 +114,17 @@ fn another_message_under_a_known_id_is_put_away_and_changes_nothing() {
     running.admit(&message);
     running.settle(id, Progress::Relayed, Some(round())).unwrap();
     std::fs::write(running.scratch.file(layout::CUR, id), "another").unwrap();
-    for other in [Claimed { digest: vec![1; 32], ..one_more(&message) }, Claimed { uid: message.uid + 1, ..one_more(&message) }] {
+    for other in
+        [ClaimedMessage { digest: vec![1; 32], ..one_more(&message) }, ClaimedMessage { uid: message.uid + 1, ..one_more(&message) }]
+    {
         assert!(matches!(running.admit(&other), Admission::Foreign));
     }
     assert_eq!(running.scratch.names(layout::CORRUPT).len(), 2);
-    assert_eq!((running.row(id).place, running.row(id).digest), (Place::Gone, message.digest));
+    assert_eq!((running.row(id).place, running.row(id).digest), (QueueDir::Ended, message.digest));
 }
 
-fn one_more(message: &Claimed) -> Claimed {
-    Claimed {
+fn one_more(message: &ClaimedMessage) -> ClaimedMessage {
+    ClaimedMessage {
         envelope: message.envelope.clone(),
         uid: message.uid,
         digest: message.digest.clone(),
@@ -137,8 +139,8 @@ fn a_message_that_is_planned_to_be_held_is_in_hold_when_the_answer_comes() {
     let message = one(&running);
     let id = message.envelope.id;
     let plan = Plan { expires: NOW, next_attempt: None, hold: Some("nobody's".to_owned()) };
-    assert!(matches!(running.ledger.admit(&message, &plan).unwrap().blocking_recv().unwrap(), Admission::Admitted));
-    assert_eq!((running.row(id).place, running.row(id).reason.as_str()), (Place::Hold, "nobody's"));
+    assert!(matches!(running.state_writer.admit(&message, &plan).unwrap().blocking_recv().unwrap(), Admission::Admitted));
+    assert_eq!((running.row(id).place, running.row(id).reason.as_str()), (QueueDir::Hold, "nobody's"));
     assert_eq!((running.scratch.names(layout::CUR).len(), running.scratch.names(layout::HOLD)), (0, vec![id.to_string()]));
 }
 
@@ -150,7 +152,7 @@ fn a_conclusion_waits_for_the_last_job_of_the_round() {
     running.admit(&message);
     assert_eq!(running.settle(id, Progress::Relayed, None).unwrap().conclusion, None);
     assert!(matches!(running.settle(id, Progress::Relayed, Some(round())).unwrap().conclusion, Some(Conclusion::Retry { .. })));
-    assert_eq!(running.row(id).place, Place::Cur);
+    assert_eq!(running.row(id).place, QueueDir::Cur);
 }
 
 #[test]
@@ -161,13 +163,13 @@ fn a_message_whose_file_has_vanished_or_cannot_be_moved_stops_only_itself() {
         running.admit(message);
     }
     std::fs::remove_file(running.scratch.file(layout::CUR, dropped.envelope.id)).unwrap();
-    let by_operator = Some(Round { stop: Some(Stop::Remove), ..round() });
+    let by_operator = Some(DeliveryAttempt { stop: Some(Stop::Remove), ..round() });
     let removed = running.settle(dropped.envelope.id, Progress::Waiting, by_operator).unwrap();
     assert_eq!(removed.conclusion, Some(Conclusion::Removed));
     std::fs::remove_file(running.scratch.file(layout::CUR, vanished.envelope.id)).unwrap();
     std::fs::write(running.scratch.file(layout::FAILED, blocked.envelope.id), "in the way").unwrap();
     let stop = Some(Stop::Corrupt("its file has vanished".to_owned()));
-    let corrupt = running.settle(vanished.envelope.id, Progress::Waiting, Some(Round { stop, ..round() })).unwrap();
+    let corrupt = running.settle(vanished.envelope.id, Progress::Waiting, Some(DeliveryAttempt { stop, ..round() })).unwrap();
     assert!(matches!(corrupt.conclusion, Some(Conclusion::Corrupt { .. })));
     assert_eq!(running.settle(blocked.envelope.id, Progress::Failed, Some(round())).unwrap().conclusion, Some(Conclusion::Failed));
     assert_eq!(running.scratch.names(layout::CORRUPT).len(), 2, "the file that could not be moved, and why");
@@ -204,7 +206,7 @@ fn an_error_of_the_directory_stops_the_ledger_and_the_file_stays() {
 #[test]
 fn a_panic_in_the_ledger_ends_the_daemon() {
     let running = Running::new();
-    assert!(running.ledger.work(|_, _| -> rusqlite::Result<()> { panic!("a defect") }).unwrap().blocking_recv().is_err());
+    assert!(running.state_writer.work(|_, _| -> rusqlite::Result<()> { panic!("a defect") }).unwrap().blocking_recv().is_err());
     let reason = running.stopped.recv_timeout(Duration::from_secs(10)).unwrap();
     assert!(reason.contains("internal error"), "{reason}");
 }
@@ -224,9 +226,10 @@ fn damage_that_shows_at_work_stops_the_ledger_and_is_known_to_the_next_start() {
     octets[40 * 4096..].fill(0x5A);
     std::fs::write(&path, octets).unwrap();
     let (tell, stopped) = channel();
-    let (ledger, _) = Ledger::start(State::open(&path).unwrap(), Arc::new(scratch.store()), move |why| drop(tell.send(why))).unwrap();
+    let (state_writer, _) =
+        StateWriter::start(State::open(&path).unwrap(), Arc::new(scratch.store()), move |why| drop(tell.send(why))).unwrap();
     let read = |state: &State, _: &Store| (0..3000).try_for_each(|n| state.recipients(QueueId::new(1, n)).map(drop));
-    assert!(ledger.work(read).unwrap().blocking_recv().is_err());
+    assert!(state_writer.work(read).unwrap().blocking_recv().is_err());
     assert!(stopped.recv_timeout(Duration::from_secs(10)).unwrap().contains("malformed"));
     assert!(recover::open_state(&scratch.store(), NOW).unwrap().1, "lost, and begun anew");
     assert_eq!(scratch.names(layout::CUR), [message.envelope.id.to_string()]);

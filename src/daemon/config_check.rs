@@ -23,8 +23,8 @@ pub fn findings(config: &Config) -> Vec<String> {
             add(parameter, why);
         }
     }
-    if params.give_up_time.0.is_zero() {
-        add("give_up_time", "0 lets every message fail at its first delay; set a time such as 5d".to_owned());
+    if params.queue_lifetime.0.is_zero() {
+        add("queue_lifetime", "0 lets every message fail at its first delay; set a time such as 5d".to_owned());
     }
     for domain in params.local_domains.iter().filter(|domain| !Names::is_domain(domain)) {
         add("local_domains", format!("`{domain}` is not a domain name; correct or remove it"));

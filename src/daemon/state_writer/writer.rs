@@ -1,4 +1,4 @@
-//! The thread of the ledger: commits groups of commands, and makes the files follow. The steps K1 to K4 stand in [`super`].
+//! The thread of the state_writer: commits groups of commands, and makes the files follow. The steps K1 to K4 stand in [`super`].
 //!
 //! A command outlives its transaction, because a full disk may undo it: it is applied again after the ballast was given back.
 
@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use nix::errno::Errno;
 use tokio::sync::oneshot;
 
-use super::{Admission, Arrival, Command, GROUP, Settled, Settlement};
+use super::{Admission, Arrival, Command, GROUP, OutcomeRecord, Recorded};
 use crate::admission::Limits;
 use crate::due;
 use crate::orders::Orders;
@@ -17,7 +17,7 @@ use crate::recover::POWER_CUT;
 use log::events;
 use mail::queue_id::QueueId;
 use spool::layout;
-use state::{Durability, Event, Message, Place, State, is_damage};
+use state::{Durability, Event, Message, QueueDir, State, is_damage};
 use store::Store;
 use store::ballast;
 
@@ -63,7 +63,7 @@ where
 /// What a command found, to be told once it is committed.
 enum Reply {
     Admission(Admission),
-    Settled(Settled),
+    Recorded(Recorded),
     Done,
 }
 
@@ -73,10 +73,10 @@ impl Command {
         match (self, reply) {
             (Command::Admit(_, _, sender), Reply::Admission(admission)) => drop(sender.send(admission)),
             (Command::Mark(_, sender), _) => drop(sender.send(())),
-            (Command::Settle(_, sender), Reply::Settled(settled)) => drop(sender.send(settled)),
+            (Command::Record(_, sender), Reply::Recorded(settled)) => drop(sender.send(settled)),
             (Command::Work(_, work), _) => work.answer(),
             // Every command makes its own kind of reply; without one the sender is dropped, which is no success.
-            (Command::Admit(..) | Command::Settle(..), _) => {}
+            (Command::Admit(..) | Command::Record(..), _) => {}
         }
     }
 }
@@ -84,7 +84,7 @@ impl Command {
 /// What has to happen to a file once its commit has succeeded.
 enum FileWork {
     Remove(QueueId),
-    Park(QueueId, Place),
+    Park(QueueId, QueueDir),
     Discard(QueueId, String),
     Trash(QueueId),
 }
@@ -231,7 +231,7 @@ impl Group<'_> {
         match command {
             Command::Mark(id, _) => self.state.mark_in_data(*id).map(|()| Reply::Done),
             Command::Admit(arrival, limits, _) => self.admit(arrival, limits).map(Reply::Admission),
-            Command::Settle(settlement, _) => {
+            Command::Record(settlement, _) => {
                 if let Some(round) = &mut settlement.round {
                     round.stop = self.orders.take(settlement.id, round.stop.take());
                     // Whatever the round comes to: nothing of the order is left for the next start.
@@ -239,7 +239,7 @@ impl Group<'_> {
                         self.state.forget_order(settlement.id)?;
                     }
                 }
-                settle(self.state, self.store, settlement, &mut self.files).map(Reply::Settled)
+                settle(self.state, self.store, settlement, &mut self.files).map(Reply::Recorded)
             }
             Command::Work(_, work) => work.run(self.state, self.store).map(|()| Reply::Done),
         }
@@ -249,20 +249,20 @@ impl Group<'_> {
         let Arrival { message, recipients, origin, found } = arrival;
         match self.state.message(message.id)? {
             None => {}
-            Some(known) if *found == Place::Cur => return Ok(recognise(message, &known, &mut self.files)),
+            Some(known) if *found == QueueDir::Cur => return Ok(recognise(message, &known, &mut self.files)),
             Some(_) => return Ok(Admission::Known),
         }
         let has = self.state.usage(message.uid)?;
-        let unplanned = if message.place == Place::Cur { limits.hold(message.uid, has, message.size) } else { None };
+        let unplanned = if message.place == QueueDir::Cur { limits.hold(message.uid, has, message.size) } else { None };
         let reason = unplanned.clone().unwrap_or_else(|| message.reason.clone());
-        let place = if unplanned.is_some() { Place::Hold } else { message.place };
+        let place = if unplanned.is_some() { QueueDir::Hold } else { message.place };
         self.state.insert(&Message { place, reason: reason.clone(), ..message.clone() }, recipients, origin)?;
         limits.tell_if_reached(message.uid, has, message.size);
         if self.crashed.is_some_and(|at| message.accepted <= at) {
             // Its row, and with it the record of its delivery, may have been lost.
             events::possible_duplicate(message.id, POWER_CUT);
         }
-        if place == Place::Hold {
+        if place == QueueDir::Hold {
             self.state.record(message.id, &Event { at: sys::clock::now(), kind: "held".to_owned(), text: reason })?;
         }
         if place != *found {
@@ -277,7 +277,7 @@ impl Group<'_> {
 fn recognise(message: &Message, known: &Message, files: &mut Vec<FileWork>) -> Admission {
     let is_same = known.uid == message.uid && known.digest == message.digest;
     match (is_same, known.place) {
-        (true, Place::Cur) => Admission::Known,
+        (true, QueueDir::Cur) => Admission::Known,
         (true, _) => {
             files.push(FileWork::Remove(message.id));
             Admission::Resurrected
@@ -289,7 +289,7 @@ fn recognise(message: &Message, known: &Message, files: &mut Vec<FileWork>) -> A
     }
 }
 
-fn settle(state: &State, store: &Store, settlement: &mut Settlement, files: &mut Vec<FileWork>) -> rusqlite::Result<Settled> {
+fn settle(state: &State, store: &Store, settlement: &mut OutcomeRecord, files: &mut Vec<FileWork>) -> rusqlite::Result<Recorded> {
     let id = settlement.id;
     let now = sys::clock::now();
     for update in &settlement.updates {
@@ -297,8 +297,8 @@ fn settle(state: &State, store: &Store, settlement: &mut Settlement, files: &mut
         state.record_attempt(id, update, &settlement.transaction, now)?;
         due::note(state, id, update, settlement.hop_reports)?;
     }
-    let Some(round) = &mut settlement.round else { return Ok(Settled::default()) };
-    let Some(mut message) = state.message(id)? else { return Ok(Settled::default()) };
+    let Some(round) = &mut settlement.round else { return Ok(Recorded::default()) };
+    let Some(mut message) = state.message(id)? else { return Ok(Recorded::default()) };
     round.was_expired = round.now >= message.expires && state.was_expired(id)?;
     let mut recipients = state.recipients(id)?;
     let (conclusion, given_up) = outcome::conclude(&mut message, &mut recipients, round);
@@ -312,10 +312,10 @@ fn settle(state: &State, store: &Store, settlement: &mut Settlement, files: &mut
     let notice_due = due::conclude(state, store, &message, &recipients, &conclusion, round)?;
     match &conclusion {
         Conclusion::Relayed => files.push(FileWork::Remove(id)),
-        Conclusion::Failed => files.push(FileWork::Park(id, Place::Failed)),
+        Conclusion::Failed => files.push(FileWork::Park(id, QueueDir::Failed)),
         Conclusion::Hold { reason } => {
             state.record(id, &Event { at: now, kind: "held".to_owned(), text: reason.clone() })?;
-            files.push(FileWork::Park(id, Place::Hold));
+            files.push(FileWork::Park(id, QueueDir::Hold));
         }
         Conclusion::Corrupt { reason } => {
             state.record(id, &Event { at: now, kind: "corrupt".to_owned(), text: reason.clone() })?;
@@ -327,5 +327,5 @@ fn settle(state: &State, store: &Store, settlement: &mut Settlement, files: &mut
         }
         Conclusion::Retry { .. } => {}
     }
-    Ok(Settled { conclusion: Some(conclusion), given_up, notice_due })
+    Ok(Recorded { conclusion: Some(conclusion), given_up, notice_due })
 }

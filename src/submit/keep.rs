@@ -4,28 +4,28 @@
 //! every door that was tried and why it is shut. The first door is the drop directory. The second is a unix socket of the daemon, for
 //! callers who cannot see that directory or not write to it.
 
-use super::socket::Parcel;
+use super::upload::Upload;
 use config::paths::Mode;
 use config::{Config, Params};
 use exit::{Exit, Failure};
 use mail::{Envelope, QueueId};
 use spool::admission::{Admission, Reserve};
 use spool::drop;
-use spool::drop::{Draft, DropError};
+use spool::drop::{DropError, SpoolWriter};
 
 /// An open door: a message on its way in. Dropped, it leaves nothing behind.
 pub enum Door {
     /// `new/` in the spool.
-    Directory(Draft),
+    Directory(SpoolWriter),
     /// The socket of the daemon.
-    Socket(Parcel),
+    Socket(Upload),
 }
 
 /// A kept message. The lock on its file, if this process made it, ends with this value; the daemon starts only then.
-pub struct Kept {
+pub struct CommittedMessage {
     /// The queue id.
     pub id: QueueId,
-    _locked: Option<drop::Kept>,
+    _locked: Option<drop::CommittedMessage>,
 }
 
 /// Why no mail of `uid` is taken now, before any of it was read: admission is closed, `uid` is over its cap, or the spool is nearly
@@ -44,12 +44,12 @@ impl Door {
     ///
     /// Errors: EX_CANTCREAT where all are shut; EX_OSERR.
     pub fn open(config: &Config, envelope: Envelope) -> Result<Door, Failure> {
-        let directory = match Draft::begin(&config.paths.spool, config.paths.mode == Mode::Rootless, envelope.clone()) {
+        let directory = match SpoolWriter::begin(&config.paths.spool, config.paths.mode == Mode::Rootless, envelope.clone()) {
             Ok(draft) => return Ok(Door::Directory(draft)),
             Err(e) if e.is_shut => e,
             Err(e) => return Err(failure(&e, &config.params)),
         };
-        Parcel::begin(&config.paths.submit_socket(), envelope)
+        Upload::begin(&config.paths.submit_socket(), envelope)
             .map(Door::Socket)
             .map_err(|socket| spool_failure(Exit::CantCreate, format!("{directory}; and {socket}"), &config.params))
     }
@@ -75,14 +75,14 @@ impl Door {
     /// Makes the message durable. `settle` fills in what is known only now.
     ///
     /// Errors: EX_CANTCREAT, EX_IOERR, EX_OSERR, and what the daemon refuses with; then nothing was kept.
-    pub fn commit(self, settle: impl FnOnce(&mut Envelope), params: &Params) -> Result<Kept, Failure> {
+    pub fn commit(self, settle: impl FnOnce(&mut Envelope), params: &Params) -> Result<CommittedMessage, Failure> {
         match self {
             Door::Directory(draft) => {
                 let kept = draft.commit(settle).map_err(|e| failure(&e, params))?;
-                Ok(Kept { id: kept.id, _locked: Some(kept) })
+                Ok(CommittedMessage { id: kept.id, _locked: Some(kept) })
             }
             Door::Socket(parcel) => match parcel.commit(settle) {
-                Ok(id) => Ok(Kept { id, _locked: None }),
+                Ok(id) => Ok(CommittedMessage { id, _locked: None }),
                 Err(failure) => Err(spool_failure(failure.exit, failure.text, params)),
             },
         }

@@ -49,7 +49,7 @@ impl Action {
 
 /// A notice that is due, with everything that the rows know.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DueNotice {
+pub struct DueDsn {
     /// The message that it is about.
     pub message: Message,
     /// When the round ended that it is about, unix seconds.
@@ -111,7 +111,7 @@ impl State {
     }
 
     /// The notice that has been due for longest at `now`.
-    pub fn next_notice(&self, now: i64) -> Result<Option<DueNotice>> {
+    pub fn next_notice(&self, now: i64) -> Result<Option<DueDsn>> {
         let next = self
             .connection
             .prepare_cached("SELECT message, at, head FROM notice WHERE due <= ?1 ORDER BY due, message LIMIT 1")?
@@ -125,7 +125,7 @@ impl State {
         };
         let actions = self.due_actions(id)?;
         let recipients = self.recipients(id)?.into_iter().filter_map(|row| actions.get(&row.n).map(|action| (row, *action))).collect();
-        Ok(Some(DueNotice { message, at, recipients, head }))
+        Ok(Some(DueDsn { message, at, recipients, head }))
     }
 
     fn due_actions(&self, id: QueueId) -> Result<HashMap<u32, Action>> {
@@ -183,7 +183,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{message, origin};
-    use super::super::{Place, Progress};
+    use super::super::{Progress, QueueDir};
     use super::*;
 
     fn recipient(n: u32, notify: &str) -> RecipientRow {
@@ -282,7 +282,7 @@ mod tests {
         state.make_notice_due(id, 50).unwrap();
         state.keep_head(id, b"head").unwrap();
         let row = state.message(id).unwrap().unwrap();
-        state.update(&Message { place: Place::Gone, finished: Some(50), ..row }).unwrap();
+        state.update(&Message { place: QueueDir::Ended, finished: Some(50), ..row }).unwrap();
         assert_eq!(state.forget(99, 9, || true).unwrap(), 0);
         let due = state.next_notice(99).unwrap().unwrap();
         assert_eq!(due.head.as_deref(), Some(&b"head"[..]));

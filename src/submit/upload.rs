@@ -20,19 +20,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const BUSY: [u64; 6] = [20, 50, 100, 200, 400, 800];
 
 /// A message on its way to the daemon.
-pub struct Parcel {
+pub struct Upload {
     socket: PathBuf,
     envelope: Envelope,
     octets: Vec<u8>,
 }
 
-impl Parcel {
+impl Upload {
     /// Begins a message for the socket at `path`, if somebody listens there.
     ///
     /// Errors: one line that names the socket.
-    pub fn begin(path: &Path, envelope: Envelope) -> Result<Parcel, String> {
+    pub fn begin(path: &Path, envelope: Envelope) -> Result<Upload, String> {
         connect(path)?;
-        Ok(Parcel { socket: path.to_owned(), envelope, octets: Vec::new() })
+        Ok(Upload { socket: path.to_owned(), envelope, octets: Vec::new() })
     }
 
     /// Takes the next octets.

@@ -1,7 +1,7 @@
 //! What operators do to messages: hold, release, remove, requeue, expire, bounce, flush.
 //!
 //! In: who does what to which messages, and the open spool. Out: the files where they belong, their rows, a line of history for
-//! each, and what is to be said of each. The same for the daemon's ledger and for root while the daemon is stopped.
+//! each, and what is to be said of each. The same for the daemon's state_writer and for root while the daemon is stopped.
 //!
 //! The files move first and durably, the rows follow in the caller's transaction, and only then is anybody answered. A crash between
 //! the two is settled at the next start: what went to `hold/` stays there, what left it goes back, and nothing is lost. A message
@@ -15,12 +15,12 @@ use control::protocol::{Act, Done};
 use mail::queue_id::QueueId;
 use spool::layout;
 use state::given_up::BOUNCED;
-use state::{Action, Event, Message, Order, Place, Progress, RecipientUpdate, State, Wanted};
+use state::{Action, Event, Message, Order, Progress, QueueDir, RecipientUpdate, State, Wanted};
 use store::Store;
 
 /// Who does what, when.
 #[derive(Clone, Debug)]
-pub struct Deed {
+pub struct AdminOp {
     /// What.
     pub act: Act,
     /// Who, printable, for the history: `by root (uid 0)`.
@@ -64,16 +64,16 @@ pub struct Reach<'a> {
     pub mark: Option<&'a dyn Fn(QueueId)>,
 }
 
-impl Deed {
+impl AdminOp {
     /// Whether the act would change a message like this one: what `ALL` and conditions choose from.
     pub fn changes(&self, message: &Message) -> bool {
         match (self.act, message.place) {
             // Those that are found are in the trash.
-            (act, Place::Gone) => act == Act::Requeue,
+            (act, QueueDir::Ended) => act == Act::Requeue,
             (Act::Remove | Act::Requeue, _) => true,
-            (Act::Hold | Act::Flush, place) => place == Place::Cur,
-            (Act::Release, place) => place == Place::Hold,
-            (Act::Expire | Act::Bounce, place) => place != Place::Failed,
+            (Act::Hold | Act::Flush, place) => place == QueueDir::Cur,
+            (Act::Release, place) => place == QueueDir::Hold,
+            (Act::Expire | Act::Bounce, place) => place != QueueDir::Failed,
         }
     }
 
@@ -113,7 +113,7 @@ impl Deed {
             None => None,
         };
         let Some(mut message) = message else { return Ok(Plan::Told(false, "no such message".into())) };
-        if message.place == Place::Gone {
+        if message.place == QueueDir::Ended {
             return Ok(match (store.has(layout::TRASH, message.id), self.act) {
                 (false, _) => Plan::Told(false, "no such message".into()),
                 (true, Act::Requeue) if self.dry_run => Plan::Told(true, self.told().into()),
@@ -122,7 +122,7 @@ impl Deed {
                 (true, _) => Plan::Told(false, was_removed(message.id).into()),
             });
         }
-        if let (Place::Cur, None, Some(mark)) = (message.place, message.next_attempt, reach.mark) {
+        if let (QueueDir::Cur, None, Some(mark)) = (message.place, message.next_attempt, reach.mark) {
             return self.follow(state, &mut message, mark);
         }
         if let Some(why) = self.refusal(&message) {
@@ -181,11 +181,11 @@ impl Deed {
 
     fn refusal(&self, message: &Message) -> Option<&'static str> {
         match (self.act, message.place) {
-            (Act::Hold, Place::Hold) => Some("is on hold already"),
-            (Act::Hold | Act::Expire | Act::Bounce, Place::Failed) => Some("has failed for good; requeue or remove it"),
-            (Act::Release, Place::Cur | Place::Failed) => Some("is not on hold"),
-            (Act::Flush, Place::Hold) => Some("is on hold; release it"),
-            (Act::Flush, Place::Failed) => Some("has failed for good; requeue it"),
+            (Act::Hold, QueueDir::Hold) => Some("is on hold already"),
+            (Act::Hold | Act::Expire | Act::Bounce, QueueDir::Failed) => Some("has failed for good; requeue or remove it"),
+            (Act::Release, QueueDir::Cur | QueueDir::Failed) => Some("is not on hold"),
+            (Act::Flush, QueueDir::Hold) => Some("is on hold; release it"),
+            (Act::Flush, QueueDir::Failed) => Some("has failed for good; requeue it"),
             _ => None,
         }
     }
@@ -202,14 +202,14 @@ impl Deed {
             state.forget_order(message.id)?;
         }
         match self.act {
-            Act::Hold => (message.place, message.next_attempt, message.reason) = (Place::Hold, None, self.by.clone()),
-            Act::Release => (message.place, message.next_attempt, message.reason) = (Place::Cur, Some(self.now), String::new()),
+            Act::Hold => (message.place, message.next_attempt, message.reason) = (QueueDir::Hold, None, self.by.clone()),
+            Act::Release => (message.place, message.next_attempt, message.reason) = (QueueDir::Cur, Some(self.now), String::new()),
             Act::Remove => {
-                (message.place, message.next_attempt, message.finished) = (Place::Gone, None, Some(self.now));
+                (message.place, message.next_attempt, message.finished) = (QueueDir::Ended, None, Some(self.now));
                 message.reason = format!("removed {}", self.by);
             }
             Act::Requeue => {
-                (message.place, message.next_attempt, message.finished) = (Place::Cur, Some(self.now), None);
+                (message.place, message.next_attempt, message.finished) = (QueueDir::Cur, Some(self.now), None);
                 (message.attempts, message.expires) = (0, self.now.saturating_add(self.give_up));
                 message.reason = String::new();
                 self.reopen(state, message.id)?;
@@ -217,7 +217,7 @@ impl Deed {
             Act::Expire => message.expires = message.expires.min(self.now),
             Act::Bounce => {
                 // Without an open recipient its next round is its conclusion: moved to `failed/`, and its sender told.
-                (message.place, message.next_attempt, message.reason) = (Place::Cur, Some(self.now), String::new());
+                (message.place, message.next_attempt, message.reason) = (QueueDir::Cur, Some(self.now), String::new());
                 message.expires = message.expires.min(self.now);
                 self.give_up(state, message.id)?;
             }
@@ -277,7 +277,7 @@ impl Deed {
         }
         let mut removed = Vec::new();
         for id in named.iter().filter_map(|named| named.id) {
-            let message = state.message(id)?.filter(|message| message.place == Place::Gone && may(message));
+            let message = state.message(id)?.filter(|message| message.place == QueueDir::Ended && may(message));
             removed.extend(message.filter(|message| store.has(layout::TRASH, message.id)));
         }
         let moves: Vec<_> = removed.iter().map(|message| Some((message.id, layout::TRASH, layout::HOLD))).collect();
@@ -286,7 +286,7 @@ impl Deed {
             if moved.is_ok() {
                 let reason = format!("taken out of the trash {}", self.by);
                 state.record(message.id, &Event { at: self.now, kind: "restored".to_owned(), text: self.by.clone() })?;
-                state.update(&Message { place: Place::Hold, finished: None, next_attempt: None, reason, ..message })?;
+                state.update(&Message { place: QueueDir::Hold, finished: None, next_attempt: None, reason, ..message })?;
             }
         }
         Ok(())

@@ -1,14 +1,14 @@
 //! From the replies of a server to committed outcomes and log lines.
 //!
-//! In: a job and what came of it. Out: its recipients' outcomes in the ledger; with the last job of a round, the message's
+//! In: a job and what came of it. Out: its recipients' outcomes in the state_writer; with the last job of a round, the message's
 //! conclusion. Nothing is logged as done before it is committed.
 
 use std::sync::Arc;
 
 use super::dispatch::{Dispatch, JobEnd, Work};
-use super::ledger::{Ledger, Settlement, Stopped};
-use super::outcome::{self, Conclusion, Round};
+use super::outcome::{self, Conclusion, DeliveryAttempt};
 use super::queue::JobRecipient;
+use super::state_writer::{OutcomeRecord, StateWriter, Stopped};
 use crate::current::Current;
 use crate::health::Health;
 use log::events;
@@ -38,7 +38,7 @@ pub struct Recorder {
     /// The configuration in force.
     pub current: Arc<Current>,
     /// The one writer.
-    pub ledger: Ledger,
+    pub state_writer: StateWriter,
     /// The queue in memory.
     pub dispatch: Arc<Dispatch>,
     /// What is counted for the metrics.
@@ -88,13 +88,13 @@ impl Recorder {
         let uncertain = |update: RecipientUpdate| RecipientUpdate { progress: Progress::Uncertain, ..update };
         let updates = waiting(&work, "", EnhancedStatus::new(4, 3, 0), reason).into_iter().map(uncertain).collect();
         let end = JobEnd { stop: Some(outcome::Stop::Hold(reason.to_owned())), ..JobEnd::default() };
-        self.settle(work, JobOutcome { updates, end, ..JobOutcome::default() }).await
+        self.record(work, JobOutcome { updates, end, ..JobOutcome::default() }).await
     }
 
     /// Commits what a job came to.
     ///
     /// Errors: [`Stopped`] where nothing can be committed any more; then nothing may be sent either.
-    pub async fn settle(&self, work: Work, job: JobOutcome) -> Result<(), Stopped> {
+    pub async fn record(&self, work: Work, job: JobOutcome) -> Result<(), Stopped> {
         let id = work.message.id;
         let JobOutcome { updates, mut transaction, hop_reports, end } = job;
         transaction.reached = end.attempted;
@@ -104,14 +104,14 @@ impl Recorder {
         // The usual message has one job, and one commit says all. Otherwise the last job's end comes after the commits of all.
         let single = self.dispatch.is_only_job(id);
         if !single {
-            let settlement = Settlement { id, updates: updates.clone(), transaction: transaction.clone(), hop_reports, round: None };
-            self.ledger.settle(settlement).await?;
+            let settlement = OutcomeRecord { id, updates: updates.clone(), transaction: transaction.clone(), hop_reports, round: None };
+            self.state_writer.record(settlement).await?;
             self.log_job(&work, &updates);
         }
         let Some(end) = self.dispatch.end_job(&work, end) else { return Ok(()) };
         let round = self.round_of(&work, end);
         let news = if single { updates.clone() } else { Vec::new() };
-        let settled = self.ledger.settle(Settlement { id, updates: news, transaction, hop_reports, round: Some(round) }).await?;
+        let settled = self.state_writer.record(OutcomeRecord { id, updates: news, transaction, hop_reports, round: Some(round) }).await?;
         if single {
             self.log_job(&work, &updates);
         }
@@ -130,9 +130,9 @@ impl Recorder {
         Ok(())
     }
 
-    fn round_of(&self, work: &Work, end: JobEnd) -> Round {
+    fn round_of(&self, work: &Work, end: JobEnd) -> DeliveryAttempt {
         let setup = self.current.get();
-        Round {
+        DeliveryAttempt {
             stop: end.stop,
             was_expired: false,
             now: sys::clock::now(),

@@ -30,7 +30,7 @@ pub struct Trouble {
 /// What is remembered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Remembered {
+pub struct AlarmMemory {
     /// The first attempt that failed since the last success.
     pub trying_since: Option<i64>,
     /// Suspended routes.
@@ -60,7 +60,7 @@ pub struct Over {
     pub state_lost: bool,
 }
 
-impl Remembered {
+impl AlarmMemory {
     /// Forgets what is over. What came meanwhile stays.
     pub fn forget(&mut self, over: &Over) {
         over.told.iter().for_each(|id| drop(self.untold.remove(id)));
@@ -88,7 +88,7 @@ impl Remembered {
             "failed" if self.canary.note_outcome(text("queue_id"), false, text("reply")) => {}
             // A notice, or mail whose sender wants to hear nothing.
             "failed" if text("from").is_empty() => self.note_untold(text("queue_id"), "the notice failed"),
-            "not_notified" => self.note_untold(text("queue_id"), text("reason")),
+            "dsn_suppressed" => self.note_untold(text("queue_id"), text("reason")),
             "route_suspended" => self.note_suspended(text("route"), at, text("reason")),
             "route_resumed" => drop(self.suspended.remove(text("route"))),
             "storage_failed" => self.storage = Some(trouble(at, at, &format!("{}: {}", text("what"), text("reason")))),
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_first_vain_attempt_counts_and_a_success_ends_it() {
-        let mut remembered = Remembered::default();
+        let mut remembered = AlarmMemory::default();
         for at in [10, 20, 30] {
             remembered.note(&record(at, "delayed", &[]));
         }
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_route_is_suspended_since_the_first_time_with_the_last_reason() {
-        let mut remembered = Remembered::default();
+        let mut remembered = AlarmMemory::default();
         assert!(remembered.note(&record(10, "route_suspended", &[("route", "r:25"), ("reason", "refused")])));
         remembered.note(&record(20, "route_suspended", &[("route", "r:25"), ("reason", "timeout")]));
         assert_eq!(remembered.suspended["r:25"], trouble(10, 20, "timeout"));
@@ -154,18 +154,18 @@ mod tests {
 
     #[test]
     fn a_failed_notice_is_untold_and_ordinary_failures_are_not() {
-        let mut remembered = Remembered::default();
+        let mut remembered = AlarmMemory::default();
         remembered.note(&record(1, "failed", &[("queue_id", "A"), ("from", "x@y"), ("reply", "550 no")]));
         assert!(remembered.untold.is_empty());
         remembered.note(&record(1, "failed", &[("queue_id", "B"), ("from", ""), ("reply", "550 no")]));
-        remembered.note(&record(1, "not_notified", &[("queue_id", "C"), ("reason", "no address")]));
+        remembered.note(&record(1, "dsn_suppressed", &[("queue_id", "C"), ("reason", "no address")]));
         assert_eq!(remembered.untold["B"], "the notice failed");
         assert_eq!(remembered.untold["C"], "no address");
     }
 
     #[test]
     fn admission_is_closed_until_it_is_opened() {
-        let mut remembered = Remembered::default();
+        let mut remembered = AlarmMemory::default();
         assert!(remembered.note(&record(1, "admission_closed", &[("reason", "moving house")])));
         assert_eq!(remembered.admission_closed.as_deref(), Some("moving house"));
         assert!(remembered.note(&record(2, "admission_opened", &[])));
@@ -174,10 +174,10 @@ mod tests {
 
     #[test]
     fn what_is_remembered_survives_a_restart_and_an_older_file() {
-        let mut remembered = Remembered::default();
+        let mut remembered = AlarmMemory::default();
         remembered.note(&record(10, "route_suspended", &[("route", "r:25"), ("reason", "refused")]));
         let text = serde_json::to_string(&remembered).unwrap();
-        assert_eq!(serde_json::from_str::<Remembered>(&text).unwrap(), remembered);
-        assert_eq!(serde_json::from_str::<Remembered>("{}").unwrap(), Remembered::default());
+        assert_eq!(serde_json::from_str::<AlarmMemory>(&text).unwrap(), remembered);
+        assert_eq!(serde_json::from_str::<AlarmMemory>("{}").unwrap(), AlarmMemory::default());
     }
 }

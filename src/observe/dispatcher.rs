@@ -5,17 +5,15 @@
 //! record to each listener, in the order of the events. A disk that does not answer holds up this thread alone; what is lost
 //! meanwhile is counted, and the count is an event as soon as there is room for one.
 
-pub mod file;
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::event_file::{EventFile, Rotation};
 use super::logging::Feed;
 use config::Params;
-use file::{EventFile, Rotation};
 use log::events;
 use log::record::Record;
 
@@ -65,7 +63,7 @@ impl Shared {
 }
 
 /// The running thread.
-pub struct Outlet {
+pub struct EventDispatcher {
     shared: Arc<Shared>,
     thread: JoinHandle<()>,
 }
@@ -82,16 +80,16 @@ impl Reloader {
     }
 }
 
-impl Outlet {
+impl EventDispatcher {
     /// Starts the thread.
     ///
     /// Errors: the kernel has no room for a thread.
-    pub fn start(feed: Feed, settings: Settings, listeners: Vec<Listener>) -> std::io::Result<Outlet> {
+    pub fn start(feed: Feed, settings: Settings, listeners: Vec<Listener>) -> std::io::Result<EventDispatcher> {
         let shared = Arc::new(Shared { wake: Some(feed.wake.clone()), ..Shared::default() });
         let own = Arc::clone(&shared);
         let mut worker = Worker { file: settings.file.clone().map(EventFile::new), settings, listeners };
         let thread = std::thread::Builder::new().name("events".to_owned()).spawn(move || worker.run(&feed, &own))?;
-        Ok(Outlet { shared, thread })
+        Ok(EventDispatcher { shared, thread })
     }
 
     /// For reloads.
@@ -123,7 +121,7 @@ impl Worker {
             let is_ending = shared.ending.load(Ordering::SeqCst);
             let batch = next_batch(feed, if is_ending { Duration::ZERO } else { LOOK });
             if let Some(settings) = shared.news.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                self.settle(settings);
+                self.apply(settings);
             }
             if batch.is_empty() && is_ending {
                 return;
@@ -138,7 +136,7 @@ impl Worker {
     }
 
     /// A reload: the file is opened anew in any case, so that somebody who moved it away can say so.
-    fn settle(&mut self, settings: Settings) {
+    fn apply(&mut self, settings: Settings) {
         self.file = settings.file.clone().map(EventFile::new);
         self.settings = settings;
     }
@@ -186,7 +184,8 @@ mod tests {
         let settings = Settings { host: "h".to_owned(), file: Some(Rotation { path: path.clone(), size: 0, kept: 0 }) };
         (0..1500).for_each(|n| sender.send(Some(record(n))).unwrap());
         let outlet =
-            Outlet::start(Feed { records, wake: sender.clone(), lost: Arc::new(AtomicU64::new(0)) }, settings, vec![listener]).unwrap();
+            EventDispatcher::start(Feed { records, wake: sender.clone(), lost: Arc::new(AtomicU64::new(0)) }, settings, vec![listener])
+                .unwrap();
         outlet.end(Duration::from_secs(60));
         assert_eq!(*heard.lock().unwrap(), (0..1500).collect::<Vec<i64>>());
         assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), 1500);
@@ -199,7 +198,8 @@ mod tests {
         let (sender, records) = mpsc::sync_channel(10);
         let settings = Settings { host: "h".to_owned(), file: rotation("old") };
         let outlet =
-            Outlet::start(Feed { records, wake: sender.clone(), lost: Arc::new(AtomicU64::new(0)) }, settings, Vec::new()).unwrap();
+            EventDispatcher::start(Feed { records, wake: sender.clone(), lost: Arc::new(AtomicU64::new(0)) }, settings, Vec::new())
+                .unwrap();
         outlet.reloader().reload(Settings { host: "h".to_owned(), file: rotation("new") });
         while outlet.shared.news.lock().unwrap().is_some() {
             std::thread::yield_now();

@@ -14,7 +14,7 @@ const REPLY: usize = 500;
 
 /// A recipient that the notice tells of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct DsnRecipient {
     /// The forward-path.
     pub address: String,
     /// What the sender wrote, where an alias changed it.
@@ -38,7 +38,7 @@ pub struct Told {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GivenUp {
     /// The give-up time was over.
-    Late,
+    Expired,
     /// An administrator wanted it.
     ByHand,
 }
@@ -57,13 +57,13 @@ pub enum Said {
     Reason(String),
 }
 
-impl Told {
+impl DsnRecipient {
     /// What `row` says, as news of this kind.
-    pub fn new(row: &RecipientRow, action: Action, orcpt: Option<String>) -> Told {
+    pub fn new(row: &RecipientRow, action: Action, orcpt: Option<String>) -> DsnRecipient {
         let (given_up, reply) = last(&row.reply);
         let said = said(&row.relay, reply);
         let at = row.at.filter(|_| given_up.is_none() && matches!(said, Said::Reply { .. }));
-        Told {
+        DsnRecipient {
             address: row.address.clone(),
             written: row.original.clone(),
             orcpt,
@@ -107,7 +107,7 @@ fn said(relay: &str, reply: &str) -> Said {
 /// What the last attempt said, and why there was no further one. A message that was given up, requeued and given up again has two
 /// reasons in front, of which the first is the newer one.
 fn last(reply: &str) -> (Option<GivenUp>, &str) {
-    let words = [(GIVEN_UP, GivenUp::Late), (BY_HAND, GivenUp::ByHand), (GIVEN_UP_BY_OPERATOR, GivenUp::ByHand)];
+    let words = [(GIVEN_UP, GivenUp::Expired), (BY_HAND, GivenUp::ByHand), (GIVEN_UP_BY_OPERATOR, GivenUp::ByHand)];
     let (mut given_up, mut rest) = (None, reply);
     while let Some((last, why)) = words.iter().find_map(|(words, why)| Some((rest.strip_prefix(words)?, *why))) {
         given_up = given_up.or(Some(why));
@@ -168,12 +168,12 @@ pub(super) mod tests {
 
     #[test]
     fn a_reply_of_the_server_is_told_from_a_reason_of_ours() {
-        let told = Told::new(&row("550 5.1.1 no such user", "5.1.1"), Action::Failed, None);
+        let told = DsnRecipient::new(&row("550 5.1.1 no such user", "5.1.1"), Action::Failed, None);
         assert_eq!(told.said, Said::Reply { host: Some("mx.x.example".into()), text: "550 5.1.1 no such user".into() });
-        let told = Told::new(&row("connect: timed out", "4.4.1"), Action::Delayed, None);
+        let told = DsnRecipient::new(&row("connect: timed out", "4.4.1"), Action::Delayed, None);
         assert_eq!((told.said, told.status.to_string().as_str()), (Said::Reason("connect: timed out".into()), "4.4.1"));
-        let given_up = Told::new(&row(&format!("{GIVEN_UP}450 4.2.1 busy"), "5.4.7"), Action::Failed, None);
-        assert_eq!((given_up.given_up, given_up.at), (Some(GivenUp::Late), None));
+        let given_up = DsnRecipient::new(&row(&format!("{GIVEN_UP}450 4.2.1 busy"), "5.4.7"), Action::Failed, None);
+        assert_eq!((given_up.given_up, given_up.at), (Some(GivenUp::Expired), None));
         assert!(matches!(given_up.said, Said::Reply { text, .. } if text == "450 4.2.1 busy"));
     }
 
@@ -182,18 +182,18 @@ pub(super) mod tests {
     fn what_was_given_up_by_hand_is_told_with_the_reply_of_the_last_attempt() {
         let words = [BY_HAND.to_owned(), format!("{BY_HAND}{GIVEN_UP}"), GIVEN_UP_BY_OPERATOR.to_owned()];
         for reply in words.map(|words| format!("{words}450 4.2.1 busy")) {
-            let told = Told::new(&row(&reply, "5.4.7"), Action::Failed, None);
+            let told = DsnRecipient::new(&row(&reply, "5.4.7"), Action::Failed, None);
             assert_eq!(told.said, Said::Reply { host: Some("mx.x.example".into()), text: "450 4.2.1 busy".into() });
             assert_eq!((told.given_up, told.at), (Some(GivenUp::ByHand), None));
         }
-        let secret = Told::new(&row(&format!("{BY_HAND}535 5.7.8 secret"), "5.4.7"), Action::Failed, None);
+        let secret = DsnRecipient::new(&row(&format!("{BY_HAND}535 5.7.8 secret"), "5.4.7"), Action::Failed, None);
         assert!(matches!(secret.said, Said::Reason(text) if !text.contains("secret")), "T-OUT-4");
     }
 
     /// RFC 3464 2.3.7: not where the time of the last attempt is not known.
     #[test]
     fn only_a_reply_has_the_time_of_an_attempt() {
-        let at = |reply: &str| Told::new(&row(reply, "4.0.0"), Action::Delayed, None).at;
+        let at = |reply: &str| DsnRecipient::new(&row(reply, "4.0.0"), Action::Delayed, None).at;
         assert_eq!(at("450 4.2.1 busy"), Some(1_795_358_629));
         assert_eq!((at("connect: timed out"), at(&format!("{GIVEN_UP}450 busy")), at("")), (None, None, None));
     }
@@ -201,7 +201,7 @@ pub(super) mod tests {
     /// RFC 3464 2.3.4
     #[test]
     fn the_status_has_the_class_of_the_action() {
-        let status = |text, action| Told::new(&row("x", text), action, None).status.to_string();
+        let status = |text, action| DsnRecipient::new(&row("x", text), action, None).status.to_string();
         assert_eq!(status("5.7.8", Action::Delayed), "4.7.8");
         assert_eq!(status("nonsense", Action::Failed), "5.0.0");
         assert_eq!(status("2.0.0", Action::Relayed), "2.0.0");
@@ -215,14 +215,14 @@ pub(super) mod tests {
             "530 5.7.0 secret",
             "mx[192.0.2.1]:25: MAIL FROM: 535 5.7.8 secret",
         ] {
-            let told = Told::new(&row(reply, "4.7.8"), Action::Delayed, None);
+            let told = DsnRecipient::new(&row(reply, "4.7.8"), Action::Delayed, None);
             assert_eq!(told.said, Said::Reason("the next hop does not accept the login of this host".into()), "{reply}");
         }
     }
 
     #[test]
     fn t_smtp_6_a_reply_is_repeated_up_to_a_bound() {
-        let told = Told::new(&row(&format!("550 {}", "ä".repeat(9000)), "5.0.0"), Action::Failed, None);
+        let told = DsnRecipient::new(&row(&format!("550 {}", "ä".repeat(9000)), "5.0.0"), Action::Failed, None);
         assert!(matches!(told.said, Said::Reply { text, .. } if text.chars().count() == 504));
     }
 

@@ -22,7 +22,7 @@
 //! A crash before K1 leaves the mark "in data": the next start calls the open recipients uncertain.
 //!
 //! A full disk is met with the ballast: it is given back and the same commands are applied once more, so that the outcome which met
-//! the full disk is not lost. Any other error of the disk or the database, and a second full disk, stops the ledger: everything that
+//! the full disk is not lost. Any other error of the disk or the database, and a second full disk, stops the state_writer: everything that
 //! waits for an answer gets none, so no dot is sent and no file removed, and the daemon ends loudly (promise 1).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,14 +32,14 @@ use tokio::sync::oneshot;
 
 use super::admission::Limits;
 use super::orders::Orders;
-use super::outcome::{Conclusion, GivenUp, Round};
+use super::outcome::{Conclusion, DeliveryAttempt, GivenUp};
 use super::plan::Plan;
 use super::recover;
 use log::events;
 use mail::envelope::{Envelope, Notify};
 use mail::queue_id::QueueId;
-use state::{Durability, Message, Origin, Place, Progress, RecipientRow, RecipientUpdate, State, Transaction};
-use store::{Claimed, Store};
+use state::{Durability, Message, Origin, Progress, QueueDir, RecipientRow, RecipientUpdate, State, Transaction};
+use store::{ClaimedMessage, Store};
 use writer::{Asked, Broken, Work, Writer};
 
 mod writer;
@@ -51,7 +51,7 @@ const BACKLOG: usize = 4096;
 
 /// What one job found out.
 #[derive(Debug)]
-pub struct Settlement {
+pub struct OutcomeRecord {
     /// The message.
     pub id: QueueId,
     /// What is new about its recipients.
@@ -61,10 +61,10 @@ pub struct Settlement {
     /// The next hop understands RFC 3461: it reports on what it takes.
     pub hop_reports: bool,
     /// Set with the last job of a round: the message is concluded.
-    pub round: Option<Round>,
+    pub round: Option<DeliveryAttempt>,
 }
 
-impl Settlement {
+impl OutcomeRecord {
     /// True if nothing ended: every recipient waits, and nobody stopped the message.
     fn is_mere_delay(&self) -> bool {
         let waits = !self.updates.is_empty() && self.updates.iter().all(|update| update.progress == Progress::Waiting);
@@ -82,10 +82,10 @@ pub struct Arrival {
     /// Where it came from.
     pub origin: Origin,
     /// Where the file is.
-    pub found: Place,
+    pub found: QueueDir,
 }
 
-/// What the ledger says to a claimed file.
+/// What the state_writer says to a claimed file.
 #[derive(Debug)]
 pub enum Admission {
     /// It is new: a row was made, and the file is where its row says.
@@ -104,7 +104,7 @@ enum Command {
     /// With what its sender may have.
     Admit(Box<Arrival>, Arc<Limits>, oneshot::Sender<Admission>),
     Mark(QueueId, oneshot::Sender<()>),
-    Settle(Box<Settlement>, oneshot::Sender<Settled>),
+    Record(Box<OutcomeRecord>, oneshot::Sender<Recorded>),
     Work(Durability, Box<dyn Work>),
 }
 
@@ -114,8 +114,8 @@ impl Command {
     fn needs_no_sync(&self, orders: &Orders) -> bool {
         match self {
             Command::Mark(..) => true,
-            Command::Admit(arrival, ..) => arrival.message.place == Place::Cur,
-            Command::Settle(settlement, _) => settlement.is_mere_delay() && !orders.has(settlement.id),
+            Command::Admit(arrival, ..) => arrival.message.place == QueueDir::Cur,
+            Command::Record(settlement, _) => settlement.is_mere_delay() && !orders.has(settlement.id),
             Command::Work(durability, _) => *durability == Durability::Ordered,
         }
     }
@@ -123,7 +123,7 @@ impl Command {
 
 /// What a settlement did.
 #[derive(Debug, Default)]
-pub struct Settled {
+pub struct Recorded {
     /// The conclusion, with the last job of a round.
     pub conclusion: Option<Conclusion>,
     /// Recipients that were given up.
@@ -132,34 +132,34 @@ pub struct Settled {
     pub notice_due: bool,
 }
 
-/// The way to the ledger. Cheap to clone; the thread ends when the last one is dropped.
+/// The way to the state_writer. Cheap to clone; the thread ends when the last one is dropped.
 #[derive(Clone)]
-pub struct Ledger {
+pub struct StateWriter {
     commands: mpsc::SyncSender<Command>,
     orders: Arc<Orders>,
     limits: Arc<RwLock<Arc<Limits>>>,
 }
 
-/// The ledger has stopped: the disk or the database failed. Its reason is in the log.
+/// The state_writer has stopped: the disk or the database failed. Its reason is in the log.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopped;
 
-impl Ledger {
+impl StateWriter {
     /// Starts the thread. `on_stop` is called once if it has to stop because of an error.
     pub fn start(
         state: State,
         store: Arc<Store>,
         on_stop: impl FnOnce(String) + Send + 'static,
-    ) -> std::io::Result<(Ledger, std::thread::JoinHandle<()>)> {
+    ) -> std::io::Result<(StateWriter, std::thread::JoinHandle<()>)> {
         let (commands, receiver) = mpsc::sync_channel(BACKLOG);
         let orders = Arc::new(Orders::default());
         let given = Arc::clone(&orders);
         let run = move || {
             let marking = Arc::clone(&store);
-            // A ledger that has gone without a word would be a daemon that takes mail and never sends any.
+            // A state_writer that has gone without a word would be a daemon that takes mail and never sends any.
             let run = || Writer::new(state, store, given).map_err(Broken::from).and_then(|writer| writer.run(&receiver));
             let ended = catch_unwind(AssertUnwindSafe(run));
-            let internal = || Broken { reason: "internal error in the ledger; please report it".to_owned(), is_damage: false };
+            let internal = || Broken { reason: "internal error in the state_writer; please report it".to_owned(), is_damage: false };
             if let Err(Broken { reason, is_damage }) = ended.unwrap_or_else(|_| Err(internal())) {
                 events::storage_failed("state.sqlite or the spool", &reason);
                 if is_damage {
@@ -168,11 +168,11 @@ impl Ledger {
                 on_stop(reason);
             }
         };
-        let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn(run)?;
-        Ok((Ledger { commands, orders, limits: Arc::default() }, thread))
+        let thread = std::thread::Builder::new().name("state_writer".to_owned()).spawn(run)?;
+        Ok((StateWriter { commands, orders, limits: Arc::default() }, thread))
     }
 
-    /// What is to be done to messages that are being sent; to be given in [`Ledger::work`] only.
+    /// What is to be done to messages that are being sent; to be given in [`StateWriter::work`] only.
     pub fn orders(&self) -> &Arc<Orders> {
         &self.orders
     }
@@ -197,9 +197,9 @@ impl Ledger {
     }
 
     /// A claimed message becomes a row, as planned, unless the limits say that it is held.
-    pub fn admit(&self, claimed: &Claimed, plan: &Plan) -> Result<oneshot::Receiver<Admission>, Stopped> {
+    pub fn admit(&self, claimed: &ClaimedMessage, plan: &Plan) -> Result<oneshot::Receiver<Admission>, Stopped> {
         let (message, recipients, origin) = rows_of(claimed, plan);
-        self.adopt(Arrival { message, recipients, origin, found: Place::Cur })
+        self.adopt(Arrival { message, recipients, origin, found: QueueDir::Cur })
     }
 
     /// A file without a row gets one; if the row says another place than where the file is, the file follows.
@@ -217,9 +217,9 @@ impl Ledger {
     }
 
     /// Commits outcomes, and moves or removes the file if they conclude the message.
-    pub async fn settle(&self, settlement: Settlement) -> Result<Settled, Stopped> {
+    pub async fn record(&self, record: OutcomeRecord) -> Result<Recorded, Stopped> {
         let (answer, receiver) = oneshot::channel();
-        self.send(Command::Settle(Box::new(settlement), answer))?;
+        self.send(Command::Record(Box::new(record), answer))?;
         receiver.await.map_err(|_| Stopped)
     }
 
@@ -233,7 +233,7 @@ impl Ledger {
         self.work_with(Durability::Full, work)
     }
 
-    /// As [`Ledger::work`], for what a power cut may take without harm.
+    /// As [`StateWriter::work`], for what a power cut may take without harm.
     pub fn work_unsynced<T: Send + 'static>(
         &self,
         work: impl FnOnce(&State, &Store) -> rusqlite::Result<T> + Clone + Send + 'static,
@@ -253,7 +253,7 @@ impl Ledger {
 }
 
 /// The rows of a message that has just been claimed.
-pub(super) fn rows_of(claimed: &Claimed, plan: &Plan) -> (Message, Vec<RecipientRow>, Origin) {
+pub(super) fn rows_of(claimed: &ClaimedMessage, plan: &Plan) -> (Message, Vec<RecipientRow>, Origin) {
     let envelope = &claimed.envelope;
     let accepted = mail::date::parse_rfc3339(&envelope.time).unwrap_or_default();
     let message = Message {
@@ -265,7 +265,7 @@ pub(super) fn rows_of(claimed: &Claimed, plan: &Plan) -> (Message, Vec<Recipient
         expires: plan.expires,
         reverse_path: envelope.reverse_path.to_string(),
         message_id: claimed.message_id.clone(),
-        place: if plan.hold.is_some() { Place::Hold } else { Place::Cur },
+        place: if plan.hold.is_some() { QueueDir::Hold } else { QueueDir::Cur },
         reason: plan.hold.clone().unwrap_or_default(),
         attempts: 0,
         last_attempt: None,
@@ -289,11 +289,11 @@ pub(super) fn rows_of(claimed: &Claimed, plan: &Plan) -> (Message, Vec<Recipient
 
 /// What the kernel says of a caller of the second door goes before what the caller says.
 fn origin_of(envelope: &Envelope) -> Origin {
-    let mut claimed = envelope.claimed.clone();
+    let mut caller = envelope.caller.clone();
     if let Some(peer) = envelope.peer {
-        (claimed.gid, claimed.pid) = (Some(peer.gid), Some(peer.pid));
+        (caller.gid, caller.pid) = (Some(peer.gid), Some(peer.pid));
     }
-    Origin { attested: envelope.peer.is_some(), claimed, notices: envelope.notices.clone() }
+    Origin { attested: envelope.peer.is_some(), caller, warnings: envelope.warnings.clone() }
 }
 
 #[cfg(test)]
