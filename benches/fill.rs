@@ -150,7 +150,7 @@ fn row(n: u32, octets: &[u8]) -> (Message, RecipientRow) {
         address: address(n),
         original: String::new(),
         notify: Notify::UNSAID,
-        progress: Progress::Waiting,
+        progress: Progress::Deferred,
         status: "4.2.1".to_owned(),
         reply: "450 4.2.1 mailbox busy, try again later".to_owned(),
         relay: "127.0.0.1:2525".to_owned(),

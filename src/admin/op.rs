@@ -232,7 +232,7 @@ impl AdminOp {
         for recipient in state.recipients(id)?.into_iter().filter(|r| r.progress != Progress::Relayed) {
             let update = RecipientUpdate {
                 n: recipient.n,
-                progress: Progress::Waiting,
+                progress: Progress::Deferred,
                 status: recipient.status,
                 reply: recipient.reply,
                 relay: recipient.relay,

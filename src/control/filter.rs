@@ -195,7 +195,7 @@ mod tests {
             arrival_time: 1000,
             message_size: 290,
             sender: "Alice@Host.example".into(),
-            recipients: vec![recipient("a@example.com", "450 4.2.1 Busy", "waiting"), recipient("b@EXAMPLE.org", "lost", "uncertain")],
+            recipients: vec![recipient("a@example.com", "450 4.2.1 Busy", "deferred"), recipient("b@EXAMPLE.org", "lost", "uncertain")],
             uid: 1001,
             ..Entry::default()
         }

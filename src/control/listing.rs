@@ -185,7 +185,7 @@ mod tests {
         let waiting = |address: &str, reason: &str| Recipient {
             address: address.into(),
             delay_reason: reason.into(),
-            status: "waiting".into(),
+            status: "deferred".into(),
             ..Recipient::default()
         };
         Entry {
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn q3_the_json_has_postfix_s_keys_first() {
         let json = serde_json::to_string(&entry()).unwrap();
-        assert!(json.starts_with(r#"{"queue_name":"deferred","queue_id":"6921CE05000000AB","arrival_time":1795358629,"message_size":290,"forced_expire":false,"sender":"alice@host.example","recipients":[{"address":"a@example.com","delay_reason":"connect to relay: refused","status":"waiting"}"#), "{json}");
+        assert!(json.starts_with(r#"{"queue_name":"deferred","queue_id":"6921CE05000000AB","arrival_time":1795358629,"message_size":290,"forced_expire":false,"sender":"alice@host.example","recipients":[{"address":"a@example.com","delay_reason":"connect to relay: refused","status":"deferred"}"#), "{json}");
     }
 
     #[test]

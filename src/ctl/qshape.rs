@@ -78,11 +78,11 @@ mod tests {
     fn recipients_stand_in_the_row_of_their_domain_and_the_column_of_their_age() {
         let mut shape = Shape::default();
         for (address, status, age) in [
-            ("a@x.example", "waiting", 0),
+            ("a@x.example", "deferred", 0),
             ("b@X.example", "uncertain", 5),
             ("c@x.example", "relayed", 0),
             ("d@y.example", "failed", 1280),
-            ("e@x.example", "waiting", -7),
+            ("e@x.example", "deferred", -7),
         ] {
             shape.add(&entry(address, status, age), 100_000);
         }
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn mail_to_countless_domains_costs_no_memory_and_is_counted_all_the_same() {
         let mut shape = Shape::default();
-        (0..DESTINATIONS + 5).for_each(|n| shape.add(&entry(&format!("a@{n}.example"), "waiting", 1), 100_000));
+        (0..DESTINATIONS + 5).for_each(|n| shape.add(&entry(&format!("a@{n}.example"), "deferred", 1), 100_000));
         assert!(shape.rows.len() <= DESTINATIONS + 1);
         let (total, rows) = shape.finish();
         assert_eq!((total.total, rows[0].destination.as_str(), rows[0].total), (DESTINATIONS as u64 + 5, OTHERS, 5));

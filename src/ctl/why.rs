@@ -271,7 +271,7 @@ mod tests {
     fn waiting(reply: &str, dsn: &str) -> WhyInputs {
         let recipient = Recipient {
             address: "a@x.example".into(),
-            status: "waiting".into(),
+            status: "deferred".into(),
             remote_reply: reply.into(),
             dsn: dsn.into(),
             relay: "mx.x.example".into(),

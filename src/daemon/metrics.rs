@@ -98,7 +98,7 @@ fn queue(path: &Path, now: i64) -> rusqlite::Result<QueueSnapshot> {
     let bounds = AGES.map(|(_, seconds)| now.saturating_sub(seconds));
     let numbers = State::open_to_read(path)?.queue_numbers(&bounds)?;
     let [waiting, held, failed] = numbers;
-    let states = [("waiting", &waiting), ("held", &held), ("failed", &failed)];
+    let states = [("queued", &waiting), ("held", &held), ("failed", &failed)];
     let by_age = |ages: &[u64]| {
         let mut all = [0; AGES.len()];
         all.iter_mut().zip(ages).for_each(|(to, from)| *to = *from);

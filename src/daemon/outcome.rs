@@ -39,10 +39,10 @@ pub fn of_failure(n: u32, failure: &Failure) -> RecipientUpdate {
     let progress = match &failure.reply {
         None if failure.is_uncertain() => Progress::Uncertain,
         // RFC 5321 4.5.3.1.10: 552 to RCPT is an old 452, "too many recipients".
-        Some(reply) if failure.stage == Stage::RcptTo && reply.code() == 552 => Progress::Waiting,
+        Some(reply) if failure.stage == Stage::RcptTo && reply.code() == 552 => Progress::Deferred,
         Some(reply) if reply.is_permanent() && scope(failure) == Scope::Message => Progress::Failed,
         None if failure.status.class == 5 && scope(failure) == Scope::Message => Progress::Failed,
-        _ => Progress::Waiting,
+        _ => Progress::Deferred,
     };
     let reply = failure.reply.as_ref().map_or_else(|| format!("{}: {}", failure.stage, failure.cause), Reply::to_string);
     RecipientUpdate { n, progress, status: failure.status.to_string(), reply, relay: failure.peer.clone() }
@@ -55,14 +55,14 @@ pub fn of_reply(n: u32, reply: &Reply, peer: &str) -> RecipientUpdate {
     } else if reply.is_permanent() {
         Progress::Failed
     } else {
-        Progress::Waiting
+        Progress::Deferred
     };
     RecipientUpdate { n, progress, status: reply.enhanced_or_generic().to_string(), reply: reply.to_string(), relay: peer.to_owned() }
 }
 
 /// A recipient whose route does not work, for this printable reason.
 pub fn route_waits(n: u32, relay: &str, status: EnhancedStatus, reason: &str) -> RecipientUpdate {
-    RecipientUpdate { n, progress: Progress::Waiting, status: status.to_string(), reply: reason.to_owned(), relay: relay.to_owned() }
+    RecipientUpdate { n, progress: Progress::Deferred, status: status.to_string(), reply: reason.to_owned(), relay: relay.to_owned() }
 }
 
 /// What one round of attempts leaves of a message.
@@ -225,16 +225,16 @@ mod tests {
     #[test]
     fn the_table_above() {
         for (stage, reply, progress, scope_) in [
-            (Stage::RcptTo, reply(450), Progress::Waiting, Scope::Message),
+            (Stage::RcptTo, reply(450), Progress::Deferred, Scope::Message),
             (Stage::RcptTo, reply(550), Progress::Failed, Scope::Message),
-            (Stage::RcptTo, reply(552), Progress::Waiting, Scope::Message),
-            (Stage::MailFrom, reply(530), Progress::Waiting, Scope::Route),
+            (Stage::RcptTo, reply(552), Progress::Deferred, Scope::Message),
+            (Stage::MailFrom, reply(530), Progress::Deferred, Scope::Route),
             (Stage::FinalDot, reply(554), Progress::Failed, Scope::Message),
             (Stage::FinalDot, None, Progress::Uncertain, Scope::Message),
-            (Stage::Body, None, Progress::Waiting, Scope::Message),
-            (Stage::Auth, reply(535), Progress::Waiting, Scope::Route),
-            (Stage::Greeting, reply(554), Progress::Waiting, Scope::Route),
-            (Stage::Connect, None, Progress::Waiting, Scope::Route),
+            (Stage::Body, None, Progress::Deferred, Scope::Message),
+            (Stage::Auth, reply(535), Progress::Deferred, Scope::Route),
+            (Stage::Greeting, reply(554), Progress::Deferred, Scope::Route),
+            (Stage::Connect, None, Progress::Deferred, Scope::Route),
         ] {
             let failure = failure(stage, reply);
             assert_eq!((of_failure(0, &failure).progress, scope(&failure)), (progress, scope_), "{failure:?}");
@@ -295,23 +295,23 @@ mod tests {
 
     #[test]
     fn a_message_ends_only_when_no_recipient_is_open() {
-        use Progress::{Failed, Relayed, Uncertain, Waiting};
+        use Progress::{Deferred, Failed, Relayed, Uncertain};
         let judge = |progress: &[Progress], now| conclude(&mut message(), &mut recipients(progress), &round(now)).0;
         assert_eq!(judge(&[Relayed, Relayed], 10), Conclusion::Relayed);
         assert_eq!(judge(&[Relayed, Failed], 10), Conclusion::Failed);
-        assert!(matches!(judge(&[Relayed, Failed, Waiting], 10), Conclusion::Retry { .. }));
+        assert!(matches!(judge(&[Relayed, Failed, Deferred], 10), Conclusion::Retry { .. }));
         assert_eq!(judge(&[Uncertain], 10), Conclusion::Retry { at: 10 + backoff::UNCERTAIN });
-        assert_eq!(judge(&[Waiting], 1000), Conclusion::Failed);
-        assert_eq!(judge(&[Waiting], 990), Conclusion::Retry { at: 1000 });
+        assert_eq!(judge(&[Deferred], 1000), Conclusion::Failed);
+        assert_eq!(judge(&[Deferred], 990), Conclusion::Retry { at: 1000 });
     }
 
     #[test]
     fn a_message_dropped_during_its_attempt_is_removed_unless_it_was_relayed() {
-        use Progress::{Failed, Relayed, Waiting};
+        use Progress::{Deferred, Failed, Relayed};
         let judge = |progress: &[Progress]| {
             conclude(&mut message(), &mut recipients(progress), &DeliveryAttempt { stop: Some(Stop::Remove), ..round(10) }).0
         };
-        assert_eq!(judge(&[Relayed, Waiting]), Conclusion::Removed);
+        assert_eq!(judge(&[Relayed, Deferred]), Conclusion::Removed);
         assert_eq!(judge(&[Relayed, Failed]), Conclusion::Removed);
         assert_eq!(judge(&[Relayed]), Conclusion::Relayed);
     }
@@ -320,16 +320,16 @@ mod tests {
     fn a_route_failure_counts_no_attempt_and_waits_for_the_route() {
         let mut row = message();
         let waits = DeliveryAttempt { attempted: false, route_until: Some(77), ..round(10) };
-        assert_eq!(conclude(&mut row, &mut recipients(&[Progress::Waiting]), &waits).0, Conclusion::Retry { at: 77 });
+        assert_eq!(conclude(&mut row, &mut recipients(&[Progress::Deferred]), &waits).0, Conclusion::Retry { at: 77 });
         assert_eq!((row.attempts, row.in_data, row.next_attempt), (0, false, Some(77)));
     }
 
     #[test]
     fn giving_up_keeps_what_the_last_attempt_said() {
-        let (_, updates) = conclude(&mut message(), &mut recipients(&[Progress::Waiting]), &round(1000));
+        let (_, updates) = conclude(&mut message(), &mut recipients(&[Progress::Deferred]), &round(1000));
         assert_eq!(updates.first().map(|u| u.update.reply.as_str()), Some("given up after the give-up time; last: 450 busy"));
         let expired = DeliveryAttempt { was_expired: true, ..round(1000) };
-        let (_, updates) = conclude(&mut message(), &mut recipients(&[Progress::Waiting]), &expired);
+        let (_, updates) = conclude(&mut message(), &mut recipients(&[Progress::Deferred]), &expired);
         let said = "given up by an administrator after the last attempt; last: 450 busy";
         assert_eq!(updates.first().map(|u| u.update.reply.as_str()), Some(said));
     }

@@ -170,7 +170,7 @@ impl Recorder {
                 self.health.note_relayed(now);
                 events::relayed(outcome);
             }
-            Progress::Waiting => events::delayed(outcome),
+            Progress::Deferred => events::deferred(outcome),
             Progress::Failed => events::failed(outcome),
             Progress::Uncertain => events::uncertain(outcome),
         }

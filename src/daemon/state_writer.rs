@@ -67,7 +67,7 @@ pub struct OutcomeRecord {
 impl OutcomeRecord {
     /// True if nothing ended: every recipient waits, and nobody stopped the message.
     fn is_mere_delay(&self) -> bool {
-        let waits = !self.updates.is_empty() && self.updates.iter().all(|update| update.progress == Progress::Waiting);
+        let waits = !self.updates.is_empty() && self.updates.iter().all(|update| update.progress == Progress::Deferred);
         waits && self.round.as_ref().is_none_or(|round| round.stop.is_none() && round.now < round.expires)
     }
 }
@@ -278,7 +278,7 @@ pub(super) fn rows_of(claimed: &ClaimedMessage, plan: &Plan) -> (Message, Vec<Re
         address: recipient.address.to_string(),
         original: recipient.original.clone().unwrap_or_default(),
         notify: recipient.notify.unwrap_or(Notify::UNSAID),
-        progress: Progress::Waiting,
+        progress: Progress::Deferred,
         status: String::new(),
         reply: String::new(),
         relay: String::new(),

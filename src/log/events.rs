@@ -68,11 +68,11 @@ pub fn relayed(o: Outcome<'_>) {
 }
 
 /// It will be tried again.
-pub fn delayed(o: Outcome<'_>) {
+pub fn deferred(o: Outcome<'_>) {
     info!(
-        event = "delayed", queue_id = %o.queue_id, from = &*safe(o.from), to = &*safe(o.to),
+        event = "deferred", queue_id = %o.queue_id, from = &*safe(o.from), to = &*safe(o.to),
         relay = &*safe(o.relay), delay = o.delay, dsn = &*safe(o.dsn),
-        status = "delayed", reply = &*safe(o.reply)
+        status = "deferred", reply = &*safe(o.reply)
     );
 }
 

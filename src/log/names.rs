@@ -15,7 +15,7 @@ pub const NAMES: &[&str] = &[
     "quota_cleared",
     "quota_reached",
     "corrupt",
-    "delayed",
+    "deferred",
     "event_file_failed",
     "events_lost",
     "failed",

@@ -192,7 +192,7 @@ mod tests {
             address: format!("r{n}@x.example"),
             original: String::new(),
             notify: Notify::parse(notify).unwrap(),
-            progress: Progress::Waiting,
+            progress: Progress::Deferred,
             status: String::new(),
             reply: String::new(),
             relay: String::new(),

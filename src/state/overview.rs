@@ -115,7 +115,7 @@ mod tests {
             address: address.to_owned(),
             original: String::new(),
             notify: Notify::parse("failure").unwrap(),
-            progress: Progress::Waiting,
+            progress: Progress::Deferred,
             status: String::new(),
             reply: String::new(),
             relay: String::new(),

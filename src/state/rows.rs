@@ -44,7 +44,7 @@ impl QueueDir {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// Not delivered yet.
-    Waiting = 0,
+    Deferred = 0,
     /// The next hop took responsibility.
     Relayed = 1,
     /// Failed for good.
@@ -59,19 +59,19 @@ impl Progress {
             1 => Progress::Relayed,
             2 => Progress::Failed,
             3 => Progress::Uncertain,
-            _ => Progress::Waiting,
+            _ => Progress::Deferred,
         }
     }
 
     /// True while the recipient still has to be tried.
     pub fn is_open(self) -> bool {
-        matches!(self, Progress::Waiting | Progress::Uncertain)
+        matches!(self, Progress::Deferred | Progress::Uncertain)
     }
 
     /// The word in JSON listings.
     pub fn word(self) -> &'static str {
         match self {
-            Progress::Waiting => "waiting",
+            Progress::Deferred => "deferred",
             Progress::Relayed => "relayed",
             Progress::Failed => "failed",
             Progress::Uncertain => "uncertain",
@@ -167,7 +167,7 @@ impl Event {
     /// An attempt as a line: who answered what to which recipient, over what.
     pub(super) fn of_attempt(attempt: &Attempt) -> Event {
         let kind = match attempt.progress {
-            Progress::Waiting => "delayed",
+            Progress::Deferred => "deferred",
             progress => progress.word(),
         };
         let remote_id = Some(&attempt.remote_id).filter(|id| !id.is_empty()).map(|id| format!("queued there as {id}"));

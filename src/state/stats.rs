@@ -122,7 +122,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let state = State::open(&scratch.path().join("state.sqlite")).unwrap();
         let row = |n: u32, progress, at| RecipientRow { progress, at: Some(at), ..recipient(n, "a@x.example") };
-        let (waiting, relayed, failed) = (Progress::Waiting, Progress::Relayed, Progress::Failed);
+        let (waiting, relayed, failed) = (Progress::Deferred, Progress::Relayed, Progress::Failed);
         for (n, recipients) in [
             (0, [row(0, failed, 1100), row(1, relayed, 1110)]),
             (1, [row(0, failed, 1050), row(1, failed, 1060)]),

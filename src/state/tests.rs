@@ -73,7 +73,7 @@ pub(super) fn recipient(n: u32, address: &str) -> RecipientRow {
         address: address.into(),
         original: String::new(),
         notify: mail::envelope::Notify::UNSAID,
-        progress: Progress::Waiting,
+        progress: Progress::Deferred,
         status: String::new(),
         reply: String::new(),
         relay: String::new(),
@@ -103,11 +103,11 @@ fn the_history_has_the_acceptance_each_attempt_and_the_id_that_the_next_hop_gave
         transaction_ms: Some(7),
         ..Transaction::default()
     };
-    state.record_attempt(id, &update(0, Progress::Waiting, "450 4.2.1 busy"), &transaction, 1010).unwrap();
+    state.record_attempt(id, &update(0, Progress::Deferred, "450 4.2.1 busy"), &transaction, 1010).unwrap();
     state.record(id, &Event { at: 1015, kind: "requested".into(), text: "flush".into() }).unwrap();
     state.record_attempt(id, &update(0, Progress::Relayed, "250 2.0.0 Ok: queued as 4XyZ"), &transaction, 1020).unwrap();
     let kinds: Vec<String> = state.events(id).unwrap().into_iter().map(|event| event.kind).collect();
-    assert_eq!(kinds, ["accepted", "delayed", "requested", "relayed"]);
+    assert_eq!(kinds, ["accepted", "deferred", "requested", "relayed"]);
     assert_eq!(state.events(id).unwrap()[0].text, "uid 7, 10 octets, 2 recipients");
     let attempts = state.attempts_of(id).unwrap();
     let last = attempts.last().unwrap();
@@ -122,15 +122,15 @@ fn a_route_that_stays_down_is_one_line_however_long_it_is_down() {
     let (id, waits) = (message(0).id, Transaction::default());
     for at in 0..50 {
         for n in 0..2 {
-            state.record_attempt(id, &update(n, Progress::Waiting, "connect: refused"), &waits, 1000 + at).unwrap();
+            state.record_attempt(id, &update(n, Progress::Deferred, "connect: refused"), &waits, 1000 + at).unwrap();
         }
     }
-    state.record_attempt(id, &update(0, Progress::Waiting, "connect: timed out"), &waits, 1100).unwrap();
+    state.record_attempt(id, &update(0, Progress::Deferred, "connect: timed out"), &waits, 1100).unwrap();
     let attempts: Vec<(u32, i64, i64, u32)> = state.attempts_of(id).unwrap().iter().map(|a| (a.n, a.since, a.at, a.times)).collect();
     assert_eq!(attempts, [(0, 1000, 1049, 50), (1, 1000, 1049, 50), (0, 1100, 1100, 1)]);
     // What a server said is an attempt each time.
     let reached = Transaction { reached: true, ..Transaction::default() };
-    (0..2).for_each(|_| state.record_attempt(id, &update(1, Progress::Waiting, "450 busy"), &reached, 1200).unwrap());
+    (0..2).for_each(|_| state.record_attempt(id, &update(1, Progress::Deferred, "450 busy"), &reached, 1200).unwrap());
     assert_eq!(state.attempts_of(id).unwrap().len(), 5);
 }
 

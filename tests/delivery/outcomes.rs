@@ -74,7 +74,7 @@ fn one_bad_message_does_not_hold_up_the_others() {
     }
     assert_eq!(receiver.wait_for_messages(20).len(), 20);
     let entry =
-        installation.wait_for_entry("the deferred one", |entry| has(entry, "never@receiver.example", "waiting", "451 4.3.0 not today"));
+        installation.wait_for_entry("the deferred one", |entry| has(entry, "never@receiver.example", "deferred", "451 4.3.0 not today"));
     assert_eq!(entry["queue_name"], "deferred");
 }
 

@@ -69,7 +69,7 @@ fn every_line_has_the_keys_that_the_manual_lists_in_their_order() {
         }
         seen.insert(event.name.clone());
     }
-    for name in ["started", "accepted", "relayed", "delayed", "failed", "requested", "requeued", "reloaded", "stopped"] {
+    for name in ["started", "accepted", "relayed", "deferred", "failed", "requested", "requeued", "reloaded", "stopped"] {
         assert!(seen.contains(name), "{name} is not among {seen:?}");
     }
 }

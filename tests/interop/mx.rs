@@ -79,7 +79,7 @@ fn a_dns_server_that_does_not_answer_delays_and_fails_nothing() {
     installation.start_daemon();
     installation.sendmail(&["a@ordered.example"], MESSAGE).succeeded();
     let entry = installation.wait_for_entry("a reason", |entry| entry["queue_name"] == "deferred" && entry.to_string().contains("DNS"));
-    assert!(has(&entry, "a@ordered.example", "waiting", ""), "{entry}");
+    assert!(has(&entry, "a@ordered.example", "deferred", ""), "{entry}");
     let root = require!(ForeignRoot::mount());
     let _dns = Dns::start(&root, ZONE);
     wait_for("the message", || {

@@ -44,9 +44,9 @@ fn the_page_counts_what_happened_and_independent_parsers_read_it() {
         samples = judged(&std::fs::read_to_string(&page).unwrap_or_else(|_| "# EOF\n".to_owned())).unwrap();
         outcome(&samples, "relayed") >= 1.0
     });
-    assert_eq!((outcome(&samples, "relayed"), outcome(&samples, "failed"), outcome(&samples, "delayed")), (1.0, 1.0, 1.0), "{samples:?}");
+    assert_eq!((outcome(&samples, "relayed"), outcome(&samples, "failed"), outcome(&samples, "deferred")), (1.0, 1.0, 1.0), "{samples:?}");
     assert_eq!(value(&samples, "mailchute_recipient_outcomes_total", &[("outcome", "failed"), ("class", "5")]), 1.0);
-    assert_eq!(value(&samples, "mailchute_queue_messages", &[("state", "waiting"), ("age", "5m")]), 1.0);
+    assert_eq!(value(&samples, "mailchute_queue_messages", &[("state", "queued"), ("age", "5m")]), 1.0);
     assert_eq!(value(&samples, "mailchute_delivery_seconds_count", &[]), 1.0);
     assert_eq!(value(&samples, "mailchute_transaction_seconds_count", &[]), 1.0);
     assert_eq!(value(&samples, "mailchute_sessions_total", &[("tls", "none")]), 1.0);

@@ -71,7 +71,7 @@ fn a_message_that_nobody_has_claimed_yet_is_steered_by_its_file() {
     let entry = installation.wait_for_entry("the held one", |entry| entry["queue_id"] == hold.as_str());
     let (reason, recipient) = (entry["reason"].as_str().unwrap(), entry["recipients"][0]["status"].as_str().unwrap());
     assert!(reason.starts_with("by ") && reason.contains("(uid "), "{entry}");
-    assert_eq!(recipient, "waiting", "{entry}");
+    assert_eq!(recipient, "deferred", "{entry}");
     assert_eq!(receiver.messages().len(), 1);
 }
 

@@ -113,7 +113,7 @@ fn entry_of(directory: &str, id: QueueId, claimed: &ClaimedMessage) -> Entry {
     let recipient = |recipient: &mail::envelope::Recipient| Recipient {
         address: recipient.address.to_string(),
         orig_address: recipient.original.clone().unwrap_or_default(),
-        status: "waiting".to_owned(),
+        status: "deferred".to_owned(),
         ..Recipient::default()
     };
     Entry {

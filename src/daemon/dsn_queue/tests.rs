@@ -191,7 +191,7 @@ fn plan() -> Plan {
 /// RFC 3461 4.1, 5.2.1 (c), 5.2.2 (b) to (f), 5.2.5, 5.2.6: what is told, by NOTIFY, outcome, and whether the next hop offers DSN.
 #[test]
 fn s8_the_table_of_notify() {
-    use Progress::{Failed, Relayed, Waiting};
+    use Progress::{Deferred, Failed, Relayed};
     let all = |fate, hop_reports| {
         let mut spool = Spool::new();
         let wishes = ["", "never", "success", "failure", "delay", "success,failure", "failure,delay", "success,failure,delay"];
@@ -207,7 +207,7 @@ fn s8_the_table_of_notify() {
         let failed = vec!["", "failure", "success,failure", "failure,delay", "success,failure,delay"];
         assert_eq!(all(Failed, hop_reports), (vec![], failed, vec![]), "{hop_reports}");
         let delayed = vec!["", "delay", "failure,delay", "success,failure,delay"];
-        assert_eq!(all(Waiting, hop_reports), (vec![], vec![], delayed), "{hop_reports}");
+        assert_eq!(all(Deferred, hop_reports), (vec![], vec![], delayed), "{hop_reports}");
     }
 }
 
@@ -264,7 +264,7 @@ fn a_notice_is_a_message_that_the_daemon_claims_and_that_nothing_is_due_about() 
 fn one_notice_tells_of_all_recipients_of_a_round() {
     let mut spool = Spool::new();
     let id = spool.message("me@x.example", &["failure", "never", "success,failure", "failure,delay"]);
-    let fates = [Progress::Failed, Progress::Failed, Progress::Relayed, Progress::Waiting];
+    let fates = [Progress::Failed, Progress::Failed, Progress::Relayed, Progress::Deferred];
     assert!(spool.round(id, &fates, NOW + 5 * 3600));
     let due = spool.due(NOW + 5 * 3600).unwrap();
     let told: Vec<(u32, Action)> = due.recipients.iter().map(|(row, action)| (row.n, *action)).collect();
@@ -277,18 +277,18 @@ fn one_notice_tells_of_all_recipients_of_a_round() {
 fn a_delay_is_told_once_after_its_time() {
     let mut spool = Spool::new();
     let id = spool.message("me@x.example", &["failure,delay"]);
-    assert!(!spool.round(id, &[Progress::Waiting], NOW + 4 * 3600 - 1));
-    assert!(spool.round(id, &[Progress::Waiting], NOW + 4 * 3600));
+    assert!(!spool.round(id, &[Progress::Deferred], NOW + 4 * 3600 - 1));
+    assert!(spool.round(id, &[Progress::Deferred], NOW + 4 * 3600));
     let due = spool.due(NOW + 4 * 3600).unwrap();
     assert_eq!(spool.compose(&due).unwrap().action, Action::Delayed);
-    assert!(!spool.round(id, &[Progress::Waiting], NOW + 5 * 3600));
+    assert!(!spool.round(id, &[Progress::Deferred], NOW + 5 * 3600));
 }
 
 #[test]
 fn news_that_do_not_hold_any_more_are_not_told() {
     let mut spool = Spool::new();
     let id = spool.message("me@x.example", &["failure,delay"]);
-    spool.round(id, &[Progress::Waiting], NOW + 5 * 3600);
+    spool.round(id, &[Progress::Deferred], NOW + 5 * 3600);
     assert!(!spool.round(id, &[Progress::Relayed], NOW + 6 * 3600));
     let due = spool.due(NOW + 7 * 3600).unwrap();
     assert_eq!(spool.compose(&due), None);

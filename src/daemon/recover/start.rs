@@ -99,7 +99,7 @@ mod tests {
         row.next_attempt = Some(now + tried + 3600);
         state.insert(&row, &recipients, &origin).unwrap();
         let text = String::new;
-        let update = RecipientUpdate { n: 0, progress: Progress::Waiting, status: text(), reply: text(), relay: text() };
+        let update = RecipientUpdate { n: 0, progress: Progress::Deferred, status: text(), reply: text(), relay: text() };
         state.update_recipient(row.id, &update, now + tried).unwrap();
         drop(state);
         let file = std::fs::File::options().write(true).open(store.path(STATE_FILE)).unwrap();

@@ -94,7 +94,7 @@ fn a_claimed_file_without_a_row_is_admitted_as_the_claim_would_have_done() {
     assert_eq!((spool.row(ids[0]).place, spool.row(ids[0]).next_attempt), (QueueDir::Cur, Some(NOW)));
     let wished = spool.row(ids[1]);
     assert_eq!((wished.next_attempt, wished.expires), (Some(1_795_359_600), 1_795_363_200));
-    assert_eq!(spool.progress(ids[0]), [Progress::Waiting; 2]);
+    assert_eq!(spool.progress(ids[0]), [Progress::Deferred; 2]);
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn t_spool_4_messages_planned_by_a_clock_that_ran_ahead_are_due_now() {
     let mut spool = Spool::new();
     let year = 31_536_000;
     let tried = spool.message(|row| (row.next_attempt, row.last_attempt) = (Some(NOW + year + 300), Some(NOW + year)));
-    let waiting = RecipientUpdate { n: 0, progress: Progress::Waiting, status: "4.0.0".into(), reply: String::new(), relay: String::new() };
+    let waiting = RecipientUpdate { n: 0, progress: Progress::Deferred, status: "4.0.0".into(), reply: String::new(), relay: String::new() };
     spool.state.update_recipient(tried, &waiting, NOW + year).unwrap();
     let wished = spool.message(|row| row.next_attempt = Some(NOW + year));
     spool.start(how());

@@ -45,7 +45,7 @@ async fn t_spool_4_a_clock_that_is_set_back_ends_waits_that_were_planned_by_it()
     let (tried, wished) = (admit(&scheduler, &scratch, Some(90_300)).await, admit(&scheduler, &scratch, Some(90_300)).await);
     let delayed = |n| state::RecipientUpdate {
         n,
-        progress: state::Progress::Waiting,
+        progress: state::Progress::Deferred,
         status: "4.0.0".to_owned(),
         reply: String::new(),
         relay: String::new(),

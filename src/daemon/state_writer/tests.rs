@@ -164,12 +164,12 @@ fn a_message_whose_file_has_vanished_or_cannot_be_moved_stops_only_itself() {
     }
     std::fs::remove_file(running.scratch.file(layout::CUR, dropped.envelope.id)).unwrap();
     let by_operator = Some(DeliveryAttempt { stop: Some(Stop::Remove), ..round() });
-    let removed = running.settle(dropped.envelope.id, Progress::Waiting, by_operator).unwrap();
+    let removed = running.settle(dropped.envelope.id, Progress::Deferred, by_operator).unwrap();
     assert_eq!(removed.conclusion, Some(Conclusion::Removed));
     std::fs::remove_file(running.scratch.file(layout::CUR, vanished.envelope.id)).unwrap();
     std::fs::write(running.scratch.file(layout::FAILED, blocked.envelope.id), "in the way").unwrap();
     let stop = Some(Stop::Corrupt("its file has vanished".to_owned()));
-    let corrupt = running.settle(vanished.envelope.id, Progress::Waiting, Some(DeliveryAttempt { stop, ..round() })).unwrap();
+    let corrupt = running.settle(vanished.envelope.id, Progress::Deferred, Some(DeliveryAttempt { stop, ..round() })).unwrap();
     assert!(matches!(corrupt.conclusion, Some(Conclusion::Corrupt { .. })));
     assert_eq!(running.settle(blocked.envelope.id, Progress::Failed, Some(round())).unwrap().conclusion, Some(Conclusion::Failed));
     assert_eq!(running.scratch.names(layout::CORRUPT).len(), 2, "the file that could not be moved, and why");

@@ -80,7 +80,7 @@ impl AlarmMemory {
                 (self.trying_since, self.suspended) = (None, BTreeMap::new());
                 return self.canary.note_outcome(text("queue_id"), true, text("reply"));
             }
-            "delayed" | "uncertain" => {
+            "deferred" | "uncertain" => {
                 self.trying_since.get_or_insert(at);
                 return false;
             }
@@ -131,7 +131,7 @@ mod tests {
     fn the_first_vain_attempt_counts_and_a_success_ends_it() {
         let mut remembered = AlarmMemory::default();
         for at in [10, 20, 30] {
-            remembered.note(&record(at, "delayed", &[]));
+            remembered.note(&record(at, "deferred", &[]));
         }
         assert_eq!(remembered.trying_since, Some(10));
         remembered.note(&record(40, "relayed", &[]));

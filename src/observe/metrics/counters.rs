@@ -100,7 +100,7 @@ impl Counters {
     pub fn outcome(&self, route: &str, progress: Progress, status: &str, delay: f64) {
         let class = status.chars().next().filter(|c| matches!(c, '2' | '4' | '5')).unwrap_or('0');
         let outcome = match progress {
-            Progress::Waiting => "delayed",
+            Progress::Deferred => "deferred",
             told => told.word(),
         };
         let mut counts = self.lock();
@@ -156,11 +156,11 @@ mod tests {
         let counters = Counters::default();
         counters.outcome("smtp://a", Progress::Relayed, "2.0.0", 0.3);
         counters.outcome("smtp://a", Progress::Relayed, "2.1.5", 0.3);
-        counters.outcome("smtp://a", Progress::Waiting, "4.7.1", 9.0);
+        counters.outcome("smtp://a", Progress::Deferred, "4.7.1", 9.0);
         counters.outcome("smtp://a", Progress::Failed, "", 9.0);
         let counts = counters.read();
         let route: Vec<_> = counts.outcomes.iter().collect();
-        let expected = BTreeMap::from([(("delayed", '4'), 1), (("failed", '0'), 1), (("relayed", '2'), 2)]);
+        let expected = BTreeMap::from([(("deferred", '4'), 1), (("failed", '0'), 1), (("relayed", '2'), 2)]);
         assert_eq!(route, [("smtp://a", &expected)]);
     }
 

@@ -165,7 +165,7 @@ mod tests {
         counters.session("smtp://relay.example", "TLSv1.3");
         counters.signed("example.org");
         counters.event("held");
-        let queue = QueueSnapshot { messages: vec![("waiting", [1, 2, 0, 0, 0, 3])], octets: vec![("waiting", 4096)], oldest: Some(900) };
+        let queue = QueueSnapshot { messages: vec![("queued", [1, 2, 0, 0, 0, 3])], octets: vec![("queued", 4096)], oldest: Some(900) };
         let facts = MetricsSnapshot {
             now: 1000,
             queue: Some(queue),
