@@ -245,7 +245,7 @@ impl AdminOp {
     fn give_up(&self, state: &State, id: QueueId) -> rusqlite::Result<()> {
         let last = |reply: &str| if reply.is_empty() { "never attempted".to_owned() } else { reply.to_owned() };
         for n in self.set_open(state, id, Progress::Failed, |reply| format!("{BOUNCED}{}", last(reply)))? {
-            state.ask_notice(id, n, Action::Failed)?;
+            state.ask_dsn(id, n, Action::Failed)?;
         }
         Ok(())
     }

@@ -56,7 +56,7 @@ impl Watched for AlarmSource {
         let failed = self.paths.spool.join(layout::FAILED);
         let is_decided = || is_decided(&self.paths.spool.join(STATE_FILE)).unwrap_or(false);
         Over {
-            told: remembered.untold.keys().filter(|id| failed.join(id).symlink_metadata().is_err()).cloned().collect(),
+            told: remembered.undelivered_dsns.keys().filter(|id| failed.join(id).symlink_metadata().is_err()).cloned().collect(),
             trying: facts.oldest.is_none(),
             routes: remembered.suspended.keys().filter(|route| Some(*route) != facts.route.as_ref()).cloned().collect(),
             state_lost: remembered.state_lost && is_decided(),

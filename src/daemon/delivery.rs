@@ -1,6 +1,6 @@
 //! One connection and the messages that go over it.
 //!
-//! In: a route with waiting jobs. Out: outcomes, by [`super::record`]. On a warm connection each message costs one round trip: the
+//! In: a route with waiting jobs. Out: outcomes, by [`super::record`]. On a warm connection each message costs one attempt trip: the
 //! next one is prepared while the present one is still here, and its envelope leaves behind the present end of data.
 //!
 //! The order that keeps the promise: outcomes of a message are settled only from replies that answer it; the final dot leaves only

@@ -1,7 +1,7 @@
-//! What the tasks of the daemon share: the queue, and how far each message in it has come in this round.
+//! What the tasks of the daemon share: the queue, and how far each message in it has come in this attempt.
 //!
-//! A round is one attempt at all open recipients of a message: a job per route and hundred recipients. When the last job of a
-//! round ends, the message is concluded.
+//! A attempt is one attempt at all open recipients of a message: a job per route and hundred recipients. When the last job of a
+//! attempt ends, the message is concluded.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,7 +31,7 @@ pub struct Work {
 }
 
 /// The promise to settle a job. If it is dropped unkept, its task has panicked: the job is remembered as abandoned, because a
-/// message whose round never ends is neither delivered nor failed.
+/// message whose attempt never ends is neither delivered nor failed.
 struct Taken {
     job: Arc<Job>,
     is_kept: AtomicBool,
@@ -122,7 +122,7 @@ impl Dispatch {
         if inner.paused.is_some() || inner.recipients >= ACTIVE_RECIPIENTS { 0 } else { ACTIVE_LIMIT.saturating_sub(inner.active.len()) }
     }
 
-    /// Starts a round: `routes` has the open recipients by route.
+    /// Starts a attempt: `routes` has the open recipients by route.
     pub fn start_attempt(&self, message: Message, routes: Vec<(RouteKey, Vec<JobRecipient>)>) {
         let message = Arc::new(message);
         let jobs: Vec<(RouteKey, Vec<JobRecipient>)> = routes
@@ -214,12 +214,12 @@ impl Dispatch {
         known.into_iter().map(|(job, message)| self.taken(job, message)).collect()
     }
 
-    /// True if the message's round has this one job only.
+    /// True if the message's attempt has this one job only.
     pub fn is_only_job(&self, id: QueueId) -> bool {
         self.lock().active.get(&id).is_some_and(|active| active.jobs == 1)
     }
 
-    /// A job has ended. With the last one of the round, returns how the round was, and forgets the message.
+    /// A job has ended. With the last one of the attempt, returns how the attempt was, and forgets the message.
     pub fn end_job(&self, work: &Work, end: JobEnd) -> Option<JobEnd> {
         let id = work.message.id;
         work.taken.is_kept.store(true, Ordering::Relaxed);
@@ -265,7 +265,7 @@ impl Dispatch {
             .collect()
     }
 
-    /// True if the message is in a round now.
+    /// True if the message is in a attempt now.
     pub fn is_active(&self, id: QueueId) -> bool {
         self.lock().active.contains_key(&id)
     }

@@ -1,19 +1,19 @@
-//! Notices: who is told that mail failed, is late, or was handed on to a system that does not report (RFC 3461, 3464, 6522).
+//! DSNs: who is told that mail failed, is late, or was handed on to a system that does not report (RFC 3461, 3464, 6522).
 //!
 //! In: outcomes, from the state_writer. Out: messages in `new/`, from the null reverse-path. Senders and remote servers choose much of
-//! what is quoted; neither can make more than one notice of a message and round, or a notice about a notice. Only the disk can
-//! fail here, and then the notice stays due.
+//! what is quoted; neither can make more than one DSN of a message and attempt, or a DSN about a DSN. Only the disk can
+//! fail here, and then the DSN stays due.
 //!
 //! The order of the calls, and what a crash after each leaves:
 //!
 //! ```text
-//!   N1  due::note, due::conclude   in the transaction of the outcome    the notice is due: the next start goes on with N2
+//!   N1  due::note, due::conclude   in the transaction of the outcome    the DSN is due: the next start goes on with N2
 //!   N2  compose::compose           reads the message, decides to whom   the same
-//!   N3  write::write               the notice is durable in new/        it is sent, and once more with the same Message-ID
+//!   N3  write::write               the DSN is durable in new/        it is sent, and once more with the same Message-ID
 //!   N4  written                    the row goes, the count of the hour  nothing
 //! ```
-//! So a crash costs a second notice at most, and never the only one. The outcome itself is committed with N1: no failure depends
-//! on a notice being sent.
+//! So a crash costs a second DSN at most, and never the only one. The outcome itself is committed with N1: no failure depends
+//! on a DSN being sent.
 //!
 //! | module | work |
 //! |---|---|
@@ -75,7 +75,7 @@ pub struct DsnQueue {
     pub stop: Arc<Stop>,
 }
 
-/// Writes notices until the daemon stops.
+/// Writes DSNs until the daemon stops.
 pub async fn run(dsns: Arc<DsnQueue>) {
     while !dsns.stop.is_set() {
         let sleep = match turn(&dsns).await {
@@ -98,21 +98,21 @@ pub enum Turn {
     Sleep(Option<i64>),
     /// The hour is used up, and the administrator does not know yet: so many wait.
     Tell(u64, Window),
-    /// One notice.
+    /// One DSN.
     Write(Box<DueDsn>),
 }
 
-/// What is to be done at `now`, with `limit` notices in an hour.
+/// What is to be done at `now`, with `limit` DSNs in an hour.
 pub fn next_turn(state: &State, now: i64, limit: u32) -> rusqlite::Result<Turn> {
     let window = window(state, now)?;
     if window.has_room(limit) {
-        let next = state.next_notice(now)?;
+        let next = state.next_dsn(now)?;
         return Ok(match next {
             Some(due) => Turn::Write(Box::new(due)),
-            None => Turn::Sleep(state.next_notice_after(now)?),
+            None => Turn::Sleep(state.next_dsn_after(now)?),
         });
     }
-    match state.notices_waiting(now)? {
+    match state.dsns_waiting(now)? {
         waiting if waiting > 0 && !window.told => Ok(Turn::Tell(waiting, window)),
         _ => Ok(Turn::Sleep(Some(window.end()))),
     }
@@ -127,7 +127,7 @@ pub fn written(state: &State, due: &DueDsn, notice: QueueId, to: &Address, now: 
     state.set(WINDOW_KEY, &window(state, now)?.with_one_more().to_string())?;
     let text = format!("{notice} to {}", printable::text(&to.to_string()));
     state.record(due.message.id, &Event { at: now, kind: "notice".to_owned(), text })?;
-    state.finish_notice(due.message.id, &told_of(due))
+    state.finish_dsn(due.message.id, &told_of(due))
 }
 
 /// Nobody is told: for this reason, or because there is nothing to tell any more.
@@ -135,7 +135,7 @@ pub fn passed_over(state: &State, due: &DueDsn, why: Option<&str>, now: i64) -> 
     if let Some(why) = why {
         state.record(due.message.id, &Event { at: now, kind: "no notice".to_owned(), text: why.to_owned() })?;
     }
-    state.finish_notice(due.message.id, &told_of(due))
+    state.finish_dsn(due.message.id, &told_of(due))
 }
 
 fn told_of(due: &DueDsn) -> Vec<(u32, Action)> {
@@ -154,7 +154,7 @@ async fn turn(dsns: &Arc<DsnQueue>) -> Result<i64, Stopped> {
     }
 }
 
-/// Composes and writes one notice, unless it can wait or nobody is to be told.
+/// Composes and writes one DSN, unless it can wait or nobody is to be told.
 async fn tell_sender(dsns: &Arc<DsnQueue>, setup: &Arc<Setup>, due: DueDsn, now: i64) -> Result<i64, Stopped> {
     let (task_dsns, task_setup, task_due) = (Arc::clone(dsns), Arc::clone(setup), due.clone());
     let composing = move || compose_now(&task_dsns.store, &task_setup, &task_due, now);
@@ -200,14 +200,14 @@ fn read_original(store: &Store, due: &DueDsn) -> Option<Original> {
     }
 }
 
-/// True if a notice to `to` could not leave now: news of a delay would only come when the delay is over.
+/// True if a DSN to `to` could not leave now: news of a delay would only come when the delay is over.
 fn is_suspended(dsns: &DsnQueue, setup: &Setup, to: &Address, now: i64) -> bool {
     let route = setup.router.route_of(to);
     dsns.dispatch.queue(|queue| queue.suspensions(now).any(|(suspended, _)| *suspended == route))
 }
 
 async fn postpone(dsns: &DsnQueue, id: QueueId, now: i64) -> Result<i64, Stopped> {
-    dsns.state_writer.work(move |state, _| state.postpone_notice(id, now + POSTPONED))?.await.map_err(|_| Stopped)?;
+    dsns.state_writer.work(move |state, _| state.postpone_dsn(id, now + POSTPONED))?.await.map_err(|_| Stopped)?;
     Ok(0)
 }
 
@@ -226,7 +226,7 @@ async fn write_now(dsns: &Arc<DsnQueue>, to: Address, octets: Vec<u8>, now: i64)
     }
 }
 
-/// The hour is used up: the administrator is told once how many notices wait.
+/// The hour is used up: the administrator is told once how many DSNs wait.
 async fn tell(dsns: &Arc<DsnQueue>, setup: &Setup, waiting: u64, window: Window, now: i64) -> Result<i64, Stopped> {
     events::dsn_limit_reached(waiting, window.end() - now);
     if let Some(admin) = &setup.admin {
@@ -246,7 +246,7 @@ async fn tell(dsns: &Arc<DsnQueue>, setup: &Setup, waiting: u64, window: Window,
             return Ok(sleep);
         }
     }
-    let told = window.with_admin_told();
+    let told = window.with_admin_warned();
     dsns.state_writer.work(move |state, _| state.set(WINDOW_KEY, &told.to_string()))?.await.map_err(|_| Stopped)?;
     Ok(1)
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
-/// Seconds without a round of the scheduler after which the daemon no longer counts as healthy.
+/// Seconds without a attempt of the scheduler after which the daemon no longer counts as healthy.
 pub const STALLED: i64 = 180;
 
 /// When what last worked.
@@ -35,12 +35,12 @@ impl Health {
         Some(self.last_relayed.load(Ordering::Relaxed)).filter(|at| *at > 0)
     }
 
-    /// The scheduler went round, the state_writer answered.
+    /// The scheduler went attempt, the state_writer answered.
     pub fn made_progress(&self) {
         self.progress.store(self.uptime(), Ordering::Relaxed);
     }
 
-    /// Seconds since the scheduler last went round.
+    /// Seconds since the scheduler last went attempt.
     pub fn stalled_for(&self) -> i64 {
         self.uptime().saturating_sub(self.progress.load(Ordering::Relaxed))
     }

@@ -1,8 +1,8 @@
-//! What operators want done to messages whose attempt is under way: kept until the round ends.
+//! What operators want done to messages whose attempt is under way: kept until the attempt ends.
 //!
 //! Both ends run on the state_writer's thread: an order is given in the same turn that finds the row in the daemon's hands, and the
-//! settlement that ends the round takes it. So none can come too late or be forgotten. Those that stop a message are in the database
-//! as well ([`State::set_order`](state::State::set_order)), for a daemon that ends before the round does.
+//! record that ends the attempt takes it. So none can come too late or be forgotten. Those that stop a message are in the database
+//! as well ([`State::set_order`](state::State::set_order)), for a daemon that ends before the attempt does.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,12 +28,12 @@ impl Orders {
         *order = stop.or(order.take());
     }
 
-    /// True if there is an order for the message: its next settlement is no mere delay.
+    /// True if there is an order for the message: its next record is no mere delay.
     pub fn has(&self, id: QueueId) -> bool {
         self.lock().contains_key(&id)
     }
 
-    /// The round of the message ends, stopped by `stop` if at all: how it stops now. A file that is not what was claimed is put away
+    /// The attempt of the message ends, stopped by `stop` if at all: how it stops now. A file that is not what was claimed is put away
     /// rather than parked.
     pub fn take(&self, id: QueueId, stop: Option<Stop>) -> Option<Stop> {
         match (self.lock().remove(&id).flatten(), stop) {

@@ -65,7 +65,7 @@ pub fn route_waits(n: u32, relay: &str, status: EnhancedStatus, reason: &str) ->
     RecipientUpdate { n, progress: Progress::Deferred, status: status.to_string(), reply: reason.to_owned(), relay: relay.to_owned() }
 }
 
-/// What one round of attempts leaves of a message.
+/// What one attempt of attempts leaves of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Conclusion {
     /// Every recipient is relayed: the file goes.
@@ -111,16 +111,16 @@ pub struct GivenUp {
     pub update: RecipientUpdate,
 }
 
-/// What the round was like.
+/// What the attempt was like.
 #[derive(Clone, Debug)]
 pub struct DeliveryAttempt {
     /// Something stopped it before it began.
     pub stop: Option<Stop>,
     /// Unix seconds.
     pub now: i64,
-    /// An operator had it expire: this round is its last. The state_writer knows, and fills it in.
+    /// An operator had it expire: this attempt is its last. The state_writer knows, and fills it in.
     pub was_expired: bool,
-    /// When the message is given up, as its round began.
+    /// When the message is given up, as its attempt began.
     pub expires: i64,
     /// A server was reached and answered about this message.
     pub attempted: bool,
@@ -136,60 +136,62 @@ pub struct DeliveryAttempt {
     pub delay_warning: i64,
 }
 
-/// Decides what becomes of the message after a round, and writes it into its row. Recipients that are given up are failed in
+/// Decides what becomes of the message after a attempt, and writes it into its row. Recipients that are given up are failed in
 /// `recipients`, and returned for the record.
-pub fn conclude(message: &mut Message, recipients: &mut [RecipientRow], round: &DeliveryAttempt) -> (Conclusion, Vec<GivenUp>) {
+pub fn conclude(message: &mut Message, recipients: &mut [RecipientRow], attempt: &DeliveryAttempt) -> (Conclusion, Vec<GivenUp>) {
     message.in_data = false;
     message.next_attempt = None;
-    if round.attempted {
+    if attempt.attempted {
         message.attempts = message.attempts.saturating_add(1);
-        message.last_attempt = Some(round.now);
+        message.last_attempt = Some(attempt.now);
     }
-    let given_up = if round.now >= message.expires { give_up(recipients, round.was_expired) } else { Vec::new() };
-    let conclusion = judge(message, recipients, round);
+    let given_up = if attempt.now >= message.expires { give_up(recipients, attempt.was_expired) } else { Vec::new() };
+    let conclusion = judge(message, recipients, attempt);
     match &conclusion {
-        Conclusion::Relayed => (message.place, message.finished) = (QueueDir::Ended, Some(round.now)),
-        Conclusion::Failed => (message.place, message.finished) = (QueueDir::Failed, Some(round.now)),
+        Conclusion::Relayed => (message.place, message.finished) = (QueueDir::Ended, Some(attempt.now)),
+        Conclusion::Failed => (message.place, message.finished) = (QueueDir::Failed, Some(attempt.now)),
         Conclusion::Retry { at } => message.next_attempt = Some(*at),
         Conclusion::Hold { reason } => (message.place, message.reason) = (QueueDir::Hold, reason.clone()),
-        Conclusion::Removed => (message.place, message.finished, message.reason) = (QueueDir::Ended, Some(round.now), "removed".to_owned()),
+        Conclusion::Removed => {
+            (message.place, message.finished, message.reason) = (QueueDir::Ended, Some(attempt.now), "removed".to_owned())
+        }
         Conclusion::Corrupt { reason } => {
-            (message.place, message.finished, message.reason) = (QueueDir::Ended, Some(round.now), reason.clone())
+            (message.place, message.finished, message.reason) = (QueueDir::Ended, Some(attempt.now), reason.clone())
         }
     }
     (conclusion, given_up)
 }
 
-fn judge(message: &Message, recipients: &[RecipientRow], round: &DeliveryAttempt) -> Conclusion {
+fn judge(message: &Message, recipients: &[RecipientRow], attempt: &DeliveryAttempt) -> Conclusion {
     let any = |progress: Progress| recipients.iter().any(|r| r.progress == progress);
     if !recipients.iter().any(|r| r.progress.is_open()) {
-        return match (any(Progress::Failed), &round.stop) {
+        return match (any(Progress::Failed), &attempt.stop) {
             // Dropped while its last attempt was under way: nobody wants to find it in failed/.
             (true, Some(Stop::Remove)) => Conclusion::Removed,
             (true, _) => Conclusion::Failed,
             (false, _) => Conclusion::Relayed,
         };
     }
-    match &round.stop {
+    match &attempt.stop {
         Some(Stop::Hold(reason)) => return Conclusion::Hold { reason: reason.clone() },
         Some(Stop::Corrupt(reason)) => return Conclusion::Corrupt { reason: reason.clone() },
         Some(Stop::Remove) => return Conclusion::Removed,
         None => {}
     }
-    let next = match (round.attempted, round.route_until) {
-        (false, Some(until)) => until.max(round.now + 1),
-        _ => round.now + round.backoff.wait(message.attempts, round.random),
+    let next = match (attempt.attempted, attempt.route_until) {
+        (false, Some(until)) => until.max(attempt.now + 1),
+        _ => attempt.now + attempt.backoff.wait(message.attempts, attempt.random),
     };
     if any(Progress::Uncertain) {
-        return match round.on_uncertain {
+        return match attempt.on_uncertain {
             OnUncertain::Hold => Conclusion::Hold {
                 reason: "uncertain: the connection was lost after the final dot, so it may have been delivered".to_owned(),
             },
-            OnUncertain::Retry => Conclusion::Retry { at: next.max(round.now + backoff::UNCERTAIN) },
+            OnUncertain::Retry => Conclusion::Retry { at: next.max(attempt.now + backoff::UNCERTAIN) },
         };
     }
     // The last attempt is at the give-up time, not a whole wait after it.
-    Conclusion::Retry { at: next.min(message.expires.max(round.now + 1)) }
+    Conclusion::Retry { at: next.min(message.expires.max(attempt.now + 1)) }
 }
 
 /// Fails every open recipient, keeping what the last attempt said.
@@ -278,7 +280,7 @@ mod tests {
         progress.iter().enumerate().map(row).collect()
     }
 
-    fn round(now: i64) -> DeliveryAttempt {
+    fn attempt(now: i64) -> DeliveryAttempt {
         DeliveryAttempt {
             stop: None,
             was_expired: false,
@@ -296,7 +298,7 @@ mod tests {
     #[test]
     fn a_message_ends_only_when_no_recipient_is_open() {
         use Progress::{Deferred, Failed, Relayed, Uncertain};
-        let judge = |progress: &[Progress], now| conclude(&mut message(), &mut recipients(progress), &round(now)).0;
+        let judge = |progress: &[Progress], now| conclude(&mut message(), &mut recipients(progress), &attempt(now)).0;
         assert_eq!(judge(&[Relayed, Relayed], 10), Conclusion::Relayed);
         assert_eq!(judge(&[Relayed, Failed], 10), Conclusion::Failed);
         assert!(matches!(judge(&[Relayed, Failed, Deferred], 10), Conclusion::Retry { .. }));
@@ -309,7 +311,7 @@ mod tests {
     fn a_message_dropped_during_its_attempt_is_removed_unless_it_was_relayed() {
         use Progress::{Deferred, Failed, Relayed};
         let judge = |progress: &[Progress]| {
-            conclude(&mut message(), &mut recipients(progress), &DeliveryAttempt { stop: Some(Stop::Remove), ..round(10) }).0
+            conclude(&mut message(), &mut recipients(progress), &DeliveryAttempt { stop: Some(Stop::Remove), ..attempt(10) }).0
         };
         assert_eq!(judge(&[Relayed, Deferred]), Conclusion::Removed);
         assert_eq!(judge(&[Relayed, Failed]), Conclusion::Removed);
@@ -319,16 +321,16 @@ mod tests {
     #[test]
     fn a_route_failure_counts_no_attempt_and_waits_for_the_route() {
         let mut row = message();
-        let waits = DeliveryAttempt { attempted: false, route_until: Some(77), ..round(10) };
+        let waits = DeliveryAttempt { attempted: false, route_until: Some(77), ..attempt(10) };
         assert_eq!(conclude(&mut row, &mut recipients(&[Progress::Deferred]), &waits).0, Conclusion::Retry { at: 77 });
         assert_eq!((row.attempts, row.in_data, row.next_attempt), (0, false, Some(77)));
     }
 
     #[test]
     fn giving_up_keeps_what_the_last_attempt_said() {
-        let (_, updates) = conclude(&mut message(), &mut recipients(&[Progress::Deferred]), &round(1000));
+        let (_, updates) = conclude(&mut message(), &mut recipients(&[Progress::Deferred]), &attempt(1000));
         assert_eq!(updates.first().map(|u| u.update.reply.as_str()), Some("given up after the give-up time; last: 450 busy"));
-        let expired = DeliveryAttempt { was_expired: true, ..round(1000) };
+        let expired = DeliveryAttempt { was_expired: true, ..attempt(1000) };
         let (_, updates) = conclude(&mut message(), &mut recipients(&[Progress::Deferred]), &expired);
         let said = "given up by an administrator after the last attempt; last: 450 busy";
         assert_eq!(updates.first().map(|u| u.update.reply.as_str()), Some(said));

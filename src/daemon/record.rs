@@ -1,6 +1,6 @@
 //! From the replies of a server to committed outcomes and log lines.
 //!
-//! In: a job and what came of it. Out: its recipients' outcomes in the state_writer; with the last job of a round, the message's
+//! In: a job and what came of it. Out: its recipients' outcomes in the state_writer; with the last job of a attempt, the message's
 //! conclusion. Nothing is logged as done before it is committed.
 
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub struct JobOutcome {
     pub transaction: Transaction,
     /// The next hop reports on what it takes (RFC 3461).
     pub hop_reports: bool,
-    /// For the round.
+    /// For the attempt.
     pub end: JobEnd,
 }
 
@@ -104,19 +104,20 @@ impl Recorder {
         // The usual message has one job, and one commit says all. Otherwise the last job's end comes after the commits of all.
         let single = self.dispatch.is_only_job(id);
         if !single {
-            let settlement = OutcomeRecord { id, updates: updates.clone(), transaction: transaction.clone(), hop_reports, round: None };
-            self.state_writer.record(settlement).await?;
+            let record = OutcomeRecord { id, updates: updates.clone(), transaction: transaction.clone(), hop_reports, attempt: None };
+            self.state_writer.record(record).await?;
             self.log_job(&work, &updates);
         }
         let Some(end) = self.dispatch.end_job(&work, end) else { return Ok(()) };
-        let round = self.round_of(&work, end);
+        let attempt = self.attempt_of(&work, end);
         let news = if single { updates.clone() } else { Vec::new() };
-        let settled = self.state_writer.record(OutcomeRecord { id, updates: news, transaction, hop_reports, round: Some(round) }).await?;
+        let settled =
+            self.state_writer.record(OutcomeRecord { id, updates: news, transaction, hop_reports, attempt: Some(attempt) }).await?;
         if single {
             self.log_job(&work, &updates);
         }
         settled.given_up.iter().for_each(|given_up| self.log_outcome(&work, &given_up.address, &given_up.update));
-        if settled.notice_due {
+        if settled.dsn_due {
             self.dsn_due.notify_one();
         }
         match settled.conclusion {
@@ -130,7 +131,7 @@ impl Recorder {
         Ok(())
     }
 
-    fn round_of(&self, work: &Work, end: JobEnd) -> DeliveryAttempt {
+    fn attempt_of(&self, work: &Work, end: JobEnd) -> DeliveryAttempt {
         let setup = self.current.get();
         DeliveryAttempt {
             stop: end.stop,

@@ -65,7 +65,7 @@ pub async fn run(scheduler: Arc<Scheduler>) -> Result<(), Stopped> {
         let now = sys::clock::now();
         heal_clock(&scheduler, last, now).await?;
         last = now;
-        let sleep = round(&scheduler, now).await?;
+        let sleep = turn(&scheduler, now).await?;
         // Waking and waiting out are the same: look again.
         let _ = tokio::time::timeout(sleep, scheduler.dispatch.wake.notified()).await;
     }
@@ -73,7 +73,7 @@ pub async fn run(scheduler: Arc<Scheduler>) -> Result<(), Stopped> {
 }
 
 /// Everything that can be done at `now`. Returns how long nothing else can be.
-async fn round(scheduler: &Arc<Scheduler>, now: i64) -> Result<Duration, Stopped> {
+async fn turn(scheduler: &Arc<Scheduler>, now: i64) -> Result<Duration, Stopped> {
     let next = load_due(scheduler, now).await?;
     for (route, suspension, jobs) in scheduler.dispatch.take_suspended(now) {
         delivery::postpone(&scheduler.deliverer, &route, &suspension, jobs).await?;
@@ -187,7 +187,7 @@ pub async fn start_attempt(scheduler: &Arc<Scheduler>, message: Message, recipie
         scheduler.dispatch.start_attempt(message, routes.into_iter().collect());
         return Ok(());
     }
-    let round = DeliveryAttempt {
+    let attempt = DeliveryAttempt {
         stop: None,
         was_expired: false,
         expires: message.expires,
@@ -200,8 +200,8 @@ pub async fn start_attempt(scheduler: &Arc<Scheduler>, message: Message, recipie
         delay_warning: setup.delay_warning(),
     };
     let transaction = Transaction::default();
-    let nothing_new = OutcomeRecord { id: message.id, updates: Vec::new(), transaction, hop_reports: false, round: Some(round) };
-    if scheduler.state_writer.record(nothing_new).await?.notice_due {
+    let nothing_new = OutcomeRecord { id: message.id, updates: Vec::new(), transaction, hop_reports: false, attempt: Some(attempt) };
+    if scheduler.state_writer.record(nothing_new).await?.dsn_due {
         scheduler.recorder.dsn_due.notify_one();
     }
     Ok(())

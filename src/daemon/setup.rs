@@ -154,7 +154,7 @@ impl Problems {
     }
 }
 
-/// The address that `parameter` holds. One that is none is told; then notices go to the senders alone, and no canary is sent.
+/// The address that `parameter` holds. One that is none is told; then DSNs go to the senders alone, and no canary is sent.
 fn address(parameter: &str, text: Option<&str>, problems: &mut Problems) -> Option<Address> {
     Address::parse(text?).map_err(|why| problems.tell(parameter, &why.to_string())).ok()
 }

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   mark     "in data"  → commit, ordered  → answered; only then may the final dot leave
-//!   settle   outcomes, and the notices that they make due → K1 to K4
+//!   settle   outcomes, and the DSNs that they make due → K1 to K4
 //!   admit    new row    → commit, ordered  → answered (the file in cur/ repeats it); a held one: K1 to K4
 //!   work     what operators and the start ask for → K1 to K4
 //! ```
@@ -60,15 +60,15 @@ pub struct OutcomeRecord {
     pub transaction: Transaction,
     /// The next hop understands RFC 3461: it reports on what it takes.
     pub hop_reports: bool,
-    /// Set with the last job of a round: the message is concluded.
-    pub round: Option<DeliveryAttempt>,
+    /// Set with the last job of a attempt: the message is concluded.
+    pub attempt: Option<DeliveryAttempt>,
 }
 
 impl OutcomeRecord {
     /// True if nothing ended: every recipient waits, and nobody stopped the message.
     fn is_mere_delay(&self) -> bool {
         let waits = !self.updates.is_empty() && self.updates.iter().all(|update| update.progress == Progress::Deferred);
-        waits && self.round.as_ref().is_none_or(|round| round.stop.is_none() && round.now < round.expires)
+        waits && self.attempt.as_ref().is_none_or(|attempt| attempt.stop.is_none() && attempt.now < attempt.expires)
     }
 }
 
@@ -115,21 +115,21 @@ impl Command {
         match self {
             Command::Mark(..) => true,
             Command::Admit(arrival, ..) => arrival.message.place == QueueDir::Cur,
-            Command::Record(settlement, _) => settlement.is_mere_delay() && !orders.has(settlement.id),
+            Command::Record(record, _) => record.is_mere_delay() && !orders.has(record.id),
             Command::Work(durability, _) => *durability == Durability::Ordered,
         }
     }
 }
 
-/// What a settlement did.
+/// What a record did.
 #[derive(Debug, Default)]
 pub struct Recorded {
-    /// The conclusion, with the last job of a round.
+    /// The conclusion, with the last job of a attempt.
     pub conclusion: Option<Conclusion>,
     /// Recipients that were given up.
     pub given_up: Vec<GivenUp>,
     /// Somebody has to be told.
-    pub notice_due: bool,
+    pub dsn_due: bool,
 }
 
 /// The way to the state_writer. Cheap to clone; the thread ends when the last one is dropped.

@@ -1,4 +1,4 @@
-//! To whom a notice goes, and about which messages there is none (RFC 3834 2, THREATS T-DSN-1). Pure.
+//! To whom a DSN goes, and about which messages there is none (RFC 3834 2, THREATS T-DSN-1). Pure.
 //!
 //! In: the reverse-path and the header section of the message, both of which its sender chose. Out: one address. The null
 //! reverse-path never comes here: nothing is ever due about it.
@@ -12,9 +12,9 @@ use mail::header::Section;
 /// Received fields that no message without a loop has: half of what ends its way altogether.
 const HOPS: usize = 50;
 
-/// Where the notice goes.
+/// Where the DSN goes.
 ///
-/// * Mail that is itself an automatic answer: nowhere. A notice that comes back through an answering machine ends here.
+/// * Mail that is itself an automatic answer: nowhere. A DSN that comes back through an answering machine ends here.
 /// * Other automatic mail (`Auto-Submitted`, `Precedence: bulk`, as cron writes them): to `admin` alone, because nobody reads the
 ///   mail of its sender, and its sender may be somebody else's list.
 /// * A reverse-path at a local domain: to `admin`, if there is one. There are no mailboxes here.

@@ -10,7 +10,7 @@ use config::Names;
 use mail::Address;
 use state::{Action, DueDsn, Progress, RecipientRow};
 
-/// What the configuration says to notices.
+/// What the configuration says to DSNs.
 #[derive(Clone, Copy, Debug)]
 pub struct Site<'a> {
     /// This host.
@@ -21,7 +21,7 @@ pub struct Site<'a> {
     pub zone: &'a TimeZone,
 }
 
-/// A notice that can be sent.
+/// A DSN that can be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Composed {
     /// To whom.
@@ -32,7 +32,7 @@ pub struct Composed {
     pub action: Action,
 }
 
-/// Composes the notice; `None` where there is nothing to tell any more. `now` is unix seconds, `random` any number.
+/// Composes the DSN; `None` where there is nothing to tell any more. `now` is unix seconds, `random` any number.
 ///
 /// Errors: why nobody is told.
 pub fn compose(due: &DueDsn, original: Option<&Original>, site: Site<'_>, now: i64, random: u64) -> Result<Option<Composed>, &'static str> {

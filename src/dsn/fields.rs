@@ -1,4 +1,4 @@
-//! The part of a notice that programs read: message/delivery-status (RFC 3464 2). Pure.
+//! The part of a DSN that programs read: message/delivery-status (RFC 3464 2). Pure.
 //!
 //! Every octet that comes out is ASCII and printable, or the CRLF and blank of a fold, whatever went in.
 

@@ -1,4 +1,4 @@
-//! How many notices may leave within an hour (U04). Pure: the clock is passed in.
+//! How many DSNs may leave within an hour (U04). Pure: the clock is passed in.
 //!
 //! The count outlives the daemon, in one value of state.sqlite, so that a daemon that crashes and starts again cannot exceed it.
 
@@ -10,7 +10,7 @@ const WINDOW: i64 = 3600;
 pub struct Window {
     start: i64,
     sent: u32,
-    /// The administrator was told that notices wait.
+    /// The administrator was told that DSNs wait.
     pub told: bool,
 }
 
@@ -39,8 +39,8 @@ impl Window {
         Window { sent: self.sent.saturating_add(1), ..self }
     }
 
-    /// The window after the administrator was told that notices wait.
-    pub fn with_admin_told(self) -> Window {
+    /// The window after the administrator was told that DSNs wait.
+    pub fn with_admin_warned(self) -> Window {
         Window { told: true, ..self }
     }
 
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_window_comes_back_as_it_was_written() {
-        let window = Window::default().at(77).with_one_more().with_admin_told();
+        let window = Window::default().at(77).with_one_more().with_admin_warned();
         assert_eq!(Window::parse(&window.to_string()), window);
         for text in ["", "x", "1 2", "1 -2 x"] {
             assert_eq!(Window::parse(text), Window::default(), "{text}");

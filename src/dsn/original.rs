@@ -1,7 +1,7 @@
-//! What a notice quotes of the message that it is about.
+//! What a DSN quotes of the message that it is about.
 //!
 //! In: a spool file whose submitter may still be able to write to it. Out: its envelope, and octets in wire form. Nothing here
-//! decides about delivery, so a file that was changed meanwhile can only make its own notice wrong.
+//! decides about delivery, so a file that was changed meanwhile can only make its own DSN wrong.
 
 use std::fs::File;
 
@@ -12,18 +12,18 @@ use mail::wire::{WireCheck, WireFacts};
 use spool::file;
 use spool::file::{FileError, Part};
 
-/// Octets of a message, or of its header section, that a notice quotes (RFC 3461 4.3 allows a limit).
+/// Octets of a message, or of its header section, that a DSN quotes (RFC 3461 4.3 allows a limit).
 pub const QUOTED: usize = 50 << 10;
 /// Octets of one line (RFC 5322 2.1.1); a message with a longer one is not quoted whole, because it could not be sent as it is.
 const LINE: usize = 998;
 
-/// Ids that a notice refers to, the newest ones.
+/// Ids that a DSN refers to, the newest ones.
 const REFERENCES: usize = 10;
 
-/// Fields that programs put credentials into. A notice travels on its own, and to an administrator who may be none of the sender's.
+/// Fields that programs put credentials into. A DSN travels on its own, and to an administrator who may be none of the sender's.
 const SECRET: [&str; 6] = ["Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "X-Api-Key", "X-Auth-Token"];
 
-/// The message that a notice is about.
+/// The message that a DSN is about.
 #[derive(Clone, Debug)]
 pub struct Original {
     /// ENVID, ORCPT, RET.

@@ -1,4 +1,4 @@
-//! One recipient of a notice: the facts of its row in the words that RFC 3464 and people want. Pure.
+//! One recipient of a DSN: the facts of its row in the words that RFC 3464 and people want. Pure.
 //!
 //! In: a row whose reply a hostile server wrote. Out: text of bounded length without control characters. What a server says about
 //! our login is not repeated: it may hold the password that it was given.
@@ -12,7 +12,7 @@ use state::{Action, RecipientRow};
 /// Characters of a reply that are repeated (THREATS T-SMTP-6).
 const REPLY: usize = 500;
 
-/// A recipient that the notice tells of.
+/// A recipient that the DSN tells of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DsnRecipient {
     /// The forward-path.

@@ -1,4 +1,4 @@
-//! A notice as octets: multipart/report (RFC 6522) around words for people, fields for programs, and what is quoted. Pure.
+//! A DSN as octets: multipart/report (RFC 6522) around words for people, fields for programs, and what is quoted. Pure.
 //!
 //! In: facts, of which the sender chose some and remote servers others. Out: a message in wire form; its header section is ASCII
 //! but for an address that is not. mail-builder writes the MIME around the parts; it would put message/rfc822 into base64, which
@@ -18,7 +18,7 @@ use mail::queue_id::QueueId;
 use mail::{Address, date, printable};
 use state::Action;
 
-/// Everything that a notice says. Times are unix seconds.
+/// Everything that a DSN says. Times are unix seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Dsn<'a> {
     /// The host that reports.
@@ -41,13 +41,13 @@ pub struct Dsn<'a> {
     pub original: Option<&'a Original>,
     /// When it happened.
     pub at: i64,
-    /// When the notice is written.
+    /// When the DSN is written.
     pub now: i64,
     /// Any number: the boundary, which nobody shall be able to guess.
     pub random: u64,
 }
 
-/// The notice, in wire form.
+/// The DSN, in wire form.
 pub fn build(notice: &Dsn<'_>) -> Vec<u8> {
     // The same news have the same Message-ID: where a crash makes us say them twice, readers can tell.
     let message_id = format!("<{}.{}.notice@{}>", date::compact(notice.at), notice.id, notice.mailname);
@@ -105,7 +105,7 @@ fn is_global(header: &[u8]) -> bool {
     !header.is_ascii() && std::str::from_utf8(header).is_ok()
 }
 
-/// A part of a type of RFC 6533. It may be encoded, and is: nobody knows yet what the server takes that the notice goes to
+/// A part of a type of RFC 6533. It may be encoded, and is: nobody knows yet what the server takes that the DSN goes to
 /// (RFC 6533 4.5).
 fn global<'a>(kind: &'static str, octets: Vec<u8>) -> MimePart<'a> {
     let contents = String::from_utf8(octets).map_or_else(|e| e.into_bytes().into(), BodyPart::from);
@@ -116,7 +116,7 @@ fn global<'a>(kind: &'static str, octets: Vec<u8>) -> MimePart<'a> {
 /// Characters of a reply in the digest.
 const REPLY: usize = 66;
 
-/// What tells the administrator that notices wait.
+/// What tells the administrator that DSNs wait.
 #[derive(Clone, Copy, Debug)]
 pub struct Digest<'a> {
     /// The host that reports.

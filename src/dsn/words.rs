@@ -1,4 +1,4 @@
-//! The part of a notice that people read: what happened, why, and what to do now. Pure.
+//! The part of a DSN that people read: what happened, why, and what to do now. Pure.
 
 use super::recipient::{DsnRecipient, GivenUp, Said};
 use super::render::Dsn;
@@ -11,7 +11,7 @@ const WIDTH: usize = 72;
 /// Characters of a word before it is cut.
 const WORD: usize = 200;
 
-/// The Subject of the notice.
+/// The Subject of the DSN.
 pub fn subject(notice: &Dsn<'_>) -> &'static str {
     let has = |action: Action| notice.recipients.iter().any(|told| told.action == action);
     if has(Action::Failed) {

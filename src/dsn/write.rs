@@ -1,4 +1,4 @@
-//! A composed notice becomes a message in `new/`, by the same injection as everybody's (`spool::drop`), and takes the ordinary way
+//! A composed DSN becomes a message in `new/`, by the same injection as everybody's (`spool::drop`), and takes the ordinary way
 //! from there: claimed, signed, delivered, kept in `failed/` if that fails.
 
 use std::path::Path;
@@ -42,7 +42,7 @@ fn envelope(to: &Address, rootless: bool, now: i64) -> Envelope {
         crc32: String::new(),
         time: date::rfc3339(now),
         reverse_path: ReversePath::Null,
-        // RFC 3461 6.1: nobody is told about what becomes of a notice.
+        // RFC 3461 6.1: nobody is told about what becomes of a DSN.
         recipients: vec![Recipient { notify: Some(Notify::NEVER), ..Recipient::new(to.clone()) }],
         ret: None,
         envid: None,

@@ -220,7 +220,7 @@ impl From<Address> for String {
     }
 }
 
-/// The reverse-path (RFC 5321 4.5.5): an address, or null for notices.
+/// The reverse-path (RFC 5321 4.5.5): an address, or null for DSNs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum ReversePath {

@@ -88,7 +88,7 @@ impl Recipient {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ret {
-    /// The whole message comes back with a failure notice.
+    /// The whole message comes back with a bounce.
     Full,
     /// The header section only.
     Hdrs,

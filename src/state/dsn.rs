@@ -1,12 +1,12 @@
-//! The notices that are due: which recipients of which messages somebody has to be told about.
+//! The DSNs that are due: which recipients of which messages somebody has to be told about.
 //!
-//! In: outcomes, in the transaction that commits them. Out: rows that stay until the notice is a message of its own. A crash can
+//! In: outcomes, in the transaction that commits them. Out: rows that stay until the DSN is a message of its own. A crash can
 //! therefore not lose one. The addresses, replies and times are those of the message's own rows and are not repeated here.
 //!
 //! ```text
-//!   an outcome  ─ ask_notice ─▶ ready = 0   the round still goes on
-//!   the end of the round ─ make_notice_due ─▶ ready = 1, and a row in `notice`
-//!   the notice is durable in new/ ─ finish_notice ─▶ the rows are gone
+//!   an outcome  ─ ask_dsn ─▶ ready = 0   the round still goes on
+//!   the end of the round ─ make_dsn_due ─▶ ready = 1, and a row in `notice`
+//!   the DSN is durable in new/ ─ finish_dsn ─▶ the rows are gone
 //! ```
 
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ use super::{Message, RecipientRow, Result, State};
 use mail::envelope::Notify;
 use mail::queue_id::QueueId;
 
-/// What a notice says of a recipient (RFC 3464 2.3.3). The values are also the bits of NOTIFY in the recipient's row.
+/// What a DSN says of a recipient (RFC 3464 2.3.3). The values are also the bits of NOTIFY in the recipient's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// The next hop took it and will not report on it.
@@ -47,7 +47,7 @@ impl Action {
     }
 }
 
-/// A notice that is due, with everything that the rows know.
+/// A DSN that is due, with everything that the rows know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueDsn {
     /// The message that it is about.
@@ -73,7 +73,7 @@ pub(super) fn notify_of(bits: i64) -> Notify {
 impl State {
     /// Notes that `action` is to be told of recipient `n`, if its NOTIFY asks for that and there is somebody to tell: nobody is
     /// told about a message with the null reverse-path (RFC 5321 6.1). A later action takes the place of an earlier one.
-    pub fn ask_notice(&self, id: QueueId, n: u32, action: Action) -> Result<()> {
+    pub fn ask_dsn(&self, id: QueueId, n: u32, action: Action) -> Result<()> {
         self.connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO notice_recipient (message, n, action)
@@ -92,7 +92,7 @@ impl State {
     }
 
     /// The round has ended: what was asked of this message is due from now on. Returns false if nothing was.
-    pub fn make_notice_due(&self, id: QueueId, now: i64) -> Result<bool> {
+    pub fn make_dsn_due(&self, id: QueueId, now: i64) -> Result<bool> {
         let asked = self
             .connection
             .prepare_cached("UPDATE notice_recipient SET ready = 1 WHERE message = ?1 AND ready = 0")?
@@ -105,22 +105,22 @@ impl State {
         Ok(asked > 0)
     }
 
-    /// Keeps the envelope line and header section of a message whose file is about to go, for its notice.
+    /// Keeps the envelope line and header section of a message whose file is about to go, for its DSN.
     pub fn keep_head(&self, id: QueueId, head: &[u8]) -> Result<()> {
         self.connection.prepare_cached("UPDATE notice SET head = ?2 WHERE message = ?1")?.execute(params![id.to_i64(), head]).map(|_| ())
     }
 
-    /// The notice that has been due for longest at `now`.
-    pub fn next_notice(&self, now: i64) -> Result<Option<DueDsn>> {
+    /// The DSN that has been due for longest at `now`.
+    pub fn next_dsn(&self, now: i64) -> Result<Option<DueDsn>> {
         let next = self
             .connection
             .prepare_cached("SELECT message, at, head FROM notice WHERE due <= ?1 ORDER BY due, message LIMIT 1")?
             .query_row([now], |row| Ok((QueueId::from_i64(row.get(0)?), row.get(1)?, row.get(2)?)))
             .optional()?;
         let Some((id, at, head)) = next else { return Ok(None) };
-        // History is kept while a notice is due, so the row is there; without it nothing could be said, and nothing is.
+        // History is kept while a DSN is due, so the row is there; without it nothing could be said, and nothing is.
         let Some(message) = self.message(id)? else {
-            self.finish_notice(id, &[])?;
+            self.finish_dsn(id, &[])?;
             return Ok(None);
         };
         let actions = self.due_actions(id)?;
@@ -135,14 +135,14 @@ impl State {
             .collect()
     }
 
-    /// How many notices are due at `now`.
-    pub fn notices_waiting(&self, now: i64) -> Result<u64> {
+    /// How many DSNs are due at `now`.
+    pub fn dsns_waiting(&self, now: i64) -> Result<u64> {
         let count: i64 =
             self.connection.prepare_cached("SELECT count(*) FROM notice WHERE due <= ?1")?.query_row([now], |row| row.get(0))?;
         Ok(count.unsigned_abs())
     }
 
-    /// The commonest last replies about which notices wait at `now`, at most `limit`, the commonest first, with how many recipients
+    /// The commonest last replies about which DSNs wait at `now`, at most `limit`, the commonest first, with how many recipients
     /// each has; of the ten thousand that have waited longest, so that its time is bounded.
     pub fn reasons_waiting(&self, now: i64, limit: usize) -> Result<Vec<(String, u64)>> {
         let sql =
@@ -153,18 +153,18 @@ impl State {
         self.connection.prepare_cached(sql)?.query_map(params![now, limit as i64], row)?.collect()
     }
 
-    /// When the next notice after `now` is due.
-    pub fn next_notice_after(&self, now: i64) -> Result<Option<i64>> {
+    /// When the next DSN after `now` is due.
+    pub fn next_dsn_after(&self, now: i64) -> Result<Option<i64>> {
         self.connection.prepare_cached("SELECT min(due) FROM notice WHERE due > ?1")?.query_row([now], |row| row.get(0))
     }
 
-    /// The notice waits until then.
-    pub fn postpone_notice(&self, id: QueueId, until: i64) -> Result<()> {
+    /// The DSN waits until then.
+    pub fn postpone_dsn(&self, id: QueueId, until: i64) -> Result<()> {
         self.connection.prepare_cached("UPDATE notice SET due = ?2 WHERE message = ?1")?.execute(params![id.to_i64(), until]).map(|_| ())
     }
 
     /// These have been told, or need not be. What came up meanwhile stays due.
-    pub fn finish_notice(&self, id: QueueId, told: &[(u32, Action)]) -> Result<()> {
+    pub fn finish_dsn(&self, id: QueueId, told: &[(u32, Action)]) -> Result<()> {
         for (n, action) in told {
             self.connection
                 .prepare_cached("DELETE FROM notice_recipient WHERE message = ?1 AND n = ?2 AND action = ?3")?
@@ -209,7 +209,7 @@ mod tests {
     }
 
     fn due(state: &State, now: i64) -> Vec<(u32, Action)> {
-        state.next_notice(now).unwrap().map(|due| due.recipients.iter().map(|(row, action)| (row.n, *action)).collect()).unwrap_or_default()
+        state.next_dsn(now).unwrap().map(|due| due.recipients.iter().map(|(row, action)| (row.n, *action)).collect()).unwrap_or_default()
     }
 
     #[test]
@@ -218,9 +218,9 @@ mod tests {
         let rows: Vec<RecipientRow> = (0u32..).zip(wishes).map(|(n, wish)| recipient(n, wish)).collect();
         for (action, told) in [(Action::Failed, vec![1, 4]), (Action::Delayed, vec![2, 4]), (Action::Relayed, vec![3])] {
             let (_scratch, state, id) = with_message("me@h.example", &rows);
-            rows.iter().for_each(|row| state.ask_notice(id, row.n, action).unwrap());
+            rows.iter().for_each(|row| state.ask_dsn(id, row.n, action).unwrap());
             assert!(due(&state, 99).is_empty(), "the round goes on");
-            assert!(state.make_notice_due(id, 50).unwrap());
+            assert!(state.make_dsn_due(id, 50).unwrap());
             assert_eq!(due(&state, 99), told.into_iter().map(|n| (n, action)).collect::<Vec<_>>());
             assert!(due(&state, 49).is_empty());
         }
@@ -230,26 +230,26 @@ mod tests {
     fn t_dsn_1_nothing_is_ever_due_about_a_message_with_the_null_reverse_path() {
         let (_scratch, state, id) = with_message("", &[recipient(0, "success,failure,delay")]);
         for action in [Action::Failed, Action::Delayed, Action::Relayed] {
-            state.ask_notice(id, 0, action).unwrap();
+            state.ask_dsn(id, 0, action).unwrap();
         }
-        assert!(!state.make_notice_due(id, 50).unwrap());
-        assert_eq!((state.notices_waiting(99).unwrap(), state.next_notice(99).unwrap()), (0, None));
+        assert!(!state.make_dsn_due(id, 50).unwrap());
+        assert_eq!((state.dsns_waiting(99).unwrap(), state.next_dsn(99).unwrap()), (0, None));
     }
 
     #[test]
     fn what_comes_up_while_a_notice_is_written_stays_due() {
         let (_scratch, state, id) = with_message("me@h.example", &[recipient(0, "failure,delay"), recipient(1, "failure")]);
-        state.ask_notice(id, 0, Action::Delayed).unwrap();
-        state.make_notice_due(id, 50).unwrap();
+        state.ask_dsn(id, 0, Action::Delayed).unwrap();
+        state.make_dsn_due(id, 50).unwrap();
         let told = due(&state, 50);
         for n in 0..2 {
-            state.ask_notice(id, n, Action::Failed).unwrap();
+            state.ask_dsn(id, n, Action::Failed).unwrap();
         }
-        state.make_notice_due(id, 60).unwrap();
-        state.finish_notice(id, &told).unwrap();
+        state.make_dsn_due(id, 60).unwrap();
+        state.finish_dsn(id, &told).unwrap();
         assert_eq!(due(&state, 60), [(0, Action::Failed), (1, Action::Failed)]);
-        state.finish_notice(id, &due(&state, 60)).unwrap();
-        assert_eq!(state.notices_waiting(99).unwrap(), 0);
+        state.finish_dsn(id, &due(&state, 60)).unwrap();
+        assert_eq!(state.dsns_waiting(99).unwrap(), 0);
     }
 
     #[test]
@@ -257,8 +257,8 @@ mod tests {
         let with_reply = |n, reply: &str| RecipientRow { reply: reply.into(), ..recipient(n, "failure") };
         let rows = [with_reply(0, "550 b"), with_reply(1, "550 a"), with_reply(2, "550 b"), with_reply(3, "")];
         let (_scratch, state, id) = with_message("me@h.example", &rows);
-        state.ask_notice(id, 0, Action::Failed).unwrap();
-        state.make_notice_due(id, 50).unwrap();
+        state.ask_dsn(id, 0, Action::Failed).unwrap();
+        state.make_dsn_due(id, 50).unwrap();
         assert_eq!(state.reasons_waiting(49, 5).unwrap(), []);
         assert_eq!(state.reasons_waiting(50, 5).unwrap(), [("550 b".to_owned(), 2), ("550 a".to_owned(), 1)]);
         assert_eq!(state.reasons_waiting(50, 1).unwrap().len(), 1);
@@ -268,25 +268,25 @@ mod tests {
     fn a_delay_is_told_once_and_a_postponed_notice_waits() {
         let (_scratch, state, id) = with_message("me@h.example", &[recipient(0, "delay")]);
         assert!(state.begin_warning(id).unwrap() && !state.begin_warning(id).unwrap());
-        state.ask_notice(id, 0, Action::Delayed).unwrap();
-        state.make_notice_due(id, 50).unwrap();
-        state.postpone_notice(id, 70).unwrap();
-        assert_eq!((state.notices_waiting(69).unwrap(), state.next_notice_after(69).unwrap()), (0, Some(70)));
+        state.ask_dsn(id, 0, Action::Delayed).unwrap();
+        state.make_dsn_due(id, 50).unwrap();
+        state.postpone_dsn(id, 70).unwrap();
+        assert_eq!((state.dsns_waiting(69).unwrap(), state.next_dsn_after(69).unwrap()), (0, Some(70)));
         assert_eq!(due(&state, 70), [(0, Action::Delayed)]);
     }
 
     #[test]
     fn history_is_kept_while_a_notice_about_it_is_due() {
         let (_scratch, state, id) = with_message("me@h.example", &[recipient(0, "success")]);
-        state.ask_notice(id, 0, Action::Relayed).unwrap();
-        state.make_notice_due(id, 50).unwrap();
+        state.ask_dsn(id, 0, Action::Relayed).unwrap();
+        state.make_dsn_due(id, 50).unwrap();
         state.keep_head(id, b"head").unwrap();
         let row = state.message(id).unwrap().unwrap();
         state.update(&Message { place: QueueDir::Ended, finished: Some(50), ..row }).unwrap();
         assert_eq!(state.forget(99, 9, || true).unwrap(), 0);
-        let due = state.next_notice(99).unwrap().unwrap();
+        let due = state.next_dsn(99).unwrap().unwrap();
         assert_eq!(due.head.as_deref(), Some(&b"head"[..]));
-        state.finish_notice(id, &[(0, Action::Relayed)]).unwrap();
+        state.finish_dsn(id, &[(0, Action::Relayed)]).unwrap();
         assert_eq!(state.forget(99, 9, || true).unwrap(), 1);
     }
 }

@@ -48,7 +48,7 @@ impl State {
                 text(&caller.exe),
                 text(&caller.cwd),
                 text(&caller.unit),
-                // No notice holds a line break (Envelope::check).
+                // No DSN holds a line break (Envelope::check).
                 warnings.join("\n"),
             ])
             .map(|_| ())
@@ -155,7 +155,7 @@ impl State {
             .optional()
     }
 
-    /// Forgets messages that finished before `before` and that no notice is due about, the oldest first: at most `limit`, and no
+    /// Forgets messages that finished before `before` and that no DSN is due about, the oldest first: at most `limit`, and no
     /// more once `may_go_on` says no. Returns how many.
     pub fn forget(&self, before: i64, limit: usize, mut may_go_on: impl FnMut() -> bool) -> Result<usize> {
         let ids: Vec<i64> = self

@@ -134,11 +134,11 @@ impl Stage {
             let text = String::from_utf8_lossy(&message.data).into_owned();
             let is_mallorys = text.contains("mallory") || message.recipients.iter().any(|recipient| recipient.contains("mallory"));
             let owner = if is_mallorys { OTHER_ID } else { CALLER_ID };
-            let is_notice = message.mail.starts_with("<>");
+            let is_dsn = message.mail.starts_with("<>");
             // The topmost Received is ours; others the message may have brought.
             let received =
                 text.split_once("from userid ").map(|(_, rest)| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
-            assert!(is_notice || received == Some(owner.to_string()), "not sent as uid {owner}: {text}");
+            assert!(is_dsn || received == Some(owner.to_string()), "not sent as uid {owner}: {text}");
             let is_whole = !text.contains("BEGIN mallory") || text.trim_end().ends_with(" END") || text.contains(" END\r\n");
             assert!(is_whole && !text.contains("EVIL"), "half or changed: {text}");
             // One that its injector had read to the end, before it was stopped.

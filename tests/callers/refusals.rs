@@ -22,7 +22,7 @@ fn every_caller_learns_that_its_message_was_not_kept() {
         ("Symfony, -t", php::symfony(&host, "/usr/sbin/sendmail -oi -t"), 255, "Process failed with exit code 73: sendmail: fatal: "),
         ("Email::Sender", libraries::email_sender(&host), 73, "error when closing pipe to sendmail"),
         ("MIME::Lite", libraries::mime_lite(&host), 73, REASON),
-        // The gem takes no notice of the exit code before its version 2.8; the reason is all that its caller sees.
+        // The gem takes no DSN of the exit code before its version 2.8; the reason is all that its caller sees.
         ("mail of Ruby", libraries::ruby_mail(&host), 0, REASON),
         ("nodemailer", require!(libraries::nodemailer(&host, "unix")), 1, "Sendmail exited with code 73"),
         ("Django", require!(libraries::django(&host)), 1, "send_messages failed: b'sendmail: fatal: "),

@@ -33,7 +33,7 @@ fn every_difference_to_postfix_sendmail_and_exim_is_in_the_document_with_its_rea
     let packages = [require!(parts::packages()), require!(parts::mail_system("sendmail")), require!(parts::mail_system("exim"))];
     systems::share_host_name_and_users(cases::all().len());
     let (mut document, mut differences) = require!(look(&packages));
-    // On a busy machine a foreign system now and then keeps a notice to itself. What is true is true twice.
+    // On a busy machine a foreign system now and then keeps a DSN to itself. What is true is true twice.
     if !document::is_current(&document) {
         eprintln!("not what docs/COMPAT.md says; looking again");
         (document, differences) = require!(look(&packages));

@@ -19,7 +19,7 @@ pub struct Outcome {
     pub code: i32,
     /// The messages that went out, in a fixed order.
     pub sent: Vec<Sent>,
-    /// Who got a notice about it by mail.
+    /// Who got a DSN about it by mail.
     pub noticed: BTreeSet<String>,
 }
 
@@ -83,7 +83,7 @@ impl Sent {
     }
 }
 
-/// The case whose user is named first in a message: in its `Received` field, or in the one that a notice returns.
+/// The case whose user is named first in a message: in its `Received` field, or in the one that a DSN returns.
 fn case_of(transaction: &Transaction) -> Option<usize> {
     let text = latin1(&transaction.data);
     let number = |at: usize| text.get(at..at + 4)?.parse::<usize>().ok()?.checked_sub(systems::uid(0) as usize);

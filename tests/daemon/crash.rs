@@ -70,7 +70,7 @@ fn crash(strace: &Path, point: (&str, &str, u32)) -> bool {
     drop(tracer);
     installation.start_daemon();
     let end = Instant::now() + Duration::from_secs(30);
-    while !(installation.spooled("new").is_empty() && installation.spooled("cur").is_empty() && receiver.messages().iter().any(is_notice)) {
+    while !(installation.spooled("new").is_empty() && installation.spooled("cur").is_empty() && receiver.messages().iter().any(is_dsn)) {
         assert!(Instant::now() < end, "{point:?}: still queued\n{}", installation.daemon_log());
         installation.mailchute(&["flush"]);
         std::thread::sleep(Duration::from_millis(50));
@@ -141,7 +141,7 @@ fn wait_for_crash(installation: &Installation, tracer: &mut Tracer) -> bool {
 #[track_caller]
 fn judge(point: &str, installation: &Installation, receiver: &Receiver) {
     let (messages, log) =
-        (receiver.messages().into_iter().filter(|message| !is_notice(message)).collect::<Vec<_>>(), installation.daemon_log());
+        (receiver.messages().into_iter().filter(|message| !is_dsn(message)).collect::<Vec<_>>(), installation.daemon_log());
     for recipient in ACCEPTED {
         let path = format!("<{recipient}>");
         let copies: Vec<&Transaction> = messages.iter().filter(|message| message.recipients.contains(&path)).collect();
@@ -158,8 +158,8 @@ fn judge(point: &str, installation: &Installation, receiver: &Receiver) {
     assert!(installation.spooled("corrupt").is_empty() && installation.spooled("hold").is_empty(), "{point}\n{log}");
 }
 
-/// True for the notice of the recipient that failed, which is a message with a life of its own.
-fn is_notice(message: &Transaction) -> bool {
+/// True for the DSN of the recipient that failed, which is a message with a life of its own.
+fn is_dsn(message: &Transaction) -> bool {
     message.mail.starts_with("<>")
 }
 

@@ -34,7 +34,7 @@ fn recipients_that_are_taken_deferred_and_refused_end_each_in_their_own_way() {
     let mut installation = Installation::rootless();
     installation.relay_to(&receiver.url("smtp", "tls=none"), "");
     installation.start_daemon();
-    // Notices have tests of their own.
+    // DSNs have tests of their own.
     let arguments = ["-N", "never", "now@receiver.example", "later@receiver.example", "gone@receiver.example"];
     installation.sendmail(&arguments, MESSAGE).succeeded();
     let arrived = receiver.wait_for_messages(2);

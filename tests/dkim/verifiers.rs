@@ -1,4 +1,4 @@
-//! Every verifier accepts every message, and notices a change.
+//! Every verifier accepts every message, and DSNs a change.
 
 use proptest::prelude::*;
 

@@ -210,7 +210,7 @@ impl<'a> Bench<'a> {
     /// Nothing waits, and who has to be told has been told.
     fn is_settled(&self, ordeal: &Ordeal) -> bool {
         let has_failed = !self.installation.spooled(layout::FAILED).is_empty();
-        scenarios::is_drained(&self.installation) && (!has_failed || ordeal.receivers.iter().any(scenarios::has_notice))
+        scenarios::is_drained(&self.installation) && (!has_failed || ordeal.receivers.iter().any(scenarios::has_dsn))
     }
 
     /// Recovers and judges. The error says what, in which scenario, by which fault.

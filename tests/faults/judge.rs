@@ -13,7 +13,7 @@ pub static TOLD_DUPLICATES: AtomicU64 = AtomicU64::new(0);
 
 /// Errors: the promise that was broken.
 pub fn judge(bench: &Bench, ordeal: &Ordeal) -> Result<(), String> {
-    // A notice that the plug tore is there by right: it was not acknowledged, and is written once more. What was sent meanwhile, and
+    // A DSN that the plug tore is there by right: it was not acknowledged, and is written once more. What was sent meanwhile, and
     // has no id here yet, would be missed below.
     let corrupt = bench.installation.spooled(layout::CORRUPT);
     let is_acknowledged = |name: &&String| !is_refused(bench, name) && bench.letters.iter().any(|(_, id, _)| name.starts_with(id.as_str()));

@@ -149,7 +149,7 @@ pub const SCENARIOS: &[Scenario] = &[
         from_start: false,
         steps: |driver| {
             driver.until_drained();
-            driver.until(|driver| driver.has_notice());
+            driver.until(|driver| driver.has_dsn());
             driver.stop();
         },
     },
@@ -176,7 +176,7 @@ pub const SCENARIOS: &[Scenario] = &[
         after: None,
         from_start: false,
         steps: |driver| {
-            driver.until(|driver| driver.has_notice());
+            driver.until(|driver| driver.has_dsn());
             driver.until_drained();
             driver.stop();
         },
@@ -216,7 +216,7 @@ pub const SCENARIOS: &[Scenario] = &[
         after: Some(plain),
         from_start: false,
         steps: |driver| {
-            driver.until(|driver| driver.has_notice());
+            driver.until(|driver| driver.has_dsn());
             driver.ask("requeue", "requeued");
             driver.stop();
         },
@@ -309,8 +309,8 @@ impl Driver<'_> {
         });
     }
 
-    fn has_notice(&self) -> bool {
-        has_notice(self.receiver)
+    fn has_dsn(&self) -> bool {
+        has_dsn(self.receiver)
     }
 
     fn send(&self, letter: &Letter) {
@@ -361,8 +361,8 @@ pub fn is_drained(installation: &Installation) -> bool {
     [layout::NEW, layout::CUR].iter().all(|directory| installation.spooled(directory).is_empty())
 }
 
-/// A notice has arrived.
-pub fn has_notice(receiver: &Receiver) -> bool {
+/// A DSN has arrived.
+pub fn has_dsn(receiver: &Receiver) -> bool {
     receiver.messages().iter().any(|message| message.mail.starts_with("<>"))
 }
 

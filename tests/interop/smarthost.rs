@@ -41,11 +41,12 @@ fn recipients_that_postfix_takes_defers_and_refuses_end_each_in_their_own_way() 
     let ca = installation.write_public("ca.pem", &authority.pem);
     installation.relay_to("smtp://127.0.0.1:25?tls=verified", &format!("ca_file = {ca:?}"));
     installation.start_daemon();
-    // Notices have tests of their own.
+    // DSNs have tests of their own.
     installation.sendmail(&["-N", "never", "bob@receiver.example", DEFERRED, REFUSED], MESSAGE).succeeded();
     postfix.wait_for_messages(1);
-    let entry = installation
-        .wait_for_entry("both answers", |entry| has(entry, DEFERRED, "deferred", "450 4.2.1") && has(entry, REFUSED, "failed", "550 5.1.1"));
+    let entry = installation.wait_for_entry("both answers", |entry| {
+        has(entry, DEFERRED, "deferred", "450 4.2.1") && has(entry, REFUSED, "failed", "550 5.1.1")
+    });
     assert_eq!(entry["queue_name"], "deferred", "{entry}");
     std::thread::sleep(std::time::Duration::from_secs(2));
     assert_eq!(postfix.messages().len(), 1, "what was delivered is not delivered again");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use state::State;
 
-use super::{judge, judge_in_perl, notices, subject, three, wait_for_notices};
+use super::{judge, judge_in_perl, notices, subject, three, wait_for_dsns};
 use crate::delivery::MESSAGE;
 use crate::support::command::wait_for;
 use crate::support::installation::Installation;
@@ -22,7 +22,7 @@ fn u02_a_refused_message_comes_back_to_its_sender_as_a_signed_notice() {
     installation.start_daemon();
     let arguments = ["-f", "alice@author.example", "-V", "order 7", "gone@receiver.example", "bob@receiver.example"];
     installation.sendmail(&arguments, MESSAGE).succeeded();
-    let notice = &wait_for_notices(&receiver, 1)[0];
+    let notice = &wait_for_dsns(&receiver, 1)[0];
     assert_eq!((notice.mail.split(' ').next(), notice.recipients.as_slice()), (Some("<>"), &["<alice@author.example>".to_owned()][..]));
     let message = Message::parse(&notice.data);
     assert_eq!(message.field("Auto-Submitted"), "auto-replied");
@@ -53,7 +53,7 @@ fn a_late_message_is_told_once_and_as_temporary() {
     installation.relay_to(&receiver.url("smtp", "tls=none"), "delay_warning_time = \"1s\"");
     installation.start_daemon();
     installation.sendmail(&["-f", "alice@author.example", "late@receiver.example"], MESSAGE).succeeded();
-    let notice = &wait_for_notices(&receiver, 1)[0];
+    let notice = &wait_for_dsns(&receiver, 1)[0];
     assert_eq!(subject(notice), "Your mail is delayed");
     std::thread::sleep(Duration::from_secs(5));
     assert_eq!(notices(&receiver).len(), 1, "{}", installation.daemon_log());
@@ -79,7 +79,7 @@ fn a_delay_is_not_told_while_the_notice_could_not_leave_either() {
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(installation.spooled("cur"), [id.as_str().unwrap()], "{}", installation.daemon_log());
     let state = State::open_to_read(&installation.paths.spool.join("state.sqlite")).unwrap();
-    assert!(state.next_notice_after(0).unwrap().is_some(), "it waits");
+    assert!(state.next_dsn_after(0).unwrap().is_some(), "it waits");
     let receiver = Script::new().start_at(&address);
     wait_for("the message", || {
         installation.mailchute(&["flush"]);
@@ -96,7 +96,7 @@ fn a_message_that_is_given_up_is_told_with_what_the_last_attempt_said() {
     installation.relay_to(&receiver.url("smtp", "tls=none"), "queue_lifetime = \"2s\"\ndelay_warning_time = 0");
     installation.start_daemon();
     installation.sendmail(&["-f", "alice@author.example", "late@receiver.example"], MESSAGE).succeeded();
-    let notice = &wait_for_notices(&receiver, 1)[0];
+    let notice = &wait_for_dsns(&receiver, 1)[0];
     let judged = require!(judge(notice));
     assert_eq!(judged["permanent"], serde_json::json!(["late@receiver.example"]), "{judged}");
     assert_eq!(judged["status"][1]["Diagnostic-Code"], "smtp; 450 4.2.1 mailbox busy");
@@ -116,7 +116,7 @@ fn t_smtp_6_a_hostile_reply_and_a_hostile_subject_stay_text() {
     installation.start_daemon();
     let message = "From: a@author.example\nSubject: \u{202e}x =?utf-8?q?=1B[2J=0D=0ABcc:_x=40y?= --=_mailchute_0\n\nHello\n";
     installation.sendmail(&["-f", "alice@author.example", "gone@receiver.example"], message.as_bytes()).succeeded();
-    let notice = &wait_for_notices(&receiver, 1)[0];
+    let notice = &wait_for_dsns(&receiver, 1)[0];
     assert!(notice.data.iter().all(|&b| matches!(b, b'\r' | b'\n' | b'\t' | b' '..=b'~')), "{}", String::from_utf8_lossy(&notice.data));
     let judged = require!(judge(notice));
     assert_eq!((&judged["parts"], &judged["permanent"]), (&three(), &serde_json::json!(["gone@receiver.example"])), "{judged}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use state::State;
 
-use super::{notices, subject, wait_for_notices};
+use super::{notices, subject, wait_for_dsns};
 use crate::delivery::MESSAGE;
 use crate::support::command::wait_for;
 use crate::support::installation::Installation;
@@ -32,7 +32,7 @@ fn t_dsn_1_a_notice_that_is_sent_on_by_an_answering_machine_ends_there() {
     installation.relay_to(&receiver.url("smtp", "tls=none"), "admin_address = \"admin@x.example\"");
     installation.start_daemon();
     installation.sendmail(&["-f", "alice@author.example", "gone@receiver.example"], MESSAGE).succeeded();
-    let notice = &wait_for_notices(&receiver, 1)[0];
+    let notice = &wait_for_dsns(&receiver, 1)[0];
     // With a reverse-path of its own again, which is what makes loops.
     installation.sendmail(&["-i", "-f", "alice@author.example", "gone@receiver.example"], &notice.data).succeeded();
     installation.wait_for_log("it is an automatic answer itself");
@@ -64,7 +64,7 @@ fn u04_a_storm_of_two_thousand_failures_loses_no_record_and_sends_no_more_than_t
     installation.stop_daemon();
     let state = State::open_to_read(&installation.paths.spool.join("state.sqlite")).unwrap();
     assert_eq!(state.counts().unwrap()[2], FAILURES as u64);
-    assert_eq!(state.notices_waiting(i64::MAX).unwrap(), FAILURES as u64 - 10, "what was not told waits, and is not lost");
+    assert_eq!(state.dsns_waiting(i64::MAX).unwrap(), FAILURES as u64 - 10, "what was not told waits, and is not lost");
     let failed = state.latest_failed(FAILURES, None).unwrap();
     for message in failed {
         let attempts = state.attempts_of(message.id).unwrap();
@@ -100,5 +100,5 @@ fn u04_a_storm_of_failures_makes_the_capped_number_of_notices_and_one_digest() {
     installation.relay_to(&receiver.url("smtp", "tls=none"), "dsn_limit = 0");
     installation.reload_daemon();
     installation.sendmail(&["-f", "alice@author.example", "gone@receiver.example"], MESSAGE).succeeded();
-    wait_for_notices(&receiver, 3 + 6 + 1);
+    wait_for_dsns(&receiver, 3 + 6 + 1);
 }

@@ -1,4 +1,4 @@
-//! Notices end to end: who is told what, in a form that other programs read.
+//! DSNs end to end: who is told what, in a form that other programs read.
 
 mod answers;
 mod limits;
@@ -16,9 +16,9 @@ use crate::support::message::Message;
 use crate::support::parts::{self, Missing};
 use crate::support::scripted::{Receiver, Transaction};
 
-/// What Python's parser and flufl.bounce read in a notice (tests/support/notice_judge.py).
+/// What Python's parser and flufl.bounce read in a DSN (tests/support/dsn_judge.py).
 fn judge(notice: &Transaction) -> Result<Value, Missing> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/notice_judge.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/dsn_judge.py");
     let ended = command::run(Command::new(parts::python()?).arg(script), &notice.data).succeeded();
     let judged: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!((&judged["defects"], &judged["header_defects"]), (&Value::Array(vec![]), &Value::Array(vec![])), "{judged}");
@@ -26,10 +26,10 @@ fn judge(notice: &Transaction) -> Result<Value, Missing> {
     Ok(judged)
 }
 
-/// What Mail::DeliveryStatus::BounceParser reads in a notice (tests/support/notice_judge.pl): address and kind of each failure, or
+/// What Mail::DeliveryStatus::BounceParser reads in a DSN (tests/support/dsn_judge.pl): address and kind of each failure, or
 /// nothing where it takes it for no bounce.
 fn judge_in_perl(notice: &Transaction) -> Result<Vec<(String, String)>, Missing> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/notice_judge.pl");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/dsn_judge.pl");
     let mut perl = Command::new(parts::tool("perl")?);
     let ended = command::run(perl.arg("-I").arg(parts::perl_modules()?).arg(script), &notice.data).succeeded();
     let judged: Value = serde_json::from_str(&ended.stdout).unwrap();
@@ -39,19 +39,19 @@ fn judge_in_perl(notice: &Transaction) -> Result<Vec<(String, String)>, Missing>
     Ok(reports.iter().map(|report| (text(&report["address"]), text(&report["kind"]))).collect())
 }
 
-/// The three parts of a notice that quotes the header section.
+/// The three parts of a DSN that quotes the header section.
 fn three() -> Value {
     ["text/plain", "message/delivery-status", "text/rfc822-headers"].map(Value::from).to_vec().into()
 }
 
-/// The notices among what was accepted: what came from the null reverse-path.
+/// The DSNs among what was accepted: what came from the null reverse-path.
 fn notices(receiver: &Receiver) -> Vec<Transaction> {
     receiver.messages().into_iter().filter(|one| one.mail.starts_with("<>")).collect()
 }
 
-/// Waits for `count` notices.
+/// Waits for `count` DSNs.
 #[track_caller]
-fn wait_for_notices(receiver: &Receiver, count: usize) -> Vec<Transaction> {
+fn wait_for_dsns(receiver: &Receiver, count: usize) -> Vec<Transaction> {
     command::wait_for(&format!("{count} notices, with {:?}", receiver.connections()), || notices(receiver).len() >= count);
     notices(receiver)
 }

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::wait_for_notices;
+use super::wait_for_dsns;
 use crate::support::certificates::Authority;
 use crate::support::command::{self, wait_for};
 use crate::support::https::Webhook;
@@ -161,7 +161,7 @@ fn unsafe_character(octets: &[u8]) -> Option<String> {
 fn t_out_1_t_out_4_no_output_of_ours_steers_a_terminal_or_tells_a_secret() {
     isolated!();
     let Scene { receiver, webhook, mut installation, secrets } = scene();
-    let notice = wait_for_notices(&receiver, 1).remove(0);
+    let notice = wait_for_dsns(&receiver, 1).remove(0);
     wait_for("the alarm command", || installation.paths.config_file.with_file_name(TOLD).exists());
     let mut outputs = outputs(&installation);
     webhook.wait_for_event("failed");
@@ -175,7 +175,7 @@ fn t_out_1_t_out_4_no_output_of_ours_steers_a_terminal_or_tells_a_secret() {
         outputs.push((file.to_owned(), octets.into_iter().map(|b| if b == 0 { b'\n' } else { b }).collect()));
     }
     outputs.extend(journal(&mut installation));
-    // The notice is a message: its lines end in CRLF, and a tab may follow a fold.
+    // The DSN is a message: its lines end in CRLF, and a tab may follow a fold.
     outputs.push(("the notice".to_owned(), notice.data.iter().copied().filter(|b| !matches!(b, b'\r' | b'\t')).collect()));
     assert!(outputs.iter().filter(|(_, octets)| octets.windows(4).any(|four| four == b"evil")).count() > 20, "what is hostile is shown");
     let unsafe_ones: Vec<_> = outputs.iter().filter_map(|(name, octets)| Some((name, unsafe_character(octets)?))).collect();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{judge, notices, subject, wait_for_notices};
+use super::{judge, notices, subject, wait_for_dsns};
 use crate::delivery::MESSAGE;
 use crate::support::installation::Installation;
 use crate::support::message::Message;
@@ -36,7 +36,7 @@ fn s8_success_is_told_where_the_next_hop_does_not_report() {
     let receiver = refusing();
     let installation = started(&receiver, "");
     installation.sendmail(&["-f", "alice@author.example", "-N", "success", "bob@receiver.example"], MESSAGE).succeeded();
-    let notice = &wait_for_notices(&receiver, 1)[0];
+    let notice = &wait_for_dsns(&receiver, 1)[0];
     assert_eq!(subject(notice), "Your mail was handed on");
     installation.wait_until_drained();
     assert_eq!(receiver.messages().len(), 2);
@@ -62,7 +62,7 @@ fn ret_full_brings_the_message_back_and_the_default_its_header_section() {
     let receiver = refusing();
     let installation = started(&receiver, "");
     installation.sendmail(&["-f", "alice@author.example", "-R", "full", "gone@receiver.example"], MESSAGE).succeeded();
-    let notice = &wait_for_notices(&receiver, 1)[0];
+    let notice = &wait_for_dsns(&receiver, 1)[0];
     assert!(Message::parse(&notice.data).body.contains(".leading dot"));
     let judged = require!(judge(notice));
     assert_eq!(judged["parts"][2], "message/rfc822");
@@ -74,7 +74,7 @@ fn u03_a_local_sender_is_told_through_the_administrator() {
     let installation = started(&receiver, "admin_address = \"admin@x.example\"");
     installation.sendmail(&["-f", "cron@sender.example", "gone@receiver.example"], MESSAGE).succeeded();
     installation.sendmail(&["-f", "cron@localhost", "gone@receiver.example"], MESSAGE).succeeded();
-    for notice in wait_for_notices(&receiver, 2) {
+    for notice in wait_for_dsns(&receiver, 2) {
         assert_eq!(notice.recipients, ["<admin@x.example>"]);
     }
 }
@@ -93,6 +93,6 @@ fn t_dsn_1_automatic_mail_is_told_to_the_administrator_alone() {
     installation.reload_daemon();
     installation.wait_for_log("configuration read again");
     installation.sendmail(&["-f", "list@author.example", "gone@receiver.example"], &automatic).succeeded();
-    assert_eq!(wait_for_notices(&receiver, 1)[0].recipients, ["<admin@x.example>"]);
+    assert_eq!(wait_for_dsns(&receiver, 1)[0].recipients, ["<admin@x.example>"]);
     assert_eq!(notices(&receiver).len(), 1);
 }

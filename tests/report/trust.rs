@@ -1,6 +1,6 @@
-//! In a system installation a notice is the daemon's own file, and says so in its envelope.
+//! In a system installation a DSN is the daemon's own file, and says so in its envelope.
 
-use super::{notices, wait_for_notices};
+use super::{notices, wait_for_dsns};
 use crate::delivery::MESSAGE;
 use crate::support::installation::{CALLER_ID, DAEMON_ID, Installation};
 use crate::support::message::Message;
@@ -14,7 +14,7 @@ fn a_notice_of_a_system_installation_is_the_daemons_own_message() {
     installation.relay_to(&receiver.url("smtp", "tls=none"), "");
     installation.start_daemon();
     installation.sendmail_as(CALLER_ID, &["-f", "carol@author.example", "gone@receiver.example"], MESSAGE).succeeded();
-    let notice = Message::parse(&wait_for_notices(&receiver, 1)[0].data);
+    let notice = Message::parse(&wait_for_dsns(&receiver, 1)[0].data);
     assert!(notice.field("Received").contains(&format!("from userid {DAEMON_ID}")), "{}", notice.field("Received"));
     // One that fails stays, to be looked at.
     installation.sendmail_as(CALLER_ID, &["-f", "alice@author.example", "gone@receiver.example"], MESSAGE).succeeded();

@@ -42,7 +42,7 @@ pub fn disks() -> Result<PathBuf, Missing> {
     part("disks", "the makers of file systems")
 }
 
-/// The modules of Perl that judge notices.
+/// The modules of Perl that judge DSNs.
 pub fn perl_modules() -> Result<PathBuf, Missing> {
     Ok(part("judges", "the reader of notices in Perl")?.join("usr/share/perl5"))
 }

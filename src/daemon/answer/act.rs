@@ -183,7 +183,7 @@ fn log_failure(message: &Message, recipient: &RecipientRow, now: i64) {
     });
 }
 
-/// How the round of a message ends that is being sent.
+/// How the attempt of a message ends that is being sent.
 fn stop_of(op: &AdminOp) -> Option<Stop> {
     match op.act {
         Act::Hold => Some(Stop::Hold(op.by.clone())),

@@ -143,7 +143,8 @@ async fn by_place(server: &Arc<Server>, rights: Rights, place: String) -> Result
 
 /// The routes of the open recipients.
 fn routes_of(server: &Server, messages: &[Detail]) -> Vec<RouteKey> {
-    let open = messages.iter().flat_map(|detail| &detail.entry.recipients).filter(|r| matches!(r.status.as_str(), "deferred" | "uncertain"));
+    let open =
+        messages.iter().flat_map(|detail| &detail.entry.recipients).filter(|r| matches!(r.status.as_str(), "deferred" | "uncertain"));
     let addresses = open.map(|recipient| recipient.address.as_str());
     let setup = server.current.get();
     let mut routes = Vec::new();

@@ -68,8 +68,8 @@ impl Spool {
         id
     }
 
-    /// N1: one round in which recipient n fares like `progress[n]`, at `now`; the file follows as the state_writer moves it.
-    fn round(&mut self, id: QueueId, progress: &[Progress], now: i64) -> bool {
+    /// N1: one attempt in which recipient n fares like `progress[n]`, at `now`; the file follows as the state_writer moves it.
+    fn attempt(&mut self, id: QueueId, progress: &[Progress], now: i64) -> bool {
         self.round_at(id, progress, now, false)
     }
 
@@ -93,10 +93,10 @@ impl Spool {
                 }
                 let mut message = state.message(id)?.unwrap();
                 let mut rows = state.recipients(id)?;
-                let round = round(now);
-                let (conclusion, _) = outcome::conclude(&mut message, &mut rows, &round);
+                let attempt = attempt(now);
+                let (conclusion, _) = outcome::conclude(&mut message, &mut rows, &attempt);
                 state.update(&message)?;
-                Ok((due::conclude(state, store, &message, &rows, &conclusion, &round)?, conclusion))
+                Ok((due::conclude(state, store, &message, &rows, &conclusion, &attempt)?, conclusion))
             })
             .unwrap();
         match conclusion {
@@ -107,22 +107,22 @@ impl Spool {
         due
     }
 
-    /// N1: one round in which the route did not work; recipients are given up when their time is over.
-    fn waits(&mut self, id: QueueId, round: &DeliveryAttempt) {
+    /// N1: one attempt in which the route did not work; recipients are given up when their time is over.
+    fn waits(&mut self, id: QueueId, attempt: &DeliveryAttempt) {
         let store = &self.store;
         let update = outcome::route_waits(0, "x.example", EnhancedStatus::new(4, 4, 1), "connect: timed out");
         self.state
             .transaction(Durability::Full, |state| {
-                state.update_recipient(id, &update, round.now)?;
+                state.update_recipient(id, &update, attempt.now)?;
                 let mut message = state.message(id)?.unwrap();
                 let mut rows = state.recipients(id)?;
-                let (conclusion, given_up) = outcome::conclude(&mut message, &mut rows, round);
+                let (conclusion, given_up) = outcome::conclude(&mut message, &mut rows, attempt);
                 for given_up in &given_up {
-                    state.update_recipient(id, &given_up.update, round.now)?;
+                    state.update_recipient(id, &given_up.update, attempt.now)?;
                     due::note(state, id, &given_up.update, false)?;
                 }
                 state.update(&message)?;
-                due::conclude(state, store, &message, &rows, &conclusion, round).map(|_| ())
+                due::conclude(state, store, &message, &rows, &conclusion, attempt).map(|_| ())
             })
             .unwrap();
         if self.state.message(id).unwrap().unwrap().place == QueueDir::Failed {
@@ -148,7 +148,7 @@ impl Spool {
         compose::compose(due, read_original(&self.store, due).as_ref(), site, NOW, 1).unwrap()
     }
 
-    /// N2 and N3: the notice is in `new/`.
+    /// N2 and N3: the DSN is in `new/`.
     fn write(&self, due: &DueDsn) -> QueueId {
         let composed = self.compose(due).unwrap();
         write::write(&self.path, true, &composed.to, &composed.octets, NOW).unwrap()
@@ -161,7 +161,7 @@ impl Spool {
     }
 }
 
-fn round(now: i64) -> DeliveryAttempt {
+fn attempt(now: i64) -> DeliveryAttempt {
     DeliveryAttempt {
         stop: None,
         was_expired: false,
@@ -215,7 +215,7 @@ fn s8_the_table_of_notify() {
 fn n1_a_crash_after_the_outcome_leaves_the_notice_due() {
     let mut spool = Spool::new();
     let id = spool.message("me@x.example", &["failure"]);
-    assert!(spool.round(id, &[Progress::Failed], NOW + 1));
+    assert!(spool.attempt(id, &[Progress::Failed], NOW + 1));
     let spool = spool.crash();
     let due = spool.due(NOW + 1).unwrap();
     assert_eq!((due.message.id, due.message.place), (id, QueueDir::Failed));
@@ -226,7 +226,7 @@ fn n1_a_crash_after_the_outcome_leaves_the_notice_due() {
 fn n3_a_crash_behind_the_spool_costs_a_second_notice_with_the_same_message_id() {
     let mut spool = Spool::new();
     let id = spool.message("me@x.example", &["failure"]);
-    spool.round(id, &[Progress::Failed], NOW + 1);
+    spool.attempt(id, &[Progress::Failed], NOW + 1);
     let due = spool.due(NOW + 1).unwrap();
     let first = (spool.write(&due), message_id(&spool.compose(&due).unwrap()));
     let mut spool = spool.crash();
@@ -245,7 +245,7 @@ fn n3_a_crash_behind_the_spool_costs_a_second_notice_with_the_same_message_id() 
 fn a_notice_is_a_message_that_the_daemon_claims_and_that_nothing_is_due_about() {
     let mut spool = Spool::new();
     let id = spool.message("me@x.example", &["failure"]);
-    spool.round(id, &[Progress::Failed], NOW + 1);
+    spool.attempt(id, &[Progress::Failed], NOW + 1);
     let due = spool.due(NOW + 1).unwrap();
     let notice = spool.write(&due);
     spool.written(&due, notice);
@@ -254,7 +254,7 @@ fn a_notice_is_a_message_that_the_daemon_claims_and_that_nothing_is_due_about() 
     assert_eq!(claimed.envelope.recipients[0].notify, Some(Notify::NEVER));
     let (message, rows, event) = rows_of(&claimed, &plan());
     spool.state.transaction(Durability::Full, |s| s.insert(&message, &rows, &event)).unwrap();
-    assert!(!spool.round(notice, &[Progress::Failed], NOW + 2), "a notice about a notice");
+    assert!(!spool.attempt(notice, &[Progress::Failed], NOW + 2), "a notice about a notice");
     assert_eq!(spool.due(NOW + 99), None);
     assert_eq!(spool.state.message(notice).unwrap().unwrap().place, QueueDir::Failed);
 }
@@ -265,7 +265,7 @@ fn one_notice_tells_of_all_recipients_of_a_round() {
     let mut spool = Spool::new();
     let id = spool.message("me@x.example", &["failure", "never", "success,failure", "failure,delay"]);
     let fates = [Progress::Failed, Progress::Failed, Progress::Relayed, Progress::Deferred];
-    assert!(spool.round(id, &fates, NOW + 5 * 3600));
+    assert!(spool.attempt(id, &fates, NOW + 5 * 3600));
     let due = spool.due(NOW + 5 * 3600).unwrap();
     let told: Vec<(u32, Action)> = due.recipients.iter().map(|(row, action)| (row.n, *action)).collect();
     assert_eq!(told, [(0, Action::Failed), (2, Action::Relayed), (3, Action::Delayed)]);
@@ -277,19 +277,19 @@ fn one_notice_tells_of_all_recipients_of_a_round() {
 fn a_delay_is_told_once_after_its_time() {
     let mut spool = Spool::new();
     let id = spool.message("me@x.example", &["failure,delay"]);
-    assert!(!spool.round(id, &[Progress::Deferred], NOW + 4 * 3600 - 1));
-    assert!(spool.round(id, &[Progress::Deferred], NOW + 4 * 3600));
+    assert!(!spool.attempt(id, &[Progress::Deferred], NOW + 4 * 3600 - 1));
+    assert!(spool.attempt(id, &[Progress::Deferred], NOW + 4 * 3600));
     let due = spool.due(NOW + 4 * 3600).unwrap();
     assert_eq!(spool.compose(&due).unwrap().action, Action::Delayed);
-    assert!(!spool.round(id, &[Progress::Deferred], NOW + 5 * 3600));
+    assert!(!spool.attempt(id, &[Progress::Deferred], NOW + 5 * 3600));
 }
 
 #[test]
 fn news_that_do_not_hold_any_more_are_not_told() {
     let mut spool = Spool::new();
     let id = spool.message("me@x.example", &["failure,delay"]);
-    spool.round(id, &[Progress::Deferred], NOW + 5 * 3600);
-    assert!(!spool.round(id, &[Progress::Relayed], NOW + 6 * 3600));
+    spool.attempt(id, &[Progress::Deferred], NOW + 5 * 3600);
+    assert!(!spool.attempt(id, &[Progress::Relayed], NOW + 6 * 3600));
     let due = spool.due(NOW + 7 * 3600).unwrap();
     assert_eq!(spool.compose(&due), None);
     spool.state.transaction(Durability::Full, |s| passed_over(s, &due, None, NOW)).unwrap();
@@ -302,8 +302,8 @@ fn a_message_that_was_never_attempted_has_no_date_of_an_attempt() {
     for (attempted, date) in [(false, None), (true, Some("Last-Attempt-Date: Sun, 22 Nov 2026 14:43:59 +0000"))] {
         let mut spool = Spool::new();
         let id = spool.message("me@x.example", &["failure"]);
-        spool.waits(id, &DeliveryAttempt { attempted, ..round(NOW + 10) });
-        spool.waits(id, &DeliveryAttempt { attempted: false, ..round(NOW + 500_000) });
+        spool.waits(id, &DeliveryAttempt { attempted, ..attempt(NOW + 10) });
+        spool.waits(id, &DeliveryAttempt { attempted: false, ..attempt(NOW + 500_000) });
         let text = text(&spool.compose(&spool.due(NOW + 500_000).unwrap()).unwrap());
         assert!(text.contains("Action: failed\r\nStatus: 5.4.7\r\n"), "{text}");
         assert_eq!(text.lines().find(|line| line.starts_with("Last-Attempt-Date")), date);
@@ -317,7 +317,7 @@ fn a_message_that_was_never_attempted_has_no_date_of_an_attempt() {
 fn s8_a_relayed_message_is_reported_although_its_file_is_gone() {
     let mut spool = Spool::new();
     let id = spool.message("me@x.example", &["success"]);
-    assert!(spool.round(id, &[Progress::Relayed], NOW + 1));
+    assert!(spool.attempt(id, &[Progress::Relayed], NOW + 1));
     let spool = spool.crash();
     let due = spool.due(NOW + 1).unwrap();
     assert_eq!(due.message.place, QueueDir::Ended);
@@ -332,7 +332,7 @@ fn u04_a_storm_of_failures_ends_in_the_capped_number_of_notices_and_loses_none()
     let mut spool = Spool::new();
     for _ in 0..7 {
         let id = spool.message("me@x.example", &["failure"]);
-        spool.round(id, &[Progress::Failed], NOW);
+        spool.attempt(id, &[Progress::Failed], NOW);
     }
     let (mut sent, mut told) = (0, 0);
     for (now, sent_by_then) in [(NOW, 3), (NOW + 1800, 3), (NOW + 3600, 6), (NOW + 7200, 7), (NOW + 10_800, 7)] {
@@ -345,7 +345,7 @@ fn u04_a_storm_of_failures_ends_in_the_capped_number_of_notices_and_loses_none()
                 }
                 Turn::Tell(waiting, window) => {
                     assert_eq!(waiting, 7 - sent);
-                    spool.state.set(WINDOW_KEY, &window.with_admin_told().to_string()).unwrap();
+                    spool.state.set(WINDOW_KEY, &window.with_admin_warned().to_string()).unwrap();
                     told += 1;
                 }
                 Turn::Sleep(_) => break,

@@ -209,7 +209,8 @@ fn t_spool_4_messages_planned_by_a_clock_that_ran_ahead_are_due_now() {
     let mut spool = Spool::new();
     let year = 31_536_000;
     let tried = spool.message(|row| (row.next_attempt, row.last_attempt) = (Some(NOW + year + 300), Some(NOW + year)));
-    let waiting = RecipientUpdate { n: 0, progress: Progress::Deferred, status: "4.0.0".into(), reply: String::new(), relay: String::new() };
+    let waiting =
+        RecipientUpdate { n: 0, progress: Progress::Deferred, status: "4.0.0".into(), reply: String::new(), relay: String::new() };
     spool.state.update_recipient(tried, &waiting, NOW + year).unwrap();
     let wished = spool.message(|row| row.next_attempt = Some(NOW + year));
     spool.start(how());

@@ -1,4 +1,4 @@
-//! What one round of the scheduler does with what it finds.
+//! What one attempt of the scheduler does with what it finds.
 
 use super::*;
 use crate::plan::Policy;
@@ -30,7 +30,7 @@ async fn pf26_4_a_message_whose_delivery_panicked_is_held_as_uncertain() {
     let route = scheduler.dispatch.queue(|queue| queue.waiting_routes()).remove(0);
     let work = scheduler.dispatch.take(&route).unwrap();
     assert!(tokio::spawn(async move { panic!("a defect, with {work:?}") }).await.is_err());
-    round(&scheduler, 3).await.unwrap();
+    turn(&scheduler, 3).await.unwrap();
     let held = row(&scheduler, id).await;
     assert_eq!(held.place, QueueDir::Hold);
     assert!(held.reason.contains("internal error"), "{}", held.reason);

@@ -42,14 +42,14 @@ impl Running {
         block_on(self.state_writer.mark_in_data(id))
     }
 
-    fn settle(&self, id: QueueId, progress: Progress, round: Option<DeliveryAttempt>) -> Result<Recorded, Stopped> {
+    fn record(&self, id: QueueId, progress: Progress, attempt: Option<DeliveryAttempt>) -> Result<Recorded, Stopped> {
         let update = RecipientUpdate { n: 0, progress, status: "2.0.0".into(), reply: "250 ok".into(), relay: "mx".into() };
         block_on(self.state_writer.record(OutcomeRecord {
             id,
             updates: vec![update],
             transaction: Transaction { reached: true, ..Transaction::default() },
             hop_reports: true,
-            round,
+            attempt,
         }))
     }
 }
@@ -60,7 +60,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 const NOW: i64 = 1_795_358_700;
 
-fn round() -> DeliveryAttempt {
+fn attempt() -> DeliveryAttempt {
     let backoff = Backoff::of_messages(&Params::default());
     DeliveryAttempt {
         stop: None,
@@ -98,7 +98,7 @@ fn a_relayed_message_goes_and_its_file_is_recognised_when_it_comes_back() {
     running.admit(&message);
     running.mark(id).unwrap();
     assert!(running.row(id).in_data);
-    let settled = running.settle(id, Progress::Relayed, Some(round())).unwrap();
+    let settled = running.record(id, Progress::Relayed, Some(attempt())).unwrap();
     assert_eq!(settled.conclusion, Some(Conclusion::Relayed));
     assert!(running.scratch.names(layout::CUR).is_empty(), "the answer comes after the removal");
     std::fs::write(running.scratch.file(layout::CUR, id), &octets).unwrap();
@@ -112,7 +112,7 @@ fn another_message_under_a_known_id_is_put_away_and_changes_nothing() {
     let message = one(&running);
     let id = message.envelope.id;
     running.admit(&message);
-    running.settle(id, Progress::Relayed, Some(round())).unwrap();
+    running.record(id, Progress::Relayed, Some(attempt())).unwrap();
     std::fs::write(running.scratch.file(layout::CUR, id), "another").unwrap();
     for other in
         [ClaimedMessage { digest: vec![1; 32], ..one_more(&message) }, ClaimedMessage { uid: message.uid + 1, ..one_more(&message) }]
@@ -150,8 +150,8 @@ fn a_conclusion_waits_for_the_last_job_of_the_round() {
     let message = running.scratch.claimed(&["a@receiver.example", "b@receiver.example"]);
     let id = message.envelope.id;
     running.admit(&message);
-    assert_eq!(running.settle(id, Progress::Relayed, None).unwrap().conclusion, None);
-    assert!(matches!(running.settle(id, Progress::Relayed, Some(round())).unwrap().conclusion, Some(Conclusion::Retry { .. })));
+    assert_eq!(running.record(id, Progress::Relayed, None).unwrap().conclusion, None);
+    assert!(matches!(running.record(id, Progress::Relayed, Some(attempt())).unwrap().conclusion, Some(Conclusion::Retry { .. })));
     assert_eq!(running.row(id).place, QueueDir::Cur);
 }
 
@@ -163,15 +163,15 @@ fn a_message_whose_file_has_vanished_or_cannot_be_moved_stops_only_itself() {
         running.admit(message);
     }
     std::fs::remove_file(running.scratch.file(layout::CUR, dropped.envelope.id)).unwrap();
-    let by_operator = Some(DeliveryAttempt { stop: Some(Stop::Remove), ..round() });
-    let removed = running.settle(dropped.envelope.id, Progress::Deferred, by_operator).unwrap();
+    let by_operator = Some(DeliveryAttempt { stop: Some(Stop::Remove), ..attempt() });
+    let removed = running.record(dropped.envelope.id, Progress::Deferred, by_operator).unwrap();
     assert_eq!(removed.conclusion, Some(Conclusion::Removed));
     std::fs::remove_file(running.scratch.file(layout::CUR, vanished.envelope.id)).unwrap();
     std::fs::write(running.scratch.file(layout::FAILED, blocked.envelope.id), "in the way").unwrap();
     let stop = Some(Stop::Corrupt("its file has vanished".to_owned()));
-    let corrupt = running.settle(vanished.envelope.id, Progress::Deferred, Some(DeliveryAttempt { stop, ..round() })).unwrap();
+    let corrupt = running.record(vanished.envelope.id, Progress::Deferred, Some(DeliveryAttempt { stop, ..attempt() })).unwrap();
     assert!(matches!(corrupt.conclusion, Some(Conclusion::Corrupt { .. })));
-    assert_eq!(running.settle(blocked.envelope.id, Progress::Failed, Some(round())).unwrap().conclusion, Some(Conclusion::Failed));
+    assert_eq!(running.record(blocked.envelope.id, Progress::Failed, Some(attempt())).unwrap().conclusion, Some(Conclusion::Failed));
     assert_eq!(running.scratch.names(layout::CORRUPT).len(), 2, "the file that could not be moved, and why");
     assert!(matches!(running.admit(&one(&running)), Admission::Admitted));
     assert!(running.stopped.try_recv().is_err());
@@ -185,7 +185,7 @@ fn an_error_of_the_database_stops_the_ledger_and_nothing_is_answered() {
     running.admit(&message);
     let damage = rusqlite::Connection::open(running.scratch.path().join(STATE_FILE)).unwrap();
     damage.execute_batch("DROP TABLE recipient").unwrap();
-    assert!(running.settle(id, Progress::Relayed, Some(round())).is_err());
+    assert!(running.record(id, Progress::Relayed, Some(attempt())).is_err());
     let reason = running.stopped.recv_timeout(Duration::from_secs(10)).unwrap();
     assert!(reason.contains("recipient"), "{reason}");
     assert!(running.mark(id).is_err(), "no dot may leave any more");
@@ -199,7 +199,7 @@ fn an_error_of_the_directory_stops_the_ledger_and_the_file_stays() {
     running.admit(&message);
     // A directory where the message should be: a removal that must work and does not.
     std::fs::create_dir(running.scratch.file(layout::CUR, message.envelope.id)).unwrap();
-    assert!(running.settle(message.envelope.id, Progress::Relayed, Some(round())).is_err());
+    assert!(running.record(message.envelope.id, Progress::Relayed, Some(attempt())).is_err());
     assert!(running.stopped.recv_timeout(Duration::from_secs(10)).is_ok());
 }
 

@@ -231,15 +231,15 @@ impl Group<'_> {
         match command {
             Command::Mark(id, _) => self.state.mark_in_data(*id).map(|()| Reply::Done),
             Command::Admit(arrival, limits, _) => self.admit(arrival, limits).map(Reply::Admission),
-            Command::Record(settlement, _) => {
-                if let Some(round) = &mut settlement.round {
-                    round.stop = self.orders.take(settlement.id, round.stop.take());
-                    // Whatever the round comes to: nothing of the order is left for the next start.
-                    if round.stop.is_some() {
-                        self.state.forget_order(settlement.id)?;
+            Command::Record(record, _) => {
+                if let Some(attempt) = &mut record.attempt {
+                    attempt.stop = self.orders.take(record.id, attempt.stop.take());
+                    // Whatever the attempt comes to: nothing of the order is left for the next start.
+                    if attempt.stop.is_some() {
+                        self.state.forget_order(record.id)?;
                     }
                 }
-                settle(self.state, self.store, settlement, &mut self.files).map(Reply::Recorded)
+                record_outcome(self.state, self.store, record, &mut self.files).map(Reply::Recorded)
             }
             Command::Work(_, work) => work.run(self.state, self.store).map(|()| Reply::Done),
         }
@@ -289,19 +289,19 @@ fn recognise(message: &Message, known: &Message, files: &mut Vec<FileWork>) -> A
     }
 }
 
-fn settle(state: &State, store: &Store, settlement: &mut OutcomeRecord, files: &mut Vec<FileWork>) -> rusqlite::Result<Recorded> {
-    let id = settlement.id;
+fn record_outcome(state: &State, store: &Store, record: &mut OutcomeRecord, files: &mut Vec<FileWork>) -> rusqlite::Result<Recorded> {
+    let id = record.id;
     let now = sys::clock::now();
-    for update in &settlement.updates {
+    for update in &record.updates {
         state.update_recipient(id, update, now)?;
-        state.record_attempt(id, update, &settlement.transaction, now)?;
-        due::note(state, id, update, settlement.hop_reports)?;
+        state.record_attempt(id, update, &record.transaction, now)?;
+        due::note(state, id, update, record.hop_reports)?;
     }
-    let Some(round) = &mut settlement.round else { return Ok(Recorded::default()) };
+    let Some(attempt) = &mut record.attempt else { return Ok(Recorded::default()) };
     let Some(mut message) = state.message(id)? else { return Ok(Recorded::default()) };
-    round.was_expired = round.now >= message.expires && state.was_expired(id)?;
+    attempt.was_expired = attempt.now >= message.expires && state.was_expired(id)?;
     let mut recipients = state.recipients(id)?;
-    let (conclusion, given_up) = outcome::conclude(&mut message, &mut recipients, round);
+    let (conclusion, given_up) = outcome::conclude(&mut message, &mut recipients, attempt);
     for GivenUp { update, address } in &given_up {
         state.update_recipient(id, update, now)?;
         let text = format!("{address}  {}  {}", update.relay, update.reply);
@@ -309,7 +309,7 @@ fn settle(state: &State, store: &Store, settlement: &mut OutcomeRecord, files: &
         due::note(state, id, update, false)?;
     }
     state.update(&message)?;
-    let notice_due = due::conclude(state, store, &message, &recipients, &conclusion, round)?;
+    let dsn_due = due::conclude(state, store, &message, &recipients, &conclusion, attempt)?;
     match &conclusion {
         Conclusion::Relayed => files.push(FileWork::Remove(id)),
         Conclusion::Failed => files.push(FileWork::Park(id, QueueDir::Failed)),
@@ -327,5 +327,5 @@ fn settle(state: &State, store: &Store, settlement: &mut OutcomeRecord, files: &
         }
         Conclusion::Retry { .. } => {}
     }
-    Ok(Recorded { conclusion: Some(conclusion), given_up, notice_due })
+    Ok(Recorded { conclusion: Some(conclusion), given_up, dsn_due })
 }

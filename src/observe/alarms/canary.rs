@@ -1,6 +1,6 @@
 //! The canary: a message a day through the front door, and an alarm if it does not arrive. Pure, but for [`send`].
 //!
-//! In: the time, and the events. Out: when to send, and what became of it. It has the null reverse-path: nobody gets a notice
+//! In: the time, and the events. Out: when to send, and what became of it. It has the null reverse-path: nobody gets a DSN
 //! about it.
 
 use std::io::Write;

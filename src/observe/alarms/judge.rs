@@ -123,8 +123,8 @@ pub fn judge(facts: &AlarmInputs, remembered: &AlarmMemory, limits: Limits, is_s
     if facts.corrupt > 0 {
         add(Kind::CorruptFile, "", "files lie in corrupt/, each with its reason in a file beside it".to_owned());
     }
-    if let Some((id, reason)) = remembered.untold.first_key_value() {
-        let others = remembered.untold.len() - 1;
+    if let Some((id, reason)) = remembered.undelivered_dsns.first_key_value() {
+        let others = remembered.undelivered_dsns.len() - 1;
         let more = if others == 0 { String::new() } else { format!(", and {others} more") };
         add(Kind::DsnUndeliverable, "", format!("nobody knows of {id}: {reason}{more}; see `mailchute show {id}`"));
     }

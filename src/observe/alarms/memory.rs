@@ -36,7 +36,7 @@ pub struct AlarmMemory {
     /// Suspended routes.
     pub suspended: BTreeMap<String, Trouble>,
     /// Failures that nobody was told of, by queue id, with the reason.
-    pub untold: BTreeMap<String, String>,
+    pub undelivered_dsns: BTreeMap<String, String>,
     /// The last failure of the disk or the database.
     pub storage: Option<Trouble>,
     /// Why admission is closed, while it is.
@@ -63,7 +63,7 @@ pub struct Over {
 impl AlarmMemory {
     /// Forgets what is over. What came meanwhile stays.
     pub fn forget(&mut self, over: &Over) {
-        over.told.iter().for_each(|id| drop(self.untold.remove(id)));
+        over.told.iter().for_each(|id| drop(self.undelivered_dsns.remove(id)));
         over.routes.iter().for_each(|route| drop(self.suspended.remove(route)));
         if over.trying {
             self.trying_since = None;
@@ -86,9 +86,9 @@ impl AlarmMemory {
             }
             "accepted" => return self.canary.note_accepted(text("message_id"), text("queue_id")),
             "failed" if self.canary.note_outcome(text("queue_id"), false, text("reply")) => {}
-            // A notice, or mail whose sender wants to hear nothing.
-            "failed" if text("from").is_empty() => self.note_untold(text("queue_id"), "the notice failed"),
-            "dsn_suppressed" => self.note_untold(text("queue_id"), text("reason")),
+            // A DSN, or mail whose sender wants to hear nothing.
+            "failed" if text("from").is_empty() => self.note_undelivered_dsn(text("queue_id"), "the notice failed"),
+            "dsn_suppressed" => self.note_undelivered_dsn(text("queue_id"), text("reason")),
             "route_suspended" => self.note_suspended(text("route"), at, text("reason")),
             "route_resumed" => drop(self.suspended.remove(text("route"))),
             "storage_failed" => self.storage = Some(trouble(at, at, &format!("{}: {}", text("what"), text("reason")))),
@@ -103,9 +103,9 @@ impl AlarmMemory {
     }
 
     /// Without what servers said: everybody may read of alarms, and a reply may name somebody's recipient.
-    fn note_untold(&mut self, queue_id: &str, why: &str) {
-        if self.untold.len() < UNTOLD {
-            self.untold.insert(queue_id.to_owned(), why.to_owned());
+    fn note_undelivered_dsn(&mut self, queue_id: &str, why: &str) {
+        if self.undelivered_dsns.len() < UNTOLD {
+            self.undelivered_dsns.insert(queue_id.to_owned(), why.to_owned());
         }
     }
 
@@ -156,11 +156,11 @@ mod tests {
     fn a_failed_notice_is_untold_and_ordinary_failures_are_not() {
         let mut remembered = AlarmMemory::default();
         remembered.note(&record(1, "failed", &[("queue_id", "A"), ("from", "x@y"), ("reply", "550 no")]));
-        assert!(remembered.untold.is_empty());
+        assert!(remembered.undelivered_dsns.is_empty());
         remembered.note(&record(1, "failed", &[("queue_id", "B"), ("from", ""), ("reply", "550 no")]));
         remembered.note(&record(1, "dsn_suppressed", &[("queue_id", "C"), ("reason", "no address")]));
-        assert_eq!(remembered.untold["B"], "the notice failed");
-        assert_eq!(remembered.untold["C"], "no address");
+        assert_eq!(remembered.undelivered_dsns["B"], "the notice failed");
+        assert_eq!(remembered.undelivered_dsns["C"], "no address");
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Exim {
 }
 
 impl Exim {
-    /// The messages that will be tried again. A notice that cannot be delivered is frozen, and stays.
+    /// The messages that will be tried again. A DSN that cannot be delivered is frozen, and stays.
     fn waiting(&self) -> usize {
         let listing = command::run(self.root.command(PROGRAM).arg("-bp"), b"").stdout;
         listing.lines().filter(|line| line.contains('<') && !line.contains("*** frozen ***")).count()

@@ -146,10 +146,10 @@ fn damage_that_showed_while_the_daemon_ran_is_acted_upon_at_the_next_start() {
 fn only_the_latest_damaged_databases_are_kept() {
     let scratch = spool();
     let store = scratch.store();
-    for round in 0..6 {
+    for attempt in 0..6 {
         std::fs::write(store.path(STATE_FILE), [7; 8192]).unwrap();
         std::fs::write(store.path("state.sqlite-wal"), [7; 99]).unwrap();
-        assert!(open_state(&store, NOW + round / 2).unwrap().1);
+        assert!(open_state(&store, NOW + attempt / 2).unwrap().1);
     }
     let kept = aside(&scratch);
     let whole: Vec<&String> = kept.iter().filter(|name| !name.contains("-wal") && !name.contains("-shm")).collect();
