@@ -22,7 +22,7 @@ use spool::file;
 use spool::layout;
 use state::{Durability, Message, Origin, Progress, QueueDir, RecipientRow, RecipientUpdate, State, Transaction};
 
-/// Octets of each message.
+/// Bytes of each message.
 const SIZE: usize = 1024;
 /// Rows of one transaction.
 const GROUP: usize = 10_000;
@@ -53,7 +53,7 @@ fn address(n: u32) -> String {
     format!("m{n}@receiver.example")
 }
 
-/// The octets of a spool file.
+/// The bytes of a spool file.
 fn encode(id: QueueId, n: u32) -> Vec<u8> {
     let mut message =
         format!("From: alice@sender.example\r\nTo: {}\r\nSubject: message {n}\r\nMessage-ID: <{id}@sender.example>\r\n\r\n", address(n))
@@ -86,53 +86,53 @@ fn encode(id: QueueId, n: u32) -> Vec<u8> {
     let reserved = file::reserve(&envelope).unwrap();
     let mut crc = crc32fast::Hasher::new();
     crc.update(&message);
-    let mut octets = file::encode_line(&mut envelope, reserved, &crc).unwrap();
-    octets.extend_from_slice(&message);
-    octets
+    let mut bytes = file::encode_line(&mut envelope, reserved, &crc).unwrap();
+    bytes.extend_from_slice(&message);
+    bytes
 }
 
-fn write(path: &Path, mode: u32, octets: &[u8]) {
+fn write(path: &Path, mode: u32, bytes: &[u8]) {
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path).unwrap();
-    file.write_all(octets).unwrap();
+    file.write_all(bytes).unwrap();
 }
 
 fn waiting(spool: &Path, n: u32) -> u32 {
     let mut right = 0;
     for n in 0..n {
         let id = id(n);
-        let mut octets = encode(id, n);
+        let mut bytes = encode(id, n);
         let mut mode = layout::FILE_MODE;
         if n % 100 == 99 {
-            spoil(&mut octets, &mut mode, n / 100);
+            spoil(&mut bytes, &mut mode, n / 100);
         } else {
             right += 1;
         }
-        write(&spool.join(layout::NEW).join(id.to_string()), mode, &octets);
+        write(&spool.join(layout::NEW).join(id.to_string()), mode, &bytes);
     }
     right
 }
 
 /// Makes a file wrong, each time in another way: a bit anywhere, a cut anywhere, more at its end, zeros, another's envelope.
-fn spoil(octets: &mut Vec<u8>, mode: &mut u32, way: u32) {
-    let at = (way as usize).wrapping_mul(2_654_435_761) % octets.len();
+fn spoil(bytes: &mut Vec<u8>, mode: &mut u32, way: u32) {
+    let at = (way as usize).wrapping_mul(2_654_435_761) % bytes.len();
     match way % 8 {
-        0..3 => octets[at] ^= 1 << (way % 7),
-        3 => octets.truncate(at),
-        4 => octets.extend_from_slice(b"more\r\n"),
-        5 => octets[at..].fill(0),
+        0..3 => bytes[at] ^= 1 << (way % 7),
+        3 => bytes.truncate(at),
+        4 => bytes.extend_from_slice(b"more\r\n"),
+        5 => bytes[at..].fill(0),
         6 => *mode = 0o600,
-        _ => *octets = encode(QueueId::new(7, way), way),
+        _ => *bytes = encode(QueueId::new(7, way), way),
     }
 }
 
-fn row(n: u32, octets: &[u8]) -> (Message, RecipientRow) {
+fn row(n: u32, bytes: &[u8]) -> (Message, RecipientRow) {
     let id = id(n);
     let message = Message {
         id,
         uid: nix::unistd::geteuid().as_raw(),
-        digest: digest::digest(&digest::SHA256, octets).as_ref().to_vec(),
+        digest: digest::digest(&digest::SHA256, bytes).as_ref().to_vec(),
         // What is behind the envelope's line.
-        size: octets.iter().position(|octet| *octet == b'\n').map_or(0, |line| octets.len() - line - 1) as u64,
+        size: bytes.iter().position(|byte| *byte == b'\n').map_or(0, |line| bytes.len() - line - 1) as u64,
         accepted: i64::from(id.seconds()),
         expires: now() + 400_000,
         reverse_path: "alice@sender.example".to_owned(),
@@ -189,9 +189,9 @@ fn queued(spool: &Path, n: u32, due: u32) {
     for first in (0..n).step_by(GROUP) {
         let insert = |state: &State| {
             (first..n.min(first + GROUP as u32)).try_for_each(|n| {
-                let octets = encode(id(n), n);
-                write(&spool.join(layout::CUR).join(id(n).to_string()), layout::FILE_MODE, &octets);
-                let (mut message, recipient) = row(n, &octets);
+                let bytes = encode(id(n), n);
+                write(&spool.join(layout::CUR).join(id(n).to_string()), layout::FILE_MODE, &bytes);
+                let (mut message, recipient) = row(n, &bytes);
                 if n < due {
                     message.next_attempt = Some(now() - 1);
                 }

@@ -21,7 +21,7 @@ MIB = 1 << 20
 # A header section has 1 MiB at most, so its pieces are half of that, and then all of it.
 HEADER = MIB // 2 - 4096
 
-# Name, arguments, what stands once before, what is repeated, what stands once after, octets of the smaller one.
+# Name, arguments, what stands once before, what is repeated, what stands once after, bytes of the smaller one.
 INPUTS = [
     ("comments that nest", ["-t"], "To: ", "(", "\n\nx\n", HEADER),
     ("comments", ["-t"], "To: a@x.example", "(\u00fc)", "\n\nx\n", HEADER),
@@ -68,10 +68,10 @@ class Installation:
         for name in os.listdir(self.new):
             os.unlink(os.path.join(self.new, name))
 
-    def run(self, arguments, octets, prefix=()):
+    def run(self, arguments, bytes, prefix=()):
         """Exit code, user CPU seconds, wall seconds, standard output. The input is a file: no writer shares the CPU."""
         with tempfile.TemporaryFile(dir=self.directory) as stdin, tempfile.TemporaryFile() as stdout:
-            stdin.write(octets)
+            stdin.write(bytes)
             stdin.seek(0)
             begun = time.monotonic()
             child = subprocess.Popen(
@@ -82,16 +82,16 @@ class Installation:
             stdout.seek(0)
             return child.returncode, usage.ru_utime, wall, stdout.read()
 
-    def instructions(self, arguments, octets):
+    def instructions(self, arguments, bytes):
         out = os.path.join(self.directory, "instructions")
-        self.run(arguments, octets, ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", f"--log-file={out}"])
+        self.run(arguments, bytes, ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", f"--log-file={out}"])
         self.clear()
         with open(out, encoding="utf-8") as file:
             return int(re.search(r"Collected : (\d+)", file.read()).group(1))
 
-    def median(self, arguments, octets):
+    def median(self, arguments, bytes):
         """Exit code, medians of user CPU and wall seconds."""
-        runs = [self.run(arguments, octets) for _ in range(RUNS)]
+        runs = [self.run(arguments, bytes) for _ in range(RUNS)]
         self.clear()
         return runs[0][0], statistics.median(run[1] for run in runs), statistics.median(run[2] for run in runs)
 
@@ -103,11 +103,11 @@ def filled(row, size):
 
 def linear(installation):
     empty = installation.instructions(["a@x.example"], b"x\n")
-    print("| input | octets | exit | user CPU ms | instructions for an eighth, millions | for a sixteenth | ratio |\n|---|---|---|---|---|---|---|")
+    print("| input | bytes | exit | user CPU ms | instructions for an eighth, millions | for a sixteenth | ratio |\n|---|---|---|---|---|---|---|")
     for row in INPUTS:
         # An eighth will do for the ratio: valgrind takes fifty times as long.
         eighth, quarter, large = filled(row, row[5] // 8), filled(row, row[5] // 4), filled(row, 2 * row[5])
-        once, twice = (installation.instructions(row[1], octets) - empty for octets in (eighth, quarter))
+        once, twice = (installation.instructions(row[1], bytes) - empty for bytes in (eighth, quarter))
         code, user, _ = installation.median(row[1], large)
         millions = (f"{count / 1e6:.1f}" for count in (twice, once))
         print(f"| {row[0]} | {len(large)} | {code} | {user * 1000:.0f} | {' | '.join(millions)} | {twice / once:.2f} |", flush=True)
@@ -119,9 +119,9 @@ def largest(installation):
     print("\n| header section | exit | user CPU ms | wall ms |\n|---|---|---|---|")
     for name, count in [("1 MiB with 10,000 recipients", 10_000), ("the same with 10,001", 10_001)]:
         fields = "".join(f"To: Somebody {number} <a{number}@x{number}.example>\n" for number in range(count))
-        octets = (fields + "Subject: " + "s " * ((MIB - len(fields) - count - 64) // 2) + "\n\nx\n").encode()
-        code, user, wall = installation.median(["-t"], octets)
-        print(f"| {name}, {len(octets)} octets | {code} | {user * 1000:.0f} | {wall * 1000:.0f} |", flush=True)
+        bytes = (fields + "Subject: " + "s " * ((MIB - len(fields) - count - 64) // 2) + "\n\nx\n").encode()
+        code, user, wall = installation.median(["-t"], bytes)
+        print(f"| {name}, {len(bytes)} bytes | {code} | {user * 1000:.0f} | {wall * 1000:.0f} |", flush=True)
 
 
 def session(installation, count=1000):

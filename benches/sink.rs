@@ -83,7 +83,7 @@ fn converse(stream: &mut TcpStream) -> std::io::Result<()> {
 #[derive(Default)]
 struct Session {
     pending: Vec<u8>,
-    /// Octets of `pending` that were searched for the final dot.
+    /// Bytes of `pending` that were searched for the final dot.
     searched: usize,
     in_data: bool,
     recipients: Vec<usize>,
@@ -158,7 +158,7 @@ fn number(line: &[u8]) -> Option<usize> {
     std::str::from_utf8(&digits).ok()?.parse().ok().filter(|number| *number < NUMBERS)
 }
 
-/// Where `needle` starts. Looks for its first octet quickly and then compares.
+/// Where `needle` starts. Looks for its first byte quickly and then compares.
 fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
     let mut from = 0;
     while let Some(next) = text.get(from..)?.iter().position(|b| *b == needle[0]) {

@@ -138,8 +138,8 @@ fn one(words: Words) -> Option<bool> {
 const TRACES: &[&[u8]] = &[b"tokio", b"rustls", b"sqlite3_"];
 
 fn traces(binary: &Path) -> Vec<&'static [u8]> {
-    let octets = std::fs::read(binary).unwrap();
-    TRACES.iter().filter(|word| memchr::memmem::find(&octets, word).is_some()).copied().collect()
+    let bytes = std::fs::read(binary).unwrap();
+    TRACES.iter().filter(|word| memchr::memmem::find(&bytes, word).is_some()).copied().collect()
 }
 
 #[test]

@@ -35,7 +35,7 @@ fuzz_target!(|text: &[u8]| {
         let text = &text[phrase.clone()];
         let words = address_list::phrase_words(text);
         let whole: Vec<u8> = words.iter().flat_map(|word| [word.blanks, word.raw].concat()).collect();
-        assert!(text.starts_with(&whole) && text[whole.len()..].iter().all(|octet| matches!(octet, b' ' | b'\t' | b'\r' | b'\n')));
+        assert!(text.starts_with(&whole) && text[whole.len()..].iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')));
     }
     again(&printed);
 });

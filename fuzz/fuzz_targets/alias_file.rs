@@ -31,11 +31,11 @@ impl World for Lists<'_> {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let mut parts = data.split(|&octet| octet == 0);
+    let mut parts = data.split(|&byte| byte == 0);
     let text = parts.next().unwrap_or_default();
     let mut world = Lists(parts.collect());
     let aliases = Aliases::parse(text);
-    let lines = text.split(|&octet| octet == b'\n').count();
+    let lines = text.split(|&byte| byte == b'\n').count();
     let mut last = 0;
     for problem in &aliases.problems {
         assert!(problem.line > last && problem.line <= lines, "line {} of {lines}", problem.line);
@@ -46,7 +46,7 @@ fuzz_target!(|data: &[u8]| {
     let names = Names::of(Some("m.example"), None, "web1", &[]).unwrap();
     let admin = Address::parse("admin@x.example").unwrap();
     let in_file =
-        text.split(|&octet| octet == b'\n').filter_map(|line| std::str::from_utf8(line.split(|&octet| octet == b':').next()?).ok());
+        text.split(|&byte| byte == b'\n').filter_map(|line| std::str::from_utf8(line.split(|&byte| byte == b':').next()?).ok());
     for name in in_file.take(8).chain(ASKED) {
         for admin in [None, Some(&admin)] {
             expand(&aliases, name, &names, admin, &mut world, data);
@@ -61,7 +61,7 @@ fn expand(aliases: &Aliases, name: &str, names: &Names, admin: Option<&Address>,
     expansion.addresses.iter().for_each(same_again);
     assert!(expansion.notices.iter().all(|notice| is_printable(notice) && !notice.contains('\n')), "{:?}", expansion.notices);
     // A line may go on in the middle of it.
-    let joined: Vec<u8> = data.iter().copied().filter(|octet| !matches!(octet, b'\\' | b'\r' | b'\n' | b' ' | b'\t')).collect();
+    let joined: Vec<u8> = data.iter().copied().filter(|byte| !matches!(byte, b'\\' | b'\r' | b'\n' | b' ' | b'\t')).collect();
     let says_so = joined.windows(9).any(|window| window == b"/dev/null");
     let has_lists = !world.0.is_empty();
     assert!(!expansion.addresses.is_empty() || !expansion.notices.is_empty() || says_so || has_lists, "mail for {name:?} vanishes");

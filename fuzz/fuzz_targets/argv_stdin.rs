@@ -1,9 +1,9 @@
 //! `sendmail`, whole: argv and standard input of an untrusted caller, through the entry point, into a real drop directory.
 //!
 //! Input: how stdin is cut and which configuration holds; how many arguments there are and whether a Bcc is planted; the
-//! arguments, each ended by a NUL, argv[0] first; the rest is standard input, each `{` of it 400 octets.
+//! arguments, each ended by a NUL, argv[0] first; the rest is standard input, each `{` of it 400 bytes.
 //!
-//! Asserts: a file is there if and only if exit 0 said so; it is what the daemon accepts; no octet of a Bcc is in it; what is
+//! Asserts: a file is there if and only if exit 0 said so; it is what the daemon accepts; no byte of a Bcc is in it; what is
 //! printed is text, and a failure is one line.
 
 #![no_main]
@@ -30,7 +30,7 @@ thread_local! {
 
 fuzz_target!(|data: &[u8]| {
     let Some(([cut, shape], rest)) = steered(data) else { return };
-    let mut parts = rest.splitn(usize::from(shape % 16) + 1, |&octet| octet == 0);
+    let mut parts = rest.splitn(usize::from(shape % 16) + 1, |&byte| byte == 0);
     let mut argv: Vec<OsString> = Vec::new();
     for _ in 0..shape % 16 {
         argv.extend(parts.next().map(|part| OsString::from_vec(part.to_vec())));

@@ -1,6 +1,6 @@
-//! `-bs`: a dialogue of any octets, by a user who is not trusted.
+//! `-bs`: a dialogue of any bytes, by a user who is not trusted.
 //!
-//! Input: how it is cut, and which configuration holds; the rest is what the client sends, each `{` of it 400 octets.
+//! Input: how it is cut, and which configuration holds; the rest is what the client sends, each `{` of it 400 bytes.
 //!
 //! Asserts: the session never panics; every reply is well formed; `250 … queued as ID` if and only if there is a file ID, which
 //! is what the daemon accepts; a session that does not end in the middle of a message succeeds.
@@ -39,7 +39,7 @@ fuzz_target!(|data: &[u8]| {
         let queued = well_formed(&replies);
         let files: Vec<String> = installation.take().into_iter().map(|(name, _)| name).collect();
         assert_eq!(queued, files, "a file for each 250, a 250 for each file");
-        let in_message = replies.rsplit(|&octet| octet == b'\n').nth(1).is_some_and(|line| line.starts_with(b"354 "));
+        let in_message = replies.rsplit(|&byte| byte == b'\n').nth(1).is_some_and(|line| line.starts_with(b"354 "));
         match ended {
             Ok(exit) => assert!(exit == Exit::Ok && !in_message),
             Err(failure) => assert!(failure.exit == Exit::IoErr && in_message, "{}", failure.text),
@@ -53,7 +53,7 @@ fn well_formed(replies: &[u8]) -> Vec<String> {
     assert!(text.starts_with("220 ") && text.ends_with("\r\n") && text.is_ascii());
     let mut queued = Vec::new();
     for line in text.split_terminator("\r\n") {
-        assert!(line.len() + 2 <= REPLY && !line.bytes().any(|octet| octet.is_ascii_control()), "{line:?}");
+        assert!(line.len() + 2 <= REPLY && !line.bytes().any(|byte| byte.is_ascii_control()), "{line:?}");
         let (code, rest) = line.split_at_checked(3).unwrap();
         assert!(matches!(code.as_bytes(), [b'2'..=b'5', b'0'..=b'5', b'0'..=b'9']), "{line:?}");
         assert!(rest.starts_with(' ') || code == "250" && rest.starts_with('-'), "{line:?}");

@@ -1,8 +1,8 @@
 //! The control socket, both ways: what a program asks of the daemon, and what a program makes of an answer.
 //!
-//! Input: octets, taken as one request and as one answer.
+//! Input: bytes, taken as one request and as one answer.
 //!
-//! Asserts: a request that is understood is written and understood again, in one line; an answer of any octets ends in success or
+//! Asserts: a request that is understood is written and understood again, in one line; an answer of any bytes ends in success or
 //! in one printable line; whatever a listing prints is printable.
 
 #![no_main]
@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let text = Text::new(data);
     let travelled: Text = serde_json::from_str(&serde_json::to_string(&text).unwrap()).unwrap();
-    assert_eq!(travelled.octets(), data, "any octets travel");
+    assert_eq!(travelled.bytes(), data, "any bytes travel");
     answer(data);
 });
 
@@ -37,7 +37,7 @@ fn answer(data: &[u8]) {
         let _ = serde_json::from_str::<Status>(line);
         let _ = serde_json::from_str::<(Done, Count)>(line);
         if let Ok(text) = serde_json::from_str::<Text>(line) {
-            let _ = text.octets();
+            let _ = text.bytes();
         }
         printed = printer.line(line);
         printed.is_ok()

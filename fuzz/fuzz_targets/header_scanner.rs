@@ -1,6 +1,6 @@
 //! The header scanner: total, and a byte-exact partition of whatever it is given.
 //!
-//! Input: octets, each `{` of them 400, scanned as they are. They are scanned once more as `sendmail` sees them (in wire form, piece by piece), and
+//! Input: bytes, each `{` of them 400, scanned as they are. They are scanned once more as `sendmail` sees them (in wire form, piece by piece), and
 //! once as the text of a well-formed header section.
 //!
 //! Asserts: the fields and nothing else make up the section; a plain second scanner agrees; so does the collector of the
@@ -35,12 +35,12 @@ fn partition(message: &[u8]) {
         assert_eq!(whole.start, at, "a gap before a field");
         assert!(whole.end > at && whole.end <= message.len());
         let name = field.name_in(message);
-        assert!(!name.is_empty() && name.iter().all(|octet| (33..=126).contains(octet) && *octet != b':'));
+        assert!(!name.is_empty() && name.iter().all(|byte| (33..=126).contains(byte) && *byte != b':'));
         let between = &message[field.name.end..field.value.start];
         let (colon, blanks) = between.split_last().unwrap();
-        assert!(*colon == b':' && blanks.iter().all(|octet| matches!(octet, b' ' | b'\t')));
+        assert!(*colon == b':' && blanks.iter().all(|byte| matches!(byte, b' ' | b'\t')));
         assert!(message[..whole.end].ends_with(b"\r\n") || whole.end == message.len());
-        assert!(!header::unfold(field.value_in(message)).iter().any(|octet| matches!(octet, b'\r' | b'\n')));
+        assert!(!header::unfold(field.value_in(message)).iter().any(|byte| matches!(byte, b'\r' | b'\n')));
         at = whole.end;
     }
     assert_eq!(section.end, at, "the section is its fields");
@@ -57,7 +57,7 @@ fn plain_scan(message: &[u8]) -> (usize, usize) {
     while at < message.len() {
         let end = message[at..].windows(2).position(|pair| pair == b"\r\n").map_or(message.len(), |found| at + found + 2);
         let line = &message[at..end];
-        let colon = line.iter().position(|&octet| octet == b':').unwrap_or(0);
+        let colon = line.iter().position(|&byte| byte == b':').unwrap_or(0);
         let name = line[..colon].trim_ascii_end();
         let blanks = &line[name.len()..colon];
         if matches!(line[0], b' ' | b'\t') {
@@ -66,8 +66,8 @@ fn plain_scan(message: &[u8]) -> (usize, usize) {
             }
         } else if !name.is_empty()
             && colon < 998
-            && name.iter().all(|octet| octet.is_ascii_graphic())
-            && blanks.iter().all(|octet| matches!(octet, b' ' | b'\t'))
+            && name.iter().all(|byte| byte.is_ascii_graphic())
+            && blanks.iter().all(|byte| matches!(byte, b' ' | b'\t'))
         {
             fields += 1;
         } else {
@@ -80,8 +80,8 @@ fn plain_scan(message: &[u8]) -> (usize, usize) {
 
 fn wire_form(text: &[u8], piece: usize) -> Vec<u8> {
     let mut wire = Vec::new();
-    let mut out = |octets: &[u8]| {
-        wire.extend_from_slice(octets);
+    let mut out = |bytes: &[u8]| {
+        wire.extend_from_slice(bytes);
         Ok::<(), ()>(())
     };
     let mut lines = Lines::new(DotRule::Data);
@@ -95,7 +95,7 @@ fn wire_form(text: &[u8], piece: usize) -> Vec<u8> {
 fn collected(wire: &[u8]) {
     let mut collector = Collector::default();
     let mut fed = 0;
-    for line in wire.split_inclusive(|&octet| octet == b'\n') {
+    for line in wire.split_inclusive(|&byte| byte == b'\n') {
         let text = line.strip_suffix(b"\r\n").unwrap();
         if !text.is_empty() {
             collector.feed(text).unwrap();
@@ -108,9 +108,9 @@ fn collected(wire: &[u8]) {
     let collected = collector.finish();
     let head = collected.head();
     // SENDMAIL.md I5: lines that begin with `From ` are dropped before the first field.
-    let is_from = |line: &&[u8]| line[line.iter().take_while(|&&octet| octet == b'>').count()..].starts_with(b"From ");
+    let is_from = |line: &&[u8]| line[line.iter().take_while(|&&byte| byte == b'>').count()..].starts_with(b"From ");
     let dropped: usize = wire
-        .split_inclusive(|&octet| octet == b'\n')
+        .split_inclusive(|&byte| byte == b'\n')
         .take_while(|line| is_from(line) && header::name_of(line).is_none())
         .map(<[u8]>::len)
         .sum();
@@ -126,14 +126,14 @@ const SIMPLE: [&str; 7] = ["From", "To", "Cc", "Sender", "Reply-To", "Subject", 
 /// A well-formed section made of `text`: each line a field, blanks in it the places of folds.
 fn well_formed(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    for line in text.split(|&octet| octet == b'\n').take(20) {
-        let (name, value) = match line.iter().position(|&octet| octet == b':') {
+    for line in text.split(|&byte| byte == b'\n').take(20) {
+        let (name, value) = match line.iter().position(|&byte| byte == b':') {
             Some(at) => (&line[..at], &line[at + 1..]),
             None => (&b"Subject"[..], line),
         };
-        let name: Vec<u8> = name.iter().copied().filter(|octet| octet.is_ascii_alphanumeric() || *octet == b'-').take(60).collect();
+        let name: Vec<u8> = name.iter().copied().filter(|byte| byte.is_ascii_alphanumeric() || *byte == b'-').take(60).collect();
         let mut words =
-            value.split(|&octet| octet == b' ').map(|word| word.iter().copied().filter(u8::is_ascii_graphic).collect::<Vec<u8>>());
+            value.split(|&byte| byte == b' ').map(|word| word.iter().copied().filter(u8::is_ascii_graphic).collect::<Vec<u8>>());
         // mail-parser reads past the end of a line in some structured fields whose value is broken (Date, Content-Type).
         if !SIMPLE.iter().any(|simple| name.eq_ignore_ascii_case(simple.as_bytes())) {
             out.extend_from_slice(b"X-");
@@ -166,7 +166,7 @@ fn second_opinion(text: &[u8]) {
     // mail-parser gives the last From where there are several.
     let Some(from) = section.named(&message, "From").next_back() else { return };
     let value = from.value_in(&message);
-    let is_plain = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b' ' | b'<' | b'>' | b'@' | b',' | b'.' | b'\r' | b'\n');
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'<' | b'>' | b'@' | b',' | b'.' | b'\r' | b'\n');
     let list = AddressList::parse(value);
     let ours: Option<Vec<String>> = list
         .mailboxes

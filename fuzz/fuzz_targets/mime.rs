@@ -1,9 +1,9 @@
 //! What the daemon changes in a message for the server at hand: hostile MIME, 8-bit text, endless lines.
 //!
 //! Input: whether the server takes 8-bit content, where bodies are kept, and which header section stands before the rest; the
-//! rest is made wire form, and each `{` of it 400 octets, so that long lines cost the fuzzer nothing.
+//! rest is made wire form, and each `{` of it 400 bytes, so that long lines cost the fuzzer nothing.
 //!
-//! Asserts: what is sent is in wire form, no line over 998 octets, 7-bit for a server that takes nothing else; memory and file give
+//! Asserts: what is sent is in wire form, no line over 998 bytes, 7-bit for a server that takes nothing else; memory and file give
 //! the same; what was converted needs no conversion; a single part, decoded by plain code, holds exactly what it held.
 
 #![no_main]
@@ -16,7 +16,7 @@ use libfuzzer_sys::fuzz_target;
 use mail::header::{self, Section};
 use mail::wire::WireCheck;
 use transport::encode::{self, Original};
-use transport::smtp::Octets;
+use transport::smtp::Bytes;
 use submit::body::{DotRule, Lines};
 use mailchute_fuzz::{is_printable, judge, process, steered, widened};
 
@@ -44,7 +44,7 @@ fuzz_target!(|data: &[u8]| {
         assert!(is_printable(note) && !note.contains('\n'), "{note:?}");
     }
     judge::wire_form(&sent);
-    assert!(sent.split(|&octet| octet == b'\n').all(|line| line.len() <= 998 + 1), "a line over 998 octets");
+    assert!(sent.split(|&byte| byte == b'\n').all(|line| line.len() <= 998 + 1), "a line over 998 bytes");
     let section = Section::scan(&sent);
     let body = &sent[section.body..];
     assert!(takes_8bit || body.is_ascii(), "8-bit content for a server that takes none");
@@ -59,8 +59,8 @@ fuzz_target!(|data: &[u8]| {
 
 fn wire_form(text: &[u8]) -> Vec<u8> {
     let mut wire = Vec::new();
-    let mut out = |octets: &[u8]| {
-        wire.extend_from_slice(octets);
+    let mut out = |bytes: &[u8]| {
+        wire.extend_from_slice(bytes);
         Ok::<(), ()>(())
     };
     let mut lines = Lines::new(DotRule::Data);
@@ -75,33 +75,33 @@ fn converted(message: &[u8], takes_8bit: bool, in_memory: usize) -> (Vec<u8>, Op
     let body = &message[section.body..];
     let mut check = WireCheck::default();
     check.feed(body).unwrap();
-    let octets = if in_memory == 0 {
+    let bytes = if in_memory == 0 {
         let mut file = process::memory("body");
         file.write_all(body).unwrap();
-        Octets::File { file: Arc::new(file), offset: 0, length: body.len() as u64 }
+        Bytes::File { file: Arc::new(file), offset: 0, length: body.len() as u64 }
     } else {
-        Octets::Memory { octets: Arc::new(message.to_vec()), range: section.body..message.len() }
+        Bytes::Memory { bytes: Arc::new(message.to_vec()), range: section.body..message.len() }
     };
-    let original = Original { header: &message[..section.end], body: &octets, facts: check.finish().unwrap() };
+    let original = Original { header: &message[..section.end], body: &bytes, facts: check.finish().unwrap() };
     let Some(converted) = encode::convert(&original, takes_8bit, in_memory, || Ok(process::memory("spill"))).unwrap() else {
         return (message.to_vec(), None);
     };
-    let body = converted.body.as_ref().map_or_else(|| body.to_vec(), |body| read(&body.octets));
+    let body = converted.body.as_ref().map_or_else(|| body.to_vec(), |body| read(&body.bytes));
     assert_eq!(converted.eight_bit, !body.is_ascii());
     ([converted.header.as_slice(), b"\r\n", &body].concat(), Some(converted.note))
 }
 
-fn read(octets: &Octets) -> Vec<u8> {
-    match octets {
-        Octets::Memory { octets, range } => octets[range.clone()].to_vec(),
-        Octets::File { file, offset, length } => read_file(file, *offset, *length),
+fn read(bytes: &Bytes) -> Vec<u8> {
+    match bytes {
+        Bytes::Memory { bytes, range } => bytes[range.clone()].to_vec(),
+        Bytes::File { file, offset, length } => read_file(file, *offset, *length),
     }
 }
 
 fn read_file(file: &File, offset: u64, length: u64) -> Vec<u8> {
-    let mut octets = vec![0; usize::try_from(length).unwrap()];
-    std::os::unix::fs::FileExt::read_exact_at(file, &mut octets, offset).unwrap();
-    octets
+    let mut bytes = vec![0; usize::try_from(length).unwrap()];
+    std::os::unix::fs::FileExt::read_exact_at(file, &mut bytes, offset).unwrap();
+    bytes
 }
 
 /// The content of a single part, by its label.
@@ -121,20 +121,20 @@ fn decoded(section: &[u8], body: &[u8]) -> Vec<u8> {
 /// RFC 2045 6.7, with nothing forgiven.
 fn unquoted(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    for line in body.split_inclusive(|&octet| octet == b'\n') {
+    for line in body.split_inclusive(|&byte| byte == b'\n') {
         let text = line.strip_suffix(b"\r\n").unwrap();
-        assert!(text.len() <= 76, "a line of quoted-printable of {} octets", text.len());
+        assert!(text.len() <= 76, "a line of quoted-printable of {} bytes", text.len());
         assert!(!matches!(text.last(), Some(b' ' | b'\t')), "white space at the end of a line");
-        let mut octets = text.iter();
+        let mut bytes = text.iter();
         let mut soft = false;
-        while let Some(&octet) = octets.next() {
-            if octet != b'=' {
-                assert!(matches!(octet, b'\t' | b' '..=b'~'));
-                out.push(octet);
+        while let Some(&byte) = bytes.next() {
+            if byte != b'=' {
+                assert!(matches!(byte, b'\t' | b' '..=b'~'));
+                out.push(byte);
                 continue;
             }
-            match octets.next() {
-                Some(&high) => out.push(hex(high) << 4 | hex(*octets.next().unwrap())),
+            match bytes.next() {
+                Some(&high) => out.push(hex(high) << 4 | hex(*bytes.next().unwrap())),
                 None => soft = true,
             }
         }
@@ -156,8 +156,8 @@ fn hex(digit: u8) -> u8 {
 /// RFC 2045 6.8, with nothing forgiven but line ends.
 fn unbased(body: &[u8]) -> Vec<u8> {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    assert!(body.split(|&octet| octet == b'\n').all(|line| line.len() <= 77));
-    let digits: Vec<u8> = body.iter().copied().filter(|octet| !matches!(octet, b'\r' | b'\n')).collect();
+    assert!(body.split(|&byte| byte == b'\n').all(|line| line.len() <= 77));
+    let digits: Vec<u8> = body.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
     assert!(digits.len().is_multiple_of(4));
     let padding = digits.iter().rev().take_while(|&&digit| digit == b'=').count();
     assert!(padding <= 2);

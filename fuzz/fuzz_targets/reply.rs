@@ -15,9 +15,9 @@ use transport::smtp::reply::{LINE, LINES, READ, ReplyError, ReplyReader, TOTAL};
 use mailchute_fuzz::{is_printable, steered};
 
 fuzz_target!(|data: &[u8]| {
-    let Some(([cut], octets)) = steered(data) else { return };
-    let (replies, error) = read(octets, usize::from(cut) + 1);
-    assert_eq!((&replies, &error), (&read(octets, READ).0, &read(octets, READ).1), "pieces change what is read");
+    let Some(([cut], bytes)) = steered(data) else { return };
+    let (replies, error) = read(bytes, usize::from(cut) + 1);
+    assert_eq!((&replies, &error), (&read(bytes, READ).0, &read(bytes, READ).1), "pieces change what is read");
     if let Some(error) = error {
         let text = error.to_string();
         assert!(is_printable(&text) && !text.contains('\n') && text.len() < 1000, "{text:?}");
@@ -28,9 +28,9 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-fn read(octets: &[u8], piece: usize) -> (Vec<Reply>, Option<ReplyError>) {
+fn read(bytes: &[u8], piece: usize) -> (Vec<Reply>, Option<ReplyError>) {
     let (mut reader, mut replies) = (ReplyReader::default(), Vec::new());
-    for chunk in octets.chunks(piece) {
+    for chunk in bytes.chunks(piece) {
         reader.space().extend_from_slice(chunk);
         assert!(reader.buffered() <= LINE + READ);
         loop {

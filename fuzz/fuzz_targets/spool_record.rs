@@ -29,23 +29,23 @@ thread_local! {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some(([steer], octets)) = steered(data) else { return };
-    let octets = if steer & 1 == 0 { octets.to_vec() } else { mended(octets) };
+    let Some(([steer], bytes)) = steered(data) else { return };
+    let bytes = if steer & 1 == 0 { bytes.to_vec() } else { mended(bytes) };
     SPOOL.with_borrow(|installation| {
         let store = &installation.store;
         let path = store.path(layout::NEW).join(NAME);
-        fs::write(&path, &octets).unwrap();
+        fs::write(&path, &bytes).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(layout::FILE_MODE)).unwrap();
         match store.claim(NAME).unwrap() {
             Claim::Message(claimed) => {
-                accepted(&octets, &claimed.envelope);
+                accepted(&bytes, &claimed.envelope);
                 fs::remove_file(store.path(layout::CUR).join(NAME)).unwrap();
             }
             Claim::Corrupt(why) => {
                 assert!(is_printable(&why) && !why.contains('\n') && !why.is_empty(), "{why:?}");
                 let quarantine = store.path(layout::CORRUPT);
                 assert_eq!(names(&quarantine), [NAME.to_owned(), format!("{NAME}.why")]);
-                assert_eq!(fs::read(quarantine.join(NAME)).unwrap(), octets, "kept as it was");
+                assert_eq!(fs::read(quarantine.join(NAME)).unwrap(), bytes, "kept as it was");
                 names(&quarantine).iter().for_each(|name| fs::remove_file(quarantine.join(name)).unwrap());
             }
             Claim::Newer(v) => {
@@ -60,9 +60,9 @@ fuzz_target!(|data: &[u8]| {
     });
 });
 
-fn accepted(octets: &[u8], envelope: &Envelope) {
-    let end = octets.iter().position(|&octet| octet == b'\n').unwrap() + 1;
-    let (line, message) = octets.split_at(end);
+fn accepted(bytes: &[u8], envelope: &Envelope) {
+    let end = bytes.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+    let (line, message) = bytes.split_at(end);
     judge::wire_form(message);
     assert_eq!((envelope.id.to_string().as_str(), envelope.size), (NAME, message.len() as u64));
     envelope.recipients.iter().for_each(|recipient| judge::same_again(&recipient.address));
@@ -71,10 +71,10 @@ fn accepted(octets: &[u8], envelope: &Envelope) {
     texts.for_each(|text| assert!(!text.chars().any(char::is_control), "{text:?}"));
     assert_eq!(serde_json::from_slice::<Envelope>(&serde_json::to_vec(envelope).unwrap()).unwrap(), *envelope);
     assert_eq!(file::parse_line(line.to_vec()).unwrap().envelope, *envelope);
-    assert_eq!(format!("{:08x}", crc32(octets)), envelope.crc32);
+    assert_eq!(format!("{:08x}", crc32(bytes)), envelope.crc32);
     let section = Section::scan(message);
     assert_eq!(section.named(message, "From").count(), 1);
-    parts(octets, line.len());
+    parts(bytes, line.len());
     let json: Value = serde_json::from_slice(line).unwrap();
     spoiled(&json, &|json| json);
 }
@@ -112,37 +112,37 @@ fn spoiled(part: &Value, whole: &dyn Fn(Value) -> Value) {
     }
 }
 
-fn parts(octets: &[u8], line: usize) {
+fn parts(bytes: &[u8], line: usize) {
     let file = fs::File::open(format!("{}/var/spool/mailchute/{}/{NAME}", config::paths::PREFIX, layout::CUR)).unwrap();
     let read = file::read_line(&file).unwrap();
     let range = |part| file::range_of(&file, &read, part).unwrap();
-    let (start, end) = (line as u64, octets.len() as u64);
+    let (start, end) = (line as u64, bytes.len() as u64);
     assert_eq!((range(Part::Raw), range(Part::Message)), ((0, end), (start, end)));
     let (headers, body) = (range(Part::Headers), range(Part::Body));
     assert!(headers.0 == start && headers.1 <= body.0 && body.0 <= headers.1 + 2 && body.1 == end);
 }
 
 /// The checksum over the file with its own digits as zeros: CRC-32 (IEEE), a bit at a time.
-fn crc32(octets: &[u8]) -> u32 {
-    let mut zeroed = octets.to_vec();
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut zeroed = bytes.to_vec();
     let digits = key(&zeroed, b"\"crc32\":\"").unwrap();
     zeroed[digits..digits + 8].fill(b'0');
     let bit = |crc: u32| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 };
-    !zeroed.iter().fold(!0u32, |crc, &octet| (0..8).fold(crc ^ u32::from(octet), |crc, _| bit(crc)))
+    !zeroed.iter().fold(!0u32, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| bit(crc)))
 }
 
 /// The offset after the first `key`.
-fn key(octets: &[u8], key: &[u8]) -> Option<usize> {
-    octets.windows(key.len()).position(|window| window == key).map(|at| at + key.len())
+fn key(bytes: &[u8], key: &[u8]) -> Option<usize> {
+    bytes.windows(key.len()).position(|window| window == key).map(|at| at + key.len())
 }
 
 /// The file with the size and the checksum that its envelope should have.
-fn mended(octets: &[u8]) -> Vec<u8> {
-    let mut out = octets.to_vec();
-    let Some(end) = out.iter().position(|&octet| octet == b'\n') else { return out };
+fn mended(bytes: &[u8]) -> Vec<u8> {
+    let mut out = bytes.to_vec();
+    let Some(end) = out.iter().position(|&byte| byte == b'\n') else { return out };
     let size = out.len() - end - 1;
     if let Some(at) = key(&out[..end], b"\"size\":") {
-        let digits = out[at..end].iter().take_while(|octet| octet.is_ascii_digit()).count();
+        let digits = out[at..end].iter().take_while(|byte| byte.is_ascii_digit()).count();
         out.splice(at..at + digits, size.to_string().into_bytes());
     }
     if let Some(at) = key(&out, b"\"crc32\":\"").filter(|at| at + 8 <= out.len()) {

@@ -12,12 +12,12 @@ const NEVER: [&str; 4] = ["bcc", "resent-bcc", "return-path", "content-length"];
 /// Octets of a line (RFC 5322 2.1.1).
 const LINE: usize = 998;
 
-/// Judges the file `name` of the drop directory, whose octets are `octets`. Returns the message.
-pub fn spool_file(store: &Store, name: &str, octets: &[u8]) -> Vec<u8> {
+/// Judges the file `name` of the drop directory, whose bytes are `bytes`. Returns the message.
+pub fn spool_file(store: &Store, name: &str, bytes: &[u8]) -> Vec<u8> {
     let id = QueueId::parse(name.as_bytes()).expect("the name of a spool file is a queue id");
     let claimed = store.inspect(layout::NEW, id).unwrap_or_else(|why| panic!("the daemon refuses what was injected: {why}"));
-    let end = octets.iter().position(|&octet| octet == b'\n').unwrap() + 1;
-    let (line, message) = octets.split_at(end);
+    let end = bytes.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+    let (line, message) = bytes.split_at(end);
     envelope(&claimed.envelope, line, message);
     wire_form(message);
     header(message, &claimed.envelope);
@@ -67,11 +67,11 @@ pub fn same_again(address: &Address) {
 /// RFC 5321 2.3.8: CRLF at the end of each line, no other CR or LF; no NUL.
 pub fn wire_form(message: &[u8]) {
     let mut before = 0;
-    for (at, &octet) in message.iter().enumerate() {
-        assert!(octet != 0, "a NUL at {at}");
-        assert!(octet != b'\n' || before == b'\r', "a bare LF at {at}");
-        assert!(before != b'\r' || octet == b'\n', "a bare CR at {}", at - 1);
-        before = octet;
+    for (at, &byte) in message.iter().enumerate() {
+        assert!(byte != 0, "a NUL at {at}");
+        assert!(byte != b'\n' || before == b'\r', "a bare LF at {at}");
+        assert!(before != b'\r' || byte == b'\n', "a bare CR at {}", at - 1);
+        before = byte;
     }
     assert!(message.is_empty() || message.ends_with(b"\r\n"), "the last line is not ended");
 }
@@ -98,15 +98,15 @@ fn header(message: &[u8], envelope: &Envelope) {
     let needs_smtputf8 = !section.is_ascii() && std::str::from_utf8(&section).is_ok();
     assert!(envelope.smtputf8 || !needs_smtputf8, "8-bit text in a header without SMTPUTF8");
     for line in lines {
-        assert!(line.len() <= LINE, "a header line of {} octets", line.len());
+        assert!(line.len() <= LINE, "a header line of {} bytes", line.len());
         if line.starts_with(b" ") || line.starts_with(b"\t") {
             assert!(!names.is_empty(), "the section begins with a continuation");
             continue;
         }
-        let colon = line.iter().position(|&octet| octet == b':').unwrap_or_else(|| panic!("no field: {:?}", String::from_utf8_lossy(line)));
+        let colon = line.iter().position(|&byte| byte == b':').unwrap_or_else(|| panic!("no field: {:?}", String::from_utf8_lossy(line)));
         let name = &line[..colon];
         assert!(
-            !name.is_empty() && name.iter().all(|octet| (33..=126).contains(octet)),
+            !name.is_empty() && name.iter().all(|byte| (33..=126).contains(byte)),
             "a field name: {:?}",
             String::from_utf8_lossy(name)
         );

@@ -8,18 +8,18 @@ pub mod installation;
 pub mod judge;
 pub mod process;
 
-/// The first `N` octets, which steer a target, and the rest.
+/// The first `N` bytes, which steer a target, and the rest.
 pub fn steered<const N: usize>(data: &[u8]) -> Option<([u8; N], &[u8])> {
     let (steer, rest) = data.split_first_chunk::<N>()?;
     Some((*steer, rest))
 }
 
-/// What `{` stands for in the input of some targets: long lines should cost the fuzzer one octet.
+/// What `{` stands for in the input of some targets: long lines should cost the fuzzer one byte.
 const LONG: [u8; 400] = [b'x'; 400];
 
-/// The text with each `{` as 400 octets.
+/// The text with each `{` as 400 bytes.
 pub fn widened(text: &[u8]) -> Vec<u8> {
-    text.split(|&octet| octet == b'{').collect::<Vec<_>>().join(&LONG[..])
+    text.split(|&byte| byte == b'{').collect::<Vec<_>>().join(&LONG[..])
 }
 
 /// True for text that may go to a terminal and a log: no control character but the line feed, no bidi control, no line separator.

@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-/// Octets of a pipe, and of a page of it: in packet mode each write takes a page.
+/// Bytes of a pipe, and of a page of it: in packet mode each write takes a page.
 const PIPE: i32 = 1 << 20;
 const PAGE: usize = 4096;
 
@@ -51,7 +51,7 @@ impl Default for Descriptors {
 }
 
 impl Descriptors {
-    /// Runs `program` with `input` on standard input, each read of which gets at most `piece` octets.
+    /// Runs `program` with `input` on standard input, each read of which gets at most `piece` bytes.
     pub fn run<T>(&self, input: &[u8], piece: usize, program: impl FnOnce() -> T) -> (T, Printed) {
         feed(input, piece);
         for (memory, redirect) in [(&self.out, true), (&self.err, false)] {
@@ -72,9 +72,9 @@ impl Descriptors {
 }
 
 fn text(memory: &File) -> String {
-    let mut octets = vec![0; usize::try_from(memory.metadata().unwrap().len()).unwrap()];
-    memory.read_exact_at(&mut octets, 0).unwrap();
-    String::from_utf8(octets).expect("what is printed is UTF-8")
+    let mut bytes = vec![0; usize::try_from(memory.metadata().unwrap().len()).unwrap()];
+    memory.read_exact_at(&mut bytes, 0).unwrap();
+    String::from_utf8(bytes).expect("what is printed is UTF-8")
 }
 
 /// Puts `input` on descriptor 0, in packets: a read returns one of them.

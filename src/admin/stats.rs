@@ -19,7 +19,7 @@ pub fn read(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Stats
         }
         .to_owned(),
         messages: held.messages,
-        octets: held.octets,
+        bytes: held.bytes,
         oldest: Some(held.oldest),
     });
     let queue = held.collect();
@@ -36,6 +36,6 @@ pub fn brief(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Stat
 
 fn passed(state: &State, uid: Option<u32>, now: i64, seconds: u64) -> rusqlite::Result<Passed> {
     let since = now.saturating_sub(i64::try_from(seconds).unwrap_or(i64::MAX));
-    let state::Passed { accepted, octets, relayed, failed, removed } = state.passed(since, uid)?;
-    Ok(Passed { seconds, accepted, octets, relayed, failed, removed })
+    let state::Passed { accepted, bytes, relayed, failed, removed } = state.passed(since, uid)?;
+    Ok(Passed { seconds, accepted, bytes, relayed, failed, removed })
 }

@@ -66,7 +66,7 @@ parameters! {
         user_message_limit: u64 = 100_000, "number", "100000",
             "The most messages that one user may have in the spool, held and failed ones too; 0 means no limit. At the limit sendmail ends with exit code 69, and what comes all the same is held. Root and the daemon's own user have no limit.";
         user_bytes_limit: Size = Size(4 << 30), "size", "4GiB",
-            "The most octets that the messages of one user may have in the spool; 0 means no limit. It works as user_message_limit does.";
+            "The most bytes that the messages of one user may have in the spool; 0 means no limit. It works as user_message_limit does.";
         recipient_limit: usize = 10_000, "number, 1 to 10000", "10000",
             "The most recipients of one message. More end in exit code 65.";
         dot: Dot = Dot::Smart, "smart, strict or data", "smart",
@@ -180,7 +180,7 @@ parameters! {
         events: Vec<String> = vec!["alarm_raised".to_owned(), "alarm_cleared".to_owned()], "list of event names", "[\"alarm_raised\", \"alarm_cleared\"]",
             "The events that it gets, by their names in mailchute-log(5); \"*\" is all of them but those about webhooks.";
         secret_file: Option<PathBuf> = None, "path", "",
-            "The file with the secret that signs: whsec_ and the base64 of 24 to 64 octets; a second line signs too, while receivers change from one to the other. Nobody but its owner may read it. Default: the systemd credential webhook-NAME, else credentials/webhook-NAME or credentials/webhook below the configuration directory.";
+            "The file with the secret that signs: whsec_ and the base64 of 24 to 64 bytes; a second line signs too, while receivers change from one to the other. Nobody but its owner may read it. Default: the systemd credential webhook-NAME, else credentials/webhook-NAME or credentials/webhook below the configuration directory.";
         ca_file: Option<PathBuf> = None, "path", "",
             "PEM certificates that verify the receiver. Default: the system's certificate store.";
     }
@@ -195,7 +195,7 @@ impl Params {
         if min <= max { Ok(()) } else { Err(format!("retry_min ({min} s) is longer than retry_max ({max} s): set both")) }
     }
 
-    /// Octets that new mail leaves free (`spool_reserve`). A message that is being taken when the rest of the space is used up must
+    /// Bytes that new mail leaves free (`spool_reserve`). A message that is being taken when the rest of the space is used up must
     /// still fit, so the default grows with the largest message.
     pub fn reserve(&self) -> u64 {
         const LEAST: u64 = 64 << 20;

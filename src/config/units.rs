@@ -1,10 +1,10 @@
-//! Values with units: `50MiB`, `5d`. A bare number is octets or seconds.
+//! Values with units: `50MiB`, `5d`. A bare number is bytes or seconds.
 
 use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-/// A number of octets: `10KiB`, `50MiB`, `1GiB`, or a bare number.
+/// A number of bytes: `10KiB`, `50MiB`, `1GiB`, or a bare number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size(pub u64);
 

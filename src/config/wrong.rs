@@ -34,7 +34,7 @@ fn unknown_key(rest: &str) -> String {
     }
 }
 
-/// How many octets have to be put in, taken out or replaced to make `b` of `a` (Levenshtein).
+/// How many bytes have to be put in, taken out or replaced to make `b` of `a` (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (n, x) in a.bytes().enumerate() {

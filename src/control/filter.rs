@@ -26,7 +26,7 @@ pub struct Filter {
     /// Accepted at least so many seconds ago.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub older: Option<u64>,
-    /// At least so many octets.
+    /// At least so many bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub larger: Option<u64>,
     /// A part of the reason why it waits, is held or has failed, in any case.

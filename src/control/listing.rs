@@ -17,7 +17,7 @@ pub struct Entry {
     pub queue_id: String,
     /// Unix seconds.
     pub arrival_time: i64,
-    /// Octets.
+    /// Bytes.
     pub message_size: u64,
     /// Its next attempt is its last one.
     pub forced_expire: bool,
@@ -86,7 +86,7 @@ pub struct TextListing<W: Write> {
     zone: TimeZone,
     detailed: bool,
     entries: u64,
-    octets: u64,
+    bytes: u64,
     /// The arrival of the entry before, as it was shown: a full queue has many of each second.
     shown_time: (i64, String),
 }
@@ -95,7 +95,7 @@ impl<W: Write> TextListing<W> {
     /// A listing in the local time of `zone`.
     pub fn new(out: W, zone: TimeZone) -> Self {
         let shown_time = (0, date::mailq(0, &zone));
-        TextListing { out, zone, detailed: false, entries: 0, octets: 0, shown_time }
+        TextListing { out, zone, detailed: false, entries: 0, bytes: 0, shown_time }
     }
 
     /// The same with more of each message: who sent it, its attempts and times, and what a recipient was before aliases.
@@ -108,7 +108,7 @@ impl<W: Write> TextListing<W> {
         let row = if self.entries == 0 { "----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------\n" } else { "\n" };
         self.out.write_all(row.as_bytes())?;
         self.entries += 1;
-        self.octets += entry.message_size;
+        self.bytes += entry.message_size;
         let mark = match entry.queue_name.as_str() {
             "active" => "*",
             "hold" | "failed" => "!",
@@ -165,7 +165,7 @@ impl<W: Write> TextListing<W> {
             writeln!(self.out, "Mail queue is empty")?;
         } else {
             let plural = if self.entries == 1 { "" } else { "s" };
-            writeln!(self.out, "\n-- {} Kbytes in {} Request{plural}.", self.octets / 1024, self.entries)?;
+            writeln!(self.out, "\n-- {} Kbytes in {} Request{plural}.", self.bytes / 1024, self.entries)?;
         }
         self.out.flush()
     }

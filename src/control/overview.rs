@@ -28,7 +28,7 @@ pub struct Overview {
     pub course: Vec<Span>,
     /// The latest failed messages, with the recipients that failed.
     pub failures: Vec<Failure>,
-    /// Octets of the spool's file system that the daemon may still use.
+    /// Bytes of the spool's file system that the daemon may still use.
     pub free: Option<u64>,
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::filter::Filter;
 pub use spool::file::Part;
 
-/// Octets that either side gives to the kernel, or takes, at a time: a listing is many short lines.
+/// Bytes that either side gives to the kernel, or takes, at a time: a listing is many short lines.
 pub const BUFFER: usize = 64 << 10;
 
 /// What a program asks of the daemon.
@@ -55,7 +55,7 @@ pub enum Request {
     },
     /// How the daemon works: one [`super::history::DaemonSnapshot`].
     DaemonSnapshot {},
-    /// The octets of one message: one [`Text`] per piece.
+    /// The bytes of one message: one [`Text`] per piece.
     Cat {
         /// The queue id.
         id: String,
@@ -218,37 +218,37 @@ impl End {
     }
 }
 
-/// A number of messages and their octets.
+/// A number of messages and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
     /// Messages.
     pub messages: u64,
-    /// Octets of all of them.
-    pub octets: u64,
+    /// Bytes of all of them.
+    pub bytes: u64,
 }
 
-/// A piece of text. Octets that are not UTF-8 travel as base-16 in `hex`.
+/// A piece of text. Bytes that are not UTF-8 travel as base-16 in `hex`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Text {
     /// UTF-8.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub text: String,
-    /// Other octets, two hex digits each.
+    /// Other bytes, two hex digits each.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hex: String,
 }
 
 impl Text {
-    /// Any octets.
-    pub fn new(octets: &[u8]) -> Text {
-        match std::str::from_utf8(octets) {
+    /// Any bytes.
+    pub fn new(bytes: &[u8]) -> Text {
+        match std::str::from_utf8(bytes) {
             Ok(text) => Text { text: text.to_owned(), hex: String::new() },
-            Err(_) => Text { text: String::new(), hex: octets.iter().map(|b| format!("{b:02x}")).collect() },
+            Err(_) => Text { text: String::new(), hex: bytes.iter().map(|b| format!("{b:02x}")).collect() },
         }
     }
 
-    /// The octets again; broken hex ends them.
-    pub fn octets(&self) -> Vec<u8> {
+    /// The bytes again; broken hex ends them.
+    pub fn bytes(&self) -> Vec<u8> {
         if self.hex.is_empty() {
             return self.text.clone().into_bytes();
         }
@@ -380,9 +380,9 @@ mod tests {
     }
 
     #[test]
-    fn any_octets_travel() {
-        for octets in [b"caf\xc3\xa9\r\n".as_slice(), b"\xff\x00", b""] {
-            assert_eq!(Text::new(octets).octets(), octets);
+    fn any_bytes_travel() {
+        for bytes in [b"caf\xc3\xa9\r\n".as_slice(), b"\xff\x00", b""] {
+            assert_eq!(Text::new(bytes).bytes(), bytes);
         }
     }
 }

@@ -18,8 +18,8 @@ pub struct Held {
     pub state: String,
     /// Messages.
     pub messages: u64,
-    /// Their octets.
-    pub octets: u64,
+    /// Their bytes.
+    pub bytes: u64,
     /// When the oldest of them was accepted, unix seconds.
     pub oldest: Option<i64>,
 }
@@ -31,8 +31,8 @@ pub struct Passed {
     pub seconds: u64,
     /// Messages accepted.
     pub accepted: u64,
-    /// Their octets.
-    pub octets: u64,
+    /// Their bytes.
+    pub bytes: u64,
     /// Messages of which every recipient was relayed.
     pub relayed: u64,
     /// Messages of which a recipient failed for good.
@@ -53,12 +53,12 @@ impl Stats {
             self.queue.len() - 1
         });
         if let Some(held) = self.queue.get_mut(at) {
-            (held.messages, held.octets) = (held.messages + 1, held.octets + entry.message_size);
+            (held.messages, held.bytes) = (held.messages + 1, held.bytes + entry.message_size);
             held.oldest = Some(held.oldest.map_or(entry.arrival_time, |oldest| oldest.min(entry.arrival_time)));
         }
         let age = u64::try_from(now.saturating_sub(entry.arrival_time)).unwrap_or(0);
         for passed in self.passed.iter_mut().filter(|passed| age <= passed.seconds) {
-            (passed.accepted, passed.octets) = (passed.accepted + 1, passed.octets + entry.message_size);
+            (passed.accepted, passed.bytes) = (passed.accepted + 1, passed.bytes + entry.message_size);
         }
     }
 }

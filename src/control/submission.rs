@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   client   the envelope line, without `id`, `size`, `crc32` and `peer`; ends with LF
-//!            any number of: u32 length, big endian, 1 to CHUNK; so many octets of the message in wire form
+//!            any number of: u32 length, big endian, 1 to CHUNK; so many bytes of the message in wire form
 //!            u32 0; u32 CRC-32 (IEEE) of the envelope line and of the message
 //!   daemon   one JSON line: {"id":"6921CE0500000007"}  or  {"exit":69,"text":"…"}
 //! ```
@@ -15,9 +15,9 @@ use mail::envelope;
 use mail::envelope::Envelope;
 use mail::{QueueId, limits, printable};
 
-/// Octets of one chunk at most.
+/// Bytes of one chunk at most.
 pub const CHUNK: usize = 1 << 20;
-/// Octets of the daemon's line at most.
+/// Bytes of the daemon's line at most.
 pub const REPLY: usize = 4 << 10;
 /// Characters of its text.
 const TEXT: usize = 500;

@@ -114,7 +114,7 @@ const REPLIES: &[Rule] = &[
     ),
     rule(
         &["5.3.4", "5.2.3"],
-        &["too large", "too big", "message size", "size limit", "octets and the server takes"],
+        &["too large", "too big", "message size", "size limit", "bytes and the server takes"],
         &[],
         "the message is larger than the receiver takes",
     ),
@@ -337,7 +337,7 @@ mod tests {
             ("mx.example[192.0.2.1]:25: greeting: 554 5.7.1 blocked using zen.spamhaus.org", "", Some("names the list")),
             ("MAIL FROM: an address or header field needs SMTPUTF8, which the server does not offer", "5.6.7", Some("beyond ASCII")),
             ("MAIL FROM: an address or header field needs SMTPUTF8, which the server does not offer", "", Some("beyond ASCII")),
-            ("MAIL FROM: the message has 9 octets, and the server takes 8 at most", "", Some("larger than the receiver")),
+            ("MAIL FROM: the message has 9 bytes, and the server takes 8 at most", "", Some("larger than the receiver")),
             ("cannot look up the mail exchangers of x.example: the DNS did not answer in time", "4.4.3", Some("dns_servers")),
             ("the domain tls.example does not exist", "5.1.2", Some("misspelt")),
             ("the domain spf.example takes no mail (null MX, RFC 7505)", "", Some("misspelt")),

@@ -102,7 +102,7 @@ pub(super) enum Verb {
         #[arg(short = 'd', value_name = "TIME", default_value = "2s")]
         delay: Wait,
     },
-    /// The octets of one message
+    /// The bytes of one message
     Cat {
         /// Queue id
         id: String,

@@ -41,7 +41,7 @@ fn room(config: &Config, findings: &mut Vec<String>) -> bool {
     let refusal = if sys::fs::is_read_only(spool) {
         Some(format!("the file system of the spool {} is read-only: no mail can be accepted; mount it for writing", spool.display()))
     } else {
-        Reserve { octets: params.reserve(), inodes: params.spool_inode_reserve }.refusal(spool)
+        Reserve { bytes: params.reserve(), inodes: params.spool_inode_reserve }.refusal(spool)
     };
     let is_open = refusal.is_none() && spool.exists();
     findings.extend(refusal);

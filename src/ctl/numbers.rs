@@ -18,14 +18,14 @@ use super::status::span;
 /// Prints how many messages there are.
 pub(super) fn count(config: &Config, selection: &Selection) -> Result<(), Failure> {
     let mut sum = Count::default();
-    let mut add = |count: Count| (sum.messages, sum.octets) = (sum.messages + count.messages, sum.octets + count.octets);
+    let mut add = |count: Count| (sum.messages, sum.bytes) = (sum.messages + count.messages, sum.bytes + count.bytes);
     let mut unknown = None;
     for ids in selection.requests() {
         match client::ask::<Count>(&config.paths, &Request::Count { ids, filter: selection.filter.clone() }) {
             Ok(counts) => counts.into_iter().for_each(&mut add),
             Err(down) if down.exit == Exit::Unavailable => {
                 let each = |entry: Entry| {
-                    add(Count { messages: 1, octets: entry.message_size });
+                    add(Count { messages: 1, bytes: entry.message_size });
                     Ok(())
                 };
                 Offline::open(config, down)?.entries(selection, each)?;
@@ -35,7 +35,7 @@ pub(super) fn count(config: &Config, selection: &Selection) -> Result<(), Failur
             Err(failure) => return Err(failure),
         }
     }
-    print(&format!("{} messages, {} octets\n", sum.messages, sum.octets))?;
+    print(&format!("{} messages, {} bytes\n", sum.messages, sum.bytes))?;
     unknown.map_or(Ok(()), Err)
 }
 
@@ -86,7 +86,7 @@ fn text_of(stats: &Stats, now: i64) -> String {
     let mut text = format!("{:<10} {:>9} {:>12} {:>11}\n", "in queue", "messages", "KiB", "oldest");
     for held in &stats.queue {
         let oldest = held.oldest.map(|at| span(now - at)).unwrap_or_default();
-        text.push_str(&format!("{:<10} {:>9} {:>12} {oldest:>11}\n", printable::column(&held.state), held.messages, held.octets / 1024));
+        text.push_str(&format!("{:<10} {:>9} {:>12} {oldest:>11}\n", printable::column(&held.state), held.messages, held.bytes / 1024));
     }
     text.push_str(&format!("\n{:<10} {:>9} {:>12} {:>10} {:>9} {:>9}\n", "the last", "accepted", "KiB", "relayed", "failed", "removed"));
     for passed in &stats.passed {
@@ -94,7 +94,7 @@ fn text_of(stats: &Stats, now: i64) -> String {
         text.push_str(&format!(
             "{time:<10} {:>9} {:>12} {:>10} {:>9} {:>9}\n",
             passed.accepted,
-            passed.octets / 1024,
+            passed.bytes / 1024,
             passed.relayed,
             passed.failed,
             passed.removed

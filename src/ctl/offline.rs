@@ -199,7 +199,7 @@ impl Offline {
         Ok(self.state.as_ref().map(pause::read).transpose().map_err(|e| unreadable(&e))?.flatten().unwrap_or_default())
     }
 
-    /// The octets of one message, in pieces.
+    /// The bytes of one message, in pieces.
     pub(super) fn cat(&self, id: &str, part: Part, mut each: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
         let (parsed, found) = self.meant(id)?;
         let directory = match found {

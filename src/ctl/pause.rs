@@ -13,7 +13,7 @@ use mail::printable;
 /// Errors: EX_NOPERM without the right to it.
 pub(super) fn pause(config: &Config, on: bool) -> Result<(), Failure> {
     match client::ask::<Text>(&config.paths, &Request::Pause { on }) {
-        Ok(texts) => texts.iter().try_for_each(|text| print(&format!("{}\n", printable::bytes(&text.octets())))),
+        Ok(texts) => texts.iter().try_for_each(|text| print(&format!("{}\n", printable::bytes(&text.bytes())))),
         Err(down) if down.exit == Exit::Unavailable => {
             let by = act::who();
             let said = Offline::open(config, down)?.pause(on, &by)?;
@@ -30,7 +30,7 @@ pub(super) fn pause(config: &Config, on: bool) -> Result<(), Failure> {
 pub(super) fn admission(config: &Config, close: Option<&str>) -> Result<(), Failure> {
     let request = Request::Admission { open: close.is_none(), reason: close.unwrap_or_default().to_owned() };
     match client::ask::<Text>(&config.paths, &request) {
-        Ok(texts) => texts.iter().try_for_each(|text| print(&format!("{}\n", printable::bytes(&text.octets())))),
+        Ok(texts) => texts.iter().try_for_each(|text| print(&format!("{}\n", printable::bytes(&text.bytes())))),
         Err(down) if down.exit == Exit::Unavailable => {
             let by = act::who();
             let said = Offline::open(config, down)?.admission(close, &by)?;

@@ -28,7 +28,7 @@ use control::protocol::{Part, Request, Status};
 use exit::{Exit, Failure};
 use page::PageInputs;
 
-/// Octets of a header section that are read for its subject.
+/// Bytes of a header section that are read for its subject.
 const HEADER: usize = 64 << 10;
 
 /// Writes the page to `file`, or to stdout for none and `-`.
@@ -58,7 +58,7 @@ fn gather(config: &Config) -> Result<PageInputs, Failure> {
         Err(down) if down.exit == Exit::Unavailable => {
             let spool = Offline::open(config, down)?;
             let [queued, held, failed] = spool.counts()?;
-            let free = sys::fs::free_space(&config.paths.spool).ok().map(|(octets, _)| octets);
+            let free = sys::fs::free_space(&config.paths.spool).ok().map(|(bytes, _)| bytes);
             let overview = Overview { free, ..spool.overview(sys::clock::now())? };
             let subjects = subjects(&overview, |id, header| spool.cat(id, Part::Headers, |piece| keep(header, piece)));
             let version = env!("CARGO_PKG_VERSION").to_owned();

@@ -17,7 +17,7 @@ use mail::{date, printable};
 
 /// Fields that are shown decoded.
 const SHOWN: [&str; 5] = ["From", "To", "Cc", "Subject", "Date"];
-/// Octets of header section that are decoded for display.
+/// Bytes of header section that are decoded for display.
 const HEADER: usize = 64 << 10;
 
 /// Prints one message's envelope, recipients and history.
@@ -95,7 +95,7 @@ fn text_of(detail: &Detail, header: &[u8], zone: &TimeZone) -> String {
     let claims = [caller.exe.as_deref(), caller.unit.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(", ");
     fact(if detail.attested { "by the kernel" } else { "by its claim" }, &ids);
     fact("by its claim", &claims);
-    fact("size", &format!("{} octets", entry.message_size));
+    fact("size", &format!("{} bytes", entry.message_size));
     fact("Message-ID", &entry.message_id);
     for (name, value) in decoded(header) {
         fact(&name, &value);
@@ -146,7 +146,7 @@ pub(super) fn decoded(header: &[u8]) -> Vec<(String, String)> {
     SHOWN.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?))).collect()
 }
 
-/// Prints the octets of one message as they are.
+/// Prints the bytes of one message as they are.
 pub(super) fn cat(config: &Config, id: &str, part: Part) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let mut each = |piece: &[u8]| written(out.write_all(piece));
@@ -156,7 +156,7 @@ pub(super) fn cat(config: &Config, id: &str, part: Part) -> Result<(), Failure> 
     }
 }
 
-/// Calls `each` with the octets of a part, piece by piece.
+/// Calls `each` with the bytes of a part, piece by piece.
 ///
 /// Errors: EX_UNAVAILABLE where no daemon answers; its refusals; that of `each`.
 pub(super) fn pieces_of_daemon(
@@ -168,7 +168,7 @@ pub(super) fn pieces_of_daemon(
     let mut failure = None;
     client::ask_lines(&config.paths, &Request::Cat { id: id.to_owned(), part }, |line| {
         let piece = serde_json::from_str::<Text>(line).map_err(|e| Failure::new(Exit::Software, e.to_string()));
-        failure = piece.and_then(|text| each(&text.octets())).err();
+        failure = piece.and_then(|text| each(&text.bytes())).err();
         failure.is_none()
     })?;
     failure.map_or(Ok(()), Err)

@@ -43,8 +43,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub struct Limits {
     /// Messages of one user; 0 = no limit.
     messages: u64,
-    /// Octets of one user; 0 = no limit.
-    octets: u64,
+    /// Bytes of one user; 0 = no limit.
+    bytes: u64,
     /// Why admission is closed.
     closed: Option<String>,
     /// The daemon's own user.
@@ -54,15 +54,15 @@ pub struct Limits {
 
 impl Limits {
     fn new(params: &Params, closed: Option<String>, reached: Arc<Notify>) -> Limits {
-        let (messages, octets) = (params.user_message_limit, params.user_bytes_limit.0);
-        Limits { messages, octets, closed, own: sys::process::euid(), reached }
+        let (messages, bytes) = (params.user_message_limit, params.user_bytes_limit.0);
+        Limits { messages, bytes, closed, own: sys::process::euid(), reached }
     }
 
     fn is_exempt(&self, uid: u32) -> bool {
         uid == 0 || uid == self.own
     }
 
-    /// Why a message of `size` octets by `uid`, who has `has` in the spool, is held.
+    /// Why a message of `size` bytes by `uid`, who has `has` in the spool, is held.
     pub fn hold(&self, uid: u32, has: Usage, size: u64) -> Option<String> {
         if let Some(reason) = self.closed.as_ref().filter(|_| uid != self.own) {
             return Some(format!("{CLOSED_HOLD}{reason}; it goes on when admission is opened"));
@@ -74,18 +74,18 @@ impl Limits {
         if self.messages > 0 && has.messages >= self.messages {
             return Some(format!("{QUOTA_HOLD}uid {uid} has {} messages in the spool (user_message_limit); {next}", has.messages));
         }
-        let over = self.octets > 0 && has.octets.saturating_add(size) > self.octets;
-        over.then(|| format!("{QUOTA_HOLD}uid {uid} has {} octets in the spool (user_bytes_limit); {next}", has.octets))
+        let over = self.bytes > 0 && has.bytes.saturating_add(size) > self.bytes;
+        over.then(|| format!("{QUOTA_HOLD}uid {uid} has {} bytes in the spool (user_bytes_limit); {next}", has.bytes))
     }
 
     /// True if a user who has this may not add to it.
     fn is_reached(&self, has: Usage) -> bool {
-        self.messages > 0 && has.messages >= self.messages || self.octets > 0 && has.octets >= self.octets
+        self.messages > 0 && has.messages >= self.messages || self.bytes > 0 && has.bytes >= self.bytes
     }
 
-    /// Wakes the publisher if a message of `size` octets more brings `uid` to a cap.
+    /// Wakes the publisher if a message of `size` bytes more brings `uid` to a cap.
     pub fn tell_if_reached(&self, uid: u32, has: Usage, size: u64) {
-        let after = Usage { messages: has.messages.saturating_add(1), octets: has.octets.saturating_add(size) };
+        let after = Usage { messages: has.messages.saturating_add(1), bytes: has.bytes.saturating_add(size) };
         if self.is_reached(after) && !self.is_exempt(uid) {
             self.reached.notify_one();
         }
@@ -94,7 +94,7 @@ impl Limits {
     /// The users who have reached a cap.
     fn users(&self, state: &State) -> rusqlite::Result<BTreeMap<u32, Usage>> {
         let bound = |limit: u64| if limit > 0 { limit } else { u64::MAX };
-        let mut users: BTreeMap<u32, Usage> = state.users_from(bound(self.messages), bound(self.octets))?.into_iter().collect();
+        let mut users: BTreeMap<u32, Usage> = state.users_from(bound(self.messages), bound(self.bytes))?.into_iter().collect();
         users.retain(|uid, _| !self.is_exempt(*uid));
         Ok(users)
     }
@@ -167,7 +167,7 @@ impl AdmissionControl {
         };
         let reserve = || {
             let params = &self.current.get().params;
-            Reserve { octets: params.reserve(), inodes: params.spool_inode_reserve }.refusal(&self.paths.spool)
+            Reserve { bytes: params.reserve(), inodes: params.spool_inode_reserve }.refusal(&self.paths.spool)
         };
         told.or_else(reserve)
     }
@@ -232,7 +232,7 @@ impl AdmissionControl {
         let Ok(Ok(now)) = users else { return Ok(()) };
         let before = std::mem::replace(&mut self.shown().over, now.clone());
         for (uid, has) in now.iter().filter(|(uid, _)| !before.contains_key(uid)) {
-            events::quota_reached(*uid, has.messages, has.octets);
+            events::quota_reached(*uid, has.messages, has.bytes);
         }
         let fell = before.keys().any(|uid| !now.contains_key(uid));
         before.keys().filter(|uid| !now.contains_key(uid)).for_each(|uid| events::quota_cleared(*uid));
@@ -275,8 +275,8 @@ impl AdmissionControl {
 /// Says what became of the ballast.
 pub fn tell_ballast(settled: ballast::Adjusted) {
     match settled {
-        ballast::Adjusted::Made(octets) => events::ballast_made(octets),
-        ballast::Adjusted::GivenBack(octets) => events::ballast_given_back(octets, "little space is free"),
+        ballast::Adjusted::Made(bytes) => events::ballast_made(bytes),
+        ballast::Adjusted::GivenBack(bytes) => events::ballast_given_back(bytes, "little space is free"),
         ballast::Adjusted::Unchanged => {}
     }
 }
@@ -296,18 +296,18 @@ mod tests {
     use spool::layout;
     use testing::Scratch;
 
-    fn limits(messages: u64, octets: u64) -> Limits {
-        let params = Params { user_message_limit: messages, user_bytes_limit: Size(octets), ..Params::default() };
+    fn limits(messages: u64, bytes: u64) -> Limits {
+        let params = Params { user_message_limit: messages, user_bytes_limit: Size(bytes), ..Params::default() };
         Limits { own: 7, ..Limits::new(&params, None, Arc::default()) }
     }
 
     #[test]
     fn t_spool_5_a_message_over_a_cap_is_held_and_the_exempt_have_none() {
-        let has = |messages, octets| Usage { messages, octets };
+        let has = |messages, bytes| Usage { messages, bytes };
         let caps = limits(3, 100);
         assert_eq!(caps.hold(1000, has(2, 90), 10), None);
         assert!(caps.hold(1000, has(3, 0), 1).is_some_and(|why| why.starts_with("over the cap: uid 1000 has 3 messages")));
-        assert!(caps.hold(1000, has(2, 90), 11).is_some_and(|why| why.contains("90 octets")));
+        assert!(caps.hold(1000, has(2, 90), 11).is_some_and(|why| why.contains("90 bytes")));
         assert_eq!((caps.hold(0, has(9, 900), 11), caps.hold(7, has(9, 900), 11)), (None, None));
         assert_eq!(limits(0, 0).hold(1000, has(u64::MAX, u64::MAX), u64::MAX), None);
     }

@@ -45,7 +45,7 @@ impl Watched for AlarmSource {
             route: setup.router.configured().map(|route| route.to_string()),
             paused: self.dispatch.paused(),
             unusable: setup.problems.iter().map(|problem| printable::text(problem)).collect(),
-            space: sys::fs::free_space(&self.paths.spool).ok().map(|(octets, files)| Space { octets, files }),
+            space: sys::fs::free_space(&self.paths.spool).ok().map(|(bytes, files)| Space { bytes, files }),
             corrupt: corrupt(&self.paths.spool.join(layout::CORRUPT)),
             webhooks: self.hooks.facts(),
         }

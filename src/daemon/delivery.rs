@@ -308,7 +308,7 @@ impl Connection<'_> {
     /// The next message of the route, prepared. `None` if there is none now (or, with [`Wait::Never`], no memory for it now).
     async fn next(&self, wait: Wait) -> Result<Option<Ready>, Stopped> {
         while let Some(work) = self.take() {
-            let Some(budget) = self.deliverer.budget.take(self.octets(&work), wait == Wait::ForMemory).await else {
+            let Some(budget) = self.deliverer.budget.take(self.bytes(&work), wait == Wait::ForMemory).await else {
                 self.deliverer.dispatch.put_back(self.route, work);
                 return Ok(None);
             };
@@ -330,9 +330,9 @@ impl Connection<'_> {
         self.deliverer.dispatch.take(self.route)
     }
 
-    /// Octets of the whole file: the envelope of ten thousand recipients is in memory beside the message. What the file says is its
+    /// Bytes of the whole file: the envelope of ten thousand recipients is in memory beside the message. What the file says is its
     /// owner's word, so it counts only as far as a file can be right.
-    fn octets(&self, work: &Work) -> u64 {
+    fn bytes(&self, work: &Work) -> u64 {
         let size = work.message.size;
         let length = self.deliverer.store.length(layout::CUR, work.message.id).unwrap_or(size);
         length.clamp(size, size.saturating_add(limits::ENVELOPE_LINE as u64))

@@ -22,7 +22,7 @@
 //! | [`original`] | what is quoted of the message |
 //! | [`addressee`] | to whom, or why to nobody |
 //! | [`compose`], [`told`] | the facts together |
-//! | [`render`], [`fields`], [`words`] | the octets |
+//! | [`render`], [`fields`], [`words`] | the bytes |
 //! | [`write`](mod@write) | into the spool |
 
 use std::sync::Arc;
@@ -172,7 +172,7 @@ async fn tell_sender(dsns: &Arc<DsnQueue>, setup: &Arc<Setup>, due: DueDsn, now:
         return postpone(dsns, due.message.id, now).await;
     }
     let (to, action) = (composed.to.clone(), composed.action);
-    match write_now(dsns, composed.to, composed.octets, now).await {
+    match write_now(dsns, composed.to, composed.bytes, now).await {
         Ok(notice) => {
             let id = due.message.id;
             let address = to.clone();
@@ -212,9 +212,9 @@ async fn postpone(dsns: &DsnQueue, id: QueueId, now: i64) -> Result<i64, Stopped
 }
 
 /// N3, on a thread that may wait for the disk. Where the disk refuses: the seconds to wait.
-async fn write_now(dsns: &Arc<DsnQueue>, to: Address, octets: Vec<u8>, now: i64) -> Result<QueueId, i64> {
+async fn write_now(dsns: &Arc<DsnQueue>, to: Address, bytes: Vec<u8>, now: i64) -> Result<QueueId, i64> {
     let paths = dsns.paths.clone();
-    let writing = move || write::write(&paths.spool, paths.mode == Mode::Rootless, &to, &octets, now);
+    let writing = move || write::write(&paths.spool, paths.mode == Mode::Rootless, &to, &bytes, now);
     let refused = |e: &DropError| events::storage_failed("new/", &format!("a notice waits: {e}"));
     match tokio::task::spawn_blocking(writing).await {
         Ok(result) => result.map_err(|e| {

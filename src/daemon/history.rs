@@ -27,14 +27,14 @@ const REMEMBERED: i64 = 3600;
 pub struct Bounds {
     /// Seconds after its end for which a message is remembered.
     pub time: i64,
-    /// Octets of the database, with what is queued.
+    /// Bytes of the database, with what is queued.
     pub size: u64,
 }
 
 impl Bounds {
     /// Deletes what is over the bounds at `now`, `limit` messages at most and no more once `may_go_on` says no. Returns how many.
     pub fn enforce(self, state: &State, now: i64, limit: usize, may_go_on: impl FnMut() -> bool) -> rusqlite::Result<usize> {
-        let kept = if state.octets()? > self.size { self.time.min(REMEMBERED) } else { self.time };
+        let kept = if state.bytes()? > self.size { self.time.min(REMEMBERED) } else { self.time };
         state.forget(now.saturating_sub(kept), limit, may_go_on)
     }
 }

@@ -84,7 +84,7 @@ async fn write(writer: &MetricsWriter, path: PathBuf, started: i64) -> std::io::
         let queue = queue(&spool.join(STATE_FILE), now).ok();
         let facts = MetricsSnapshot {
             queue,
-            free: sys::fs::free_space(&spool).ok().map(|(octets, files)| (octets, files.unwrap_or_default())),
+            free: sys::fs::free_space(&spool).ok().map(|(bytes, files)| (bytes, files.unwrap_or_default())),
             ..facts
         };
         sys::replace::replace(&path, 0o644, observe::metrics::families::page(&facts, &counts).as_bytes())
@@ -106,7 +106,7 @@ fn queue(path: &Path, now: i64) -> rusqlite::Result<QueueSnapshot> {
     };
     Ok(QueueSnapshot {
         messages: states.iter().map(|(state, numbers)| (*state, by_age(&numbers.by_age))).collect(),
-        octets: states.iter().map(|(state, numbers)| (*state, numbers.octets)).collect(),
+        bytes: states.iter().map(|(state, numbers)| (*state, numbers.bytes)).collect(),
         oldest: waiting.oldest,
     })
 }

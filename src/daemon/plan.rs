@@ -12,7 +12,7 @@ use store::{ClaimedMessage, OVERFLOW_UID};
 pub struct Policy {
     /// Seconds from acceptance to giving up.
     pub give_up: i64,
-    /// Octets of the largest message that is sent without being asked for.
+    /// Bytes of the largest message that is sent without being asked for.
     pub size_limit: u64,
 }
 
@@ -53,7 +53,7 @@ impl Policy {
             return Some(format!("{why}; `mailchute requeue` sends it"));
         }
         let size = claimed.envelope.size;
-        (size > self.size_limit).then(|| format!("{size} octets, more than message_size_limit; `mailchute requeue` sends it"))
+        (size > self.size_limit).then(|| format!("{size} bytes, more than message_size_limit; `mailchute requeue` sends it"))
     }
 }
 
@@ -97,6 +97,6 @@ mod tests {
         let nobodys = plan(|c| c.uid = OVERFLOW_UID);
         assert!(nobodys.hold.is_some_and(|why| why.contains("overflow uid")));
         assert_eq!(plan(|c| c.envelope.size = 100).hold, None);
-        assert!(plan(|c| c.envelope.size = 101).hold.is_some_and(|why| why.starts_with("101 octets")));
+        assert!(plan(|c| c.envelope.size = 101).hold.is_some_and(|why| why.starts_with("101 bytes")));
     }
 }

@@ -23,9 +23,9 @@ use spool::layout;
 use store::Store;
 use transport::encode;
 use transport::smtp;
-use transport::smtp::{Content, Octets};
+use transport::smtp::{Bytes, Content};
 
-/// A message up to this size, in octets, is kept in memory while it is sent; a larger one is copied to a private file.
+/// A message up to this size, in bytes, is kept in memory while it is sent; a larger one is copied to a private file.
 pub const IN_MEMORY: u64 = 1 << 20;
 
 /// Why a message cannot be sent now.
@@ -78,7 +78,7 @@ pub fn prepare(store: &Store, setup: &Setup, work: &Work, takes_8bit: bool, now:
         encode::received(&setup.mailname, setup.params.received_uid.then_some(message.uid), message.id, message.accepted, &setup.zone);
     let sent = convert(store, read, takes_8bit)?;
     let (signatures, signed_for) = signatures(setup, &sent, now)?;
-    let content = Content { prefix: [signatures, received, sent.on_top].concat(), octets: sent.octets };
+    let content = Content { prefix: [signatures, received, sent.on_top].concat(), bytes: sent.bytes };
     let body = if sent.eight_bit { Body::EightBitMime } else { Body::SevenBit };
     let envelope = transaction(Envelope { body, ..line.envelope }, work, content.size());
     Ok(Prepared { envelope, content, note: sent.note, signed_for })
@@ -95,7 +95,7 @@ fn obstacle(e: FileError) -> Obstacle {
 /// A message that was read once.
 struct Read {
     digest: Vec<u8>,
-    octets: Octets,
+    bytes: Bytes,
     header: Vec<u8>,
     /// Where the body begins.
     body: u64,
@@ -111,28 +111,28 @@ struct Sent {
     /// Header fields and blank line that replace those of the file.
     on_top: Vec<u8>,
     /// What follows: the file's message, its body, or a new one.
-    octets: Octets,
+    bytes: Bytes,
     eight_bit: bool,
     note: Option<String>,
 }
 
 /// What this server needs, and no more: most messages stay as they are.
 fn convert(store: &Store, read: Read, takes_8bit: bool) -> Result<Sent, Obstacle> {
-    let body = read.octets.tail(read.body);
+    let body = read.bytes.tail(read.body);
     let original = encode::Original { header: &read.header, body: &body, facts: read.facts };
     let converted = encode::convert(&original, takes_8bit, IN_MEMORY as usize, || store.private_file());
     let Some(converted) = converted.map_err(|e| Obstacle::Disk(e.to_string()))? else {
         let eight_bit = read.facts.eight_bit || !read.header.is_ascii();
-        let Read { header, body_hash, octets, .. } = read;
-        return Ok(Sent { header, body_hash, on_top: Vec::new(), octets, eight_bit, note: None });
+        let Read { header, body_hash, bytes, .. } = read;
+        return Ok(Sent { header, body_hash, on_top: Vec::new(), bytes, eight_bit, note: None });
     };
-    let (octets, body_hash) = converted.body.map_or((body, read.body_hash), |body| (body.octets, body.body_hash));
+    let (bytes, body_hash) = converted.body.map_or((body, read.body_hash), |body| (body.bytes, body.body_hash));
     Ok(Sent {
         on_top: [converted.header.as_slice(), b"\r\n"].concat(),
         eight_bit: converted.eight_bit || !converted.header.is_ascii(),
         header: converted.header,
         body_hash,
-        octets,
+        bytes,
         note: Some(converted.note),
     })
 }
@@ -140,13 +140,13 @@ fn convert(store: &Store, read: Read, takes_8bit: bool) -> Result<Sent, Obstacle
 fn read_into_memory(file: &File, line: &Line) -> Result<Read, Obstacle> {
     let disk = |e: std::io::Error| Obstacle::Disk(e.to_string());
     let size = usize::try_from(line.envelope.size.min(IN_MEMORY)).unwrap_or(usize::MAX);
-    // One octet more than promised: a file that has grown must not pass.
+    // One byte more than promised: a file that has grown must not pass.
     let mut message = vec![0; size.saturating_add(1)];
     let read = file::read_full(file, &mut message, line.length()).map_err(disk)?;
     message.truncate(read);
     // The line is the one that was parsed: read again, it could be another.
     let mut digest = digest::Context::new(&digest::SHA256);
-    digest.update(line.octets());
+    digest.update(line.bytes());
     digest.update(&message);
     let section = Section::scan(&message);
     let header = message.get(..section.end).unwrap_or_default().to_vec();
@@ -156,8 +156,8 @@ fn read_into_memory(file: &File, line: &Line) -> Result<Read, Obstacle> {
     // What was claimed was in wire form; the digest decides whether this is that.
     let facts = check.feed(text).and_then(|()| check.finish()).unwrap_or_default();
     let range = 0..message.len();
-    let octets = Octets::Memory { octets: Arc::new(message), range };
-    Ok(Read { digest: digest.finish().as_ref().to_vec(), octets, header, body: section.body as u64, facts, body_hash: hasher.finish() })
+    let bytes = Bytes::Memory { bytes: Arc::new(message), range };
+    Ok(Read { digest: digest.finish().as_ref().to_vec(), bytes, header, body: section.body as u64, facts, body_hash: hasher.finish() })
 }
 
 /// Copies a large message to a file that nobody else can open, hashing on the way.
@@ -204,10 +204,10 @@ fn copy_to_private_file(store: &Store, file: &File, line: &Line, setup: &Setup) 
     });
     written.map_err(disk)?;
     whole.map_err(obstacle)?;
-    let octets = Octets::File { file: Arc::new(private), offset: 0, length: copied };
+    let bytes = Bytes::File { file: Arc::new(private), offset: 0, length: copied };
     let facts = check.finish().unwrap_or_default();
     let body = body_from.unwrap_or(header.len()) as u64;
-    Ok(Read { digest: digest.finish().as_ref().to_vec(), octets, header, body, facts, body_hash: hasher.finish() })
+    Ok(Read { digest: digest.finish().as_ref().to_vec(), bytes, header, body, facts, body_hash: hasher.finish() })
 }
 
 /// The signatures, and the domain that they are for.

@@ -18,7 +18,7 @@
 //! when it is tried next, or gets its row.
 //!
 //! The comparison is one walk through the names and one through an index, side by side: nothing is hashed that has a row, nothing is
-//! read of the others, and it takes 16 octets of memory a message. What does not agree is settled a few hundred at a time, each
+//! read of the others, and it takes 16 bytes of memory a message. What does not agree is settled a few hundred at a time, each
 //! group with one commit and one sync of the directories. A crash anywhere leaves less to settle for the next start.
 
 pub mod adopt;

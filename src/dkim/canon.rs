@@ -3,7 +3,7 @@
 use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 use memchr::memmem::Finder;
 
-/// Octets of canonical text that are collected before they are hashed.
+/// Bytes of canonical text that are collected before they are hashed.
 const BUFFER: usize = 8 << 10;
 
 /// Appends the canonical form of a field to `out` (RFC 6376 3.4.2), without the CRLF that ends it: the DKIM-Signature field itself
@@ -13,18 +13,18 @@ pub fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.push(b':');
     let start = out.len();
     let mut blank = false;
-    for &octet in value {
-        match octet {
+    for &byte in value {
+        match byte {
             // Unfolding. In wire form there is no other CR or LF.
             b'\r' | b'\n' => {}
             b' ' | b'\t' => blank = true,
-            octet => {
+            byte => {
                 // Blanks after the colon go; so do those at the end, which never get here.
                 if blank && out.len() > start {
                     out.push(b' ');
                 }
                 blank = false;
-                out.push(octet);
+                out.push(byte);
             }
         }
     }
@@ -43,7 +43,7 @@ pub struct BodyHasher {
     line_ends: u64,
     /// Blanks since the last text or line end.
     blank: bool,
-    /// The last octet was a CR.
+    /// The last byte was a CR.
     cr: bool,
     /// No text yet.
     empty: bool,
@@ -166,15 +166,15 @@ impl BodyHasher {
             self.push(b"\r\n");
         }
         self.hash.update(&self.text);
-        let mut octets = [0; SHA256_OUTPUT_LEN];
-        // SHA-256 has as many octets as the array; were it otherwise, the hash of nothing real would fail every verification.
-        self.hash.finish().as_ref().iter().zip(&mut octets).for_each(|(from, to)| *to = *from);
-        octets
+        let mut bytes = [0; SHA256_OUTPUT_LEN];
+        // SHA-256 has as many bytes as the array; were it otherwise, the hash of nothing real would fail every verification.
+        self.hash.finish().as_ref().iter().zip(&mut bytes).for_each(|(from, to)| *to = *from);
+        bytes
     }
 }
 
 fn without_leading_spaces(text: &[u8]) -> &[u8] {
-    let spaces = text.iter().take_while(|&&octet| octet == b' ').count();
+    let spaces = text.iter().take_while(|&&byte| byte == b' ').count();
     text.get(spaces..).unwrap_or_default()
 }
 

@@ -58,7 +58,7 @@ pub struct Selection<'a> {
 }
 
 /// Picks the fields of `section`, which was scanned from `header`. One look at each field, so many fields cost no more than their
-/// octets.
+/// bytes.
 pub fn select<'a>(section: &'a Section, header: &[u8]) -> Selection<'a> {
     let mut found: Vec<Vec<&Field>> = SIGNED.iter().map(|_| Vec::new()).collect();
     for field in section.fields.iter().rev() {

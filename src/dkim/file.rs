@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::key::{KeyError, PrivateKey};
 use super::name::{Selector, SigningDomain};
 
-/// Octets of a key file that are read. An RSA key of 8192 bits takes 6.4 KiB.
+/// Bytes of a key file that are read. An RSA key of 8192 bits takes 6.4 KiB.
 const LARGEST: u64 = 64 << 10;
 
 /// Why a key file or its directory was refused.

@@ -47,8 +47,8 @@ pub fn domain(header: &[u8]) -> Result<String, FromError> {
 /// and comments around dots, source routes).
 fn first_domain(value: &[u8]) -> Option<String> {
     let mut scan = Scan::default();
-    for &octet in value {
-        match scan.step(octet) {
+    for &byte in value {
+        match scan.step(byte) {
             Step::More => {}
             Step::MailboxEnds => match scan.take_domain() {
                 Some(domain) => return Some(domain),
@@ -70,7 +70,7 @@ struct Scan {
     /// Depth of comments.
     comment: usize,
     quoted: bool,
-    /// The octet after a backslash stands for itself.
+    /// The byte after a backslash stands for itself.
     escaped: bool,
     angle: bool,
     /// Inside a domain literal.
@@ -80,51 +80,51 @@ struct Scan {
 }
 
 impl Scan {
-    fn step(&mut self, octet: u8) -> Step {
+    fn step(&mut self, byte: u8) -> Step {
         if self.escaped {
             self.escaped = false;
             return Step::More;
         }
-        match octet {
+        match byte {
             b'\\' if self.quoted || self.comment > 0 => self.escaped = true,
             b'"' if self.comment == 0 => self.quoted = !self.quoted,
             _ if self.quoted => {}
             b'(' => self.comment += 1,
             b')' => self.comment = self.comment.saturating_sub(1),
             _ if self.comment > 0 => {}
-            octet => return self.structure(octet),
+            byte => return self.structure(byte),
         }
         Step::More
     }
 
-    /// An octet outside quotes and comments.
-    fn structure(&mut self, octet: u8) -> Step {
-        match octet {
+    /// A byte outside quotes and comments.
+    fn structure(&mut self, byte: u8) -> Step {
+        match byte {
             b' ' | b'\t' | b'\r' | b'\n' => {}
             // What came before an angle address is a display name; it may hold an @, as bad software writes it.
             b'<' => (self.angle, self.domain) = (true, None),
             b'>' if self.angle => return Step::MailboxEnds,
             b'[' => {
                 self.literal = true;
-                self.keep(octet);
+                self.keep(byte);
             }
             b']' => {
                 self.literal = false;
-                self.keep(octet);
+                self.keep(byte);
             }
             // The domains of a source route, or the name of a group.
             b':' if !self.literal => self.domain = None,
             // In an angle address a comma can only belong to a source route.
             b',' | b';' if !self.angle => return Step::MailboxEnds,
             b'@' => self.domain = Some(Vec::new()),
-            octet => self.keep(octet),
+            byte => self.keep(byte),
         }
         Step::More
     }
 
-    fn keep(&mut self, octet: u8) {
+    fn keep(&mut self, byte: u8) {
         if let Some(domain) = &mut self.domain {
-            domain.push(octet);
+            domain.push(byte);
         }
     }
 

@@ -18,7 +18,7 @@ use mail::base64;
 /// The line length of PEM (RFC 7468 2).
 const PEM_LINE: usize = 64;
 
-/// A key that can sign. Its octets are wiped when it is dropped, by aws-lc; it is never printed.
+/// A key that can sign. Its bytes are wiped when it is dropped, by aws-lc; it is never printed.
 pub enum PrivateKey {
     /// rsa-sha256 (RFC 6376 3.3.1), 2048 to 8192 bits.
     Rsa(Box<RsaKeyPair>),
@@ -154,7 +154,7 @@ impl PrivateKey {
 
     /// The octets of `p=`: for RSA the SubjectPublicKeyInfo that everybody publishes (RFC 6376 Appendix C makes it so, although
     /// its section 3.6.1 names another form), for Ed25519 the bare key (RFC 8463 4.2).
-    pub fn public_octets(&self) -> Result<Vec<u8>, KeyError> {
+    pub fn public_bytes(&self) -> Result<Vec<u8>, KeyError> {
         match self {
             PrivateKey::Rsa(key) => {
                 let der: PublicKeyX509Der<'static> = key.public_key().as_der().map_err(|_| KeyError::Library)?;

@@ -19,7 +19,7 @@ pub struct Selector(String);
 /// Why a text is no such name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameError {
-    /// An empty label, one over 63 octets, or a hyphen at its edge.
+    /// An empty label, one over 63 bytes, or a hyphen at its edge.
     Label,
     /// A character that is not a letter, digit or hyphen.
     Character,
@@ -34,7 +34,7 @@ pub enum NameError {
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            NameError::Label => "a label is empty, longer than 63 octets, or begins or ends with a hyphen",
+            NameError::Label => "a label is empty, longer than 63 bytes, or begins or ends with a hyphen",
             NameError::Character => "only letters, digits, hyphens and dots may stand there",
             NameError::NotAscii => "write an international name in its ASCII form (xn--…)",
             NameError::TooLong => "longer than DNS allows",

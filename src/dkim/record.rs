@@ -8,10 +8,10 @@ const STRING: usize = 255;
 
 /// The record's text as one string, which is what most web forms of DNS providers want.
 pub fn text(key: &PrivateKey) -> Result<String, KeyError> {
-    Ok(format!("v=DKIM1; k={}; p={}", key.key_type(), base64::encode(&key.public_octets()?)))
+    Ok(format!("v=DKIM1; k={}; p={}", key.key_type(), base64::encode(&key.public_bytes()?)))
 }
 
-/// The text in pieces of at most 255 octets. Verifiers join them without anything in between (RFC 6376 3.6.2.2).
+/// The text in pieces of at most 255 bytes. Verifiers join them without anything in between (RFC 6376 3.6.2.2).
 pub fn strings(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_record_is_cut_after_255_octets() {
+    fn a_long_record_is_cut_after_255_bytes() {
         let text = "x".repeat(400);
         let lengths: Vec<usize> = strings(&text).iter().map(|piece| piece.len()).collect();
         assert_eq!(lengths, [255, 145]);

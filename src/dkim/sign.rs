@@ -9,9 +9,9 @@ use crate::{PrivateKey, Selector, SigningDomain};
 use mail::base64;
 use mail::header::Section;
 
-/// Where lines of the field are folded: RFC 5322 2.1.1 wants at most 78 octets.
+/// Where lines of the field are folded: RFC 5322 2.1.1 wants at most 78 bytes.
 const LINE: usize = 76;
-/// Octets of base64 on one line.
+/// Bytes of base64 on one line.
 const DIGITS: usize = 72;
 
 /// One key of one domain, ready to sign.
@@ -51,7 +51,7 @@ impl std::error::Error for SignError {}
 /// The DKIM-Signature fields of `signers`, in their order, each complete with its CRLF, to be put before the message.
 ///
 /// `header` is the header section as it will be sent, in wire form, with or without the blank line after it; `body_hash` is that of
-/// [`canon::BodyHasher`]; `now` is unix seconds. The same input gives the same octets.
+/// [`canon::BodyHasher`]; `now` is unix seconds. The same input gives the same bytes.
 pub fn sign(signers: &[Signer], header: &[u8], body_hash: &[u8; SHA256_OUTPUT_LEN], now: i64) -> Result<Vec<u8>, SignError> {
     let section = Section::scan(header);
     if section.body != header.len() {
@@ -133,8 +133,8 @@ fn signature(signer: &Signer, mut hash: Context, value: &str) -> Result<String, 
     let mut canonical = Vec::with_capacity(value.len() + 16);
     canon::field(b"DKIM-Signature", value.as_bytes(), &mut canonical);
     hash.update(&canonical);
-    let octets = signer.key.sign(&hash.finish()).map_err(|_| SignError::Key(signer.selector.clone()))?;
-    Ok(base64::encode(&octets))
+    let bytes = signer.key.sign(&hash.finish()).map_err(|_| SignError::Key(signer.selector.clone()))?;
+    Ok(base64::encode(&bytes))
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub struct Composed {
     /// To whom.
     pub to: Address,
     /// In wire form.
-    pub octets: Vec<u8>,
+    pub bytes: Vec<u8>,
     /// The gravest news in it.
     pub action: Action,
 }
@@ -59,8 +59,8 @@ pub fn compose(due: &DueDsn, original: Option<&Original>, site: Site<'_>, now: i
         now,
         random,
     };
-    let octets = render::build(&notice);
-    Ok(Some(Composed { to, octets, action }))
+    let bytes = render::build(&notice);
+    Ok(Some(Composed { to, bytes, action }))
 }
 
 /// A recipient that was late may have its message by now; one that failed may be tried again by an operator.

@@ -1,6 +1,6 @@
 //! The part of a DSN that programs read: message/delivery-status (RFC 3464 2). Pure.
 //!
-//! Every octet that comes out is ASCII and printable, or the CRLF and blank of a fold, whatever went in.
+//! Every byte that comes out is ASCII and printable, or the CRLF and blank of a fold, whatever went in.
 
 use super::recipient::{DsnRecipient, Said};
 use super::render::Dsn;
@@ -9,7 +9,7 @@ use state::Action;
 
 /// Columns of a line before it is folded.
 const WIDTH: usize = 76;
-/// Octets of a word before it is cut, well below the 998 of a line.
+/// Bytes of a word before it is cut, well below the 998 of a line.
 const WORD: usize = 900;
 /// Blanks in front of a word, of which an envelope id has 98 at most.
 const BLANKS: usize = 97;
@@ -73,7 +73,7 @@ fn original_recipient(kind: &str, address: &str) -> String {
     if xtext::is_utf8(kind) {
         return xtext::to_ascii(address);
     }
-    xtext::decode(address).map_or_else(|| address.to_owned(), |octets| String::from_utf8_lossy(&octets).into_owned())
+    xtext::decode(address).map_or_else(|| address.to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Appends one field, in ASCII, folded. Blanks within the value stay as many as they are: an envelope id and an address have to

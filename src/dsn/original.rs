@@ -1,6 +1,6 @@
 //! What a DSN quotes of the message that it is about.
 //!
-//! In: a spool file whose submitter may still be able to write to it. Out: its envelope, and octets in wire form. Nothing here
+//! In: a spool file whose submitter may still be able to write to it. Out: its envelope, and bytes in wire form. Nothing here
 //! decides about delivery, so a file that was changed meanwhile can only make its own DSN wrong.
 
 use std::fs::File;
@@ -34,21 +34,21 @@ pub struct Original {
     pub whole: Option<Quoted>,
 }
 
-/// Octets in wire form.
+/// Bytes in wire form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quoted {
-    /// The octets.
-    pub octets: Vec<u8>,
+    /// The bytes.
+    pub bytes: Vec<u8>,
     /// Some are above 127.
     pub eight_bit: bool,
 }
 
-/// The envelope line and the header section of a spool file, up to [`QUOTED`] octets of the latter.
+/// The envelope line and the header section of a spool file, up to [`QUOTED`] bytes of the latter.
 pub fn read_head(file: &File) -> Result<Vec<u8>, FileError> {
     let line = file::read_line(file)?;
     let (start, end) = file::range_of(file, &line, Part::Headers)?;
-    let mut head = octets(file, 0, start)?;
-    let mut section = octets(file, start, end)?;
+    let mut head = bytes(file, 0, start)?;
+    let mut section = bytes(file, start, end)?;
     cut(&mut section);
     head.append(&mut section);
     Ok(head)
@@ -58,10 +58,10 @@ pub fn read_head(file: &File) -> Result<Vec<u8>, FileError> {
 pub fn read(file: &File) -> Result<Original, FileError> {
     let line = file::read_line(file)?;
     let (start, end) = file::range_of(file, &line, Part::Headers)?;
-    let header = octets(file, start, end)?;
+    let header = bytes(file, start, end)?;
     let size = usize::try_from(line.envelope.size).unwrap_or(usize::MAX);
     let wants_all = line.envelope.ret == Some(Ret::Full) && size <= QUOTED;
-    let whole = if wants_all { quotable(octets(file, start, start.saturating_add(line.envelope.size))?) } else { None };
+    let whole = if wants_all { quotable(bytes(file, start, start.saturating_add(line.envelope.size))?) } else { None };
     Ok(Original { envelope: line.envelope, header: checked(header), whole })
 }
 
@@ -79,28 +79,28 @@ fn is_id(word: &str) -> bool {
     word.starts_with('<') && word.ends_with('>') && word.len() <= 250 && word.bytes().all(|b| b.is_ascii_graphic())
 }
 
-fn octets(file: &File, start: u64, end: u64) -> std::io::Result<Vec<u8>> {
-    let mut octets = vec![0; usize::try_from(end.saturating_sub(start)).unwrap_or(0)];
-    let read = file::read_full(file, &mut octets, start)?;
-    octets.truncate(read);
-    Ok(octets)
+fn bytes(file: &File, start: u64, end: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(end.saturating_sub(start)).unwrap_or(0)];
+    let read = file::read_full(file, &mut bytes, start)?;
+    bytes.truncate(read);
+    Ok(bytes)
 }
 
-fn facts(octets: &[u8]) -> Option<WireFacts> {
+fn facts(bytes: &[u8]) -> Option<WireFacts> {
     let mut check = WireCheck::default();
-    check.feed(octets).and_then(|()| check.finish()).ok()
+    check.feed(bytes).and_then(|()| check.finish()).ok()
 }
 
 fn checked(header: Vec<u8>) -> Vec<u8> {
     if facts(&header).is_some() { header } else { Vec::new() }
 }
 
-fn quotable(octets: Vec<u8>) -> Option<Quoted> {
-    let facts = facts(&octets).filter(|facts| facts.longest_line <= LINE)?;
-    Some(Quoted { octets, eight_bit: facts.eight_bit })
+fn quotable(bytes: Vec<u8>) -> Option<Quoted> {
+    let facts = facts(&bytes).filter(|facts| facts.longest_line <= LINE)?;
+    Some(Quoted { bytes, eight_bit: facts.eight_bit })
 }
 
-/// Shortens a header section to [`QUOTED`] octets, at the end of a line.
+/// Shortens a header section to [`QUOTED`] bytes, at the end of a line.
 fn cut(header: &mut Vec<u8>) {
     if header.len() > QUOTED {
         let end = header.get(..QUOTED).and_then(|head| memchr::memrchr(b'\n', head)).map_or(0, |at| at + 1);
@@ -109,7 +109,7 @@ fn cut(header: &mut Vec<u8>) {
 }
 
 impl Original {
-    /// The header section as it is quoted: at most [`QUOTED`] octets, without credentials. Bcc never comes into the spool.
+    /// The header section as it is quoted: at most [`QUOTED`] bytes, without credentials. Bcc never comes into the spool.
     pub fn quoted_header(&self) -> Vec<u8> {
         let section = Section::scan(&self.header);
         let is_secret = |field: &&Field| SECRET.iter().any(|name| field.is(&self.header, name));

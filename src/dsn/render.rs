@@ -1,4 +1,4 @@
-//! A DSN as octets: multipart/report (RFC 6522) around words for people, fields for programs, and what is quoted. Pure.
+//! A DSN as bytes: multipart/report (RFC 6522) around words for people, fields for programs, and what is quoted. Pure.
 //!
 //! In: facts, of which the sender chose some and remote servers others. Out: a message in wire form; its header section is ASCII
 //! but for an address that is not. mail-builder writes the MIME around the parts; it would put message/rfc822 into base64, which
@@ -81,10 +81,10 @@ fn quoted<'a>(notice: &Dsn<'_>, original: &Original) -> Option<(MimePart<'a>, bo
     let failed = notice.recipients.iter().any(|told| told.action == Action::Failed);
     if let Some(whole) = original.whole.as_ref().filter(|_| failed && !original.holds_credentials()) {
         if is_global(&original.header) {
-            return Some((global("message/global", whole.octets.clone()), false));
+            return Some((global("message/global", whole.bytes.clone()), false));
         }
         let encoding = if whole.eight_bit { "8bit" } else { "7bit" };
-        return Some((MimePart::new("message/rfc822", whole.octets.clone()).transfer_encoding(encoding), whole.eight_bit));
+        return Some((MimePart::new("message/rfc822", whole.bytes.clone()).transfer_encoding(encoding), whole.eight_bit));
     }
     let header = original.quoted_header();
     if header.is_empty() {
@@ -107,8 +107,8 @@ fn is_global(header: &[u8]) -> bool {
 
 /// A part of a type of RFC 6533. It may be encoded, and is: nobody knows yet what the server takes that the DSN goes to
 /// (RFC 6533 4.5).
-fn global<'a>(kind: &'static str, octets: Vec<u8>) -> MimePart<'a> {
-    let contents = String::from_utf8(octets).map_or_else(|e| e.into_bytes().into(), BodyPart::from);
+fn global<'a>(kind: &'static str, bytes: Vec<u8>) -> MimePart<'a> {
+    let contents = String::from_utf8(bytes).map_or_else(|e| e.into_bytes().into(), BodyPart::from);
     // Put in afterwards: to a part that is made of a text the crate gives a charset, which these types do not have.
     MimePart { contents, ..MimePart::new(kind, Vec::<u8>::new()) }
 }
@@ -196,12 +196,12 @@ impl Head<'_> {
 }
 
 fn write(message: MessageBuilder<'_>) -> Vec<u8> {
-    let mut octets = Vec::new();
-    message.serialize(&mut octets);
-    if !octets.ends_with(b"\r\n") {
-        octets.extend_from_slice(b"\r\n");
+    let mut bytes = Vec::new();
+    message.serialize(&mut bytes);
+    if !bytes.ends_with(b"\r\n") {
+        bytes.extend_from_slice(b"\r\n");
     }
-    octets
+    bytes
 }
 
 #[cfg(test)]

@@ -17,17 +17,17 @@ use spool::drop::{DropError, SpoolWriter};
 /// The file is the daemon's own, so it names the daemon as its `peer`; in a rootless spool, where every file is the daemon's, no
 /// file has one.
 ///
-/// Errors: those of the injection; octets that are not in wire form.
-pub fn write(spool: &Path, rootless: bool, to: &Address, octets: &[u8], now: i64) -> Result<QueueId, DropError> {
+/// Errors: those of the injection; bytes that are not in wire form.
+pub fn write(spool: &Path, rootless: bool, to: &Address, bytes: &[u8], now: i64) -> Result<QueueId, DropError> {
     let mut check = WireCheck::default();
-    let facts = check.feed(octets).and_then(|()| check.finish()).map_err(|why| DropError {
+    let facts = check.feed(bytes).and_then(|()| check.finish()).map_err(|why| DropError {
         what: "a notice is not in wire form".to_owned(),
         why: why.to_string(),
         exit: Exit::Software,
         is_shut: false,
     })?;
     let mut draft = SpoolWriter::begin(spool, rootless, envelope(to, rootless, now))?;
-    draft.write(octets)?;
+    draft.write(bytes)?;
     let kept = draft.commit(|envelope| envelope.body = if facts.eight_bit { Body::EightBitMime } else { Body::SevenBit })?;
     Ok(kept.id)
 }

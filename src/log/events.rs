@@ -170,8 +170,8 @@ pub fn admission_opened(uid: u32) {
 }
 
 /// A user has as much mail in the spool as it may have.
-pub fn quota_reached(uid: u32, messages: u64, octets: u64) {
-    warn!(event = "quota_reached", uid, messages, octets, "no more mail of this user is taken");
+pub fn quota_reached(uid: u32, messages: u64, bytes: u64) {
+    warn!(event = "quota_reached", uid, messages, bytes, "no more mail of this user is taken");
 }
 
 /// There is room for mail of that user again.
@@ -180,13 +180,13 @@ pub fn quota_cleared(uid: u32) {
 }
 
 /// Space was set aside for a full disk.
-pub fn ballast_made(octets: u64) {
-    info!(event = "ballast_made", octets);
+pub fn ballast_made(bytes: u64) {
+    info!(event = "ballast_made", bytes);
 }
 
 /// The disk is full, or nearly: the space set aside is used, so that outcomes can be recorded.
-pub fn ballast_given_back(octets: u64, reason: &str) {
-    error!(event = "ballast_given_back", octets, reason = &*safe(reason), "the disk of the spool is full: free some space");
+pub fn ballast_given_back(bytes: u64, reason: &str) {
+    error!(event = "ballast_given_back", bytes, reason = &*safe(reason), "the disk of the spool is full: free some space");
 }
 
 /// The disk or the database refused: delivery stops until it works.

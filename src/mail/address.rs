@@ -31,7 +31,7 @@ pub enum AddressError {
     Character,
     /// Quotes or brackets that do not close, or text after them.
     Syntax,
-    /// Local part over 64, domain over 255 octets.
+    /// Local part over 64, domain over 255 bytes.
     TooLong,
     /// A domain that is not made of labels.
     Domain,

@@ -1,7 +1,7 @@
 //! Address lists as people write them (RFC 5322 3.4, obsolete forms included): the values of To, Cc and Bcc, and the operands of
 //! `sendmail`.
 //!
-//! In: octets of an untrusted caller, folds included. Out: one [`Mailbox`] for each address that is there, good or not, and where
+//! In: bytes of an untrusted caller, folds included. Out: one [`Mailbox`] for each address that is there, good or not, and where
 //! the display names and comments lie, so that a field can be edited without touching anything else. Never fails as a whole:
 //! every malformed address is reported by itself (SENDMAIL.md R5).
 //!
@@ -38,7 +38,7 @@ pub enum ListError {
     Unclosed,
     /// Words side by side, such as two names without a comma.
     Words,
-    /// Octets that are not UTF-8.
+    /// Bytes that are not UTF-8.
     Utf8,
     /// It begins with a hyphen, so some program on its way would take it for an option (THREATS T-ARG-2).
     Hyphen,
@@ -234,27 +234,27 @@ struct Token {
 
 impl Token {
     /// The token's text as it reads without quotes, quoting backslashes and folds.
-    fn octets(&self, text: &[u8]) -> Vec<u8> {
+    fn bytes(&self, text: &[u8]) -> Vec<u8> {
         let raw = text.get(self.span.clone()).unwrap_or_default();
         let inner = match self.kind {
             Kind::Quoted => raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default(),
             _ => raw,
         };
         let mut out = Vec::with_capacity(inner.len());
-        let mut octets = inner.iter().copied();
-        while let Some(octet) = octets.next() {
-            match octet {
-                b'\\' if self.kind != Kind::Literal => out.extend(octets.next()),
+        let mut bytes = inner.iter().copied();
+        while let Some(byte) = bytes.next() {
+            match byte {
+                b'\\' if self.kind != Kind::Literal => out.extend(bytes.next()),
                 b'\r' | b'\n' => {}
                 b' ' | b'\t' if self.kind == Kind::Literal => {}
-                octet => out.push(octet),
+                byte => out.push(byte),
             }
         }
         out
     }
 
     fn cooked(&self, text: &[u8]) -> Result<String, ListError> {
-        String::from_utf8(self.octets(text)).map_err(|_| ListError::Utf8)
+        String::from_utf8(self.bytes(text)).map_err(|_| ListError::Utf8)
     }
 }
 
@@ -267,11 +267,11 @@ pub fn phrase_words(text: &[u8]) -> Vec<Word<'_>> {
         match words.last_mut().filter(|_| start == end) {
             Some(word) => {
                 word.raw = text.get(begin..token_end).unwrap_or_default();
-                word.text.extend(token.octets(text));
+                word.text.extend(token.bytes(text));
             }
             None => {
                 let (blanks, raw) = (text.get(end..start).unwrap_or_default(), text.get(start..token_end).unwrap_or_default());
-                words.push(Word { blanks, raw, text: token.octets(text) });
+                words.push(Word { blanks, raw, text: token.bytes(text) });
                 begin = start;
             }
         }
@@ -291,15 +291,15 @@ impl Lexer<'_> {
     }
 
     fn atom(&mut self) -> Kind {
-        while let Some(octet) = self.peek() {
-            match octet {
+        while let Some(byte) = self.peek() {
+            match byte {
                 b'\\' if self.text.get(self.at + 1).is_none_or(|next| next.is_ascii_control()) => {
                     self.at += 1;
                     return Kind::Broken(ListError::Address(AddressError::Syntax));
                 }
                 b'\\' => self.at += 2,
                 b'(' | b')' | b'<' | b'>' | b'[' | b']' | b':' | b';' | b'@' | b',' | b'.' | b'"' | b' ' => break,
-                octet if octet.is_ascii_control() => break,
+                byte if byte.is_ascii_control() => break,
                 _ => self.at += 1,
             }
         }
@@ -310,11 +310,11 @@ impl Lexer<'_> {
     fn delimited(&mut self, close: u8, kind: Kind) -> Kind {
         self.at += 1;
         let mut depth = 1usize;
-        while let Some(octet) = self.peek() {
+        while let Some(byte) = self.peek() {
             self.at += 1;
-            match octet {
+            match byte {
                 b'\\' => self.at = (self.at + 1).min(self.text.len()),
-                octet if octet == close && depth == 1 => return kind,
+                byte if byte == close && depth == 1 => return kind,
                 b')' if kind == Kind::Comment => depth -= 1,
                 b'(' if kind == Kind::Comment => depth += 1,
                 _ => {}
@@ -340,7 +340,7 @@ impl Iterator for Lexer<'_> {
                 self.at += 1;
                 Kind::Special(special)
             }
-            octet if octet == b')' || octet == b']' || octet.is_ascii_control() => {
+            byte if byte == b')' || byte == b']' || byte.is_ascii_control() => {
                 self.at += 1;
                 Kind::Broken(ListError::Address(AddressError::Character))
             }

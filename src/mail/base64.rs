@@ -3,13 +3,13 @@
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// The base64 form of `octets`.
-pub fn encode(octets: &[u8]) -> String {
-    let mut text = String::with_capacity(octets.len().div_ceil(3) * 4);
-    for group in octets.chunks(3) {
-        let bits = group.iter().fold(0u32, |bits, &octet| bits << 8 | u32::from(octet)) << (8 * (3 - group.len()));
+/// The base64 form of `bytes`.
+pub fn encode(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let bits = group.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - group.len()));
         for place in 0..4 {
-            // n octets fill n + 1 digits; the rest is padding.
+            // n bytes fill n + 1 digits; the rest is padding.
             text.push(if place <= group.len() { digit(bits >> (18 - 6 * place)) } else { '=' });
         }
     }
@@ -27,10 +27,10 @@ mod tests {
 
     #[test]
     fn the_vectors_of_rfc_4648_10() {
-        for (octets, text) in
+        for (bytes, text) in
             [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy")]
         {
-            assert_eq!(encode(octets.as_bytes()), text);
+            assert_eq!(encode(bytes.as_bytes()), text);
         }
         assert_eq!(encode(&[0xfb, 0xff, 0xfe]), "+//+");
     }

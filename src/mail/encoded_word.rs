@@ -47,8 +47,8 @@ pub fn words(text: &[u8]) -> (Vec<Word<'_>>, &[u8]) {
     }
 }
 
-fn is_blank(octet: u8) -> bool {
-    matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 /// Appends `words` to `out`, which holds the field so far.
@@ -95,7 +95,7 @@ struct Form<'a> {
     utf8: Option<&'a str>,
     charset: &'static str,
     base64: bool,
-    /// Octets of it as one encoded word.
+    /// Bytes of it as one encoded word.
     length: usize,
 }
 
@@ -111,7 +111,7 @@ impl<'a> Form<'a> {
     }
 }
 
-/// Octets of an encoded word beside its text.
+/// Bytes of an encoded word beside its text.
 fn frame(charset: &str) -> usize {
     charset.len() + "=??B??=".len()
 }
@@ -165,19 +165,19 @@ fn write_run(form: &Form, out: &mut Vec<u8>) {
     write_word(charset, base64, &piece, out);
 }
 
-/// The octets of the character at `begin`, which is a boundary.
+/// The bytes of the character at `begin`, which is a boundary.
 fn next_character<'a>(text: &'a [u8], utf8: Option<&str>, begin: usize) -> Option<&'a [u8]> {
     let length = utf8.and_then(|utf8| utf8.get(begin..)?.chars().next()).map_or(1, char::len_utf8);
     text.get(begin..begin + length).filter(|character| !character.is_empty())
 }
 
 /// Characters that an octet takes in the Q encoding. The set is the one for display names (RFC 2047 5 (3)), safe everywhere.
-fn q_cost(octet: u8) -> usize {
-    if octet == b' ' || is_q_safe(octet) { 1 } else { 3 }
+fn q_cost(byte: u8) -> usize {
+    if byte == b' ' || is_q_safe(byte) { 1 } else { 3 }
 }
 
-fn is_q_safe(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || matches!(octet, b'!' | b'*' | b'+' | b'-' | b'/')
+fn is_q_safe(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'!' | b'*' | b'+' | b'-' | b'/')
 }
 
 fn write_word(charset: &str, base64: bool, piece: &[u8], out: &mut Vec<u8>) {
@@ -187,11 +187,11 @@ fn write_word(charset: &str, base64: bool, piece: &[u8], out: &mut Vec<u8>) {
     if base64 {
         write_base64(piece, out);
     } else {
-        for &octet in piece {
-            match octet {
+        for &byte in piece {
+            match byte {
                 b' ' => out.push(b'_'),
-                octet if is_q_safe(octet) => out.push(octet),
-                octet => out.extend_from_slice(format!("={octet:02X}").as_bytes()),
+                byte if is_q_safe(byte) => out.push(byte),
+                byte => out.extend_from_slice(format!("={byte:02X}").as_bytes()),
             }
         }
     }
@@ -199,9 +199,9 @@ fn write_word(charset: &str, base64: bool, piece: &[u8], out: &mut Vec<u8>) {
 }
 
 /// RFC 4648 4.
-fn write_base64(octets: &[u8], out: &mut Vec<u8>) {
+fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for group in octets.chunks(3) {
+    for group in bytes.chunks(3) {
         let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
         let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
         for digit in 0..4u32 {
@@ -268,15 +268,15 @@ mod tests {
         let bytes = match parts[2] {
             "Q" => {
                 let mut out = Vec::new();
-                let mut octets = parts[3].bytes();
-                while let Some(octet) = octets.next() {
-                    match octet {
+                let mut bytes = parts[3].bytes();
+                while let Some(byte) = bytes.next() {
+                    match byte {
                         b'_' => out.push(b' '),
                         b'=' => {
-                            let hex = [octets.next().unwrap(), octets.next().unwrap()];
+                            let hex = [bytes.next().unwrap(), bytes.next().unwrap()];
                             out.push(u8::from_str_radix(std::str::from_utf8(&hex).unwrap(), 16).unwrap());
                         }
-                        octet => out.push(octet),
+                        byte => out.push(byte),
                     }
                 }
                 out

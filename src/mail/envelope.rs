@@ -19,7 +19,7 @@ pub struct Envelope {
     pub v: u32,
     /// Equal to the file's name.
     pub id: QueueId,
-    /// Octets of the message after this line.
+    /// Bytes of the message after this line.
     pub size: u64,
     /// CRC-32 (IEEE) of the whole file with these eight hex digits as zeros, in lower case.
     pub crc32: String,
@@ -161,7 +161,7 @@ pub enum Body {
     /// ASCII only.
     #[serde(rename = "7bit")]
     SevenBit,
-    /// At least one octet above 127.
+    /// At least one byte above 127.
     #[serde(rename = "8bitmime")]
     EightBitMime,
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::limits;
 
-/// One field, as ranges of octets in the message.
+/// One field, as ranges of bytes in the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
     /// The name, without blanks before the colon.
@@ -23,12 +23,12 @@ impl Field {
         self.name.start..self.value.end
     }
 
-    /// The octets of the name.
+    /// The bytes of the name.
     pub fn name_in<'a>(&self, message: &'a [u8]) -> &'a [u8] {
         message.get(self.name.clone()).unwrap_or_default()
     }
 
-    /// The octets of the value, folds and last CRLF included.
+    /// The bytes of the value, folds and last CRLF included.
     pub fn value_in<'a>(&self, message: &'a [u8]) -> &'a [u8] {
         message.get(self.value.clone()).unwrap_or_default()
     }
@@ -44,7 +44,7 @@ impl Field {
 pub struct Section {
     /// The fields from the top.
     pub fields: Vec<Field>,
-    /// Where the section ends: the offset of the first octet that belongs to no field.
+    /// Where the section ends: the offset of the first byte that belongs to no field.
     pub end: usize,
     /// Where the body begins: after the blank line, or `end` where the blank line is missing.
     pub body: usize,
@@ -81,7 +81,7 @@ impl Section {
     }
 }
 
-/// The octets of the first line, its CRLF included; all of them where the last line has none.
+/// The bytes of the first line, its CRLF included; all of them where the last line has none.
 fn line_length(rest: &[u8]) -> usize {
     memchr::memmem::find(rest, b"\r\n").map_or(rest.len(), |at| at + 2)
 }
@@ -141,10 +141,10 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Total and byte-exact: the fields follow each other without a gap from the first octet to the end of the section, each
+        /// Total and byte-exact: the fields follow each other without a gap from the first byte to the end of the section, each
         /// begins with its name, and nothing after the end looks like a field or a continuation of one.
         #[test]
-        fn t_hdr_5_any_octets_are_divided_into_fields_and_the_rest(
+        fn t_hdr_5_any_bytes_are_divided_into_fields_and_the_rest(
             pieces in proptest::collection::vec(
                 proptest::prop_oneof![
                     "[A-Za-z-]{1,8}[ \t]{0,2}:[ -~]{0,12}".prop_map(String::into_bytes),

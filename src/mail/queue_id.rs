@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct QueueId(u64);
 
 impl QueueId {
-    /// Octets of the printed form.
+    /// Bytes of the printed form.
     pub const LEN: usize = 16;
 
     /// An id from unix seconds (wraps in 2106) and random bits.

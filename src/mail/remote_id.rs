@@ -5,7 +5,7 @@
 
 use super::status::EnhancedStatus;
 
-/// The longest id that is kept, in octets.
+/// The longest id that is kept, in bytes.
 const LONGEST: usize = 128;
 
 /// The id in a positive reply to the final dot, as `Reply` prints it: `250 2.0.0 Ok: queued as 4XyZ`.

@@ -42,14 +42,14 @@ pub fn parameters(value: &[u8], out: &mut Vec<u8>) {
     unstructured(rest, out);
 }
 
-/// Octets of the quoted string at the start, quotes included.
+/// Bytes of the quoted string at the start, quotes included.
 fn quoted_length(quoted: &[u8]) -> Option<usize> {
-    let mut octets = quoted.iter().enumerate().skip(1);
-    while let Some((at, octet)) = octets.next() {
-        match octet {
+    let mut bytes = quoted.iter().enumerate().skip(1);
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
             b'"' => return Some(at + 1),
             b'\\' => {
-                octets.next();
+                bytes.next();
             }
             _ => {}
         }
@@ -60,22 +60,22 @@ fn quoted_length(quoted: &[u8]) -> Option<usize> {
 fn extended(inner: &[u8], out: &mut Vec<u8>) {
     let charset = if std::str::from_utf8(inner).is_ok() { "utf-8" } else { "unknown-8bit" };
     out.extend_from_slice(format!("*={charset}''").as_bytes());
-    let mut octets = inner.iter().copied();
-    while let Some(octet) = octets.next() {
-        match octet {
-            b'\\' => octets.next().into_iter().for_each(|octet| percent(octet, out)),
+    let mut bytes = inner.iter().copied();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => bytes.next().into_iter().for_each(|byte| percent(byte, out)),
             b'\r' | b'\n' => {}
-            octet => percent(octet, out),
+            byte => percent(byte, out),
         }
     }
 }
 
 /// RFC 2231 7: attribute-char, or `%` and two digits.
-fn percent(octet: u8, out: &mut Vec<u8>) {
-    if octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_' | b'!' | b'+') {
-        out.push(octet);
+fn percent(byte: u8, out: &mut Vec<u8>) {
+    if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'!' | b'+') {
+        out.push(byte);
     } else {
-        out.extend_from_slice(format!("%{octet:02X}").as_bytes());
+        out.extend_from_slice(format!("%{byte:02X}").as_bytes());
     }
 }
 

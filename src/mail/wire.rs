@@ -31,7 +31,7 @@ impl std::fmt::Display for WireError {
         f.write_str(match self {
             WireError::BareCr => "a CR without LF",
             WireError::BareLf => "a LF without CR",
-            WireError::Nul => "a NUL octet",
+            WireError::Nul => "a NUL byte",
             WireError::Unended => "a last line without CRLF",
         })
     }
@@ -89,9 +89,9 @@ impl WireCheck {
 /// What the check saw on its way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WireFacts {
-    /// An octet above 127 was there.
+    /// A byte above 127 was there.
     pub eight_bit: bool,
-    /// Octets of the longest line, without CRLF.
+    /// Bytes of the longest line, without CRLF.
     pub longest_line: usize,
 }
 
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn t_smtp_1_every_three_octets_around_a_dot_are_judged_alike_in_any_pieces() {
+    fn t_smtp_1_every_three_bytes_around_a_dot_are_judged_alike_in_any_pieces() {
         const SET: [u8; 5] = [b'\r', b'\n', b'.', 0, b'x'];
         for i in 0..125 {
             let mut text = b"a".to_vec();

@@ -24,16 +24,16 @@ pub fn encode(text: &str) -> String {
 
 /// The octets that `text` stands for; `None` if it is not xtext (RFC 3461 4).
 pub fn decode(text: &str) -> Option<Vec<u8>> {
-    let mut octets = Vec::with_capacity(text.len());
+    let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
-    while let Some(octet) = rest.next() {
-        octets.push(match octet {
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
             b'+' => hex(rest.next()?)? << 4 | hex(rest.next()?)?,
-            b'!'..=b'~' if octet != b'=' => octet,
+            b'!'..=b'~' if byte != b'=' => byte,
             _ => return None,
         });
     }
-    Some(octets)
+    Some(bytes)
 }
 
 fn hex(digit: u8) -> Option<u8> {
@@ -44,7 +44,7 @@ fn hex(digit: u8) -> Option<u8> {
     }
 }
 
-/// `type` and address of an ORCPT value of at most 500 octets, the address still encoded. `None` if it is none. The type `utf-8`
+/// `type` and address of an ORCPT value of at most 500 bytes, the address still encoded. `None` if it is none. The type `utf-8`
 /// alone may hold characters beyond ASCII as they are (RFC 6533 3).
 pub fn orcpt(text: &str) -> Option<(&str, &str)> {
     let (kind, address) = text.split_once(';')?;

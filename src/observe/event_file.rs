@@ -17,7 +17,7 @@ use log::events;
 pub struct Rotation {
     /// The file that is written.
     pub path: PathBuf,
-    /// Octets from which it is moved to `PATH.1`; 0 is never.
+    /// Bytes from which it is moved to `PATH.1`; 0 is never.
     pub size: u64,
     /// How many older files are kept, `PATH.1` the latest.
     pub kept: u32,
@@ -59,16 +59,16 @@ impl EventFile {
     }
 
     fn try_write(&mut self, lines: &[String]) -> std::io::Result<()> {
-        let octets = lines.concat();
+        let bytes = lines.concat();
         let mut open = match self.open.take().filter(|open| open.is_at(&self.rotation.path)) {
             Some(open) => open,
             None => Open::at(&self.rotation.path)?,
         };
-        if self.rotation.size > 0 && open.size > 0 && open.size + octets.len() as u64 > self.rotation.size {
+        if self.rotation.size > 0 && open.size > 0 && open.size + bytes.len() as u64 > self.rotation.size {
             self.rotation.turn()?;
             open = Open::at(&self.rotation.path)?;
         }
-        open.add(octets.as_bytes())?;
+        open.add(bytes.as_bytes())?;
         self.open = Some(open);
         Ok(())
     }
@@ -89,13 +89,13 @@ impl Open {
     }
 
     /// All or nothing: half a line would make the next one unreadable too.
-    fn add(&mut self, octets: &[u8]) -> std::io::Result<()> {
-        if let Err(e) = self.file.write_all(octets) {
+    fn add(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        if let Err(e) = self.file.write_all(bytes) {
             // If even this fails, a reader finds one broken line.
             let _ = self.file.set_len(self.size);
             return Err(e);
         }
-        self.size += octets.len() as u64;
+        self.size += bytes.len() as u64;
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use mail::printable;
 
 /// The version of the file that this program writes and reads.
 const VERSION: u32 = 1;
-/// Octets of the file: with more it is not read.
+/// Bytes of the file: with more it is not read.
 const LIMIT: usize = 64 << 10;
 /// Users over their cap that are published; the others are held at the claim.
 const USERS: usize = 4000;
@@ -52,11 +52,11 @@ impl Admission {
 
     /// The file at `path`; what cannot be read or understood refuses nobody.
     pub fn read(path: &Path) -> Admission {
-        read_bounded(path).and_then(|octets| Admission::decode(&octets)).unwrap_or_default()
+        read_bounded(path).and_then(|bytes| Admission::decode(&bytes)).unwrap_or_default()
     }
 
-    fn decode(octets: &[u8]) -> Option<Admission> {
-        serde_json::from_slice(octets).ok().filter(|admission: &Admission| admission.v == VERSION)
+    fn decode(bytes: &[u8]) -> Option<Admission> {
+        serde_json::from_slice(bytes).ok().filter(|admission: &Admission| admission.v == VERSION)
     }
 
     /// Why no mail of `uid` is taken.
@@ -82,17 +82,17 @@ pub fn over_text(uid: u32) -> String {
 /// One read: a file that fills the buffer is too large. Opened so that no FIFO can make us wait.
 fn read_bounded(path: &Path) -> Option<Vec<u8>> {
     let mut file = sys::fs::open_hostile_path(path).ok()?;
-    let mut octets = vec![0; LIMIT];
-    let read = file.read(&mut octets).ok()?;
-    octets.truncate(read);
-    (read < LIMIT).then_some(octets)
+    let mut bytes = vec![0; LIMIT];
+    let read = file.read(&mut bytes).ok()?;
+    bytes.truncate(read);
+    (read < LIMIT).then_some(bytes)
 }
 
 /// What new mail leaves free on the spool's file system, so that old mail can be delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reserve {
-    /// Octets; 0 = none.
-    pub octets: u64,
+    /// Bytes; 0 = none.
+    pub bytes: u64,
     /// Inodes; 0 = none.
     pub inodes: u64,
 }
@@ -100,19 +100,19 @@ pub struct Reserve {
 impl Reserve {
     /// Why the spool takes no new mail. Where nothing can be found out about its file system, the door will tell.
     pub fn refusal(self, spool: &Path) -> Option<String> {
-        if self.octets == 0 && self.inodes == 0 {
+        if self.bytes == 0 && self.inodes == 0 {
             return None;
         }
-        let (octets, inodes) = sys::fs::free_space(spool).ok().map_or((None, None), |(octets, inodes)| (Some(octets), inodes));
-        self.judge(octets, inodes).map(|why| format!("the spool {} is nearly full: {why}", spool.display()))
+        let (bytes, inodes) = sys::fs::free_space(spool).ok().map_or((None, None), |(bytes, inodes)| (Some(bytes), inodes));
+        self.judge(bytes, inodes).map(|why| format!("the spool {} is nearly full: {why}", spool.display()))
     }
 
     /// Pure: `None` is unknown.
-    fn judge(self, octets: Option<u64>, inodes: Option<u64>) -> Option<String> {
+    fn judge(self, bytes: Option<u64>, inodes: Option<u64>) -> Option<String> {
         let next = "are kept for the mail that is in it; free some space and send again";
-        match (octets, inodes) {
-            (Some(free), _) if free < self.octets => {
-                Some(format!("{} KiB are free, {} KiB (spool_reserve) {next}", free / 1024, self.octets.div_ceil(1024)))
+        match (bytes, inodes) {
+            (Some(free), _) if free < self.bytes => {
+                Some(format!("{} KiB are free, {} KiB (spool_reserve) {next}", free / 1024, self.bytes.div_ceil(1024)))
             }
             (_, Some(free)) if free < self.inodes => Some(format!("{free} inodes are free, {} (spool_inode_reserve) {next}", self.inodes)),
             _ => None,
@@ -155,11 +155,11 @@ mod tests {
         let path = scratch.path().join("admission");
         assert_eq!(Admission::read(&path).refusal(0), None);
         let large = [&b"{\"v\":1,\"closed\":\"x\"}"[..], &vec![b' '; LIMIT]].concat();
-        for octets in
+        for bytes in
             [&b""[..], b"{", b"null", b"\xff", b"{\"v\":2,\"closed\":\"x\"}", b"{\"closed\":\"x\"}", b"{\"v\":1,\"over\":\"all\"}", &large]
         {
-            std::fs::write(&path, octets).unwrap();
-            assert_eq!(Admission::read(&path).refusal(0), None, "{}", String::from_utf8_lossy(octets.get(..30).unwrap_or(octets)));
+            std::fs::write(&path, bytes).unwrap();
+            assert_eq!(Admission::read(&path).refusal(0), None, "{}", String::from_utf8_lossy(bytes.get(..30).unwrap_or(bytes)));
         }
         std::fs::remove_file(&path).unwrap();
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -167,15 +167,15 @@ mod tests {
     }
 
     #[test]
-    fn t_spool_5_the_reserve_is_of_octets_and_of_inodes_and_either_may_be_none() {
-        let reserve = Reserve { octets: 2048, inodes: 10 };
+    fn t_spool_5_the_reserve_is_of_bytes_and_of_inodes_and_either_may_be_none() {
+        let reserve = Reserve { bytes: 2048, inodes: 10 };
         assert_eq!(reserve.judge(Some(2048), Some(10)), None);
         assert_eq!(reserve.judge(None, None), None);
         assert!(reserve.judge(Some(2047), Some(10)).is_some_and(|why| why.starts_with("1 KiB are free, 2 KiB (spool_reserve)")));
         assert!(reserve.judge(Some(2048), Some(9)).is_some_and(|why| why.starts_with("9 inodes are free, 10 (spool_inode_reserve)")));
         let scratch = tempfile::tempdir().unwrap();
-        assert!(Reserve { octets: u64::MAX, inodes: 0 }.refusal(scratch.path()).is_some());
-        assert_eq!(Reserve { octets: 0, inodes: 0 }.refusal(scratch.path()), None);
-        assert_eq!(Reserve { octets: u64::MAX, inodes: u64::MAX }.refusal(&scratch.path().join("hidden")), None);
+        assert!(Reserve { bytes: u64::MAX, inodes: 0 }.refusal(scratch.path()).is_some());
+        assert_eq!(Reserve { bytes: 0, inodes: 0 }.refusal(scratch.path()), None);
+        assert_eq!(Reserve { bytes: u64::MAX, inodes: u64::MAX }.refusal(&scratch.path().join("hidden")), None);
     }
 }

@@ -1,6 +1,6 @@
 //! The injection sequence: how a message becomes durable. Runs as the caller, with no privilege.
 //!
-//! In: an envelope and a stream of octets in wire form. Out: a queue id, after which the message survives power loss.
+//! In: an envelope and a stream of bytes in wire form. Out: a queue id, after which the message survives power loss.
 //!
 //! ```text
 //!   D1  open new/ with O_TMPFILE                (where missing: create tmp/t.ID, O_EXCL|O_NOFOLLOW)
@@ -28,7 +28,7 @@ use exit::Exit;
 use mail::envelope::{Body, Envelope};
 use mail::queue_id::QueueId;
 
-/// Octets collected before a write call.
+/// Bytes collected before a write call.
 const BUFFER: usize = 64 << 10;
 /// Ids tried before giving up; each collision has a chance of one in four billion.
 const ID_TRIES: u32 = 8;
@@ -114,21 +114,21 @@ impl SpoolWriter {
         Ok(draft)
     }
 
-    /// D2: takes the next octets of the message, which must be in wire form.
-    pub fn write(&mut self, octets: &[u8]) -> Result<(), DropError> {
-        self.crc.update(octets);
-        self.written += octets.len() as u64;
-        if self.buffer.len() + octets.len() > BUFFER {
+    /// D2: takes the next bytes of the message, which must be in wire form.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), DropError> {
+        self.crc.update(bytes);
+        self.written += bytes.len() as u64;
+        if self.buffer.len() + bytes.len() > BUFFER {
             self.flush()?;
         }
-        if octets.len() >= BUFFER {
-            return self.file.write_all(octets).map_err(|e| self.write_error(&e));
+        if bytes.len() >= BUFFER {
+            return self.file.write_all(bytes).map_err(|e| self.write_error(&e));
         }
-        self.buffer.extend_from_slice(octets);
+        self.buffer.extend_from_slice(bytes);
         Ok(())
     }
 
-    /// Octets of the message so far.
+    /// Bytes of the message so far.
     pub fn written(&self) -> u64 {
         self.written
     }

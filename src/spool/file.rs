@@ -1,7 +1,7 @@
 //! The spool file: one envelope line, then the message in wire form.
 //!
-//! In: an [`Envelope`] and octets, or a file that any local user may have written. Out: a line to write, or an envelope whose every
-//! promise (size, checksum, form) was checked against the octets. `head -1 F | jq .` and `tail -n +2 F` are all a rescue needs.
+//! In: an [`Envelope`] and bytes, or a file that any local user may have written. Out: a line to write, or an envelope whose every
+//! promise (size, checksum, form) was checked against the bytes. `head -1 F | jq .` and `tail -n +2 F` are all a rescue needs.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -46,7 +46,7 @@ impl std::fmt::Display for FileError {
             FileError::Line => f.write_str("no envelope line within 8 MiB"),
             FileError::Envelope(why) => write!(f, "envelope: {why}"),
             FileError::Newer(v) => write!(f, "written by a newer version (v {v}); this program reads v {}", envelope::VERSION),
-            FileError::Size { promised, found } => write!(f, "torn: {found} octets where the envelope promises {promised}"),
+            FileError::Size { promised, found } => write!(f, "torn: {found} bytes where the envelope promises {promised}"),
             FileError::Checksum => f.write_str("torn or changed: the checksum is wrong"),
             FileError::Form(why) => write!(f, "not in wire form: {why}"),
         }
@@ -67,7 +67,7 @@ pub fn reserve(envelope: &Envelope) -> Result<usize, FileError> {
     if length > limits::ENVELOPE_LINE { Err(FileError::Line) } else { Ok(length) }
 }
 
-/// The final envelope line, `reserved` octets long. `body` is the checksum over the message, `envelope.size` its length.
+/// The final envelope line, `reserved` bytes long. `body` is the checksum over the message, `envelope.size` its length.
 pub fn encode_line(envelope: &mut Envelope, reserved: usize, body: &crc32fast::Hasher) -> Result<Vec<u8>, FileError> {
     envelope.crc32 = "00000000".to_owned();
     let mut whole = crc32fast::Hasher::new();
@@ -96,13 +96,13 @@ fn padded(envelope: &Envelope, reserved: usize) -> Result<Vec<u8>, FileError> {
 pub struct Line {
     /// What it says; [`Envelope::check`] has passed.
     pub envelope: Envelope,
-    /// The octets, for the checksum.
+    /// The bytes, for the checksum.
     raw: Vec<u8>,
 }
 
 impl Line {
-    /// The octets that were parsed.
-    pub fn octets(&self) -> &[u8] {
+    /// The bytes that were parsed.
+    pub fn bytes(&self) -> &[u8] {
         &self.raw
     }
 
@@ -295,17 +295,17 @@ mod tests {
             let file = tempfile::tempfile().unwrap();
             file.write_all_at(&line, 0).unwrap();
             let is_too_long = matches!(read_line(&file), Err(FileError::Line));
-            assert_eq!(!is_too_long, is_line, "{over} octets over the limit");
+            assert_eq!(!is_too_long, is_line, "{over} bytes over the limit");
         }
     }
 
     #[test]
-    fn t_spool_6_any_changed_or_missing_octet_is_found() {
+    fn t_spool_6_any_changed_or_missing_byte_is_found() {
         let good = encode(b"A: b\r\n\r\nbody\r\n");
         for at in 0..good.len() {
             let mut changed = good.clone();
             changed[at] ^= 0x20;
-            assert!(read(&changed).is_err(), "octet {at}");
+            assert!(read(&changed).is_err(), "byte {at}");
             assert!(read(&good[..at]).is_err(), "cut at {at}");
         }
         let mut longer = good.clone();

@@ -11,21 +11,21 @@ use super::{Result, State, damage};
 /// What counts is what has a file that the user caused: waiting, held, failed. Finished and removed mail does not.
 const CREATE: &str = "
 BEGIN IMMEDIATE;
-CREATE TABLE usage (uid INTEGER PRIMARY KEY, messages INTEGER NOT NULL, octets INTEGER NOT NULL);
+CREATE TABLE usage (uid INTEGER PRIMARY KEY, messages INTEGER NOT NULL, bytes INTEGER NOT NULL);
 INSERT INTO usage SELECT uid, count(*), sum(size) FROM message WHERE place < 3 GROUP BY uid;
 CREATE TRIGGER usage_come AFTER INSERT ON message WHEN NEW.place < 3 BEGIN
     INSERT INTO usage VALUES (NEW.uid, 1, NEW.size)
-    ON CONFLICT (uid) DO UPDATE SET messages = messages + 1, octets = octets + NEW.size;
+    ON CONFLICT (uid) DO UPDATE SET messages = messages + 1, bytes = bytes + NEW.size;
 END;
 CREATE TRIGGER usage_end AFTER UPDATE OF place ON message WHEN OLD.place < 3 AND NEW.place >= 3 BEGIN
-    UPDATE usage SET messages = messages - 1, octets = octets - OLD.size WHERE uid = OLD.uid;
+    UPDATE usage SET messages = messages - 1, bytes = bytes - OLD.size WHERE uid = OLD.uid;
 END;
 CREATE TRIGGER usage_return AFTER UPDATE OF place ON message WHEN OLD.place >= 3 AND NEW.place < 3 BEGIN
     INSERT INTO usage VALUES (NEW.uid, 1, NEW.size)
-    ON CONFLICT (uid) DO UPDATE SET messages = messages + 1, octets = octets + NEW.size;
+    ON CONFLICT (uid) DO UPDATE SET messages = messages + 1, bytes = bytes + NEW.size;
 END;
 CREATE TRIGGER usage_forget AFTER DELETE ON message WHEN OLD.place < 3 BEGIN
-    UPDATE usage SET messages = messages - 1, octets = octets - OLD.size WHERE uid = OLD.uid;
+    UPDATE usage SET messages = messages - 1, bytes = bytes - OLD.size WHERE uid = OLD.uid;
 END;
 COMMIT;
 ";
@@ -37,8 +37,8 @@ const CLOSED: &str = "closed";
 pub struct Usage {
     /// Messages.
     pub messages: u64,
-    /// Octets of all of them.
-    pub octets: u64,
+    /// Bytes of all of them.
+    pub bytes: u64,
 }
 
 impl State {
@@ -55,18 +55,18 @@ impl State {
     pub fn usage(&self, uid: u32) -> Result<Usage> {
         let found = self
             .connection
-            .prepare_cached("SELECT messages, octets FROM usage WHERE uid = ?1")?
+            .prepare_cached("SELECT messages, bytes FROM usage WHERE uid = ?1")?
             .query_row([uid], |row| Ok(usage_of(row.get(0)?, row.get(1)?)))
             .optional()?;
         Ok(found.unwrap_or_default())
     }
 
-    /// The users who have at least `messages` messages or `octets` octets, and what they have.
-    pub fn users_from(&self, messages: u64, octets: u64) -> Result<Vec<(u32, Usage)>> {
+    /// The users who have at least `messages` messages or `bytes` bytes, and what they have.
+    pub fn users_from(&self, messages: u64, bytes: u64) -> Result<Vec<(u32, Usage)>> {
         let bound = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         self.connection
-            .prepare_cached("SELECT uid, messages, octets FROM usage WHERE messages >= ?1 OR octets >= ?2 ORDER BY uid")?
-            .query_map([bound(messages), bound(octets)], |row| Ok((row.get(0)?, usage_of(row.get(1)?, row.get(2)?))))?
+            .prepare_cached("SELECT uid, messages, bytes FROM usage WHERE messages >= ?1 OR bytes >= ?2 ORDER BY uid")?
+            .query_map([bound(messages), bound(bytes)], |row| Ok((row.get(0)?, usage_of(row.get(1)?, row.get(2)?))))?
             .collect()
     }
 
@@ -82,8 +82,8 @@ impl State {
 }
 
 /// Sums are never negative; where a damaged database has one, nobody is over a cap by it.
-fn usage_of(messages: i64, octets: i64) -> Usage {
-    Usage { messages: u64::try_from(messages).unwrap_or(0), octets: u64::try_from(octets).unwrap_or(0) }
+fn usage_of(messages: i64, bytes: i64) -> Usage {
+    Usage { messages: u64::try_from(messages).unwrap_or(0), bytes: u64::try_from(bytes).unwrap_or(0) }
 }
 
 #[cfg(test)]
@@ -99,7 +99,7 @@ mod tests {
     }
 
     fn usage(messages: u64) -> Usage {
-        Usage { messages, octets: messages * 10 }
+        Usage { messages, bytes: messages * 10 }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Error, ErrorCode};
 use super::schema::{SCHEMA, is_foreign};
 use super::{Result, State};
 
-/// A file up to this size, in octets, is checked from end to end: some tenths of a second.
+/// A file up to this size, in bytes, is checked from end to end: some tenths of a second.
 const WHOLE: u64 = 32 << 20;
 
 /// Where rows of each table begin and end. In a larger file these are looked at, each by a way from the root to a leaf.
@@ -41,7 +41,7 @@ impl State {
                 edge(&self.connection, table, key, order)?;
             }
         }
-        if self.octets()? > WHOLE {
+        if self.bytes()? > WHOLE {
             return Ok(());
         }
         let found = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))?;

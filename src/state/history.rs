@@ -150,7 +150,7 @@ impl State {
             .query_row([id.to_i64()], |row| {
                 let (uid, size, count): (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
                 let recipients = counted(usize::try_from(count).unwrap_or(0), "recipient");
-                Ok(Event { at: row.get(0)?, kind: "accepted".to_owned(), text: format!("uid {uid}, {size} octets, {recipients}") })
+                Ok(Event { at: row.get(0)?, kind: "accepted".to_owned(), text: format!("uid {uid}, {size} bytes, {recipients}") })
             })
             .optional()
     }
@@ -186,8 +186,8 @@ impl State {
         Ok(forgotten)
     }
 
-    /// Octets of the database that hold something. What was deleted is used again before the file grows.
-    pub fn octets(&self) -> Result<u64> {
+    /// Bytes of the database that hold something. What was deleted is used again before the file grows.
+    pub fn bytes(&self) -> Result<u64> {
         let pragma = |name: &str| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let used = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
         Ok(used.saturating_mul(pragma("page_size")?).unsigned_abs())

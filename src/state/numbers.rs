@@ -7,8 +7,8 @@ use super::{Result, State};
 pub struct Numbers {
     /// Messages by age class: those accepted after the first bound, after the second …
     pub by_age: Vec<u64>,
-    /// Octets of all of them.
-    pub octets: u64,
+    /// Bytes of all of them.
+    pub bytes: u64,
     /// When the oldest one was accepted, unix seconds.
     pub oldest: Option<i64>,
 }
@@ -29,7 +29,7 @@ impl State {
             if let Some(messages) = of.by_age.get_mut(class) {
                 *messages += 1;
             }
-            of.octets = of.octets.saturating_add(u64::try_from(size).unwrap_or(0));
+            of.bytes = of.bytes.saturating_add(u64::try_from(size).unwrap_or(0));
             of.oldest = Some(of.oldest.map_or(accepted, |oldest| oldest.min(accepted)));
         }
         Ok(numbers)
@@ -56,8 +56,8 @@ mod tests {
             state.insert(&row, &[], &Origin::default()).unwrap();
         }
         let [cur, hold, failed] = state.queue_numbers(&[950, 100, i64::MIN]).unwrap();
-        assert_eq!(cur, Numbers { by_age: vec![1, 1, 1], octets: 30, oldest: Some(5) });
-        assert_eq!(hold, Numbers { by_age: vec![1, 0, 0], octets: 10, oldest: Some(999) });
+        assert_eq!(cur, Numbers { by_age: vec![1, 1, 1], bytes: 30, oldest: Some(5) });
+        assert_eq!(hold, Numbers { by_age: vec![1, 0, 0], bytes: 10, oldest: Some(999) });
         assert_eq!(failed, Numbers { by_age: vec![0, 0, 0], ..Numbers::default() });
     }
 }

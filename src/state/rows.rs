@@ -88,7 +88,7 @@ pub struct Message {
     pub uid: u32,
     /// SHA-256 of the whole spool file, pinned at the claim.
     pub digest: Vec<u8>,
-    /// Octets of the message.
+    /// Bytes of the message.
     pub size: u64,
     /// When it was accepted.
     pub accepted: i64,

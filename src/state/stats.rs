@@ -13,8 +13,8 @@ pub struct InPlace {
     pub place: QueueDir,
     /// Messages.
     pub messages: u64,
-    /// Their octets.
-    pub octets: u64,
+    /// Their bytes.
+    pub bytes: u64,
     /// When the oldest was accepted, unix seconds.
     pub oldest: i64,
 }
@@ -24,8 +24,8 @@ pub struct InPlace {
 pub struct Passed {
     /// Messages accepted.
     pub accepted: u64,
-    /// Their octets.
-    pub octets: u64,
+    /// Their bytes.
+    pub bytes: u64,
     /// Messages of which every recipient was relayed.
     pub relayed: u64,
     /// Messages that ended with a recipient that failed for good, and were not requeued; removed later or not.
@@ -54,7 +54,7 @@ impl State {
                 Ok(InPlace {
                     place: QueueDir::from_i64(row.get(0)?),
                     messages: unsigned(row, 1)?,
-                    octets: unsigned(row, 2)?,
+                    bytes: unsigned(row, 2)?,
                     oldest: row.get(3)?,
                 })
             })?
@@ -69,7 +69,7 @@ impl State {
             .connection
             .prepare_cached("SELECT count(*), sum(size) FROM message WHERE id >= ?1 AND (?2 IS NULL OR uid = ?2)")?
             .query_row(params![first, uid], |row| {
-                Ok(Passed { accepted: unsigned(row, 0)?, octets: unsigned(row, 1)?, ..Passed::default() })
+                Ok(Passed { accepted: unsigned(row, 0)?, bytes: unsigned(row, 1)?, ..Passed::default() })
             })?;
         // What failed before it was removed, was so later: what ended since then is all that has to be looked at.
         let mut gone = self.connection.prepare_cached(&format!(
@@ -155,10 +155,10 @@ mod tests {
         ended(2, QueueDir::Ended, "removed by root (uid 0)");
         ended(3, QueueDir::Failed, "");
         let [queued, failed] = state.in_places(None).unwrap()[..] else { panic!("two places") };
-        assert_eq!((queued.place, queued.messages, queued.octets, queued.oldest), (QueueDir::Cur, 1, 10, 1000));
+        assert_eq!((queued.place, queued.messages, queued.bytes, queued.oldest), (QueueDir::Cur, 1, 10, 1000));
         assert_eq!((failed.place, failed.messages), (QueueDir::Failed, 1));
-        assert_eq!(state.passed(0, Some(7)).unwrap(), Passed { accepted: 4, octets: 40, relayed: 1, failed: 1, removed: 1 });
-        assert_eq!(state.passed(1002, None).unwrap(), Passed { accepted: 2, octets: 20, relayed: 1, failed: 1, removed: 1 });
+        assert_eq!(state.passed(0, Some(7)).unwrap(), Passed { accepted: 4, bytes: 40, relayed: 1, failed: 1, removed: 1 });
+        assert_eq!(state.passed(1002, None).unwrap(), Passed { accepted: 2, bytes: 20, relayed: 1, failed: 1, removed: 1 });
         assert_eq!(state.passed(1102, None).unwrap(), Passed { relayed: 0, removed: 1, failed: 1, ..Passed::default() });
         assert_eq!(state.passed(0, Some(8)).unwrap(), Passed::default());
         assert!(state.in_places(Some(8)).unwrap().is_empty());

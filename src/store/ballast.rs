@@ -10,12 +10,12 @@ use std::path::Path;
 
 /// The name of the file in the spool.
 pub const NAME: &str = "ballast";
-/// Octets of the ballast: thousands of outcomes.
+/// Bytes of the ballast: thousands of outcomes.
 const LARGEST: u64 = 32 << 20;
 /// And the part of a small file system that it takes at most.
 const SHARE: u64 = 8;
 
-/// Octets of the ballast on a file system of `total` octets.
+/// Bytes of the ballast on a file system of `total` bytes.
 fn size(total: u64) -> u64 {
     LARGEST.min(total / SHARE)
 }
@@ -42,21 +42,21 @@ fn need(free: u64, size: u64, reserve: u64) -> Need {
 /// What [`settle`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Adjusted {
-    /// It was made, with so many octets.
+    /// It was made, with so many bytes.
     Made(u64),
-    /// It was given back, with so many octets.
+    /// It was given back, with so many bytes.
     GivenBack(u64),
     /// Nothing.
     Unchanged,
 }
 
-/// Looks at the free space of the spool at `spool`, of which new mail leaves `reserve` octets, and makes the ballast or gives it back.
+/// Looks at the free space of the spool at `spool`, of which new mail leaves `reserve` bytes, and makes the ballast or gives it back.
 ///
 /// Errors: the kernel's, also where the file system cannot set space aside.
 pub fn adjust(spool: &Path, reserve: u64) -> std::io::Result<Adjusted> {
     let path = spool.join(NAME);
     let size = size(fs2::total_space(spool)?);
-    let there = octets(&path);
+    let there = bytes(&path);
     match need(fs2::available_space(spool)?, size, reserve) {
         Need::GiveBack if there > 0 => give_back(&path).map(Adjusted::GivenBack),
         Need::Make if there < size => make(&path, size).map(|()| Adjusted::Made(size)),
@@ -64,8 +64,8 @@ pub fn adjust(spool: &Path, reserve: u64) -> std::io::Result<Adjusted> {
     }
 }
 
-/// The octets on the disk; a file that is not there has none.
-fn octets(path: &Path) -> u64 {
+/// The bytes on the disk; a file that is not there has none.
+fn bytes(path: &Path) -> u64 {
     path.symlink_metadata().map_or(0, |meta| meta.blocks().saturating_mul(512))
 }
 
@@ -76,14 +76,14 @@ fn make(path: &Path, size: u64) -> std::io::Result<()> {
     made.inspect_err(|_| drop(std::fs::remove_file(path))).map_err(Into::into)
 }
 
-/// Removes the ballast at `path`; returns the octets that are free by that, 0 where there was none.
+/// Removes the ballast at `path`; returns the bytes that are free by that, 0 where there was none.
 ///
 /// Errors: the kernel's.
 pub fn give_back(path: &Path) -> std::io::Result<u64> {
-    let octets = octets(path);
+    let bytes = bytes(path);
     match std::fs::remove_file(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(0),
-        removed => removed.map(|()| octets),
+        removed => removed.map(|()| bytes),
     }
 }
 
@@ -113,8 +113,8 @@ mod tests {
         make(&path, 1 << 20).unwrap();
         let meta = path.symlink_metadata().unwrap();
         assert_eq!((meta.len(), meta.permissions().mode() & 0o7777), (1 << 20, 0o600));
-        assert!(octets(&path) >= 1 << 20);
+        assert!(bytes(&path) >= 1 << 20);
         assert!(give_back(&path).unwrap() >= 1 << 20);
-        assert_eq!(octets(&path), 0);
+        assert_eq!(bytes(&path), 0);
     }
 }

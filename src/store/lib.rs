@@ -199,7 +199,7 @@ impl Store {
         Ok(Claim::Corrupt("its queue id belongs to another message".to_owned()))
     }
 
-    /// All checks on one open file: what it is, whose it is, what it says, and that its octets agree.
+    /// All checks on one open file: what it is, whose it is, what it says, and that its bytes agree.
     fn check(&self, directory: &impl AsFd, id: QueueId) -> Result<ClaimedMessage, FileError> {
         let bad = |why: String| FileError::Envelope(why);
         let file = sys::fs::open_hostile(directory, id.to_string()).map_err(|e| FileError::Io(e.into()))?;
@@ -252,7 +252,7 @@ impl Store {
         sys::fs::open_hostile(self.directory(place), id.to_string())
     }
 
-    /// Octets of a message's file, envelope line included.
+    /// Bytes of a message's file, envelope line included.
     pub fn length(&self, place: &str, id: QueueId) -> nix::Result<u64> {
         sys::fs::stat_at(self.directory(place), id.to_string()).map(|stat| stat.st_size.unsigned_abs())
     }
@@ -279,7 +279,7 @@ impl Store {
         })
     }
 
-    /// Every name in `new/`, whatever its octets, read as the iterator goes on.
+    /// Every name in `new/`, whatever its bytes, read as the iterator goes on.
     pub fn waiting(&self) -> std::io::Result<impl Iterator<Item = std::io::Result<OsString>> + use<>> {
         self.names(layout::NEW)
     }
@@ -358,14 +358,14 @@ fn is_for_now(e: &std::io::Error) -> bool {
     is_disk_error(e) || e.kind() == std::io::ErrorKind::WouldBlock
 }
 
-/// Compares what the envelope promises with what the kernel says, before anything is read: the octets may be a hole of a terabyte.
+/// Compares what the envelope promises with what the kernel says, before anything is read: the bytes may be a hole of a terabyte.
 fn check_size(stat: &FileStat, line: u64, promised: u64) -> Result<(), FileError> {
     let found = u64::try_from(stat.st_size).unwrap_or(0).saturating_sub(line);
     if found != promised {
         return Err(FileError::Size { promised, found });
     }
     if promised > limits::MESSAGE {
-        return Err(FileError::Envelope(format!("larger than {} octets", limits::MESSAGE)));
+        return Err(FileError::Envelope(format!("larger than {} bytes", limits::MESSAGE)));
     }
     Ok(())
 }

@@ -33,10 +33,10 @@ fn reason(scratch: &Scratch) -> String {
 fn a_message_is_claimed_with_its_uid_and_digest() {
     let scratch = Scratch::new();
     let id = inject(&scratch);
-    let octets = std::fs::read(scratch.file(layout::NEW, id)).unwrap();
+    let bytes = std::fs::read(scratch.file(layout::NEW, id)).unwrap();
     let claimed = message(scratch.store().claim(id.to_string()).unwrap());
     assert_eq!((claimed.uid, claimed.envelope.id), (sys::process::euid(), id));
-    assert_eq!(claimed.digest, digest::digest(&digest::SHA256, &octets).as_ref());
+    assert_eq!(claimed.digest, digest::digest(&digest::SHA256, &bytes).as_ref());
     assert_eq!(claimed.message_id, "<1@sender.example>");
     assert!(scratch.names(layout::NEW).is_empty() && scratch.names(layout::CUR) == [id.to_string()]);
 }
@@ -80,7 +80,7 @@ fn t_spool_1_what_is_no_file_is_removed_or_reported_and_never_followed() {
 }
 
 #[test]
-fn t_spool_1_a_file_under_a_name_of_any_octets_is_moved_away_with_its_reason() {
+fn t_spool_1_a_file_under_a_name_of_any_bytes_is_moved_away_with_its_reason() {
     let scratch = Scratch::new();
     let name = OsString::from_vec(b"\xff\xfe\x1b[2J".to_vec());
     std::fs::write(scratch.path().join(layout::NEW).join(&name), "x").unwrap();
@@ -137,18 +137,18 @@ fn t_spool_1_a_hole_of_a_terabyte_costs_nothing() {
 fn a_second_file_with_a_claimed_id_is_dropped_if_it_is_the_same_and_put_away_if_not() {
     let scratch = Scratch::new();
     let (store, id) = (scratch.store(), inject(&scratch));
-    let octets = std::fs::read(scratch.file(layout::NEW, id)).unwrap();
+    let bytes = std::fs::read(scratch.file(layout::NEW, id)).unwrap();
     message(store.claim(id.to_string()).unwrap());
-    let again = |octets: &[u8]| {
-        std::fs::write(scratch.file(layout::NEW, id), octets).unwrap();
+    let again = |bytes: &[u8]| {
+        std::fs::write(scratch.file(layout::NEW, id), bytes).unwrap();
         chmod(&scratch.file(layout::NEW, id), layout::FILE_MODE);
         store.claim(id.to_string()).unwrap()
     };
-    assert!(matches!(again(&octets), Claim::Vanished));
+    assert!(matches!(again(&bytes), Claim::Vanished));
     assert!(scratch.names(layout::NEW).is_empty() && scratch.names(layout::CORRUPT).is_empty());
     assert!(matches!(again(b"another"), Claim::Corrupt(_)));
     assert!(reason(&scratch).starts_with("its queue id belongs to another message"));
-    assert_eq!(std::fs::read(scratch.file(layout::CUR, id)).unwrap(), octets);
+    assert_eq!(std::fs::read(scratch.file(layout::CUR, id)).unwrap(), bytes);
 }
 
 #[test]

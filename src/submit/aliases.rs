@@ -48,9 +48,9 @@ pub struct Aliases {
     entries: BTreeMap<String, Vec<Target>>,
     /// What is wrong.
     pub problems: Vec<Problem>,
-    /// Octets of the longest list of targets.
+    /// Bytes of the longest list of targets.
     pub longest: usize,
-    /// Octets of all names and targets.
+    /// Bytes of all names and targets.
     pub total: usize,
 }
 

@@ -1,6 +1,6 @@
 //! Lines: what a caller writes becomes the wire form, piece by piece (SENDMAIL.md I2 to I4).
 //!
-//! In: octets as they were read, in pieces of any size. Out: the same text with CRLF at the end of every line, no other CR or LF,
+//! In: bytes as they were read, in pieces of any size. Out: the same text with CRLF at the end of every line, no other CR or LF,
 //! no NUL; and what had to be changed. Pure; memory does not grow with the message or with a line.
 
 use config::Dot;
@@ -81,7 +81,7 @@ impl Lines {
         self.line == Line::HeldDot
     }
 
-    /// Takes the next octets; `out` gets the wire form in pieces, of which every CRLF is one by itself.
+    /// Takes the next bytes; `out` gets the wire form in pieces, of which every CRLF is one by itself.
     ///
     /// Errors: those of `out`.
     pub fn feed<E>(&mut self, input: &[u8], mut out: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
@@ -183,11 +183,11 @@ impl Lines {
 mod tests {
     use super::*;
 
-    /// The wire form of `input`, fed in pieces of `piece` octets.
+    /// The wire form of `input`, fed in pieces of `piece` bytes.
     fn wire(rule: DotRule, input: &[u8], piece: usize) -> (Vec<u8>, Changes) {
         let mut out = Vec::new();
-        let mut take = |octets: &[u8]| {
-            out.extend_from_slice(octets);
+        let mut take = |bytes: &[u8]| {
+            out.extend_from_slice(bytes);
             Ok::<(), ()>(())
         };
         let mut lines = Lines::new(rule);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn t_smtp_1_every_short_text_over_the_dangerous_octets_comes_out_in_wire_form() {
+    fn t_smtp_1_every_short_text_over_the_dangerous_bytes_comes_out_in_wire_form() {
         const SET: [u8; 5] = [b'\r', b'\n', b'.', 0, b'x'];
         for number in 0..5usize.pow(6) {
             let input: Vec<u8> = (0..6).map(|digit| SET[number / 5usize.pow(digit) % 5]).collect();

@@ -212,7 +212,7 @@ impl<W: Write> Session<'_, W> {
         let site = self.site;
         let mut data = Data::new(self.input.line_end());
         let mut message = Message::new(Intake::new(site, order(transaction, self.full_name)));
-        match self.input.data(&mut data, |octets| message.take(octets)) {
+        match self.input.data(&mut data, |bytes| message.take(bytes)) {
             Next::Line(()) => {}
             Next::Idle => {
                 self.say(421, "4.4.2 Error: timeout exceeded")?;
@@ -258,9 +258,9 @@ impl<'a> Message<'a> {
         Message { lines: Lines::new(DotRule::Data), intake: Ok(intake) }
     }
 
-    fn take(&mut self, octets: &[u8]) {
+    fn take(&mut self, bytes: &[u8]) {
         if let Ok(intake) = &mut self.intake
-            && let Err(failure) = self.lines.feed(octets, |piece| intake.take(piece))
+            && let Err(failure) = self.lines.feed(bytes, |piece| intake.take(piece))
         {
             // Dropping the intake removes what was written of it.
             self.intake = Err(failure);

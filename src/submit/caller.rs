@@ -54,13 +54,13 @@ impl Caller {
 /// The GECOS field up to `,` or `;`, with `&` for the login name, its first letter a capital.
 fn gecos_name(gecos: &[u8], login: &str) -> Vec<u8> {
     let mut out = Vec::new();
-    for &octet in gecos.iter().take_while(|octet| !matches!(octet, b',' | b';')) {
-        if octet == b'&' {
+    for &byte in gecos.iter().take_while(|byte| !matches!(byte, b',' | b';')) {
+        if byte == b'&' {
             let begin = out.len();
             out.extend_from_slice(login.as_bytes());
             out.iter_mut().skip(begin).take(1).for_each(|first: &mut u8| first.make_ascii_uppercase());
         } else {
-            out.push(octet);
+            out.push(byte);
         }
     }
     out

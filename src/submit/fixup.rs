@@ -1,7 +1,7 @@
 //! The header fix-ups (SENDMAIL.md I9, R9, H2 to H6, H9): what is dropped, mended and added before a message is kept.
 //!
 //! In: the header section as submitted. Out: the section as it will be sent, without its blank line. Fields that need nothing are
-//! copied octet for octet. Pure: the clock, the zone and the names are passed in.
+//! copied byte for byte. Pure: the clock, the zone and the names are passed in.
 
 mod fold;
 mod repair;
@@ -119,11 +119,11 @@ fn from_field(name: &str, display_name: Option<&[u8]>, address: &Address) -> Vec
         out.extend_from_slice(display);
     } else {
         out.extend_from_slice(b" \"");
-        for &octet in display {
-            if matches!(octet, b'"' | b'\\') {
+        for &byte in display {
+            if matches!(byte, b'"' | b'\\') {
                 out.push(b'\\');
             }
-            out.push(octet);
+            out.push(byte);
         }
         out.push(b'"');
     }
@@ -132,8 +132,8 @@ fn from_field(name: &str, display_name: Option<&[u8]>, address: &Address) -> Vec
 }
 
 /// RFC 5322 3.2.3
-fn is_atext(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet)
+fn is_atext(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte)
 }
 
 #[cfg(test)]

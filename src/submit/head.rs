@@ -1,6 +1,6 @@
 //! The header section as it was submitted: where it ends, and what stands in it.
 //!
-//! In: the message in wire form, in pieces. Out: the octets of the section, its fields, and the address lists in them. The section
+//! In: the message in wire form, in pieces. Out: the bytes of the section, its fields, and the address lists in them. The section
 //! is buffered whole, up to 1 MiB; the body never is (SENDMAIL.md R10, I5 to I8).
 
 use exit::{Exit, Failure};
@@ -17,7 +17,7 @@ pub struct Collector {
     line: usize,
 }
 
-/// The section, and the first octets of the body.
+/// The section, and the first bytes of the body.
 #[derive(Debug)]
 pub struct Collected {
     bytes: Vec<u8>,
@@ -76,7 +76,7 @@ fn is_from_line(line: &[u8]) -> bool {
 }
 
 impl Collected {
-    /// The first octets of the body.
+    /// The first bytes of the body.
     pub fn body(&self) -> &[u8] {
         self.bytes.get(self.body..).unwrap_or_default()
     }
@@ -90,7 +90,7 @@ impl Collected {
 /// The fields of a section.
 #[derive(Debug)]
 pub struct Head<'a> {
-    /// The octets of the section.
+    /// The bytes of the section.
     pub bytes: &'a [u8],
     /// The fields from the top, each with the addresses in it.
     pub fields: Vec<HeadField>,

@@ -33,7 +33,7 @@ pub struct CommittedMessage {
 ///
 /// Errors: EX_UNAVAILABLE.
 pub fn admit(config: &Config, uid: u32) -> Result<(), Failure> {
-    let reserve = Reserve { octets: config.params.reserve(), inodes: config.params.spool_inode_reserve };
+    let reserve = Reserve { bytes: config.params.reserve(), inodes: config.params.spool_inode_reserve };
     let refusal = Admission::read(&config.paths.admission_file()).refusal(uid).or_else(|| reserve.refusal(&config.paths.spool));
     refusal.map_or(Ok(()), |text| Err(spool_failure(Exit::Unavailable, text, &config.params)))
 }
@@ -54,17 +54,17 @@ impl Door {
             .map_err(|socket| spool_failure(Exit::CantCreate, format!("{directory}; and {socket}"), &config.params))
     }
 
-    /// Takes the next octets.
+    /// Takes the next bytes.
     ///
     /// Errors: EX_IOERR, EX_DATAERR.
-    pub fn write(&mut self, octets: &[u8], params: &Params) -> Result<(), Failure> {
+    pub fn write(&mut self, bytes: &[u8], params: &Params) -> Result<(), Failure> {
         match self {
-            Door::Directory(draft) => draft.write(octets).map_err(|e| failure(&e, params)),
-            Door::Socket(parcel) => parcel.write(octets),
+            Door::Directory(draft) => draft.write(bytes).map_err(|e| failure(&e, params)),
+            Door::Socket(parcel) => parcel.write(bytes),
         }
     }
 
-    /// Octets taken so far.
+    /// Bytes taken so far.
     pub fn written(&self) -> u64 {
         match self {
             Door::Directory(draft) => draft.written(),

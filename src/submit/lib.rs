@@ -43,7 +43,7 @@ use mail::ReversePath;
 use sys::syslog;
 use sys::syslog::{Facility, Severity};
 
-/// Octets of one read from standard input.
+/// Bytes of one read from standard input.
 const PIECE: usize = 64 << 10;
 
 /// The program `sendmail`.

@@ -202,7 +202,7 @@ impl<'a> Intake<'a> {
     /// The mended header section.
     fn header(&self, head: &Head, sender: &ReversePath, own: &Address, now: i64) -> Result<Vec<u8>, Failure> {
         let missing = Missing::of(head);
-        // The zone costs a file, the id a read of random octets: only where they are needed.
+        // The zone costs a file, the id a read of random bytes: only where they are needed.
         let date = match missing.date || missing.resent_date {
             true => date::rfc5322(now, &sys::clock::local_zone()),
             false => String::new(),
@@ -259,7 +259,7 @@ impl<'a> Intake<'a> {
         let params = &self.site.config.params;
         let limit = params.message_size_limit.0;
         if limit > 0 && door.written() + piece.len() as u64 > limit {
-            let text = format!("message too large: more than {limit} octets (message_size_limit)");
+            let text = format!("message too large: more than {limit} bytes (message_size_limit)");
             return Err(Failure::new(Exit::DataErr, text));
         }
         self.eight_bit = self.eight_bit || !piece.is_ascii();
@@ -268,7 +268,7 @@ impl<'a> Intake<'a> {
 }
 
 fn random() -> Result<u64, Failure> {
-    sys::clock::random().map_err(|e| Failure::new(Exit::OsErr, format!("cannot read random octets: {e}")))
+    sys::clock::random().map_err(|e| Failure::new(Exit::OsErr, format!("cannot read random bytes: {e}")))
 }
 
 /// `sender_from_header`: the first address in From.
@@ -284,7 +284,7 @@ fn first_author(head: &Head, names: &Names) -> Option<Address> {
 /// What the history is told of changed lines.
 fn warnings_of(changes: &Changes) -> Vec<String> {
     let told = [
-        (changes.nuls, "NUL octets removed"),
+        (changes.nuls, "NUL bytes removed"),
         (changes.bare_crs, "CRs without LF became blanks"),
         (changes.dots_kept, "lines with a lone dot kept as data"),
     ];

@@ -85,5 +85,5 @@ pub fn flush(paths: &Paths, what: &Flush) -> Result<(), Failure> {
 pub fn relay(paths: &Paths, address: &Address) -> String {
     let request = Request::Route { addresses: vec![address.to_string()] };
     let answer = client::ask::<Text>(paths, &request).ok().and_then(|texts| texts.into_iter().next());
-    answer.map_or_else(|| "unknown".to_owned(), |text| printable::bytes(&text.octets()))
+    answer.map_or_else(|| "unknown".to_owned(), |text| printable::bytes(&text.bytes()))
 }

@@ -9,7 +9,7 @@ use mail::printable;
 use sys::syslog;
 use sys::syslog::{Facility, Severity};
 
-/// Octets that are read and thrown away after a failure.
+/// Bytes that are read and thrown away after a failure.
 const DRAIN: u64 = 100 << 20;
 /// Seconds of silence after which the writer is given up.
 const SILENCE: u16 = 30;

@@ -13,7 +13,7 @@ use mail::{Address, ReversePath, printable};
 
 /// S2: the value of `-f`: one address and nothing else, `''` or `<>`.
 ///
-/// Errors: EX_USAGE, or EX_DATAERR for octets that are not UTF-8 (P6).
+/// Errors: EX_USAGE, or EX_DATAERR for bytes that are not UTF-8 (P6).
 pub fn parse(value: &OsStr, names: &Names) -> Result<ReversePath, Failure> {
     let text = value.as_bytes();
     let bad = |exit, why: &str| Failure::new(exit, format!("sender address `{}`: {why}", printable::bytes(text)));

@@ -23,7 +23,7 @@ const BUSY: [u64; 6] = [20, 50, 100, 200, 400, 800];
 pub struct Upload {
     socket: PathBuf,
     envelope: Envelope,
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
 impl Upload {
@@ -32,23 +32,23 @@ impl Upload {
     /// Errors: one line that names the socket.
     pub fn begin(path: &Path, envelope: Envelope) -> Result<Upload, String> {
         connect(path)?;
-        Ok(Upload { socket: path.to_owned(), envelope, octets: Vec::new() })
+        Ok(Upload { socket: path.to_owned(), envelope, bytes: Vec::new() })
     }
 
-    /// Takes the next octets.
+    /// Takes the next bytes.
     ///
     /// Errors: EX_DATAERR for a message that no daemon takes.
-    pub fn write(&mut self, octets: &[u8]) -> Result<(), Failure> {
-        if self.written().saturating_add(octets.len() as u64) > limits::MESSAGE {
-            return Err(Failure::new(Exit::DataErr, format!("message too large: more than {} octets", limits::MESSAGE)));
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        if self.written().saturating_add(bytes.len() as u64) > limits::MESSAGE {
+            return Err(Failure::new(Exit::DataErr, format!("message too large: more than {} bytes", limits::MESSAGE)));
         }
-        self.octets.extend_from_slice(octets);
+        self.bytes.extend_from_slice(bytes);
         Ok(())
     }
 
-    /// Octets taken so far.
+    /// Bytes taken so far.
     pub fn written(&self) -> u64 {
-        self.octets.len() as u64
+        self.bytes.len() as u64
     }
 
     /// Hands the message over.
@@ -99,9 +99,9 @@ impl Upload {
     fn send(&self, stream: &mut UnixStream, line: &[u8]) -> std::io::Result<()> {
         let mut crc = crc32fast::Hasher::new();
         crc.update(line);
-        crc.update(&self.octets);
+        crc.update(&self.bytes);
         stream.write_all(line)?;
-        for chunk in self.octets.chunks(CHUNK) {
+        for chunk in self.bytes.chunks(CHUNK) {
             // CHUNK is far below u32::MAX.
             stream.write_all(&u32::try_from(chunk.len()).unwrap_or(0).to_be_bytes())?;
             stream.write_all(chunk)?;

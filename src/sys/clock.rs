@@ -38,5 +38,5 @@ pub fn random() -> std::io::Result<u64> {
         std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
         pool.extend(bytes.as_chunks::<8>().0.iter().map(|chunk| u64::from_ne_bytes(*chunk)));
     }
-    pool.pop().ok_or_else(|| std::io::Error::other("no random octets"))
+    pool.pop().ok_or_else(|| std::io::Error::other("no random bytes"))
 }

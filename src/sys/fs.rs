@@ -139,7 +139,7 @@ pub fn fsync_commits_the_name(file: &impl AsFd) -> bool {
         || kind == nix::sys::statfs::TMPFS_MAGIC
 }
 
-/// Free octets and free inodes of the file system of `path`, for a process without privileges. No inodes where the file system
+/// Free bytes and free inodes of the file system of `path`, for a process without privileges. No inodes where the file system
 /// does not count them, as btrfs does not.
 pub fn free_space(path: &Path) -> nix::Result<(u64, Option<u64>)> {
     let stat = nix::sys::statvfs::statvfs(path)?;
@@ -152,9 +152,9 @@ pub fn is_read_only(path: &Path) -> bool {
     nix::sys::statvfs::statvfs(path).is_ok_and(|stat| stat.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY))
 }
 
-/// Sets `octets` of the disk aside for `file`, so that they are really there.
-pub fn allocate(file: &File, octets: u64) -> nix::Result<()> {
-    fcntl::posix_fallocate(file, 0, i64::try_from(octets).unwrap_or(i64::MAX))
+/// Sets `bytes` of the disk aside for `file`, so that they are really there.
+pub fn allocate(file: &File, bytes: u64) -> nix::Result<()> {
+    fcntl::posix_fallocate(file, 0, i64::try_from(bytes).unwrap_or(i64::MAX))
 }
 
 /// Commits everything on the file system of `file`.

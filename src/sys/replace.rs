@@ -1,4 +1,4 @@
-//! Files that others read at any time: a reader sees the old octets or the new ones, never a part.
+//! Files that others read at any time: a reader sees the old bytes or the new ones, never a part.
 
 use std::fs::File;
 use std::io::Write;
@@ -6,11 +6,11 @@ use std::path::Path;
 
 use super::fs;
 
-/// Puts `octets` where `path` is, with exactly these permission bits. A link in the last place is replaced, not followed. Not
+/// Puts `bytes` where `path` is, with exactly these permission bits. A link in the last place is replaced, not followed. Not
 /// synced: for what can be made again after a power cut.
 ///
 /// Errors: the kernel's; then the old file is still there, and no new one is left beside it.
-pub fn replace(path: &Path, mode: u32, octets: &[u8]) -> std::io::Result<()> {
+pub fn replace(path: &Path, mode: u32, bytes: &[u8]) -> std::io::Result<()> {
     let invalid = || std::io::Error::new(std::io::ErrorKind::InvalidInput, "not the path of a file");
     let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(invalid)?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -19,7 +19,7 @@ pub fn replace(path: &Path, mode: u32, octets: &[u8]) -> std::io::Result<()> {
     let temporary = format!(".{name}.{:016x}", super::clock::random()?);
     let directory = fs::open_directory(parent)?;
     let file = fs::create_new(&directory, &temporary)?;
-    let replaced = write(file, mode, octets).and_then(|()| std::fs::rename(parent.join(&temporary), path));
+    let replaced = write(file, mode, bytes).and_then(|()| std::fs::rename(parent.join(&temporary), path));
     if replaced.is_err() {
         // The first error is the one to tell.
         let _ = fs::unlink(&directory, &temporary);
@@ -27,9 +27,9 @@ pub fn replace(path: &Path, mode: u32, octets: &[u8]) -> std::io::Result<()> {
     replaced
 }
 
-fn write(mut file: File, mode: u32, octets: &[u8]) -> std::io::Result<()> {
+fn write(mut file: File, mode: u32, bytes: &[u8]) -> std::io::Result<()> {
     fs::set_mode(&file, mode)?;
-    file.write_all(octets)
+    file.write_all(bytes)
 }
 
 #[cfg(test)]

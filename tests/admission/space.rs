@@ -28,7 +28,7 @@ fn with_old_mail(options: &str, more: &str) -> (Installation, Receiver) {
     (installation, receiver)
 }
 
-/// Fills the file system of the spool, but for `leave` octets. The file is the daemon's neighbour's, not its own.
+/// Fills the file system of the spool, but for `leave` bytes. The file is the daemon's neighbour's, not its own.
 fn fill(installation: &Installation, leave: u64) -> PathBuf {
     let path = installation.paths.spool.join("neighbour");
     let mut file = File::create(&path).unwrap();
@@ -38,7 +38,7 @@ fn fill(installation: &Installation, leave: u64) -> PathBuf {
     path
 }
 
-fn octets(path: &Path) -> u64 {
+fn bytes(path: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     path.metadata().map_or(0, |meta| meta.blocks() * 512)
 }
@@ -63,11 +63,11 @@ fn t_spool_5_new_mail_is_refused_with_69_at_the_reserve_and_old_mail_is_delivere
 }
 
 #[test]
-fn t_spool_5_on_a_disk_without_one_free_octet_old_mail_is_delivered_by_the_ballast() {
+fn t_spool_5_on_a_disk_without_one_free_byte_old_mail_is_delivered_by_the_ballast() {
     isolated!();
     let (mut installation, receiver) = with_old_mail("size=64m,mode=755", "spool_reserve = \"8MiB\"");
     let ballast = installation.paths.spool.join("ballast");
-    assert!(octets(&ballast) >= 8 << 20, "an eighth of the disk");
+    assert!(bytes(&ballast) >= 8 << 20, "an eighth of the disk");
     // The log of the database begins anew: it has no room left of its own.
     installation.stop_daemon();
     installation.start_daemon();
@@ -77,14 +77,14 @@ fn t_spool_5_on_a_disk_without_one_free_octet_old_mail_is_delivered_by_the_balla
     receiver.wait_for_messages(OLD);
     installation.wait_until_drained();
     installation.wait_for_log("database or disk is full");
-    assert_eq!((octets(&ballast), receiver.messages().len()), (0, OLD), "each once");
+    assert_eq!((bytes(&ballast), receiver.messages().len()), (0, OLD), "each once");
     let log = installation.daemon_log();
     assert!(!log.contains("storage_failed") && !log.contains("possible_duplicate"), "{log}");
     // It comes back with the space: at the latest with the next start.
     std::fs::remove_file(neighbour).unwrap();
     installation.stop_daemon();
     installation.start_daemon();
-    assert!(octets(&ballast) >= 8 << 20);
+    assert!(bytes(&ballast) >= 8 << 20);
     installation.sendmail_as(CALLER_ID, &["new@receiver.example"], MESSAGE).succeeded();
     receiver.wait_for_messages(OLD + 1);
 }

@@ -10,7 +10,7 @@ VICTIM, DAEMON, SENDMAIL = os.environ["VICTIM"], int(os.environ["DAEMON"]), os.e
 NEW, TMP = SPOOL + "/new", SPOOL + "/tmp"
 KEPT = []  # files and sockets that stay open
 LITTER = []  # names that go at the end
-HEARD = []  # octets that an attacker should not have
+HEARD = []  # bytes that an attacker should not have
 trying = contextlib.suppress(OSError)
 
 
@@ -31,7 +31,7 @@ MESSAGE = b"From: mallory@sender.example\r\nSubject: forged\r\n\r\nBEGIN mallory
 
 
 def spool_file(message=MESSAGE, raw=None, **changes):
-    """Name and octets of a file as the contract wants it, but for the changes; `raw` replaces text in the line."""
+    """Name and bytes of a file as the contract wants it, but for the changes; `raw` replaces text in the line."""
     made = envelope(size=len(message), **changes)
     line = json.dumps(made, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n"
     for old, other in raw or ():
@@ -41,11 +41,11 @@ def spool_file(message=MESSAGE, raw=None, **changes):
     return made["id"], line.replace(b'"crc32":"00000000"', b'"crc32":"' + checksum + b'"') + message
 
 
-def put(octets, name, directory=NEW, keep=False):
+def put(bytes, name, directory=NEW, keep=False):
     """Writes a file with the right mode, at once under its name."""
     fd = os.open(directory + "/" + name, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o640)
     fcntl.flock(fd, fcntl.LOCK_EX)
-    os.write(fd, octets)
+    os.write(fd, bytes)
     os.fchmod(fd, 0o640)
     if not keep:
         os.close(fd)
@@ -56,8 +56,8 @@ def put(octets, name, directory=NEW, keep=False):
 
 
 def drop(**changes):
-    name, octets = spool_file(**changes)
-    put(octets, name)
+    name, bytes = spool_file(**changes)
+    put(bytes, name)
     return name
 
 
@@ -125,20 +125,20 @@ def terabytes():
     holes = os.open(f"{NEW}/{new_id()}", os.O_CREAT | os.O_RDWR, 0o640)
     os.truncate(holes, 1 << 40)
     for promised in (1 << 40, (1 << 64) - 1, -1, 1 << 31):
-        name, octets = spool_file()
-        octets = octets.replace(b'"size":%d' % len(MESSAGE), b'"size":%d' % promised)
-        fd = put(octets, name, keep=True)
+        name, bytes = spool_file()
+        bytes = bytes.replace(b'"size":%d' % len(MESSAGE), b'"size":%d' % promised)
+        fd = put(bytes, name, keep=True)
         with trying:
-            os.truncate(fd, len(octets) + (promised if 0 < promised < 1 << 41 else 0))
+            os.truncate(fd, len(bytes) + (promised if 0 < promised < 1 << 41 else 0))
 
 
 def own_hard_links():
-    name, octets = spool_file()
-    put(octets, name)
+    name, bytes = spool_file()
+    put(bytes, name)
     with trying:
         os.link(f"{NEW}/{name}", f"{OWN}/kept")
-    outside, octets = spool_file()
-    put(octets, outside, OWN)
+    outside, bytes = spool_file()
+    put(bytes, outside, OWN)
     with trying:
         os.link(f"{OWN}/{outside}", f"{NEW}/{outside}")
 
@@ -153,12 +153,12 @@ def hard_links_of_others():
 
 def renamed_in():
     for mode in (0o640, 0o2640, 0o4755, 0o666):
-        name, octets = spool_file()
-        put(octets, name, OWN)
+        name, bytes = spool_file()
+        put(bytes, name, OWN)
         os.chmod(f"{OWN}/{name}", mode)
         with trying:
             os.rename(f"{OWN}/{name}", f"{NEW}/{name}")
-    name, octets = spool_file()
+    name, bytes = spool_file()
     os.makedirs(f"{OWN}/{name}/d")
     with trying:
         os.rename(f"{OWN}/{name}", f"{NEW}/{name}")
@@ -229,11 +229,11 @@ def newer_versions():
 
 
 def id_of_another():
-    name, octets = spool_file(id=VICTIM)
-    put(octets, name)
+    name, bytes = spool_file(id=VICTIM)
+    put(bytes, name)
     drop(raw=[(b'"id":"', b'"id":"' + VICTIM.encode()[:4])])
-    other, octets = spool_file(id=VICTIM)
-    put(octets, new_id())
+    other, bytes = spool_file(id=VICTIM)
+    put(bytes, new_id())
 
 
 def name_of_another():
@@ -242,9 +242,9 @@ def name_of_another():
 
 
 def replay():
-    name, octets = spool_file(recipients=[{"address": "replayed@receiver.example"}])
-    put(octets, name)
-    goes_on(lambda: put(octets, name))
+    name, bytes = spool_file(recipients=[{"address": "replayed@receiver.example"}])
+    put(bytes, name)
+    goes_on(lambda: put(bytes, name))
 
 
 def smuggled():
@@ -262,7 +262,7 @@ def honest():
 
 def changed_while_sent():
     """Each file is whole when it is claimed; its owner goes on writing through the descriptor that it kept."""
-    held = [(put(octets, name, keep=True), len(octets)) for name, octets in (spool_file() for _ in range(30))]
+    held = [(put(bytes, name, keep=True), len(bytes)) for name, bytes in (spool_file() for _ in range(30))]
 
     def change():
         fd, length = random.choice(held)
@@ -271,21 +271,21 @@ def changed_while_sent():
 
 
 def cut_while_sent():
-    held = [(put(octets, name, keep=True), octets) for name, octets in (spool_file() for _ in range(30))]
+    held = [(put(bytes, name, keep=True), bytes) for name, bytes in (spool_file() for _ in range(30))]
 
     def cut():
-        fd, octets = random.choice(held)
-        os.ftruncate(fd, random.randrange(len(octets)))
-        os.pwrite(fd, octets, 0)
-        os.ftruncate(fd, len(octets) + random.randrange(3))
+        fd, bytes = random.choice(held)
+        os.ftruncate(fd, random.randrange(len(bytes)))
+        os.pwrite(fd, bytes, 0)
+        os.ftruncate(fd, len(bytes) + random.randrange(3))
     goes_on(cut)
 
 
 def lease():
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     for _ in range(20):
-        name, octets = spool_file()
-        put(octets, name, OWN)
+        name, bytes = spool_file()
+        put(bytes, name, OWN)
         fd = os.open(f"{OWN}/{name}", os.O_RDWR)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
         KEPT.append(fd)
@@ -294,10 +294,10 @@ def lease():
 
 def locked():
     for _ in range(200):
-        name, octets = spool_file()
+        name, bytes = spool_file()
         fd = os.open(f"{NEW}/{name}", os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o640)
         fcntl.flock(fd, fcntl.LOCK_EX)
-        os.write(fd, octets)
+        os.write(fd, bytes)
         KEPT.append(fd)
 
 
@@ -317,8 +317,8 @@ def swapped():
 
     def swap():
         with trying:
-            name, octets = spool_file()
-            put(octets, name)
+            name, bytes = spool_file()
+            put(bytes, name)
             os.rename(f"{NEW}/{name}", names[0])
         with trying:
             os.symlink(SECRET, names[1])
@@ -450,11 +450,11 @@ def connect():
     return one
 
 
-def ask(octets):
+def ask(bytes):
     heard = b""
     with trying:
         one = connect()
-        one.sendall(octets)
+        one.sendall(bytes)
         while len(heard) < 1 << 20:
             some = one.recv(1 << 16)
             if not some:
@@ -464,11 +464,11 @@ def ask(octets):
 
 
 def garbage():
-    for octets in (b"\n", b"\0" * 70000, b"[" * 65000 + b"\n", b'{"verb":"list"', b'{"verb":"\xff"}\n', b'{"verb":"list","ids":["../../etc/passwd"]}\n',
+    for bytes in (b"\n", b"\0" * 70000, b"[" * 65000 + b"\n", b'{"verb":"list"', b'{"verb":"\xff"}\n', b'{"verb":"list","ids":["../../etc/passwd"]}\n',
                    b'{"verb":"cat","id":"../../../etc/passwd","part":"raw"}\n', b'{"verb":"show","id":"' + b"A" * 60000 + b'"}\n',
                    b'{"verb":"act","act":"remove","ids":' + json.dumps(["0" * 16] * 3000).encode() + b"}\n",
                    b'{"verb":"flush","select":{"by":"id","text":"","except":true}}x\n', os.urandom(1 << 16)):
-        ask(octets)
+        ask(bytes)
 
 
 def idle_connections():
@@ -498,8 +498,8 @@ def flood_of_requests():
 
 def submissions():
     """The second door: garbage, words that never end, and a peer that is claimed in them."""
-    name, octets = spool_file(peer={"uid": 4301, "gid": 4301, "pid": 1})
-    for text in (b"\n", b"\0" * 70000, b"[" * (1 << 20), octets, os.urandom(1 << 16), octets[:100]):
+    name, bytes = spool_file(peer={"uid": 4301, "gid": 4301, "pid": 1})
+    for text in (b"\n", b"\0" * 70000, b"[" * (1 << 20), bytes, os.urandom(1 << 16), bytes[:100]):
         with trying:
             one = socket.socket(socket.AF_UNIX)
             one.settimeout(1)

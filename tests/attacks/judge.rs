@@ -123,7 +123,7 @@ impl Stage {
         }
     }
 
-    /// No octet that went out is a secret, and each message has the owner's name and is whole.
+    /// No byte that went out is a secret, and each message has the owner's name and is whole.
     fn judge_sent(&self) {
         for connection in self.receiver.connections() {
             let all = String::from_utf8_lossy(&connection.received).into_owned();
@@ -146,11 +146,11 @@ impl Stage {
         }
     }
 
-    /// The victim's message waits as it did, octet for octet.
+    /// The victim's message waits as it did, byte for byte.
     fn judge_victim(&self) {
         let path = self.installation.paths.spool.join("cur").join(&self.victim);
-        let octets = std::fs::read(&path).expect("the victim's message has gone");
-        assert!(String::from_utf8_lossy(&octets).contains(VICTIMS_WORDS));
+        let bytes = std::fs::read(&path).expect("the victim's message has gone");
+        assert!(String::from_utf8_lossy(&bytes).contains(VICTIMS_WORDS));
         let entry = self.installation.queue().into_iter().find(|entry| entry["queue_id"] == self.victim.as_str());
         let entry = entry.expect("the victim's message is not in the queue");
         assert!(entry["queue_name"] != "hold" && entry.to_string().contains(WAITS), "{entry}");

@@ -154,7 +154,7 @@ impl Stage {
 
     /// All that the attacker put into the drop directory has gone from there.
     pub fn clears_new(&self) {
-        wait_for("an empty drop directory", || self.installation.spooled_octets("new").is_empty());
+        wait_for("an empty drop directory", || self.installation.spooled_bytes("new").is_empty());
     }
 
     /// No message of the attacker arrived in this attack.
@@ -221,11 +221,11 @@ impl Attacker {
     /// It lets go; what it got at.
     fn end(&mut self) -> String {
         drop(self.child.stdin.take());
-        let mut octets = Vec::new();
-        self.out.read_to_end(&mut octets).unwrap();
+        let mut bytes = Vec::new();
+        self.out.read_to_end(&mut bytes).unwrap();
         self.child.wait().unwrap();
         let mut heard = std::mem::take(&mut self.heard);
-        heard.push_str(&String::from_utf8_lossy(&octets));
+        heard.push_str(&String::from_utf8_lossy(&bytes));
         heard.replacen("ready\n", "", 1)
     }
 }

@@ -41,7 +41,7 @@ pub const OBJECTS: &[Attack] = &[
     attack("own_hard_links", "a file with two links is not sent"),
     attack("hard_links_of_others", "the kernel makes none, and none would be a message"),
     attack("renamed_in", "a file that was born elsewhere is not sent"),
-    attack("strange_names", "no name is more than octets"),
+    attack("strange_names", "no name is more than bytes"),
     attack("flood_of_names", "a hundred thousand names hide no mail"),
     attack("litter", "what lies in tmp/ is nobody's business"),
 ];

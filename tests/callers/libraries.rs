@@ -160,9 +160,9 @@ From hier an
   Ende
 
 --*
-Content-Type: application/octet-stream; name=octets.bin
+Content-Type: application/octet-stream; name=bytes.bin
 Content-Transfer-Encoding: base64
-Content-Disposition: attachment; filename=octets.bin
+Content-Disposition: attachment; filename=bytes.bin
 
 AP8NCi4NCg==
 --*--

@@ -1,5 +1,5 @@
 //! Programs that other people wrote send through our `sendmail`, as they are: each finds it at its place, knows nothing of us, and
-//! is judged by what a receiver got of it: envelope, header and body, octet for octet, and by how it ended.
+//! is judged by what a receiver got of it: envelope, header and body, byte for byte, and by how it ended.
 //!
 //! They live in a root of their own, with their own passwd, where /usr/sbin/sendmail is ours; the daemon and the receiver stand
 //! outside. Each sends [`BODY`], which holds what is easily broken.
@@ -23,7 +23,7 @@ use crate::support::isolation::mount;
 use crate::support::parts::Missing;
 use crate::support::scripted::{Receiver, Script, Transaction};
 
-/// What each caller sends: octets above 127, a lone dot, a doubled one, a line that looks like a mailbox separator, blanks at the
+/// What each caller sends: bytes above 127, a lone dot, a doubled one, a line that looks like a mailbox separator, blanks at the
 /// start of a line.
 const BODY: &str = "Grüße,\n.\n..zwei\nFrom hier an\n  Ende\n";
 
@@ -150,10 +150,10 @@ impl Host {
     }
 }
 
-/// One transaction: the envelope, an empty line, the message. Octets that are not UTF-8 are shown as `<fc>`.
+/// One transaction: the envelope, an empty line, the message. Bytes that are not UTF-8 are shown as `<fc>`.
 fn text(one: &Transaction) -> String {
     let shown = |chunk: std::str::Utf8Chunk| {
-        chunk.valid().to_owned() + &chunk.invalid().iter().map(|octet| format!("<{octet:02x}>")).collect::<String>()
+        chunk.valid().to_owned() + &chunk.invalid().iter().map(|byte| format!("<{byte:02x}>")).collect::<String>()
     };
     let data: String = one.data.utf8_chunks().map(shown).collect();
     assert!(!data.replace("\r\n", "").contains(['\r', '\n']), "every line ends in CRLF: {data:?}");

@@ -12,7 +12,7 @@ transport
         subject: "Passwort zurücksetzen",
         text: fs.readFileSync("/srv/body.txt", "utf8"),
         headers: { "X-Long": "word ".repeat(30).trim() },
-        attachments: [{ filename: "octets.bin", content: Buffer.from([0, 255, 13, 10, 46, 13, 10]) }],
+        attachments: [{ filename: "bytes.bin", content: Buffer.from([0, 255, 13, 10, 46, 13, 10]) }],
     })
     .catch((error) => {
         console.error(error.message);

@@ -99,9 +99,9 @@ Content-Transfer-Encoding: 8bit
 
 {BODY}
 --*
-Content-Type: application/*; name=octets.bin
+Content-Type: application/*; name=bytes.bin
 Content-Transfer-Encoding: base64
-Content-Disposition: attachment; filename=octets.bin
+Content-Disposition: attachment; filename=bytes.bin
 
 AP8NCi4NCg==
 

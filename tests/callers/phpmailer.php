@@ -14,5 +14,5 @@ $mail->addCC('carol@receiver.example');
 $mail->addBCC('hidden@receiver.example');
 $mail->Subject = 'Passwort zurücksetzen';
 $mail->Body = file_get_contents('/srv/body.txt');
-$mail->addStringAttachment("\x00\xff\r\n.\r\n", 'octets.bin');
+$mail->addStringAttachment("\x00\xff\r\n.\r\n", 'bytes.bin');
 exit($mail->send() ? 0 : 1);

@@ -23,10 +23,10 @@ pub enum Input {
 }
 
 impl Input {
-    /// All octets.
-    pub fn octets(&self) -> Vec<u8> {
+    /// All bytes.
+    pub fn bytes(&self) -> Vec<u8> {
         match self {
-            Input::Whole(octets) => octets.clone(),
+            Input::Whole(bytes) => bytes.clone(),
             Input::Dialogue(steps) => steps.concat(),
         }
     }

@@ -83,7 +83,7 @@ fn of_a_message(sent: &Sent) -> BTreeMap<String, String> {
     facets
 }
 
-/// Octets as a person can read them: `\n` is a CRLF; every other control character and 8-bit octet has its number.
+/// Bytes as a person can read them: `\n` is a CRLF; every other control character and 8-bit byte has its number.
 fn visible(text: &str) -> String {
     let plain = text.replace('\\', "\\\\").replace("\r\n", "\\n");
     let show =

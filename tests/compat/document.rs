@@ -21,7 +21,7 @@ next hop. The test fails when a difference appears or disappears, and when one h
 
 The caller is an ordinary user, `caller`, whose full name in passwd is `Alice Q. Example,Room 1,555`; the domain for bare addresses is
 `sender.example`. Compared are whether the call succeeds and with which exit code, the reverse-path and the forward-paths with their
-SMTP parameters, every header field and the octets of the body of what arrives at the next hop, and whether somebody gets a notice
+SMTP parameters, every header field and the bytes of the body of what arrives at the next hop, and whether somebody gets a notice
 by mail. Not compared are `Received` fields, the order of fields, white space in them, and the values of `Date` and `Message-ID`
 fields that had to be added. In the tables, `\\n` is the end of a line, `x×998` is 998 times an x, and what is too long is shown
 around the first difference.
@@ -131,7 +131,7 @@ fn given(case: &Case) -> String {
 
 /// As a shell would want it.
 fn quoted(word: &str) -> String {
-    let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"@%_-+=:,./".contains(&octet);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"@%_-+=:,./".contains(&byte);
     match word.replace('\n', "\\n") {
         text if !text.is_empty() && word.bytes().all(plain) => text,
         text if text.contains('\'') => format!("\"{text}\""),

@@ -67,7 +67,7 @@ const BODIES: &[(&str, &str, &str)] = &[
     ("bare-cr", "a CR without LF", "one\rtwo\n"),
     ("crs-before-lf", "several CRs before LF", "one\r\r\r\ntwo\n"),
     ("smuggling", "an end of data with bare line ends", "one\n\r.\r\rMAIL FROM:<e@z.example>\r\n"),
-    ("nul", "NUL octets", "one\0two\n\0\n"),
+    ("nul", "NUL bytes", "one\0two\n\0\n"),
     ("from-in-body", "a line that begins with From", "From here on\n>From there\n"),
     ("latin1-body", "an 8-bit body without MIME fields", "gr\u{fc}n\n"),
     ("controls-in-body", "control characters", "a\x07\x08\x1b[1mb\x0c\n"),
@@ -92,7 +92,7 @@ pub fn all() -> Vec<Case> {
         called: "sendmail",
         name: "latin1-field",
         argv: vec!["-t"],
-        told: "a field with octets that are not UTF-8",
+        told: "a field with bytes that are not UTF-8",
         input: Input::Whole([b"To: a@x.example\nX-Subject: gr\xfcn\n", NO_TO.as_bytes(), b"\nbody\n"].concat()),
     });
     cases
@@ -103,7 +103,7 @@ type Built = (&'static str, &'static [&'static str], &'static str, String);
 /// Those that are no plain text of a few lines, or have arguments of their own.
 fn built(header: &str) -> Vec<Built> {
     let crlf = WHOLE.replace('\n', "\r\n");
-    let long = |octets: usize| "x".repeat(octets);
+    let long = |bytes: usize| "x".repeat(bytes);
     let words = "word ".repeat(400);
     vec![
         ("dot-middle-with-i", &["-t", "-i"], "a lone dot in the middle", format!("{header}one\n.\ntwo\n")),
@@ -162,13 +162,13 @@ fn built(header: &str) -> Vec<Built> {
             "From: f@x.example\nTo: a@x.example\nSubject: gr\u{fc}n \u{2713}\n\nbody\n".to_owned(),
         ),
         ("utf8-from", &["-t"], "a From name in raw UTF-8", "From: J\u{fc}rgen <f@x.example>\nTo: a@x.example\n\nbody\n".to_owned()),
-        ("long-body-line", &["-t"], "a body line of 2500 octets", format!("{header}{}\n", long(2500))),
-        ("long-field", &["-t"], "a field of 2000 octets, with blanks", format!("X-Long: {words}\n{WHOLE}")),
-        ("long-field-unfoldable", &["-t"], "a field of 2500 octets, without a blank", format!("X-Long: {}\n{WHOLE}", long(2500))),
+        ("long-body-line", &["-t"], "a body line of 2500 bytes", format!("{header}{}\n", long(2500))),
+        ("long-field", &["-t"], "a field of 2000 bytes, with blanks", format!("X-Long: {words}\n{WHOLE}")),
+        ("long-field-unfoldable", &["-t"], "a field of 2500 bytes, without a blank", format!("X-Long: {}\n{WHOLE}", long(2500))),
         (
             "long-subject",
             &["-t"],
-            "a Subject of 700 octets",
+            "a Subject of 700 bytes",
             format!("To: a@x.example\nFrom: f@x.example\nSubject: {}\n\nbody\n", "word ".repeat(140)),
         ),
         ("received-30", &["-t"], "30 Received fields", "Received: from a by b\n".repeat(30) + WHOLE),

@@ -80,7 +80,7 @@ fn run(system: &dyn MailSystem, uid: u32, case: &Case) -> Ended {
     let mut command = system.command(uid, case.called);
     command.args(&case.argv);
     match &case.input {
-        Input::Whole(octets) => command::run(&mut command, octets),
+        Input::Whole(bytes) => command::run(&mut command, bytes),
         Input::Dialogue(steps) => session::run(&mut command, steps),
     }
 }

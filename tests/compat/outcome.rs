@@ -40,7 +40,7 @@ impl Outcome {
     /// Picks what belongs to case `index` out of all that arrived.
     pub fn of(index: usize, ended: &Ended, case: &Case, arrived: &[Transaction]) -> Outcome {
         let login = systems::login(index);
-        let input = collapse(&latin1(&case.input.octets()));
+        let input = collapse(&latin1(&case.input.bytes()));
         let mut sent: Vec<Sent> = Vec::new();
         let mut noticed = BTreeSet::new();
         for transaction in arrived.iter().filter(|one| case_of(one) == Some(index)) {
@@ -103,9 +103,9 @@ fn path(argument: &str) -> String {
     [&[path.as_str()], parameters.as_slice()].concat().join(" ")
 }
 
-/// Octets as characters, one for one: a difference in any of them stays one.
-fn latin1(octets: &[u8]) -> String {
-    octets.iter().map(|&octet| char::from(octet)).collect()
+/// Bytes as characters, one for one: a difference in any of them stays one.
+fn latin1(bytes: &[u8]) -> String {
+    bytes.iter().map(|&byte| char::from(byte)).collect()
 }
 
 fn split(data: &[u8]) -> (String, String) {

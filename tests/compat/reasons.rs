@@ -38,14 +38,14 @@ pub static REASONS: &[Reason] = &[
     },
     Reason {
         title: "The body type",
-        text: "`BODY=` says what is in the message, whatever `-B` said: 8BITMIME where it has 8-bit octets, and else nothing.",
+        text: "`BODY=` says what is in the message, whatever `-B` said: 8BITMIME where it has 8-bit bytes, and else nothing.",
         fits: &[
             (&[], &["sender"], "B-8bitmime B-7bit debian-cron latin1-body address-utf8"),
         ],
     },
     Reason {
         title: "8-bit text without a label",
-        text: "A body with 8-bit octets and no field of MIME gets the fields that say what it is: `charset=utf-8`, or \
+        text: "A body with 8-bit bytes and no field of MIME gets the fields that say what it is: `charset=utf-8`, or \
                `unknown-8bit` where it is not that.",
         fits: &[
             (&[], &["field mime-version", "field content-type", "field content-transfer-encoding"], "latin1-body"),

@@ -54,11 +54,11 @@ fn t_spool_1_one_of_each_hostile_object_delays_nobody() {
     installation.sendmail(&["bob@receiver.example"], MESSAGE).succeeded();
     installation.start_daemon();
     receiver.wait_for_messages(1);
-    wait_for("only what cannot be moved", || installation.spooled_octets("new") == [id(3).into_bytes(), id(7).into_bytes()]);
+    wait_for("only what cannot be moved", || installation.spooled_bytes("new") == [id(3).into_bytes(), id(7).into_bytes()]);
     // Four files with their reasons, besides the daemon's own.
     assert_eq!(installation.spooled("corrupt").len(), 8, "{:?}", installation.spooled("corrupt"));
     drop(locked);
-    wait_for("the file that was locked", || installation.spooled_octets("new") == [id(3).into_bytes()]);
+    wait_for("the file that was locked", || installation.spooled_bytes("new") == [id(3).into_bytes()]);
     let used = cpu_seconds(&installation);
     std::thread::sleep(Duration::from_secs(2));
     assert!(cpu_seconds(&installation) - used < 0.5, "the daemon is busy with nothing");

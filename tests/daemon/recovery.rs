@@ -51,9 +51,9 @@ const DAMAGES: &[(&str, Damage)] = &[
 ];
 
 fn overwrite(path: &Path, at: usize) {
-    let mut octets = std::fs::read(path).unwrap();
-    octets[at..at + 4096].fill(0x5A);
-    std::fs::write(path, octets).unwrap();
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[at..at + 4096].fill(0x5A);
+    std::fs::write(path, bytes).unwrap();
 }
 
 #[test]

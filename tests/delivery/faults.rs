@@ -53,8 +53,8 @@ fn t_smtp_a_hostile_first_connection_only_delays_the_message() {
 }
 
 #[test]
-fn t_smtp_a_connection_reset_at_any_octet_loses_nothing() {
-    // Connection n is reset after n * STEP octets, until one lives long enough.
+fn t_smtp_a_connection_reset_at_any_byte_loses_nothing() {
+    // Connection n is reset after n * STEP bytes, until one lives long enough.
     for direction in [Script::reset_after_sending as fn(Script, usize) -> Script, Script::reset_after_receiving] {
         let receiver = direction(Script::new().offer("PIPELINING").growing_cut(), 11).start();
         let installation = sent_to(&receiver);

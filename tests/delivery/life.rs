@@ -145,9 +145,9 @@ fn systemd_is_told_of_the_start_of_life_of_a_reload_and_of_the_end() {
     let systemd = UnixDatagram::bind(&path).unwrap();
     systemd.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let told = |word: &str| {
-        let mut octets = [0; 4096];
-        while let Ok(length) = systemd.recv(&mut octets) {
-            if String::from_utf8_lossy(&octets[..length]).lines().any(|line| line == word) {
+        let mut bytes = [0; 4096];
+        while let Ok(length) = systemd.recv(&mut bytes) {
+            if String::from_utf8_lossy(&bytes[..length]).lines().any(|line| line == word) {
                 return;
             }
         }

@@ -20,7 +20,7 @@ fn good(authority: &Authority) -> Identity {
 }
 
 #[test]
-fn verified_tls_carries_mail_by_starttls_and_from_the_first_octet() {
+fn verified_tls_carries_mail_by_starttls_and_from_the_first_byte() {
     let authority = Authority::new();
     for (scheme, script) in [("smtp", Script::new().starttls(&good(&authority))), ("smtps", Script::new().implicit_tls(&good(&authority)))]
     {
@@ -40,7 +40,7 @@ fn what_cannot_prove_its_name_gets_no_mail_and_the_queue_says_why() {
         ("a certificate for another name", Script::new().starttls(&authority.identity(&["other.example"]))),
         ("a certificate of a stranger", Script::new().starttls(&good(&stranger))),
         ("no STARTTLS", Script::new()),
-        ("injected octets behind STARTTLS", Script::new().starttls(&good(&authority)).inject_after_starttls(b"250 hi\r\n")),
+        ("injected bytes behind STARTTLS", Script::new().starttls(&good(&authority)).inject_after_starttls(b"250 hi\r\n")),
         ("a refused STARTTLS", Script::new().starttls(&good(&authority)).say("STARTTLS", "454 4.7.0 not now")),
     ];
     for (case, script) in cases {

@@ -12,7 +12,7 @@ pub const MESSAGES: &[(&str, &[u8])] = &[
         to:b@example.net\r\nCC:  \r\nMime-VERSION: 1.0\r\nContent-Type: text/plain;\r\n\tcharset=utf-8\r\n\r\nx\r\n"),
     ("several instances", b"From: a@example.org\r\nTo: one@example.net\r\nReferences: <1@x>\r\nTo: two@example.net\r\n\
         Subject: first\r\nSubject: second\r\nReferences: <2@x>\r\n\r\nx\r\n"),
-    ("octets beyond ASCII", b"From: \xc3\xa4 <a@example.org>\r\nSubject: \xc3\xa4\xe2\x82\xac \xfc\r\n\r\n\xc3\xa4 \xfc\xff\r\n"),
+    ("bytes beyond ASCII", b"From: \xc3\xa4 <a@example.org>\r\nSubject: \xc3\xa4\xe2\x82\xac \xfc\r\n\r\n\xc3\xa4 \xfc\xff\r\n"),
     ("dots and From_ in the body", b"From: a@example.org\r\n\r\n.\r\n..\r\nFrom x\r\n. dot\r\n"),
     ("list and resent fields", b"Resent-From: r@example.net\r\nResent-To: s@example.net\r\nResent-Date: Sun, 22 Nov 2026 14:43:49 +0000\r\n\
         From: a@example.org\r\nSender: a@example.org\r\nIn-Reply-To: <0@x>\r\nReferences: <0@x>\r\n\tt\r\nReply-To: c@example.org\r\n\

@@ -61,17 +61,17 @@ fn a_signature_that_the_message_brings_is_left_alone() {
     assert_eq!(require!(oracles::dkimpy(&twice, &sender.txt())), ["pass"; 4]);
 }
 
-/// A field of a name that is signed or not, with octets of every sort and folds in its value.
+/// A field of a name that is signed or not, with bytes of every sort and folds in its value.
 fn field() -> impl Strategy<Value = Vec<u8>> {
     let name =
         prop::sample::select(vec!["To", "cc", "SUBJECT", "Date", "Message-ID", "References", "Received", "X-A", "List-Id", "Sender"]);
-    let octet = prop_oneof![8 => 33u8..=126, 3 => Just(b' '), 2 => Just(b'\t'), 2 => 128u8..=255];
+    let byte = prop_oneof![8 => 33u8..=126, 3 => Just(b' '), 2 => Just(b'\t'), 2 => 128u8..=255];
     let fold = prop::sample::select(vec!["", "", "\r\n ", "\r\n\t", " \r\n \t"]);
-    let value = prop::collection::vec((prop::collection::vec(octet, 0..20), fold), 0..4);
+    let value = prop::collection::vec((prop::collection::vec(byte, 0..20), fold), 0..4);
     (name, value).prop_map(|(name, pieces)| {
         let mut field = format!("{name}:").into_bytes();
-        for (octets, fold) in pieces {
-            field.extend(octets);
+        for (bytes, fold) in pieces {
+            field.extend(bytes);
             field.extend_from_slice(fold.as_bytes());
         }
         field.extend_from_slice(b"x\r\n");
@@ -79,10 +79,10 @@ fn field() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Any octets but NUL, CR and LF in lines that end in CRLF.
+/// Any bytes but NUL, CR and LF in lines that end in CRLF.
 fn body() -> impl Strategy<Value = Vec<u8>> {
-    let octet = prop_oneof![6 => 33u8..=126, 3 => Just(b' '), 1 => Just(b'\t'), 2 => 128u8..=255, 1 => 1u8..=8];
-    prop::collection::vec(prop::collection::vec(octet, 0..12), 0..12)
+    let byte = prop_oneof![6 => 33u8..=126, 3 => Just(b' '), 1 => Just(b'\t'), 2 => 128u8..=255, 1 => 1u8..=8];
+    prop::collection::vec(prop::collection::vec(byte, 0..12), 0..12)
         .prop_map(|lines| lines.into_iter().flat_map(|line| [line, b"\r\n".to_vec()].concat()).collect())
 }
 

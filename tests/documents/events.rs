@@ -31,7 +31,7 @@ fn in_the_table() -> Vec<Event> {
 /// The name of a field: `name`, or `name = value`.
 fn field(argument: &str) -> Option<String> {
     let name = argument.split(" = ").next()?;
-    name.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_').then(|| name.to_owned())
+    name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_').then(|| name.to_owned())
 }
 
 /// The items of the page.

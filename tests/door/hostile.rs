@@ -37,9 +37,9 @@ fn t_spool_8_what_is_no_submission_gets_its_reason_and_leaves_nothing() {
     let recipients = |n: usize| vec![r#"{"address":"bob@receiver.example"}"#; n].join(",");
     let four = envelope("").replace(&recipients(1), &recipients(4));
     let wrong_sum = {
-        let mut octets = submission(&envelope(""), WIRE, 1 << 20);
-        *octets.last_mut().unwrap() ^= 1;
-        octets
+        let mut bytes = submission(&envelope(""), WIRE, 1 << 20);
+        *bytes.last_mut().unwrap() ^= 1;
+        bytes
     };
     let chunk_too_large = [envelope("").as_bytes(), &u32::MAX.to_be_bytes()].concat();
     let cases: Vec<(&str, Vec<u8>, u8, &str)> = vec![
@@ -51,7 +51,7 @@ fn t_spool_8_what_is_no_submission_gets_its_reason_and_leaves_nothing() {
         ("too many recipients", submission(&four, WIRE, 9), 65, "recipient_limit"),
         ("no recipients", submission(&envelope("").replace(&recipients(1), ""), WIRE, 9), 65, "no recipients"),
         ("a line without end", vec![b'{'; 9 << 20], 65, "8 MiB"),
-        ("a chunk of four gigabytes", chunk_too_large, 65, "a chunk of 4294967295 octets"),
+        ("a chunk of four gigabytes", chunk_too_large, 65, "a chunk of 4294967295 bytes"),
         ("too large", submission(&envelope(""), &[WIRE, &b"0123456789abcd\r\n".repeat(70_000)].concat(), 65_536), 65, "too large"),
         ("a wrong checksum", wrong_sum, 74, "checksum"),
         ("a bare LF", submission(&envelope(""), b"From: a@b.example\r\n\r\nx\n.\r\n", 9), 65, "LF without CR"),
@@ -61,8 +61,8 @@ fn t_spool_8_what_is_no_submission_gets_its_reason_and_leaves_nothing() {
         ("no From", submission(&envelope(""), b"Subject: x\r\n\r\nx\r\n", 9), 65, "one From"),
         ("nothing", submission(&envelope(""), b"", 9), 65, "one From"),
     ];
-    for (what, octets, exit, text) in cases {
-        let answer = talk(&installation, &octets);
+    for (what, bytes, exit, text) in cases {
+        let answer = talk(&installation, &bytes);
         let reply: serde_json::Value = serde_json::from_str(&answer).unwrap_or_else(|e| panic!("{what}: {e}: {answer}"));
         assert_eq!(reply["exit"], exit, "{what}: {answer}");
         assert!(reply["text"].as_str().unwrap().contains(text) && answer.lines().count() == 1, "{what}: {answer}");
@@ -72,11 +72,11 @@ fn t_spool_8_what_is_no_submission_gets_its_reason_and_leaves_nothing() {
 }
 
 #[test]
-fn t_spool_8_a_client_that_goes_away_at_any_octet_leaves_nothing() {
+fn t_spool_8_a_client_that_goes_away_at_any_byte_leaves_nothing() {
     let (installation, receiver) = installed();
     let whole = submission(&envelope(""), WIRE, 16);
     for end in 0..whole.len() {
-        assert_eq!(talk(&installation, &whole[..end]), "", "octet {end}");
+        assert_eq!(talk(&installation, &whole[..end]), "", "byte {end}");
     }
     assert!(installation.spooled("new").is_empty() && installation.spooled("cur").is_empty());
     still_takes_mail(&installation, &receiver, 1);
@@ -100,21 +100,21 @@ fn t_spool_8_garbage_of_any_kind_ends_nothing() {
     let pid = installation.daemon_pid();
     let mut random = Random(0x6D61_696C);
     for round in 0..3000 {
-        let mut octets = submission(&envelope(""), WIRE, 16);
+        let mut bytes = submission(&envelope(""), WIRE, 16);
         for _ in 0..=random.below(6) {
-            let at = random.below(octets.len());
+            let at = random.below(bytes.len());
             match random.below(4) {
-                0 => octets[at] = u8::try_from(random.below(256)).unwrap(),
-                1 => octets.truncate(at.max(1)),
-                2 => octets.insert(at, u8::try_from(random.below(256)).unwrap()),
-                _ if octets.len() > 1 => drop(octets.remove(at)),
+                0 => bytes[at] = u8::try_from(random.below(256)).unwrap(),
+                1 => bytes.truncate(at.max(1)),
+                2 => bytes.insert(at, u8::try_from(random.below(256)).unwrap()),
+                _ if bytes.len() > 1 => drop(bytes.remove(at)),
                 _ => {}
             }
         }
-        let answer = talk(&installation, &octets);
+        let answer = talk(&installation, &bytes);
         // A change in the time or in an address may make another message of it, which is no garbage; its sum tells.
         let is_refusal = answer.is_empty() || answer.starts_with("{\"exit\":");
-        assert!(is_refusal || octets == submission(&envelope(""), WIRE, 16) || answer.starts_with("{\"id\":"), "{round}: {answer}");
+        assert!(is_refusal || bytes == submission(&envelope(""), WIRE, 16) || answer.starts_with("{\"id\":"), "{round}: {answer}");
     }
     assert!(installation.spooled("corrupt").is_empty(), "{:?}", installation.spooled("corrupt"));
     let before = receiver.messages().len();

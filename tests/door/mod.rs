@@ -39,26 +39,26 @@ fn envelope(more: &str) -> String {
 /// A message in wire form.
 const WIRE: &[u8] = b"From: alice@sender.example\r\nSubject: hello\r\n\r\nHello\r\n";
 
-/// A whole submission: the line, the message in chunks of `chunk` octets, the checksum.
+/// A whole submission: the line, the message in chunks of `chunk` bytes, the checksum.
 fn submission(line: &str, message: &[u8], chunk: usize) -> Vec<u8> {
-    let mut octets = line.as_bytes().to_vec();
+    let mut bytes = line.as_bytes().to_vec();
     let mut crc = crc32fast::Hasher::new();
     crc.update(line.as_bytes());
     crc.update(message);
     for piece in message.chunks(chunk) {
-        octets.extend_from_slice(&u32::try_from(piece.len()).unwrap().to_be_bytes());
-        octets.extend_from_slice(piece);
+        bytes.extend_from_slice(&u32::try_from(piece.len()).unwrap().to_be_bytes());
+        bytes.extend_from_slice(piece);
     }
-    octets.extend_from_slice(&[0; 4]);
-    octets.extend_from_slice(&crc.finalize().to_be_bytes());
-    octets
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&crc.finalize().to_be_bytes());
+    bytes
 }
 
-/// Sends `octets`, ends its side, and returns the answer; empty where there is none.
-fn talk(installation: &Installation, octets: &[u8]) -> String {
+/// Sends `bytes`, ends its side, and returns the answer; empty where there is none.
+fn talk(installation: &Installation, bytes: &[u8]) -> String {
     let mut stream = UnixStream::connect(installation.paths.submit_socket()).unwrap();
     // A daemon that refuses does not read to the end.
-    let _ = stream.write_all(octets);
+    let _ = stream.write_all(bytes);
     let _ = stream.shutdown(std::net::Shutdown::Write);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);

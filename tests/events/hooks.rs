@@ -14,7 +14,7 @@ use crate::support::parts::{self, Missing};
 use crate::support::scripted::Script;
 
 const MESSAGE: &[u8] = b"From: a@sender.example\nSubject: s\n\nbody\n";
-/// 32 octets.
+/// 32 bytes.
 const SECRET: &str = "whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=";
 
 /// A receiver of mail, and an installation that relays to it and tells `webhook` of accepted and relayed messages.

@@ -14,7 +14,7 @@ fn entries(socket: &UnixDatagram, until: &str) -> Vec<String> {
     let mut buffer = vec![0; 64 << 10];
     loop {
         let read = socket.recv(&mut buffer).unwrap_or_else(|e| panic!("{e}: {entries:#?}"));
-        // Values with a length before them: the name, a line feed, eight octets, the value.
+        // Values with a length before them: the name, a line feed, eight bytes, the value.
         entries.push(String::from_utf8_lossy(&buffer[..read]).into_owned());
         if entries.last().is_some_and(|entry| entry.contains(until)) {
             return entries;

@@ -21,7 +21,7 @@ use super::{Binaries, Choice};
 use crate::support::command::{run, wait_for};
 use crate::support::parts::{Missing, disks, tool};
 
-/// Octets of a sector, and of an entry's head.
+/// Bytes of a sector, and of an entry's head.
 const SECTOR: u64 = 512;
 /// Flags of an entry.
 const FLUSH: u64 = 1;
@@ -144,9 +144,9 @@ fn record(bench: &Bench, kind: Kind, base: &Path, scratch: &Path) -> Result<(Vec
 
 /// A number of the log, which is little-endian.
 fn number(log: &std::fs::File, offset: u64) -> u64 {
-    let mut octets = [0; 8];
-    log.read_exact_at(&mut octets, offset).unwrap();
-    u64::from_le_bytes(octets)
+    let mut bytes = [0; 8];
+    log.read_exact_at(&mut bytes, offset).unwrap();
+    u64::from_le_bytes(bytes)
 }
 
 fn read(log: &std::fs::File) -> Vec<Entry> {

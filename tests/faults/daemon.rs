@@ -61,7 +61,7 @@ impl<'a> Bench<'a> {
         for letter in scenario.letters.iter().filter(|letter| letter.waits) {
             let mut command = bench.installation.program(&binaries.sendmail);
             command.args(["-i", "-f", "alice@sender.example"]).args(letter.recipients.iter().map(|(address, _)| address));
-            command::run(&mut command, &scenarios::octets(letter.name)).succeeded();
+            command::run(&mut command, &scenarios::bytes(letter.name)).succeeded();
             let id = bench.installation.spooled(layout::NEW).pop().unwrap();
             let path = bench.installation.paths.spool.join(layout::NEW).join(&id);
             bench.letters.push((letter.name, id, std::fs::read(&path).unwrap()));
@@ -227,9 +227,9 @@ fn fill(spool: &Path, letters: &[(&'static str, String, Vec<u8>)]) {
     layout::make_rootless(spool).unwrap();
     // The root of a new file system is open to all.
     std::fs::set_permissions(spool, std::fs::Permissions::from_mode(0o700)).unwrap();
-    for (_, id, octets) in letters {
+    for (_, id, bytes) in letters {
         let path = spool.join(layout::NEW).join(id);
-        std::fs::write(&path, octets).unwrap();
+        std::fs::write(&path, bytes).unwrap();
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(layout::FILE_MODE)).unwrap();
     }
 }
@@ -370,7 +370,7 @@ pub fn shortened(binaries: &Binaries, choice: Choice, report: &Report) {
             |bench, (at, call)| {
                 let mut struck = false;
                 let mut judge = |boundary: &Boundary| {
-                    // Eight octets are a counter's: the kernel writes it whole or not.
+                    // Eight bytes are a counter's: the kernel writes it whole or not.
                     let fits = boundary.entry && boundary.call == *call && boundary.arguments[2] > 8;
                     if struck || !fits || boundary.count < *at {
                         return Verdict::Go;

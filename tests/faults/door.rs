@@ -44,7 +44,7 @@ impl Door {
     pub fn settle(&self, installation: &Installation) {
         wait_for("the daemon to hang up", || connections(installation) == 0);
         // It hangs up on a caller who has gone at once, and the thread that writes the file may still be at it.
-        wait_for("the last octet", || !self.has_draft());
+        wait_for("the last byte", || !self.has_draft());
         wait_for("the claim", || installation.spooled(layout::NEW).is_empty());
     }
 

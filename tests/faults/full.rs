@@ -124,7 +124,7 @@ impl<'a> Full<'a> {
         let held = bench.installation.spooled(layout::HOLD).len();
         let messages = receiver.messages();
         if let Some(half) = messages.iter().find(|message| !message.data.ends_with(&case.ending)) {
-            return Err(format!("half: {} octets", half.data.len()));
+            return Err(format!("half: {} bytes", half.data.len()));
         }
         let corrupt = bench.installation.spooled(layout::CORRUPT);
         if messages.len() + held < acknowledged || !corrupt.is_empty() {

@@ -235,7 +235,7 @@ impl Bench {
         let file = std::fs::File::open(&path).map_err(|e| format!("{name}: {e}"))?;
         let line = file::read_line(&file).map_err(|e| format!("half: {name}: {e}"))?;
         file::verify(&file, &line, |_| {}).map_err(|e| format!("half: {name}: {e}"))?;
-        let is_sent = std::fs::read(&path).is_ok_and(|octets| octets.ends_with(&case.ending));
+        let is_sent = std::fs::read(&path).is_ok_and(|bytes| bytes.ends_with(&case.ending));
         let recipients = line.envelope.recipients.len();
         // An alias file that cannot be read keeps no mail away, and the history says so.
         let is_excused = case.name == "aliases" && line.envelope.warnings.iter().any(|notice| notice.contains("cannot be read"));
@@ -392,7 +392,7 @@ fn judge_refusal(case: &Case, run: &Run, what: &str, sync_failed: bool, unlink_f
     if is_known { Ok(()) } else { Err(format!("{what}: ended by a wrong code: {run:?}")) }
 }
 
-/// Every write is cut short: to one octet, to a half, to all but one.
+/// Every write is cut short: to one byte, to a half, to all but one.
 pub fn shortened(binaries: &Binaries, choice: Choice, report: &Report) {
     for case in all_cases() {
         let seen = calls_of(&Bench::of(binaries, &case), &case);

@@ -41,7 +41,7 @@ const fn letter(name: &'static str, recipients: &'static [(&'static str, Fate)])
 }
 
 /// The message as `sendmail` gets it.
-pub fn octets(name: &str) -> Vec<u8> {
+pub fn bytes(name: &str) -> Vec<u8> {
     format!("From: alice@sender.example\nSubject: test\n\nmessage {name}\n.the end\n").into_bytes()
 }
 
@@ -319,7 +319,7 @@ impl Driver<'_> {
         }
         let mut command = self.installation.program(&self.binaries.sendmail);
         command.args(["-i", "-f", "alice@sender.example"]).args(letter.recipients.iter().map(|(address, _)| address));
-        if command::run(&mut command, &octets(letter.name)).code == Some(0) {
+        if command::run(&mut command, &bytes(letter.name)).code == Some(0) {
             self.sent.lock().unwrap().push(letter.name);
         }
     }

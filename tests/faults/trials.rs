@@ -85,9 +85,9 @@ pub fn changed_is_never_sent(binaries: &Binaries) -> Result<(), String> {
     let receiver = Script::new().first(1, "RCPT", Reply::Lines("450 4.2.1 busy".into())).start();
     let _daemon = Running(bench.begin(&receiver)?);
     wait_for("the first attempt", || bench.log().contains("event=\"delayed\""));
-    let (_, id, octets) = &bench.letters[0];
+    let (_, id, bytes) = &bench.letters[0];
     let path = bench.installation.paths.spool.join(layout::CUR).join(id);
-    let changed = String::from_utf8(octets.clone()).unwrap().replace("message one", "message two");
+    let changed = String::from_utf8(bytes.clone()).unwrap().replace("message one", "message two");
     std::fs::OpenOptions::new().write(true).open(path).unwrap().write_all(changed.as_bytes()).unwrap();
     let end = Instant::now() + Duration::from_secs(10);
     while receiver.accepted() == 0 && bench.installation.spooled(layout::CORRUPT).is_empty() && Instant::now() < end {

@@ -47,9 +47,9 @@ fn a_python_application_without_rights_sends_through_postfix_signed_and_unchange
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/seed_caller.py");
     let given = run(installation.program_as(CALLER_ID, python).arg(script), b"").succeeded().stdout;
 
-    let octets = &postfix.wait_for_messages(1)[0];
-    assert_signed!(octets, signing);
-    let (given, arrived) = (Message::parse(given.as_bytes()), Message::parse(octets));
+    let bytes = &postfix.wait_for_messages(1)[0];
+    assert_signed!(bytes, signing);
+    let (given, arrived) = (Message::parse(given.as_bytes()), Message::parse(bytes));
     let sent = arrived.without_trace();
     assert_eq!(sent.body, given.body);
     assert_eq!(sent.fields[..given.fields.len()], given.fields, "what the caller wrote is first and unchanged");

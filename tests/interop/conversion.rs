@@ -19,10 +19,10 @@ fn mime(kind: &str, rest: &str) -> Vec<u8> {
     format!("{HEAD}MIME-Version: 1.0\nContent-Type: {kind}\n{rest}").into_bytes()
 }
 
-/// Octets of every value but NUL, CR and LF, in lines of up to 5000.
+/// Bytes of every value but NUL, CR and LF, in lines of up to 5000.
 fn binary() -> Vec<u8> {
-    let octets = (0..60_000u32).map(|n| (n * n % 251 + n % 5) as u8).filter(|octet| !matches!(octet, 0 | b'\r' | b'\n'));
-    octets.collect::<Vec<u8>>().chunks(5000).flat_map(|line| [line, b"\n"].concat()).collect()
+    let bytes = (0..60_000u32).map(|n| (n * n % 251 + n % 5) as u8).filter(|byte| !matches!(byte, 0 | b'\r' | b'\n'));
+    bytes.collect::<Vec<u8>>().chunks(5000).flat_map(|line| [line, b"\n"].concat()).collect()
 }
 
 fn unlabelled() -> Vec<Sample> {
@@ -74,11 +74,11 @@ fn labelled() -> Vec<Sample> {
         ("a boundary that is nowhere", mime("multipart/mixed; boundary=never", "\ngr\u{fc}n\n--other\n\nx\n")),
         ("7bit that is not", mime("text/plain; charset=utf-8", "Content-Transfer-Encoding: 7bit\n\ngr\u{fc}n\n")),
         (
-            "quoted-printable with raw octets",
+            "quoted-printable with raw bytes",
             mime("text/plain; charset=utf-8", "Content-Transfer-Encoding: quoted-printable\n\ngr\u{fc}n =3D soft=\n break\n"),
         ),
         (
-            "base64 in a line of 5000 octets",
+            "base64 in a line of 5000 bytes",
             mime(
                 "multipart/mixed; boundary=o",
                 &format!("\n--o\nContent-Type: image/png\nContent-Transfer-Encoding: base64\n\n{}\n--o--\n", "QUJD".repeat(1250)),
@@ -97,7 +97,7 @@ fn labelled() -> Vec<Sample> {
 /// As the spool has it.
 fn wire(message: &[u8]) -> Vec<u8> {
     let mut wire = Vec::with_capacity(message.len() * 2);
-    for line in message.split_inclusive(|octet| *octet == b'\n') {
+    for line in message.split_inclusive(|byte| *byte == b'\n') {
         wire.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
         wire.extend_from_slice(b"\r\n");
     }
@@ -121,7 +121,7 @@ fn leaves(message: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn longest_line(message: &[u8]) -> usize {
-    message.split(|octet| *octet == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line).len()).max().unwrap()
+    message.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line).len()).max().unwrap()
 }
 
 /// The daemon with both keys, in front of a receiver with these capabilities.
@@ -166,7 +166,7 @@ fn h8_a_server_with_8bitmime_gets_only_what_is_too_long_or_without_a_label_chang
     for (count, (name, message)) in labelled().into_iter().enumerate() {
         installation.sendmail(&["-i", "-f", "alice@sender.example", "bob@receiver.example"], &message).succeeded();
         let arrived = receiver.wait_for_messages(count + 1).pop().unwrap();
-        let body = |octets: &[u8]| octets[mail::header::Section::scan(octets).body..].to_vec();
+        let body = |bytes: &[u8]| bytes[mail::header::Section::scan(bytes).body..].to_vec();
         let is_8bit = !arrived.data.is_ascii();
         assert_eq!(parameter(&arrived.mail, "BODY"), is_8bit.then_some("8BITMIME"), "{name}");
         assert!(longest_line(&arrived.data) <= 998, "{name}");

@@ -91,9 +91,9 @@ fn a_file_that_was_not_born_in_the_drop_directory_is_never_sent() {
     let id = only_id(&installation);
     // A whole, valid message; but its group says that it was born elsewhere and renamed into the drop directory.
     let path = installation.paths.spool.join("new").join(&id);
-    let octets = std::fs::read(&path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
-    std::fs::write(&path, octets).unwrap();
+    std::fs::write(&path, bytes).unwrap();
     std::os::unix::fs::chown(&path, Some(CALLER_ID), Some(CALLER_ID)).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
     installation.start_daemon();
@@ -121,11 +121,11 @@ fn a_submitter_that_changes_its_file_after_the_claim_stops_only_its_own_message(
     installation.start_daemon();
     installation.wait_for_entry("the first attempt", |entry| entry.to_string().contains("451"));
     let claimed = installation.paths.spool.join("cur").join(&id);
-    let octets = std::fs::read(&claimed).unwrap();
-    let at = octets.windows(5).rposition(|five| five == b"Hello").unwrap();
+    let bytes = std::fs::read(&claimed).unwrap();
+    let at = bytes.windows(5).rposition(|five| five == b"Hello").unwrap();
     writeln!(submitter.stdin.take().unwrap(), "{at}").unwrap();
     submitter.wait().unwrap();
-    assert_ne!(std::fs::read(&claimed).unwrap(), octets, "the file was not changed, so nothing is tried here");
+    assert_ne!(std::fs::read(&claimed).unwrap(), bytes, "the file was not changed, so nothing is tried here");
     installation.mailchute(&["flush"]).succeeded();
     wait_for("the verdict", || !installation.spooled("corrupt").is_empty());
     assert!(receiver.messages().is_empty());

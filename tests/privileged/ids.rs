@@ -13,11 +13,11 @@ use crate::support::scripted::{Reply, Script};
 
 const OTHER_MESSAGE: &[u8] = b"From: mallory@sender.example\nSubject: another\n\nAnother\n";
 
-/// Puts `octets` into `new/` under the name `id`, as a file of `uid` that was born in the spool (in `tmp/`, which nobody scans).
-fn replay(installation: &Installation, uid: u32, id: &str, octets: &[u8]) {
+/// Puts `bytes` into `new/` under the name `id`, as a file of `uid` that was born in the spool (in `tmp/`, which nobody scans).
+fn replay(installation: &Installation, uid: u32, id: &str, bytes: &[u8]) {
     let mut command = installation.program_as(uid, "sh");
     command.args(["-c", "umask 027; cat >../tmp/replay && chmod 640 ../tmp/replay && mv -n ../tmp/replay \"$0\"", id]);
-    run(command.current_dir(installation.paths.spool.join("new")), octets).succeeded();
+    run(command.current_dir(installation.paths.spool.join("new")), bytes).succeeded();
 }
 
 /// A spool file of `uid` with `message` that carries the queue id `id`, made by the product and renamed by force: what an
@@ -26,16 +26,16 @@ fn forged(installation: &Installation, uid: u32, id: &str, message: &[u8]) -> Ve
     installation.sendmail_as(uid, &["victim@receiver.example"], message).succeeded();
     let made = only_id(installation);
     let path = installation.paths.spool.join("new").join(&made);
-    let mut octets = std::fs::read(&path).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
     std::fs::remove_file(path).unwrap();
-    let end = octets.iter().position(|&octet| octet == b'\n').unwrap();
-    let line = String::from_utf8(octets[..=end].to_vec()).unwrap().replace(&made, id);
-    octets.splice(..=end, line.bytes());
+    let end = bytes.iter().position(|&byte| byte == b'\n').unwrap();
+    let line = String::from_utf8(bytes[..=end].to_vec()).unwrap().replace(&made, id);
+    bytes.splice(..=end, line.bytes());
     let at = line.find("\"crc32\":\"").unwrap() + 9;
-    octets[at..at + 8].fill(b'0');
-    let checksum = format!("{:08x}", crc32fast::hash(&octets));
-    octets[at..at + 8].copy_from_slice(checksum.as_bytes());
-    octets
+    bytes[at..at + 8].fill(b'0');
+    let checksum = format!("{:08x}", crc32fast::hash(&bytes));
+    bytes[at..at + 8].copy_from_slice(checksum.as_bytes());
+    bytes
 }
 
 #[test]
@@ -79,8 +79,8 @@ fn the_file_of_a_delivered_message_is_never_delivered_again() {
     replay(&installation, CALLER_ID, &id, &file);
     installation.start_daemon();
     installation.wait_until_drained();
-    for (uid, octets) in [(CALLER_ID, &file), (OTHER_ID, &file), (OTHER_ID, &other)] {
-        replay(&installation, uid, &id, octets);
+    for (uid, bytes) in [(CALLER_ID, &file), (OTHER_ID, &file), (OTHER_ID, &other)] {
+        replay(&installation, uid, &id, bytes);
         installation.wait_until_drained();
     }
     installation.sendmail_as(CALLER_ID, &["last@receiver.example"], MESSAGE).succeeded();
@@ -131,12 +131,12 @@ fn two_injectors_that_roll_the_same_id_keep_both_messages() {
         dice.load(SAME, SAME);
         installation.sendmail_as(CALLER_ID, &["first@receiver.example"], &message).succeeded();
         let first = only_id(&installation);
-        let octets = std::fs::read(installation.paths.spool.join("new").join(&first)).unwrap();
+        let bytes = std::fs::read(installation.paths.spool.join("new").join(&first)).unwrap();
         dice.load(SAME, OTHER);
         installation.sendmail_as(OTHER_ID, &["second@receiver.example"], &message).succeeded();
         let ids = installation.spooled("new");
         assert_eq!(ids.len(), 2);
-        assert_eq!(std::fs::read(installation.paths.spool.join("new").join(&first)).unwrap(), octets);
+        assert_eq!(std::fs::read(installation.paths.spool.join("new").join(&first)).unwrap(), bytes);
         let second = ids.iter().find(|id| **id != first).unwrap();
         if second.ends_with("BBBBBBBB") {
             return;

@@ -132,10 +132,10 @@ fn journal(installation: &mut Installation) -> Vec<(String, Vec<u8>)> {
 }
 
 /// The fields of an entry in systemd's native protocol, one after the other: `NAME=value`, or the name, a line feed, the length in eight
-/// octets, and the value.
+/// bytes, and the value.
 fn fields(mut entry: &[u8]) -> Vec<u8> {
     let mut fields = Vec::new();
-    while let Some(end) = entry.iter().position(|octet| *octet == b'\n') {
+    while let Some(end) = entry.iter().position(|byte| *byte == b'\n') {
         let (line, rest) = (&entry[..end], &entry[end + 1..]);
         if line.contains(&b'=') {
             (fields, entry) = ([&fields, line, b"\n"].concat(), rest);
@@ -150,8 +150,8 @@ fn fields(mut entry: &[u8]) -> Vec<u8> {
 }
 
 /// The first character that could steer a terminal, forge a line, or turn a text around.
-fn unsafe_character(octets: &[u8]) -> Option<String> {
-    let Ok(text) = std::str::from_utf8(octets) else { return Some("invalid UTF-8".to_owned()) };
+fn unsafe_character(bytes: &[u8]) -> Option<String> {
+    let Ok(text) = std::str::from_utf8(bytes) else { return Some("invalid UTF-8".to_owned()) };
     let is_bidi = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let is_unsafe = |c: &char| *c != '\n' && (c.is_control() || is_bidi(*c) || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}'));
     text.chars().find(is_unsafe).map(|c| c.escape_unicode().to_string())
@@ -169,20 +169,20 @@ fn t_out_1_t_out_4_no_output_of_ours_steers_a_terminal_or_tells_a_secret() {
         let headers: String = request.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
         ("a webhook".to_owned(), [request.line.as_bytes(), headers.as_bytes(), &request.body].concat())
     }));
-    // Octets that the kernel shows to others of the same user.
+    // Bytes that the kernel shows to others of the same user.
     for file in ["cmdline", "environ"] {
-        let octets = std::fs::read(format!("/proc/{}/{file}", installation.daemon_pid())).unwrap_or_default();
-        outputs.push((file.to_owned(), octets.into_iter().map(|b| if b == 0 { b'\n' } else { b }).collect()));
+        let bytes = std::fs::read(format!("/proc/{}/{file}", installation.daemon_pid())).unwrap_or_default();
+        outputs.push((file.to_owned(), bytes.into_iter().map(|b| if b == 0 { b'\n' } else { b }).collect()));
     }
     outputs.extend(journal(&mut installation));
     // The DSN is a message: its lines end in CRLF, and a tab may follow a fold.
     outputs.push(("the notice".to_owned(), notice.data.iter().copied().filter(|b| !matches!(b, b'\r' | b'\t')).collect()));
-    assert!(outputs.iter().filter(|(_, octets)| octets.windows(4).any(|four| four == b"evil")).count() > 20, "what is hostile is shown");
-    let unsafe_ones: Vec<_> = outputs.iter().filter_map(|(name, octets)| Some((name, unsafe_character(octets)?))).collect();
+    assert!(outputs.iter().filter(|(_, bytes)| bytes.windows(4).any(|four| four == b"evil")).count() > 20, "what is hostile is shown");
+    let unsafe_ones: Vec<_> = outputs.iter().filter_map(|(name, bytes)| Some((name, unsafe_character(bytes)?))).collect();
     assert!(unsafe_ones.is_empty(), "{unsafe_ones:?}");
     for secret in &secrets {
-        let tells = |octets: &[u8]| octets.windows(secret.len()).any(|window| window == secret.as_bytes());
-        let telling: Vec<_> = outputs.iter().filter(|(_, octets)| tells(octets)).map(|(name, _)| name).collect();
+        let tells = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+        let telling: Vec<_> = outputs.iter().filter(|(_, bytes)| tells(bytes)).map(|(name, _)| name).collect();
         assert!(telling.is_empty(), "{secret}: {telling:?}");
     }
 }

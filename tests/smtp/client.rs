@@ -6,7 +6,7 @@ use std::time::Duration;
 use config::TlsPolicy;
 use mail::envelope::{Body, Recipient};
 use mail::{Address, Reply, ReversePath};
-use transport::smtp::{Content, Endpoint, Envelope, Failure, Octets, Protocol, Session, Settings, Target, Timeouts};
+use transport::smtp::{Bytes, Content, Endpoint, Envelope, Failure, Protocol, Session, Settings, Target, Timeouts};
 use transport::tls::TlsClient;
 
 use super::sink::Running;
@@ -53,9 +53,9 @@ pub fn envelope(recipients: &[&str]) -> Envelope {
 }
 
 pub fn content(text: impl AsRef<[u8]>) -> Content {
-    let octets = text.as_ref().to_vec();
-    let range = 0..octets.len();
-    Content { prefix: b"Received: by h.example\r\n".to_vec(), octets: Octets::Memory { octets: Arc::new(octets), range } }
+    let bytes = text.as_ref().to_vec();
+    let range = 0..bytes.len();
+    Content { prefix: b"Received: by h.example\r\n".to_vec(), bytes: Bytes::Memory { bytes: Arc::new(bytes), range } }
 }
 
 pub type Results = Vec<Result<Reply, Failure>>;

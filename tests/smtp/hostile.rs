@@ -1,4 +1,4 @@
-//! Every stage against every kind of wrong answer, and an end at every octet.
+//! Every stage against every kind of wrong answer, and an end at every byte.
 
 use mail::EnhancedStatus;
 use tokio::task::JoinSet;
@@ -30,7 +30,7 @@ enum Kind {
 }
 
 fn answers() -> Vec<(&'static str, Vec<u8>, Option<End>, Kind)> {
-    let one = |name, octets: &[u8], kind| (name, octets.to_vec(), None, kind);
+    let one = |name, bytes: &[u8], kind| (name, bytes.to_vec(), None, kind);
     vec![
         one("2yz", b"250 fine\r\n", Kind::Class(2)),
         one("2yz of an unknown code", b"299 fine\r\n", Kind::Class(2)),
@@ -80,9 +80,9 @@ async fn t_smtp_4_every_wrong_answer_at_every_stage_ends_as_it_must() {
     // All at once: most of the time goes into waiting for servers that say nothing. That they can be spawned is worth a test too.
     let mut pairs = JoinSet::new();
     for (at, stage) in STAGES {
-        for (name, octets, then, kind) in answers() {
+        for (name, bytes, then, kind) in answers() {
             for pipelining in [true, false] {
-                pairs.spawn(one_pair(at, stage, name, octets.clone(), then, kind, pipelining));
+                pairs.spawn(one_pair(at, stage, name, bytes.clone(), then, kind, pipelining));
             }
         }
     }
@@ -90,9 +90,9 @@ async fn t_smtp_4_every_wrong_answer_at_every_stage_ends_as_it_must() {
     pairs.join_all().await;
 }
 
-async fn one_pair(at: At, stage: Stage, name: &str, octets: Vec<u8>, then: Option<End>, kind: Kind, pipelining: bool) {
+async fn one_pair(at: At, stage: Stage, name: &str, bytes: Vec<u8>, then: Option<End>, kind: Kind, pipelining: bool) {
     let offers = if pipelining { &ALL[..] } else { &ALL[1..] };
-    let server = Sink::new(offers).wrong(at, Some(0), &octets, then).start().await;
+    let server = Sink::new(offers).wrong(at, Some(0), &bytes, then).start().await;
     // Only these may end by the clock: on a busy machine the others must not.
     let silence = then == Some(End::Silence) || kind == Kind::NoReply && then.is_none();
     let settings = if silence { settings() } else { patient() };
@@ -138,7 +138,7 @@ fn judge(at: At, stage: Stage, kind: Kind, fate: &Result<(), Failure>, session: 
 #[tokio::test]
 async fn t_smtp_4_an_answer_that_came_too_early_is_never_taken_for_the_next() {
     // The second of two replies must not be taken for the answer to what follows.
-    for (at, octets) in [
+    for (at, bytes) in [
         (At::Greeting, &b"220 a\r\n250 PIPELINING\r\n"[..]),
         (At::Ehlo, b"250 sink.example\r\n250 sender ok\r\n"),
         (At::Mail, b"250 a\r\n250 b\r\n"),
@@ -146,7 +146,7 @@ async fn t_smtp_4_an_answer_that_came_too_early_is_never_taken_for_the_next() {
         (At::Data, b"354 go on\r\n250 taken already\r\n"),
     ] {
         for offers in [&ALL[..], &ALL[1..]] {
-            let server = Sink::new(offers).wrong(at, None, octets, None).start().await;
+            let server = Sink::new(offers).wrong(at, None, bytes, None).start().await;
             let (fate, _) = fate(Session::open(&settings(), &target(&server)).await).await;
             let failure = fate.unwrap_err();
             assert!(!failure.is_uncertain() && failure.reply.is_none(), "{at:?} {failure:?}");
@@ -228,12 +228,12 @@ fn taken(messages: &[(Vec<String>, Vec<u8>)]) -> [bool; 2] {
 }
 
 #[tokio::test]
-async fn t_smtp_4_an_end_at_every_octet_of_the_server_loses_and_doubles_nothing() {
+async fn t_smtp_4_an_end_at_every_byte_of_the_server_loses_and_doubles_nothing() {
     let mut runs = 0;
     for offers in [&ALL[..], &ALL[1..]] {
         let whole = Sink::new(offers).start().await;
         assert!(two(&patient(), &target(&whole)).await.iter().flatten().flatten().all(Result::is_ok));
-        let Seen { octets_out: length, final_offsets: finals, .. } = whole.seen().clone();
+        let Seen { bytes_out: length, final_offsets: finals, .. } = whole.seen().clone();
         assert_eq!(finals.len(), 2);
         for limit in 0..=length {
             for end in [End::Close, End::Reset] {
@@ -241,7 +241,7 @@ async fn t_smtp_4_an_end_at_every_octet_of_the_server_loses_and_doubles_nothing(
                 let results = two(&patient(), &target(&server)).await;
                 let taken = taken(&server.seen().messages);
                 for (message, result) in results.iter().enumerate() {
-                    let context = format!("message {message}, {end:?} after {limit} of {length} octets ({finals:?}): {result:?}");
+                    let context = format!("message {message}, {end:?} after {limit} of {length} bytes ({finals:?}): {result:?}");
                     let said_so = limit >= finals[message];
                     match result.as_ref().map(|results| &results[0]) {
                         Some(Ok(_)) => assert!(said_so && taken[message], "{context}"),
@@ -257,19 +257,19 @@ async fn t_smtp_4_an_end_at_every_octet_of_the_server_loses_and_doubles_nothing(
 }
 
 #[tokio::test]
-async fn t_smtp_4_an_end_at_every_octet_of_the_client_loses_and_doubles_nothing() {
+async fn t_smtp_4_an_end_at_every_byte_of_the_client_loses_and_doubles_nothing() {
     let mut runs = 0;
     for offers in [&ALL[..], &ALL[1..]] {
         let whole = Sink::new(offers).start().await;
         two(&patient(), &target(&whole)).await;
-        let length = whole.seen().octets_in;
+        let length = whole.seen().bytes_in;
         for limit in 1..=length {
             for end in [End::Close, End::Reset] {
                 let server = Sink { in_limit: Some((limit, end)), ..Sink::new(offers) }.start().await;
                 let results = two(&patient(), &target(&server)).await;
                 let taken = taken(&server.seen().messages);
                 for (message, result) in results.iter().enumerate() {
-                    let context = format!("message {message}, {end:?} after {limit} of {length} octets: {result:?}");
+                    let context = format!("message {message}, {end:?} after {limit} of {length} bytes: {result:?}");
                     match result.as_ref().map(|results| &results[0]) {
                         Some(Ok(_)) => assert!(taken[message], "{context}"),
                         Some(Err(failure)) if failure.is_uncertain() => {}

@@ -26,13 +26,13 @@ async fn each_accepted_recipient_gets_its_own_final_reply() {
 
 #[tokio::test]
 async fn the_final_replies_that_came_count_and_the_others_are_uncertain() {
-    for (octets, known) in [("250 2.0.0 one\r\n", 1), ("421 4.3.2 bye\r\n", 1), ("", 0)] {
-        let server = lmtp().wrong(At::FinalDot, Some(0), octets, Some(End::Close)).start().await;
+    for (bytes, known) in [("250 2.0.0 one\r\n", 1), ("421 4.3.2 bye\r\n", 1), ("", 0)] {
+        let server = lmtp().wrong(At::FinalDot, Some(0), bytes, Some(End::Close)).start().await;
         let mut session = Session::open(&patient(), &lmtp_target(&server)).await.unwrap();
         let results = deliver(&mut session, &envelope(&["a@x.example", "b@x.example", "c@x.example"]), &content("hi\r\n"), None).await;
         for (at, result) in results.iter().enumerate() {
             let is_uncertain = result.as_ref().is_err_and(|failure| failure.is_uncertain() && failure.stage == Stage::FinalDot);
-            assert_eq!(is_uncertain, at >= known, "{octets:?} {at} {result:?}");
+            assert_eq!(is_uncertain, at >= known, "{bytes:?} {at} {result:?}");
         }
         assert!(!session.is_usable());
     }

@@ -1,4 +1,4 @@
-//! The SMTP client against servers that behave, misbehave, and stop at any octet.
+//! The SMTP client against servers that behave, misbehave, and stop at any byte.
 
 // The lints allow these in tests; they do not see that the helpers of tests are tests too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]

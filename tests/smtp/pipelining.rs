@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mail::envelope::{Body, Notify};
 use mail::{Address, EnhancedStatus};
-use transport::smtp::{Content, Endpoint, Octets, Session, Stage, Target};
+use transport::smtp::{Bytes, Content, Endpoint, Session, Stage, Target};
 
 use super::client::{content, deliver, envelope, patient, settings, target};
 use super::sink::{At, End, Sink};
@@ -162,8 +162,8 @@ async fn a_write_that_breaks_behind_the_end_of_data_leaves_the_word_to_the_final
 
 #[tokio::test]
 async fn an_idle_server_that_said_421_is_found_out_before_the_next_message() {
-    let octets = "250-sink.example\r\n250 PIPELINING\r\n421 4.4.2 idle\r\n";
-    let server = Sink::new(&[]).wrong(At::Ehlo, None, octets, Some(End::Close)).start().await;
+    let bytes = "250-sink.example\r\n250 PIPELINING\r\n421 4.4.2 idle\r\n";
+    let server = Sink::new(&[]).wrong(At::Ehlo, None, bytes, Some(End::Close)).start().await;
     let mut session = Session::open(&patient(), &target(&server)).await.unwrap();
     let failure = session.send_envelope(&envelope(&["a@x.example"])).await.unwrap_err();
     assert_eq!((failure.stage, failure.reply.unwrap().code(), failure.reusable), (Stage::MailFrom, 421, false));
@@ -229,8 +229,8 @@ async fn large_content_arrives_whole_from_memory_and_from_a_file() {
     let server = Sink::new(&["PIPELINING"]).start().await;
     let mut session = Session::open(&patient(), &target(&server)).await.unwrap();
     let (length, range) = (message.len() as u64, 0..message.len());
-    for octets in [Octets::File { file: Arc::new(file), offset: 5, length }, Octets::Memory { octets: Arc::new(message), range }] {
-        let content = Content { prefix: b"X: y\r\n".to_vec(), octets };
+    for bytes in [Bytes::File { file: Arc::new(file), offset: 5, length }, Bytes::Memory { bytes: Arc::new(message), range }] {
+        let content = Content { prefix: b"X: y\r\n".to_vec(), bytes };
         assert!(deliver(&mut session, &envelope(&["a@x.example"]), &content, None).await[0].is_ok());
     }
     let seen = server.seen();
@@ -242,10 +242,10 @@ async fn large_content_arrives_whole_from_memory_and_from_a_file() {
 async fn pf26_6_content_that_cannot_be_read_or_breaks_the_wire_form_never_gets_its_end() {
     let mut file = tempfile::tempfile().unwrap();
     std::io::Write::write_all(&mut file, &b"line\r\n".repeat(50_000)).unwrap();
-    let short = Octets::File { file: Arc::new(file), offset: 0, length: 300_001 };
-    let memory = |octets: Vec<u8>| Octets::Memory { range: 0..octets.len(), octets: Arc::new(octets) };
+    let short = Bytes::File { file: Arc::new(file), offset: 0, length: 300_001 };
+    let memory = |bytes: Vec<u8>| Bytes::Memory { range: 0..bytes.len(), bytes: Arc::new(bytes) };
     let late_lf = memory([b"line\r\n".repeat(50_000), b"x\n.\r\n".to_vec()].concat());
-    for (octets, status) in [
+    for (bytes, status) in [
         (short, EnhancedStatus::new(4, 3, 0)),
         (late_lf, EnhancedStatus::new(5, 6, 0)),
         (memory(b"a\r\n.\nb\r\n".to_vec()), EnhancedStatus::new(5, 6, 0)),
@@ -254,7 +254,7 @@ async fn pf26_6_content_that_cannot_be_read_or_breaks_the_wire_form_never_gets_i
     ] {
         let server = Sink::new(&["PIPELINING"]).start().await;
         let mut session = Session::open(&patient(), &target(&server)).await.unwrap();
-        let content = Content { prefix: Vec::new(), octets };
+        let content = Content { prefix: Vec::new(), bytes };
         let failure = deliver(&mut session, &envelope(&["a@x.example"]), &content, None).await.remove(0).unwrap_err();
         assert_eq!((failure.stage, failure.status, failure.is_uncertain()), (Stage::Body, status, false));
         assert!(!session.is_usable() && !session.has_envelope());

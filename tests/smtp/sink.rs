@@ -1,5 +1,5 @@
-//! A server that knows the protocol and can be told to break it at one place: a wrong answer, an end after so many octets,
-//! octets behind the reply to STARTTLS. It keeps what it was sent, octet by octet.
+//! A server that knows the protocol and can be told to break it at one place: a wrong answer, an end after so many bytes,
+//! bytes behind the reply to STARTTLS. It keeps what it was sent, byte by byte.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -37,7 +37,7 @@ pub struct Wrong {
     at: At,
     /// The how-manieth time, from 0; None: each time.
     nth: Option<usize>,
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     then: Option<End>,
 }
 
@@ -48,11 +48,11 @@ pub struct Sink {
     pub offers: Vec<String>,
     /// Instead of the good answers.
     pub wrong: Vec<Wrong>,
-    /// Ends when this many octets were sent.
+    /// Ends when this many bytes were sent.
     pub out_limit: Option<(usize, End)>,
-    /// Ends when this many octets were received.
+    /// Ends when this many bytes were received.
     pub in_limit: Option<(usize, End)>,
-    /// For STARTTLS, or from the first octet.
+    /// For STARTTLS, or from the first byte.
     pub tls: Option<Arc<ServerConfig>>,
     pub implicit_tls: bool,
     pub lmtp: bool,
@@ -67,10 +67,10 @@ pub struct Seen {
     pub commands: Vec<String>,
     /// Contents whose end of data came and was answered with 2yz, as they stood on the wire, with their recipients.
     pub messages: Vec<(Vec<String>, Vec<u8>)>,
-    /// `out` octets at the end of each final reply.
+    /// `out` bytes at the end of each final reply.
     pub final_offsets: Vec<usize>,
-    pub octets_in: usize,
-    pub octets_out: usize,
+    pub bytes_in: usize,
+    pub bytes_out: usize,
 }
 
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -96,8 +96,8 @@ impl Sink {
     }
 
     /// The server with one wrong answer.
-    pub fn wrong(mut self, at: At, nth: Option<usize>, octets: impl AsRef<[u8]>, then: Option<End>) -> Self {
-        self.wrong.push(Wrong { at, nth, octets: octets.as_ref().to_vec(), then });
+    pub fn wrong(mut self, at: At, nth: Option<usize>, bytes: impl AsRef<[u8]>, then: Option<End>) -> Self {
+        self.wrong.push(Wrong { at, nth, bytes: bytes.as_ref().to_vec(), then });
         self
     }
 
@@ -144,7 +144,7 @@ struct Conversation {
     sink: Sink,
     stream: Box<dyn Io>,
     seen: Arc<Mutex<Seen>>,
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     out: Vec<u8>,
     answered: Vec<At>,
     recipients: Vec<String>,
@@ -164,7 +164,7 @@ impl Conversation {
             sink,
             stream,
             seen,
-            octets: Vec::new(),
+            bytes: Vec::new(),
             out: Vec::new(),
             answered: Vec::new(),
             recipients: Vec::new(),
@@ -188,10 +188,10 @@ impl Conversation {
             let room = self.sink.in_limit.map_or(space.len(), |(limit, _)| limit.saturating_sub(self.received).clamp(1, space.len()));
             match self.stream.read(&mut space[..room]).await {
                 Ok(n @ 1..) => {
-                    self.octets.extend_from_slice(&space[..n]);
+                    self.bytes.extend_from_slice(&space[..n]);
                     self.received += n;
                     let mut seen = self.seen.lock().unwrap();
-                    (seen.reads, seen.octets_in) = (seen.reads + 1, seen.octets_in + n);
+                    (seen.reads, seen.bytes_in) = (seen.reads + 1, seen.bytes_in + n);
                 }
                 _ => break,
             }
@@ -217,7 +217,7 @@ impl Conversation {
             self.end = Some(end);
         }
         self.sent += self.out.len();
-        self.seen.lock().unwrap().octets_out = self.sent;
+        self.seen.lock().unwrap().bytes_out = self.sent;
         let written = self.stream.write_all(&std::mem::take(&mut self.out)).await.is_ok() && self.stream.flush().await.is_ok();
         written && self.end.is_none()
     }
@@ -227,8 +227,8 @@ impl Conversation {
         if self.in_data {
             return self.take_content();
         }
-        let Some(at) = self.octets.iter().position(|b| *b == b'\n') else { return false };
-        let line: Vec<u8> = self.octets.drain(..=at).collect();
+        let Some(at) = self.bytes.iter().position(|b| *b == b'\n') else { return false };
+        let line: Vec<u8> = self.bytes.drain(..=at).collect();
         let line = String::from_utf8(line).unwrap().trim_end_matches("\r\n").to_owned();
         self.seen.lock().unwrap().commands.push(line.clone());
         self.command(&line).await;
@@ -294,15 +294,15 @@ impl Conversation {
     }
 
     fn take_content(&mut self) -> bool {
-        let end = match self.octets.starts_with(b".\r\n") {
+        let end = match self.bytes.starts_with(b".\r\n") {
             true => 0,
-            false => match self.octets.windows(5).position(|window| window == b"\r\n.\r\n") {
+            false => match self.bytes.windows(5).position(|window| window == b"\r\n.\r\n") {
                 Some(at) => at + 2,
                 None => return false,
             },
         };
-        let content: Vec<u8> = self.octets.drain(..end).collect();
-        self.octets.drain(..3);
+        let content: Vec<u8> = self.bytes.drain(..end).collect();
+        self.bytes.drain(..3);
         let recipients = std::mem::take(&mut self.recipients);
         (self.in_data, self.mail_is_open) = (false, false);
         let replies = if self.sink.lmtp { recipients.len() } else { 1 };
@@ -336,9 +336,9 @@ impl Conversation {
                 true
             }
             Some(wrong) => {
-                self.out.extend_from_slice(&wrong.octets);
+                self.out.extend_from_slice(&wrong.bytes);
                 self.end = wrong.then;
-                wrong.octets.starts_with(b"2")
+                wrong.bytes.starts_with(b"2")
             }
         }
     }

@@ -1,4 +1,4 @@
-//! TLS by policy, certificates that prove nothing, octets injected before the handshake, and who gets to see a password.
+//! TLS by policy, certificates that prove nothing, bytes injected before the handshake, and who gets to see a password.
 
 use std::sync::Arc;
 
@@ -222,7 +222,7 @@ fn without_a_certificate() -> Arc<ServerConfig> {
 }
 
 #[tokio::test]
-async fn t_smtp_3_octets_behind_the_220_to_starttls_end_the_attempt_under_every_policy() {
+async fn t_smtp_3_bytes_behind_the_220_to_starttls_end_the_attempt_under_every_policy() {
     let authority = Authority::new();
     for injected in ["250-evil\r\n250 AUTH PLAIN\r\n", "2", "550 x\r\n", "\r\n"] {
         for policy in [TlsPolicy::Opportunistic, TlsPolicy::Required, TlsPolicy::Verified] {
@@ -238,7 +238,7 @@ async fn t_smtp_3_octets_behind_the_220_to_starttls_end_the_attempt_under_every_
 }
 
 #[tokio::test]
-async fn implicit_tls_starts_with_the_first_octet() {
+async fn implicit_tls_starts_with_the_first_byte() {
     let authority = Authority::new();
     let tls = Some(authority.server("localhost", |_| {}));
     let server = Sink { tls, implicit_tls: true, ..Sink::new(&OFFERS) }.start().await;

@@ -77,7 +77,7 @@ pub fn left(world: &World) -> Vec<String> {
 fn possible_duplicates(world: &World) -> HashSet<String> {
     let lines = BufReader::new(std::fs::File::open(world.log()).unwrap()).lines().map_while(Result::ok);
     let warnings = lines.filter(|line| line.contains("possible_duplicate") || line.contains("a duplicate is possible"));
-    let is_id = |word: &&str| word.len() == 16 && word.bytes().all(|octet| octet.is_ascii_hexdigit());
+    let is_id = |word: &&str| word.len() == 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     warnings
         .flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric()).filter(is_id).map(str::to_owned).collect::<Vec<_>>())
         .collect()

@@ -79,7 +79,7 @@ fn exit_71_is_the_kernel() {
     require!(parts::tool("strace"));
     let sandbox = Sandbox::new("");
     let run = sandbox.shell("strace -o /dev/null -P /dev/urandom -e inject=openat:error=EIO $S -t", MESSAGE);
-    assert!(run.code() == 71 && run.stderr.contains("random octets"), "{}: {}", run.code(), run.stderr);
+    assert!(run.code() == 71 && run.stderr.contains("random bytes"), "{}: {}", run.code(), run.stderr);
     sandbox.assert_nothing_is_left();
 }
 

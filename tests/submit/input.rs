@@ -46,7 +46,7 @@ fn i3_i4_bare_cr_and_nul_are_mended_and_told() {
     let message = Sandbox::new("").send(&["-t"], format!("{WHOLE}X-Y: a\rb\0c\n\nx\ry\0\0z\r\r\n"));
     assert!(message.header().ends_with("X-Y: a bc"), "{}", message.text);
     assert_eq!(message.body(), "x yz\r\n");
-    assert_eq!(message.envelope.warnings, ["3 NUL octets removed", "2 CRs without LF became blanks"]);
+    assert_eq!(message.envelope.warnings, ["3 NUL bytes removed", "2 CRs without LF became blanks"]);
 }
 
 #[test]
@@ -142,7 +142,7 @@ proptest! {
 
     /// Whatever is written, it is refused as data or becomes a file that the daemon's own check accepts.
     #[test]
-    fn any_octets_are_refused_or_become_a_valid_file(
+    fn any_bytes_are_refused_or_become_a_valid_file(
         pieces in proptest::collection::vec(
             prop_oneof![
                 "(From|To|Subject|X-Y|Bcc|Resent-To|Content-Type|Date)[ \t]?:[ -~\u{fc}\"<>@,;:()]{0,40}(\r?\n[ \t][ -~]{0,10})?(\n|\r\n)".prop_map(String::into_bytes),

@@ -8,9 +8,9 @@ import sys
 
 import html5lib
 
-octets = sys.stdin.buffer.read()
+bytes = sys.stdin.buffer.read()
 parser = html5lib.HTMLParser(tree=html5lib.getTreeBuilder("etree"), namespaceHTMLElements=False)
-document = parser.parse(octets, transport_encoding="utf-8")
+document = parser.parse(bytes, transport_encoding="utf-8")
 elements = [element for element in document.iter() if isinstance(element.tag, str)]
 names = sorted({element.tag.rpartition("}")[2] for element in elements})
 attributes = sorted({name.rpartition("}")[2] if "}" in name else name for element in elements for name in element.attrib})
@@ -31,7 +31,7 @@ print(
             "unsafe_characters": sorted(
                 {
                     f"{ord(character):x}"
-                    for character in octets.decode("utf-8")
+                    for character in bytes.decode("utf-8")
                     if character != "\n"
                     and (
                         ord(character) < 0x20

@@ -142,8 +142,8 @@ impl Installation {
         names
     }
 
-    /// As [`Installation::spooled`], for names of any octets.
-    pub fn spooled_octets(&self, directory: &str) -> Vec<Vec<u8>> {
+    /// As [`Installation::spooled`], for names of any bytes.
+    pub fn spooled_bytes(&self, directory: &str) -> Vec<Vec<u8>> {
         use std::os::unix::ffi::OsStringExt;
         let entries = std::fs::read_dir(self.paths.spool.join(directory)).into_iter().flatten();
         let mut names: Vec<Vec<u8>> = entries.map(|entry| entry.unwrap().file_name().into_vec()).collect();

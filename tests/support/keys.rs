@@ -11,7 +11,7 @@ pub struct DkimKey {
 /// An Ed25519 key (RFC 8463).
 pub fn ed25519() -> DkimKey {
     let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
-    // The record holds the bare key: the 12 octets of SubjectPublicKeyInfo before it are 16 characters of base64.
+    // The record holds the bare key: the 12 bytes of SubjectPublicKeyInfo before it are 16 characters of base64.
     let bare = public_base64(&key).split_off(16);
     DkimKey { private_pem: key.serialize_pem(), txt: format!("v=DKIM1; k=ed25519; p={bare}") }
 }

@@ -9,9 +9,9 @@ pub struct Message {
 }
 
 impl Message {
-    /// Splits `octets`, with CRLF or LF.
-    pub fn parse(octets: &[u8]) -> Message {
-        let text = String::from_utf8_lossy(octets).replace("\r\n", "\n");
+    /// Splits `bytes`, with CRLF or LF.
+    pub fn parse(bytes: &[u8]) -> Message {
+        let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
         let (header, body) = text.split_once("\n\n").unwrap_or((text.strip_suffix('\n').unwrap_or(&text), ""));
         let mut fields: Vec<(String, String)> = Vec::new();
         for line in header.split('\n') {

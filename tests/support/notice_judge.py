@@ -9,10 +9,10 @@ import sys
 
 from flufl.bounce import all_failures
 
-octets = sys.stdin.buffer.read()
+bytes = sys.stdin.buffer.read()
 # flufl.bounce wants the policy that it was written for.
-temporary, permanent = all_failures(email.message_from_bytes(octets))
-message = email.message_from_bytes(octets, policy=email.policy.default)
+temporary, permanent = all_failures(email.message_from_bytes(bytes))
+message = email.message_from_bytes(bytes, policy=email.policy.default)
 parts = list(message.iter_parts())
 status = [part for part in parts if part.get_content_type() == "message/delivery-status"]
 print(

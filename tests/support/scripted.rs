@@ -1,4 +1,4 @@
-//! An SMTP receiver that does what a script says: refuses, delays, lies, closes, resets; and remembers every octet.
+//! An SMTP receiver that does what a script says: refuses, delays, lies, closes, resets; and remembers every byte.
 //!
 //! It is a test's opponent, not a mail server: plain threads, one per connection, no limits.
 
@@ -16,7 +16,7 @@ use super::command::wait_for;
 pub enum Reply {
     /// These lines, without CRLF.
     Lines(String),
-    /// These octets.
+    /// These bytes.
     Raw(Vec<u8>),
     /// The reply, late.
     Late(Duration, Box<Reply>),
@@ -85,15 +85,15 @@ impl Script {
         self
     }
 
-    /// TLS from the first octet.
+    /// TLS from the first byte.
     pub fn implicit_tls(mut self, identity: &Identity) -> Script {
         self.implicit_tls = true;
         self.starttls(identity)
     }
 
-    /// Sends these octets in clear behind the reply to STARTTLS: what an attacker in the middle does.
-    pub fn inject_after_starttls(mut self, octets: &[u8]) -> Script {
-        self.injected = octets.to_vec();
+    /// Sends these bytes in clear behind the reply to STARTTLS: what an attacker in the middle does.
+    pub fn inject_after_starttls(mut self, bytes: &[u8]) -> Script {
+        self.injected = bytes.to_vec();
         self
     }
 
@@ -103,15 +103,15 @@ impl Script {
         self
     }
 
-    /// Resets each connection when this many octets have been received.
-    pub fn reset_after_receiving(mut self, octets: usize) -> Script {
-        self.cut_input = Some(octets);
+    /// Resets each connection when this many bytes have been received.
+    pub fn reset_after_receiving(mut self, bytes: usize) -> Script {
+        self.cut_input = Some(bytes);
         self
     }
 
-    /// Resets each connection when this many octets have been sent.
-    pub fn reset_after_sending(mut self, octets: usize) -> Script {
-        self.cut_output = Some(octets);
+    /// Resets each connection when this many bytes have been sent.
+    pub fn reset_after_sending(mut self, bytes: usize) -> Script {
+        self.cut_output = Some(bytes);
         self
     }
 
@@ -162,7 +162,7 @@ pub struct Transaction {
 /// One connection.
 #[derive(Clone, Debug, Default)]
 pub struct Connection {
-    /// The octets received, in clear.
+    /// The bytes received, in clear.
     pub received: Vec<u8>,
     /// Each command line, without CRLF. Mail data are not in it.
     pub commands: Vec<String>,
@@ -276,7 +276,7 @@ impl Shared {
 
     /// Where connection `index` is cut.
     fn cut(&self, cut: Option<usize>, index: usize) -> Option<usize> {
-        cut.map(|octets| if self.script.growing { octets * (index + 1) } else { octets })
+        cut.map(|bytes| if self.script.growing { bytes * (index + 1) } else { bytes })
     }
 
     /// The reply that a rule gives to `command`.

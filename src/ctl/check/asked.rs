@@ -62,8 +62,8 @@ fn output(mut command: Command) -> std::io::Result<Output> {
     command.stdin(Stdio::null()).current_dir("/").output()
 }
 
-fn lines(octets: &[u8]) -> impl Iterator<Item = String> {
-    let text = String::from_utf8_lossy(octets).into_owned();
+fn lines(bytes: &[u8]) -> impl Iterator<Item = String> {
+    let text = String::from_utf8_lossy(bytes).into_owned();
     text.lines().map(str::to_owned).collect::<Vec<_>>().into_iter()
 }
 

@@ -65,7 +65,7 @@ impl Offline {
         if let Some(peer) = peer {
             (caller.gid, caller.pid) = (Some(peer.gid), Some(peer.pid));
         }
-        let text = format!("uid {}, {} octets, not taken over by the daemon yet", entry.uid, entry.message_size);
+        let text = format!("uid {}, {} bytes, not taken over by the daemon yet", entry.uid, entry.message_size);
         let accepted = Happening { at: entry.arrival_time, kind: "accepted".to_owned(), text };
         Detail {
             attested: peer.is_some(),

@@ -88,16 +88,16 @@ fn tiles(html: &mut Html, facts: &PageInputs) {
         tile("since the start", span(i64::try_from(status.uptime).unwrap_or(i64::MAX)));
     }
     if let Some(free) = facts.overview.free {
-        tile("free for the spool", octets(free));
+        tile("free for the spool", bytes(free));
     }
     html.raw("</ul>\n");
 }
 
-/// Octets as a person says them.
-fn octets(octets: u64) -> String {
+/// Bytes as a person says them.
+fn bytes(bytes: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB"];
-    let (mut value, mut unit) = (octets / 1024, "KiB");
-    for next in units.into_iter().skip(1).take_while(|_| octets >= 10_240) {
+    let (mut value, mut unit) = (bytes / 1024, "KiB");
+    for next in units.into_iter().skip(1).take_while(|_| bytes >= 10_240) {
         if value < 10_240 {
             break;
         }
@@ -157,9 +157,9 @@ mod tests {
     }
 
     #[test]
-    fn octets_keep_at_least_two_digits() {
+    fn bytes_keep_at_least_two_digits() {
         for (count, text) in [(0, "0 KiB"), (10_239 << 10, "10239 KiB"), (10 << 20, "10 MiB"), (u64::MAX, "16777215 TiB")] {
-            assert_eq!(octets(count), text);
+            assert_eq!(bytes(count), text);
         }
     }
 

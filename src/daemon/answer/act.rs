@@ -18,7 +18,7 @@ use state::{Message, RecipientRow, State};
 
 /// Messages of one turn of the state_writer.
 const TURN: usize = 100;
-/// Octets of the selection that the log repeats.
+/// Bytes of the selection that the log repeats.
 const SELECTION: usize = 200;
 
 /// A request to do something to messages.

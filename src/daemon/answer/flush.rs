@@ -36,7 +36,7 @@ pub(super) async fn flush(server: &Arc<Server>, rights: Rights, select: Select, 
         after = last;
     }
     events::requested("flush", rights.uid, messages, &select_text(&select));
-    out.say(&Count { messages, octets: 0 }).await
+    out.say(&Count { messages, bytes: 0 }).await
 }
 
 /// What a flush was asked for, for the log.

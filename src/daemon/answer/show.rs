@@ -1,4 +1,4 @@
-//! What the control socket shows: listings, counts, one message with its history, its octets.
+//! What the control socket shows: listings, counts, one message with its history, its bytes.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use state::Message;
 
 /// Messages with one Message-ID that are shown.
 const SAME_MESSAGE_ID: usize = 500;
-/// Octets of one piece of `cat`.
+/// Bytes of one piece of `cat`.
 const PIECE: usize = 48 << 10;
 
 /// One entry per message that the peer may see and that matches, by queue id; or of `ids` only, with EX 1 if one is unknown.
@@ -67,11 +67,11 @@ async fn find(server: &Arc<Server>, rights: Rights, id: &str) -> Result<Message,
     message.filter(|message| rights.sees(message)).ok_or_else(|| no_such(id))
 }
 
-/// How many messages match that the peer may see, and their octets. EX 1 if one of `ids` is unknown.
+/// How many messages match that the peer may see, and their bytes. EX 1 if one of `ids` is unknown.
 pub(super) async fn count(server: &Arc<Server>, rights: Rights, ids: Vec<String>, filter: Filter, out: &mut Answer) -> Result<(), Failure> {
     let wanted = wanted(rights, filter, false)?;
     let (mut count, mut unknown) = (Count::default(), Vec::new());
-    let mut add = |entry: &Entry| (count.messages, count.octets) = (count.messages + 1, count.octets + entry.message_size);
+    let mut add = |entry: &Entry| (count.messages, count.bytes) = (count.messages + 1, count.bytes + entry.message_size);
     for text in &ids {
         match wanted.named(server, text).await? {
             Some((entry, true)) => add(&entry),
@@ -120,7 +120,7 @@ pub(super) async fn overview(server: &Arc<Server>, rights: Rights, out: &mut Ans
         return Err(Failure::new(Exit::NoPerm, "only root and the admin group may look at the mail here (mailq_users)"));
     }
     let (uid, now) = ((!rights.sees_all).then_some(rights.uid), sys::clock::now());
-    let free = sys::fs::free_space(&server.paths.spool).ok().map(|(octets, _)| octets);
+    let free = sys::fs::free_space(&server.paths.spool).ok().map(|(bytes, _)| bytes);
     let overview = read(server, move |state| admin::overview::read(state, uid, now)).await?;
     out.say(&Overview { free, ..overview }).await
 }
@@ -133,7 +133,7 @@ fn open(server: &Server, message: &Message) -> Result<(std::fs::File, Line), Str
     Ok((file, line))
 }
 
-/// The octets of a message: those of the file as it is now, which may not be those that were claimed; `Raw` is for that look.
+/// The bytes of a message: those of the file as it is now, which may not be those that were claimed; `Raw` is for that look.
 pub(super) async fn cat(server: &Arc<Server>, rights: Rights, id: &str, part: Part, out: &mut Answer) -> Result<(), Failure> {
     let message = find(server, rights, id).await?;
     let reading = Arc::clone(server);

@@ -44,7 +44,7 @@ async fn ask(server: &Arc<Server>, rights: Rights, request: &str) -> (Vec<String
 async fn t_out_5_others_see_nothing_of_a_message_and_cannot_tell_that_it_is_there() {
     let (_scratch, server, id) = answering(4302).await;
     assert!(ask(&server, ME, r#"{"verb":"list"}"#).await.0.is_empty());
-    assert_eq!(ask(&server, ME, r#"{"verb":"count"}"#).await.0, [r#"{"messages":0,"octets":0}"#]);
+    assert_eq!(ask(&server, ME, r#"{"verb":"count"}"#).await.0, [r#"{"messages":0,"bytes":0}"#]);
     assert!(ask(&server, ME, r#"{"verb":"find","message_id":"<1@sender.example>"}"#).await.0.is_empty());
     let nothing = |id: &str| format!("{id}: no such message");
     for other in [id.as_str(), "0000000000000001"] {
@@ -58,7 +58,7 @@ async fn t_out_5_others_see_nothing_of_a_message_and_cannot_tell_that_it_is_ther
         }
     }
     let (lines, _) = ask(&server, ME, &format!(r#"{{"verb":"flush","select":{{"by":"id","text":"{id}"}}}}"#)).await;
-    assert_eq!(lines, [r#"{"messages":0,"octets":0}"#]);
+    assert_eq!(lines, [r#"{"messages":0,"bytes":0}"#]);
     let owner = Rights { uid: 4302, ..ME };
     assert_eq!(ask(&server, owner, r#"{"verb":"list"}"#).await.0.len(), 1);
     let closed = Rights { sees_own: false, ..owner };
@@ -122,20 +122,20 @@ async fn a_flush_goes_through_a_long_queue_page_after_page() {
     }
     let root = Rights { uid: 0, is_admin: true, sees_all: true, sees_own: true };
     let all = r#"{"verb":"flush","select":{"by":"all"}}"#;
-    assert_eq!(ask(&server, root, all).await.0, [format!(r#"{{"messages":{},"octets":0}}"#, 2 * FLUSH_PAGE + 1)]);
-    assert_eq!(ask(&server, root, all).await.0, [r#"{"messages":0,"octets":0}"#], "what is due needs no flush");
+    assert_eq!(ask(&server, root, all).await.0, [format!(r#"{{"messages":{},"bytes":0}}"#, 2 * FLUSH_PAGE + 1)]);
+    assert_eq!(ask(&server, root, all).await.0, [r#"{"messages":0,"bytes":0}"#], "what is due needs no flush");
     let none = r#"{"verb":"flush","select":{"by":"recipient","text":"nobody@","except":false}}"#;
-    assert_eq!(ask(&server, root, none).await.0, [r#"{"messages":0,"octets":0}"#]);
+    assert_eq!(ask(&server, root, none).await.0, [r#"{"messages":0,"bytes":0}"#]);
 }
 
 #[tokio::test]
 async fn t_out_5_an_ordinary_user_flushes_only_now_and_then_whatever_is_selected() {
     let (_scratch, server, id) = answering(4301).await;
     let by_id = format!(r#"{{"verb":"flush","select":{{"by":"id","text":"{id}"}}}}"#);
-    assert_eq!(ask(&server, ME, &by_id).await.0, [r#"{"messages":1,"octets":0}"#]);
+    assert_eq!(ask(&server, ME, &by_id).await.0, [r#"{"messages":1,"bytes":0}"#]);
     for request in [by_id.as_str(), r#"{"verb":"flush","select":{"by":"all"}}"#] {
         let (lines, end) = ask(&server, ME, request).await;
-        assert_eq!((lines.as_slice(), end.end), ([r#"{"messages":0,"octets":0}"#.to_owned()].as_slice(), 0), "no error: {request}");
+        assert_eq!((lines.as_slice(), end.end), ([r#"{"messages":0,"bytes":0}"#.to_owned()].as_slice(), 0), "no error: {request}");
     }
     let next = std::sync::atomic::AtomicI64::new(0);
     assert!(is_time(&next, 5) && !is_time(&next, 5 + FLUSH_INTERVAL - 1) && is_time(&next, 5 + FLUSH_INTERVAL));

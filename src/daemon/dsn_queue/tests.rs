@@ -151,7 +151,7 @@ impl Spool {
     /// N2 and N3: the DSN is in `new/`.
     fn write(&self, due: &DueDsn) -> QueueId {
         let composed = self.compose(due).unwrap();
-        write::write(&self.path, true, &composed.to, &composed.octets, NOW).unwrap()
+        write::write(&self.path, true, &composed.to, &composed.bytes, NOW).unwrap()
     }
 
     /// N4.
@@ -177,7 +177,7 @@ fn attempt(now: i64) -> DeliveryAttempt {
 }
 
 fn text(composed: &Composed) -> String {
-    String::from_utf8(composed.octets.clone()).unwrap()
+    String::from_utf8(composed.bytes.clone()).unwrap()
 }
 
 fn message_id(composed: &Composed) -> String {

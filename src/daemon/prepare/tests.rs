@@ -29,19 +29,19 @@ fn work(setup: &Setup, claimed: &ClaimedMessage) -> Work {
     dispatch.take(&route).unwrap()
 }
 
-fn claim(scratch: &Scratch, octets: &[u8]) -> ClaimedMessage {
-    let id = scratch.inject(envelope(&["a@receiver.example", "b@receiver.example"]), octets);
+fn claim(scratch: &Scratch, bytes: &[u8]) -> ClaimedMessage {
+    let id = scratch.inject(envelope(&["a@receiver.example", "b@receiver.example"]), bytes);
     testing::message(scratch.store().claim(id.to_string()).unwrap())
 }
 
-fn octets(content: &Content) -> Vec<u8> {
+fn bytes(content: &Content) -> Vec<u8> {
     let mut all = content.prefix.clone();
-    match &content.octets {
-        Octets::Memory { octets, range } => all.extend_from_slice(&octets[range.clone()]),
-        Octets::File { file, offset, length } => {
-            let mut octets = vec![0; usize::try_from(*length).unwrap()];
-            file.read_exact_at(&mut octets, *offset).unwrap();
-            all.extend(octets);
+    match &content.bytes {
+        Bytes::Memory { bytes, range } => all.extend_from_slice(&bytes[range.clone()]),
+        Bytes::File { file, offset, length } => {
+            let mut bytes = vec![0; usize::try_from(*length).unwrap()];
+            file.read_exact_at(&mut bytes, *offset).unwrap();
+            all.extend(bytes);
         }
     }
     all
@@ -67,7 +67,7 @@ fn small_and_large_messages_come_out_as_they_went_in_behind_one_received_field()
     for message in [MESSAGE.to_vec(), large()] {
         let claimed = claim(&scratch, &message);
         let prepared = prepare(&scratch.store(), &setup, &work(&setup, &claimed), true, NOW).unwrap();
-        let sent = octets(&prepared.content);
+        let sent = bytes(&prepared.content);
         assert!(sent.starts_with(b"Received: ") && sent.ends_with(&message) && prepared.content.prefix.len() < 500);
         assert_eq!(prepared.envelope.size, sent.len() as u64);
         let recipients: Vec<String> = prepared.envelope.recipients.iter().map(|r| r.address.to_string()).collect();
@@ -108,7 +108,7 @@ fn t_spool_2_an_envelope_that_was_rewritten_to_promise_a_terabyte_is_not_copied(
     let path = scratch.file(layout::CUR, claimed.envelope.id);
     let mut text = Vec::new();
     File::open(&path).unwrap().take(8192).read_to_end(&mut text).unwrap();
-    let end = text.iter().position(|octet| *octet == b'\n').unwrap();
+    let end = text.iter().position(|byte| *byte == b'\n').unwrap();
     let line = String::from_utf8(text[..=end].to_vec()).unwrap();
     let size = format!("\"size\":{}", claimed.envelope.size);
     let huge = line.replacen(&size, "\"size\":1099511627776", 1).replacen("1099511627776      ", "1099511627776", 1);
@@ -131,7 +131,7 @@ fn a_vanished_file_is_told_from_a_disk_that_refuses() {
     std::fs::remove_file(&path).unwrap();
     let vanished = prepare(&scratch.store(), &setup, &work, true, NOW).unwrap_err();
     assert_eq!(vanished, Obstacle::Changed("its file has vanished".to_owned()));
-    // Reading a directory fails as a bad disk does: an error of the kernel's that is not about the octets.
+    // Reading a directory fails as a bad disk does: an error of the kernel's that is not about the bytes.
     std::fs::create_dir(&path).unwrap();
     let refused = prepare(&scratch.store(), &setup, &work, true, NOW).unwrap_err();
     assert!(matches!(refused, Obstacle::Disk(_)), "{refused:?}");
@@ -165,7 +165,7 @@ fn t_dkim_1_small_and_large_messages_are_signed_over_exactly_what_is_sent() {
     let (setup, key) = signing(&scratch);
     for message in [MESSAGE.to_vec(), large()] {
         let claimed = claim(&scratch, &message);
-        let sent = octets(&prepare(&scratch.store(), &setup, &work(&setup, &claimed), true, NOW).unwrap().content);
+        let sent = bytes(&prepare(&scratch.store(), &setup, &work(&setup, &claimed), true, NOW).unwrap().content);
         assert!(verifies(&sent, &key));
         let mut changed = sent.clone();
         let last = changed.iter().rposition(u8::is_ascii_alphabetic).unwrap();
@@ -184,7 +184,7 @@ fn t_dkim_1_h8_converted_messages_are_signed_as_converted_and_announced_so() {
         let work = work(&setup, &claimed);
         for takes_8bit in [true, false] {
             let prepared = prepare(&scratch.store(), &setup, &work, takes_8bit, NOW).unwrap();
-            let sent = octets(&prepared.content);
+            let sent = bytes(&prepared.content);
             assert!(verifies(&sent, &key), "{takes_8bit}");
             assert_eq!((prepared.envelope.size, sent.is_ascii()), (sent.len() as u64, !takes_8bit));
             assert_eq!(prepared.envelope.body, if takes_8bit { Body::EightBitMime } else { Body::SevenBit });

@@ -94,14 +94,14 @@ fn a_relayed_message_goes_and_its_file_is_recognised_when_it_comes_back() {
     let running = Running::new();
     let message = one(&running);
     let id = message.envelope.id;
-    let octets = std::fs::read(running.scratch.file(layout::CUR, id)).unwrap();
+    let bytes = std::fs::read(running.scratch.file(layout::CUR, id)).unwrap();
     running.admit(&message);
     running.mark(id).unwrap();
     assert!(running.row(id).in_data);
     let settled = running.record(id, Progress::Relayed, Some(attempt())).unwrap();
     assert_eq!(settled.conclusion, Some(Conclusion::Relayed));
     assert!(running.scratch.names(layout::CUR).is_empty(), "the answer comes after the removal");
-    std::fs::write(running.scratch.file(layout::CUR, id), &octets).unwrap();
+    std::fs::write(running.scratch.file(layout::CUR, id), &bytes).unwrap();
     assert!(matches!(running.admit(&message), Admission::Resurrected));
     assert!(running.scratch.names(layout::CUR).is_empty());
 }
@@ -222,9 +222,9 @@ fn damage_that_shows_at_work_stops_the_ledger_and_is_known_to_the_next_start() {
         |state: &State| (0..3000).try_for_each(|n| state.insert(&Message { id: QueueId::new(1, n), ..row.clone() }, &recipients, &origin));
     state.transaction(Durability::Full, insert).unwrap();
     drop(state);
-    let mut octets = std::fs::read(&path).unwrap();
-    octets[40 * 4096..].fill(0x5A);
-    std::fs::write(&path, octets).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[40 * 4096..].fill(0x5A);
+    std::fs::write(&path, bytes).unwrap();
     let (tell, stopped) = channel();
     let (state_writer, _) =
         StateWriter::start(State::open(&path).unwrap(), Arc::new(scratch.store()), move |why| drop(tell.send(why))).unwrap();

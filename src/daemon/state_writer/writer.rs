@@ -172,8 +172,8 @@ impl Writer {
     fn made_room(&self, why: &dyn std::fmt::Display) -> bool {
         match ballast::give_back(&self.store.path(ballast::NAME)) {
             Ok(0) => false,
-            Ok(octets) => {
-                events::ballast_given_back(octets, &why.to_string());
+            Ok(bytes) => {
+                events::ballast_given_back(bytes, &why.to_string());
                 true
             }
             Err(e) => {

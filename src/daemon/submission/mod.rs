@@ -1,6 +1,6 @@
 //! The submission socket: the second door, for callers to whom the drop directory is closed (SPOOL.md, "The second door").
 //!
-//! In: connections of anybody on the host; every octet is hostile ([`control::submission`] is the form). Out: messages in
+//! In: connections of anybody on the host; every byte is hostile ([`control::submission`] is the form). Out: messages in
 //! `new/`, made durable by the same sequence as everybody's, with the peer's credentials in the envelope; then one line. From there
 //! they go the way of all mail: the claim checks them as it checks a file.
 //!

@@ -1,4 +1,4 @@
-//! What an offered message must be: its envelope (SK3), and its octets as they come (SK4, SK5). Waits for the disk.
+//! What an offered message must be: its envelope (SK3), and its bytes as they come (SK4, SK5). Waits for the disk.
 //!
 //! In: a line and pieces from a hostile peer. Out: a message in `new/`, or the first reason why there will be none. The same
 //! limits and the same policy as for `sendmail`; what the claim will check is checked here too, because it is better to be refused
@@ -20,7 +20,7 @@ pub struct Offer {
     draft: SpoolWriter,
     wire: WireCheck,
     crc: crc32fast::Hasher,
-    /// Octets of the message at most.
+    /// Bytes of the message at most.
     limit: u64,
 }
 
@@ -64,15 +64,15 @@ fn envelope_of(setup: &Setup, mode: Mode, line: &[u8], peer: Peer, now: i64) -> 
 }
 
 impl Offer {
-    /// SK4: the next octets.
-    pub fn take(&mut self, octets: &[u8]) -> Result<(), Failure> {
-        if self.draft.written().saturating_add(octets.len() as u64) > self.limit {
-            let text = format!("message too large: more than {} octets (message_size_limit)", self.limit);
+    /// SK4: the next bytes.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        if self.draft.written().saturating_add(bytes.len() as u64) > self.limit {
+            let text = format!("message too large: more than {} bytes (message_size_limit)", self.limit);
             return Err(Failure::new(Exit::DataErr, text));
         }
-        self.crc.update(octets);
-        self.wire.feed(octets).map_err(|why| Failure::new(Exit::DataErr, format!("not in wire form: {why}")))?;
-        self.draft.write(octets).map_err(|e| refused(&e))
+        self.crc.update(bytes);
+        self.wire.feed(bytes).map_err(|why| Failure::new(Exit::DataErr, format!("not in wire form: {why}")))?;
+        self.draft.write(bytes).map_err(|e| refused(&e))
     }
 
     /// SK5 and SK6. `crc` is the peer's.

@@ -15,13 +15,13 @@ use exit::{Exit, Failure};
 use mail::envelope::Peer;
 use mail::limits;
 
-/// How long a piece may take: the envelope line, or the next [`PIECE`] octets.
+/// How long a piece may take: the envelope line, or the next [`PIECE`] bytes.
 const SILENCE: Duration = Duration::from_secs(10);
 /// How long a message may take, the disk included.
 const ALL: Duration = Duration::from_secs(300);
 /// How long a client may take to read its line.
 const ANSWERING: Duration = Duration::from_secs(10);
-/// Octets that are read before they go to the disk.
+/// Bytes that are read before they go to the disk.
 const PIECE: usize = 64 << 10;
 
 /// Why there is no message.
@@ -70,7 +70,7 @@ async fn take(door: &Arc<Door>, input: &mut Input, peer: Peer) -> Result<(Offer,
         }
         let mut left = usize::try_from(chunk).unwrap_or(usize::MAX);
         if left > CHUNK {
-            return Err(Failure::new(Exit::DataErr, format!("a chunk of {chunk} octets; {CHUNK} is the most")).into());
+            return Err(Failure::new(Exit::DataErr, format!("a chunk of {chunk} bytes; {CHUNK} is the most")).into());
         }
         while left > 0 {
             let piece = input.piece(left.min(PIECE)).await?;
@@ -123,7 +123,7 @@ impl Input {
         Err(Failure::new(Exit::DataErr, "the envelope is larger than 8 MiB").into())
     }
 
-    /// Reads on until `line` ends or has `limit` octets; true if it has ended.
+    /// Reads on until `line` ends or has `limit` bytes; true if it has ended.
     async fn line_up_to(&mut self, line: &mut Vec<u8>, limit: usize) -> Result<bool, End> {
         let room = limit.saturating_sub(line.len()) as u64;
         let mut bounded = (&mut self.reader).take(room);
@@ -142,7 +142,7 @@ impl Input {
         }
     }
 
-    /// Exactly so many octets.
+    /// Exactly so many bytes.
     async fn piece(&mut self, length: usize) -> Result<Vec<u8>, End> {
         let mut piece = vec![0; length];
         match tokio::time::timeout(SILENCE, self.reader.read_exact(&mut piece)).await {

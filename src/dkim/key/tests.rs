@@ -13,7 +13,7 @@ MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
 fn the_ed25519_key_of_rfc_8463_has_the_public_key_printed_there() {
     let key = PrivateKey::from_pem(ED25519).expect("a key");
     assert_eq!((key.algorithm(), key.key_type()), ("ed25519-sha256", "ed25519"));
-    assert_eq!(base64::encode(&key.public_octets().expect("octets")), "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
+    assert_eq!(base64::encode(&key.public_bytes().expect("bytes")), "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn a_generated_key_is_written_and_read_back() {
         let pem = key.to_pem().expect("PEM");
         assert!(pem.lines().all(|line| line.len() <= 64), "RFC 7468 2");
         let again = PrivateKey::from_pem(pem.as_bytes()).expect("the same key");
-        assert_eq!(again.public_octets(), key.public_octets());
+        assert_eq!(again.public_bytes(), key.public_bytes());
         let digest = digest(&SHA256, b"both schemes are deterministic");
         assert_eq!(again.sign(&digest), key.sign(&digest));
         assert!(!format!("{key:?}").contains(pem.lines().nth(1).expect("a line")));
@@ -34,7 +34,7 @@ fn a_generated_key_is_written_and_read_back() {
 fn pkcs1_is_read_like_pkcs8() {
     let key = PrivateKey::from_pem(include_bytes!("testdata/pkcs1.pem")).expect("a key");
     let same = PrivateKey::from_pem(include_bytes!("testdata/pkcs8.pem")).expect("a key");
-    assert_eq!(key.public_octets(), same.public_octets());
+    assert_eq!(key.public_bytes(), same.public_bytes());
     assert_eq!(key.algorithm(), "rsa-sha256");
 }
 

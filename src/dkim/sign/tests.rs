@@ -27,7 +27,7 @@ fn ed25519() -> Signer {
 }
 
 #[test]
-fn the_signature_of_rfc_8463_a_3_comes_out_octet_for_octet() {
+fn the_signature_of_rfc_8463_a_3_comes_out_byte_for_byte() {
     // The field as the RFC prints it, up to b=; the signature below is the RFC's, and Ed25519 is deterministic.
     let value = " v=1; a=ed25519-sha256; c=relaxed/relaxed;\r\n d=football.example.com; i=@football.example.com;\r\n \
                  q=dns/txt; s=brisbane; t=1528637909; h=from : to :\r\n subject : date : message-id : from : subject : date;\r\n \
@@ -65,7 +65,7 @@ fn the_field_is_folded_in_wire_form_and_carries_the_tags() {
 }
 
 #[test]
-fn the_same_input_gives_the_same_octets_with_and_without_the_blank_line() {
+fn the_same_input_gives_the_same_bytes_with_and_without_the_blank_line() {
     let signers = [ed25519()];
     let once = sign(&signers, HEADER, &[7; 32], 1).expect("a signature");
     let with_blank_line = [HEADER, b"\r\n"].concat();
@@ -84,7 +84,7 @@ fn what_verifiers_would_read_differently_is_not_signed() {
 }
 
 #[test]
-fn a_long_domain_and_many_fields_keep_every_line_under_998_octets() {
+fn a_long_domain_and_many_fields_keep_every_line_under_998_bytes() {
     let domain = SigningDomain::parse(&(format!("{}.", "x".repeat(61)).repeat(3) + "example.org")).expect("a domain");
     let signers = [Signer { domain, ..ed25519() }];
     let header = [HEADER, b"References: <a@b>\r\n".repeat(500).as_slice()].concat();
@@ -95,8 +95,8 @@ fn a_long_domain_and_many_fields_keep_every_line_under_998_octets() {
 
 proptest! {
     #[test]
-    fn any_octets_are_signed_or_refused(octets in "[ab:<>@,;()\\[\\]\"\\\\ \t\r\n\u{0}\u{fc}]{0,40}", from in any::<bool>()) {
-        let header = [if from { b"From:".as_slice() } else { b"" }, octets.as_bytes(), b"\r\n"].concat();
+    fn any_bytes_are_signed_or_refused(bytes in "[ab:<>@,;()\\[\\]\"\\\\ \t\r\n\u{0}\u{fc}]{0,40}", from in any::<bool>()) {
+        let header = [if from { b"From:".as_slice() } else { b"" }, bytes.as_bytes(), b"\r\n"].concat();
         if let Ok(fields) = sign(&[ed25519()], &header, &[0; 32], 1) {
             prop_assert_eq!(Section::scan(&fields).end, fields.len());
         }

@@ -24,11 +24,11 @@ fn failed(reply: &str) -> DsnRecipient {
     DsnRecipient::new(&row(reply, "5.1.1"), Action::Failed, Some("rfc822;b+2Bb@x.example".into()))
 }
 
-fn octets(recipients: &[DsnRecipient], original: Option<&Original>) -> Vec<u8> {
-    octets_to("me@h.example", recipients, original, 7)
+fn bytes(recipients: &[DsnRecipient], original: Option<&Original>) -> Vec<u8> {
+    bytes_to("me@h.example", recipients, original, 7)
 }
 
-fn octets_to(to: &str, recipients: &[DsnRecipient], original: Option<&Original>, random: u64) -> Vec<u8> {
+fn bytes_to(to: &str, recipients: &[DsnRecipient], original: Option<&Original>, random: u64) -> Vec<u8> {
     build(&notice(&Address::parse(to).unwrap(), recipients, original, random))
 }
 
@@ -85,7 +85,7 @@ const THREE: [&str; 3] = ["text/plain", "message/delivery-status", "text/rfc822-
 /// RFC 6522 3, RFC 3464 2.2 and 2.3: three parts in their order, every field in its group.
 #[test]
 fn a_failure_notice_has_words_fields_and_the_header_section() {
-    let message = octets(&[failed("550 5.1.1 no such user")], Some(&original(HEADER)));
+    let message = bytes(&[failed("550 5.1.1 no such user")], Some(&original(HEADER)));
     let parts = parts(&message);
     assert_eq!(parts.iter().map(|(kind, ..)| kind.as_str()).collect::<Vec<_>>(), THREE);
     let words = String::from_utf8(parts[0].1.clone()).unwrap();
@@ -106,7 +106,7 @@ fn a_failure_notice_has_words_fields_and_the_header_section() {
 /// RFC 3464 2, RFC 3834 3.1 and 5, RFC 6522 3 (report-type)
 #[test]
 fn the_header_section_is_that_of_an_automatic_answer() {
-    let message = octets(&[failed("550 no")], Some(&original(HEADER)));
+    let message = bytes(&[failed("550 no")], Some(&original(HEADER)));
     assert_eq!(field(&message, "From"), "Mail Delivery System <MAILER-DAEMON@h.example>");
     assert_eq!(field(&message, "To"), "<me@h.example>");
     assert_eq!(field(&message, "Auto-Submitted"), "auto-replied");
@@ -122,7 +122,7 @@ fn the_header_section_is_that_of_an_automatic_answer() {
 fn one_notice_tells_of_failed_late_and_relayed_recipients() {
     let late = DsnRecipient::new(&row("450 4.2.1 busy", "4.2.1"), Action::Delayed, None);
     let relayed = DsnRecipient::new(&row("250 ok", "2.0.0"), Action::Relayed, None);
-    let message = octets(&[late.clone(), failed("550 no"), relayed], None);
+    let message = bytes(&[late.clone(), failed("550 no"), relayed], None);
     assert_eq!(field(&message, "Subject"), "Your mail could not be delivered");
     let parts = parts(&message);
     let status = String::from_utf8_lossy(&parts[1].1).into_owned();
@@ -130,7 +130,7 @@ fn one_notice_tells_of_failed_late_and_relayed_recipients() {
     assert_eq!(actions, ["delayed", "failed", "relayed"]);
     assert!(status.contains("Will-Retry-Until: Fri, 27 Nov 2026 14:43:49 +0000"), "{status}");
     assert_eq!(parts.len(), 2, "nothing is quoted of a message that is gone");
-    assert_eq!(field(&octets(&[late], None), "Subject"), "Your mail is delayed");
+    assert_eq!(field(&bytes(&[late], None), "Subject"), "Your mail is delayed");
 }
 
 /// RFC 3461 4.3, 6.2; RFC 2046 5.2.1
@@ -138,8 +138,8 @@ fn one_notice_tells_of_failed_late_and_relayed_recipients() {
 fn ret_full_quotes_the_message_and_never_in_base64() {
     for (body, eight_bit, encoding) in [("hello\r\n", false, "7bit"), ("gr\u{fc}n\r\n", true, "8bit")] {
         let whole = [HEADER, b"\r\n", body.as_bytes()].concat();
-        let original = Original { whole: Some(Quoted { octets: whole.clone(), eight_bit }), ..original(HEADER) };
-        let message = octets(&[failed("550 no")], Some(&original));
+        let original = Original { whole: Some(Quoted { bytes: whole.clone(), eight_bit }), ..original(HEADER) };
+        let message = bytes(&[failed("550 no")], Some(&original));
         // RFC 2045 6.4
         let label = Section::scan(&message).named(&message, "Content-Transfer-Encoding").count();
         assert_eq!(label, usize::from(eight_bit), "8bit in a multipart that does not say so");
@@ -150,7 +150,7 @@ fn ret_full_quotes_the_message_and_never_in_base64() {
         );
         assert!(memchr::memmem::find(&message, &whole).is_some());
         let late = DsnRecipient::new(&row("450 busy", "4.0.0"), Action::Delayed, None);
-        assert_eq!(kinds(&octets(&[late], Some(&original))), THREE, "RET=FULL is about failures");
+        assert_eq!(kinds(&bytes(&[late], Some(&original))), THREE, "RET=FULL is about failures");
     }
 }
 
@@ -158,19 +158,19 @@ fn ret_full_quotes_the_message_and_never_in_base64() {
 #[test]
 fn a_header_section_beyond_ascii_is_quoted_as_global_in_7_bits() {
     let header = "From: j\u{f6}rg@h.example\r\nSubject: Gr\u{fc}\u{df}e\r\n".as_bytes();
-    let message = octets(&[failed("550 no")], Some(&original(header)));
+    let message = bytes(&[failed("550 no")], Some(&original(header)));
     let part = &parts(&message)[2];
     assert_eq!((part.0.as_str(), part.1.as_slice()), ("message/global-headers", header));
     assert!(message.is_ascii(), "{}", message.escape_ascii());
     for body in ["gr\u{fc}n\r\n".as_bytes(), b"latin \xfc\r\n"] {
         let whole = [header, b"\r\n", body].concat();
-        let original = Original { whole: Some(Quoted { octets: whole, eight_bit: true }), ..original(header) };
-        let message = octets(&[failed("550 no")], Some(&original));
+        let original = Original { whole: Some(Quoted { bytes: whole, eight_bit: true }), ..original(header) };
+        let message = bytes(&[failed("550 no")], Some(&original));
         assert_eq!(kinds(&message)[2], "message/global");
         assert!(message.is_ascii(), "{}", message.escape_ascii());
     }
     // What is not UTF-8 is of no type but text.
-    assert_eq!(kinds(&octets(&[failed("550 no")], Some(&original(b"Subject: latin \xfc\r\n")))), THREE);
+    assert_eq!(kinds(&bytes(&[failed("550 no")], Some(&original(b"Subject: latin \xfc\r\n")))), THREE);
 }
 
 /// RFC 3461 6.3 (b)
@@ -188,7 +188,7 @@ fn the_reporting_mta_is_of_the_type_dns_only_where_its_name_is_known() {
 fn addresses_beyond_ascii_are_told_in_ascii() {
     let mut row = row("550 no", "5.1.1");
     row.address = "bj\u{f6}rn@x.example".into();
-    let message = octets_to("j\u{f6}rg@h.example", &[DsnRecipient::new(&row, Action::Failed, None)], None, 7);
+    let message = bytes_to("j\u{f6}rg@h.example", &[DsnRecipient::new(&row, Action::Failed, None)], None, 7);
     let parts = parts(&message);
     assert!(parts[1].1.is_ascii());
     assert!(String::from_utf8_lossy(&parts[1].1).contains("Final-Recipient: utf-8; bj\\x{F6}rn@x.example\r\n"));
@@ -214,9 +214,9 @@ fn t_hdr_1_hostile_replies_subjects_and_ids_break_out_of_nothing() {
         told.written = text.to_owned();
         told.orcpt = Some(format!("rfc822;{text}"));
         let original = original(header.as_bytes());
-        let known = String::from_utf8(octets_to("me@h.example", std::slice::from_ref(&told), Some(&original), 9)).unwrap();
+        let known = String::from_utf8(bytes_to("me@h.example", std::slice::from_ref(&told), Some(&original), 9)).unwrap();
         assert_eq!(known.lines().filter(|line| line.starts_with(boundary)).count(), 4, "{known}");
-        let message = octets(&[told], Some(&original));
+        let message = bytes(&[told], Some(&original));
         let parts = parts(&message);
         assert_eq!(parts.len(), 3, "{text:?}");
         let status = String::from_utf8_lossy(&parts[1].1).into_owned();
@@ -259,7 +259,7 @@ proptest! {
         row.original = written;
         let original = original(format!("Subject: {header}\r\n").as_bytes());
         let third = if header.is_ascii() { THREE[2] } else { "message/global-headers" };
-        prop_assert_eq!(kinds(&octets(&[DsnRecipient::new(&row, Action::Failed, None)], Some(&original))), [THREE[0], THREE[1], third]);
+        prop_assert_eq!(kinds(&bytes(&[DsnRecipient::new(&row, Action::Failed, None)], Some(&original))), [THREE[0], THREE[1], third]);
     }
 }
 
@@ -268,11 +268,11 @@ fn t_out_4_credentials_in_a_field_are_not_quoted() {
     let header = b"Subject: x\r\nAUTHORIZATION : Basic\r\n c2VjcmV0\r\nTo: bob@x.example\r\ncookie: c2VjcmV0\r\n";
     let quoted = original(header).quoted_header();
     assert_eq!(String::from_utf8(quoted).unwrap(), "Subject: x\r\nTo: bob@x.example\r\n");
-    assert!(!String::from_utf8(octets(&[failed("550 no")], Some(&original(header)))).unwrap().contains("c2VjcmV0"));
+    assert!(!String::from_utf8(bytes(&[failed("550 no")], Some(&original(header)))).unwrap().contains("c2VjcmV0"));
     // Nor where all of it was asked for.
     let whole = [&header[..], b"\r\nhello\r\n"].concat();
-    let original = Original { whole: Some(Quoted { octets: whole, eight_bit: false }), ..original(header) };
-    let message = octets(&[failed("550 no")], Some(&original));
+    let original = Original { whole: Some(Quoted { bytes: whole, eight_bit: false }), ..original(header) };
+    let message = bytes(&[failed("550 no")], Some(&original));
     assert!(!String::from_utf8_lossy(&message).contains("c2VjcmV0"));
     assert_eq!(kinds(&message), THREE);
 }
@@ -282,7 +282,7 @@ fn t_out_4_credentials_in_a_field_are_not_quoted() {
 fn a_notice_refers_to_the_message_and_to_what_that_referred_to() {
     let references = |fields: &str| {
         let header = format!("{fields}Message-ID: <me@h.example>\r\n");
-        let message = octets(&[failed("550 no")], Some(&original(header.as_bytes())));
+        let message = bytes(&[failed("550 no")], Some(&original(header.as_bytes())));
         assert_eq!(field(&message, "In-Reply-To"), "<me@h.example>");
         parts(&message);
         field(&message, "References")

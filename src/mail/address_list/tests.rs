@@ -159,7 +159,7 @@ proptest! {
     }
 
     #[test]
-    fn no_octets_make_it_panic_or_leave_the_text(text in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn no_bytes_make_it_panic_or_leave_the_text(text in proptest::collection::vec(any::<u8>(), 0..200)) {
         let list = AddressList::parse(&text);
         for span in list.mailboxes.iter().map(|mailbox| &mailbox.span).chain(&list.phrases).chain(&list.comments) {
             prop_assert!(text.get(span.clone()).is_some());

@@ -103,7 +103,7 @@ struct KeptAlarm {
 
 /// What the last run knew. A file that is missing, damaged or newer is none: at worst an alarm is told twice.
 pub fn load(spool: &Path) -> (ActiveAlarms, AlarmMemory) {
-    let kept = sys::fs::read_whole(&spool.join(FILE)).ok().and_then(|octets| serde_json::from_slice::<Kept>(&octets).ok());
+    let kept = sys::fs::read_whole(&spool.join(FILE)).ok().and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
     let Some(kept) = kept.filter(|kept| kept.schema == SCHEMA) else { return Default::default() };
     let entry = |one: KeptAlarm| ((one.alarm, one.subject), Raised { since: one.since, reason: one.reason });
     (ActiveAlarms { alarms: kept.alarms.into_iter().map(entry).collect() }, kept.remembered)
@@ -122,9 +122,9 @@ pub fn keep(spool: &Path, standing: &ActiveAlarms, remembered: &AlarmMemory, now
     };
     let alarms = standing.alarms.iter().map(alarm).collect();
     let kept = Kept { schema: SCHEMA, time: date::rfc3339(now), alarms, remembered: remembered.clone() };
-    let mut octets = serde_json::to_vec_pretty(&kept)?;
-    octets.push(b'\n');
-    sys::replace::replace(&spool.join(FILE), 0o644, &octets)
+    let mut bytes = serde_json::to_vec_pretty(&kept)?;
+    bytes.push(b'\n');
+    sys::replace::replace(&spool.join(FILE), 0o644, &bytes)
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ fn last_time(now: i64, time: TimeOfDay, zone: &TimeZone) -> i64 {
     if today <= now { today } else { moment.date().yesterday().map_or(i64::MIN, on) }
 }
 
-/// The octets of a canary.
+/// The bytes of a canary.
 pub fn compose(to: &Address, mailname: &str, message_id: &str) -> String {
     format!(
         "From: mailchute canary <canary@{mailname}>\nTo: {to}\nSubject: mailchute canary from {mailname}\nMessage-ID: {message_id}\n\

@@ -15,7 +15,7 @@ use mail::date;
 const LIMIT: Duration = Duration::from_secs(30);
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(20);
-/// Octets of a variable.
+/// Bytes of a variable.
 const VALUE: usize = 1000;
 /// Where programs are found.
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

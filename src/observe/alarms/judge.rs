@@ -20,8 +20,8 @@ const FREE_FILES: u64 = 5000;
 /// Room on the file system of the spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
-    /// Octets that the daemon can still write.
-    pub octets: u64,
+    /// Bytes that the daemon can still write.
+    pub bytes: u64,
     /// Files that it can still make; none where the file system knows no bound.
     pub files: Option<u64>,
 }
@@ -60,7 +60,7 @@ pub struct AlarmInputs {
     pub webhooks: Vec<WebhookSnapshot>,
 }
 
-/// The limits of the configuration, in seconds and octets; 0 is no limit.
+/// The limits of the configuration, in seconds and bytes; 0 is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// `alarm_age`
@@ -153,10 +153,10 @@ fn one_of_each(alarms: Vec<Alarm>) -> Vec<Alarm> {
 }
 
 fn lacks_space(space: Option<Space>, limit: u64, is_standing: bool) -> Option<String> {
-    let Space { octets, files } = space?;
+    let Space { bytes, files } = space?;
     let wanted = |limit: u64| if is_standing { limit.saturating_add(limit / 4) } else { limit };
-    if limit > 0 && octets < wanted(limit) {
-        return Some(format!("{} MiB are left for the spool", octets >> 20));
+    if limit > 0 && bytes < wanted(limit) {
+        return Some(format!("{} MiB are left for the spool", bytes >> 20));
     }
     let files = files.filter(|&files| limit > 0 && files < wanted(FREE_FILES))?;
     Some(format!("{files} more files can be made in the spool"))
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(kinds(&at(500), &remembered), [(Kind::NoDelivery, String::new())]);
         assert_eq!(kinds(&at(1000), &remembered), [(Kind::NoDelivery, String::new()), (Kind::QueueOld, String::new())]);
         let none = Limits { age: 0, route: 0, silence: 0, space: 0 };
-        let facts = AlarmInputs { space: Some(Space { octets: 0, files: Some(0) }), ..at(1 << 40) };
+        let facts = AlarmInputs { space: Some(Space { bytes: 0, files: Some(0) }), ..at(1 << 40) };
         assert!(judge(&facts, &remembered, none, |_| false).is_empty());
         assert!(kinds(&AlarmInputs { oldest: None, ..at(5000) }, &remembered).is_empty(), "nothing waits, so nothing is tried");
     }
@@ -246,11 +246,11 @@ mod tests {
 
     #[test]
     fn room_at_its_limit_makes_one_alarm() {
-        let facts = |octets| AlarmInputs { space: Some(Space { octets, files: None }), ..AlarmInputs::default() };
-        let is_full = |octets, standing| !judge(&facts(octets), &AlarmMemory::default(), LIMITS, |_| standing).is_empty();
+        let facts = |bytes| AlarmInputs { space: Some(Space { bytes, files: None }), ..AlarmInputs::default() };
+        let is_full = |bytes, standing| !judge(&facts(bytes), &AlarmMemory::default(), LIMITS, |_| standing).is_empty();
         assert!(is_full((1 << 28) - 1, false) && !is_full(1 << 28, false));
         assert!(is_full(1 << 28, true) && !is_full((1 << 28) + (1 << 26), true));
-        let few = AlarmInputs { space: Some(Space { octets: 1 << 40, files: Some(4999) }), ..AlarmInputs::default() };
+        let few = AlarmInputs { space: Some(Space { bytes: 1 << 40, files: Some(4999) }), ..AlarmInputs::default() };
         assert_eq!(kinds(&few, &AlarmMemory::default()), [(Kind::SpoolFull, String::new())]);
     }
 

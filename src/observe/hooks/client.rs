@@ -1,7 +1,7 @@
 //! One POST to a webhook, and what its answer means.
 //!
 //! In: a URL of the configuration and a signed body. Out: a verdict. The receiver is not trusted: no redirect is followed, no
-//! proxy is asked, no octet of the body of an answer is read, and everything together takes [`TOTAL`] at most, so nothing that it
+//! proxy is asked, no byte of the body of an answer is read, and everything together takes [`TOTAL`] at most, so nothing that it
 //! sends can lead the daemon anywhere or keep it (THREATS T-OUT-3).
 
 use std::sync::Arc;
@@ -101,8 +101,8 @@ fn roots(endpoint: &Endpoint) -> Result<RootCerts, String> {
         return Ok(found.certs.iter().map(|der| Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into());
     };
     let failed = |why: String| format!("ca_file {}: {why}", path.display());
-    let octets = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
-    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&octets).collect();
+    let bytes = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     let certificates = read.map_err(|e| failed(e.to_string()))?;
     if certificates.is_empty() {
         return Err(failed("holds no certificate in PEM form".to_owned()));

@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use mail::base64;
 
-/// Octets of a secret that receivers take.
-const OCTETS: std::ops::RangeInclusive<usize> = 24..=64;
+/// Bytes of a secret that receivers take.
+const BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 /// Secrets in one file.
 const SECRETS: usize = 4;
 
@@ -31,8 +31,8 @@ impl Secrets {
         let mut secrets = Vec::new();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let digits = line.strip_prefix("whsec_").ok_or("a line does not begin with whsec_")?;
-            let octets = decode(digits).filter(|octets| OCTETS.contains(&octets.len()));
-            secrets.push(octets.ok_or("a line is not whsec_ and the base64 of 24 to 64 octets")?);
+            let bytes = decode(digits).filter(|bytes| BYTES.contains(&bytes.len()));
+            secrets.push(bytes.ok_or("a line is not whsec_ and the base64 of 24 to 64 bytes")?);
         }
         match secrets.len() {
             0 => Err("it holds no secret"),
@@ -56,15 +56,15 @@ impl Secrets {
 /// Base64 with or without padding (RFC 4648 4).
 fn decode(digits: &str) -> Option<Zeroizing<Vec<u8>>> {
     let digits = digits.trim_end_matches('=').as_bytes();
-    let mut octets = Zeroizing::new(Vec::with_capacity(digits.len()));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(digits.len()));
     for group in digits.chunks(4) {
         if group.len() == 1 {
             return None;
         }
         let bits = group.iter().try_fold(0u32, |bits, &digit| Some(bits << 6 | value(digit)?))? << (6 * (4 - group.len()));
-        octets.extend(bits.to_be_bytes().get(1..group.len())?);
+        bytes.extend(bits.to_be_bytes().get(1..group.len())?);
     }
-    Some(octets)
+    Some(bytes)
 }
 
 fn value(digit: u8) -> Option<u32> {
@@ -86,10 +86,10 @@ mod tests {
 
     #[test]
     fn base64_comes_back_as_it_was() {
-        for octets in [b"".as_slice(), b"f", b"fo", b"foo", b"foob", &[0xfb, 0xff, 0xfe], &[0; 64]] {
-            let text = base64::encode(octets);
-            assert_eq!(decode(&text).as_deref().map(Vec::as_slice), Some(octets), "{text}");
-            assert_eq!(decode(text.trim_end_matches('=')).as_deref().map(Vec::as_slice), Some(octets));
+        for bytes in [b"".as_slice(), b"f", b"fo", b"foo", b"foob", &[0xfb, 0xff, 0xfe], &[0; 64]] {
+            let text = base64::encode(bytes);
+            assert_eq!(decode(&text).as_deref().map(Vec::as_slice), Some(bytes), "{text}");
+            assert_eq!(decode(text.trim_end_matches('=')).as_deref().map(Vec::as_slice), Some(bytes));
         }
         for bad in ["A", "AAAAA", "A*AA", "AA AA", "AA\n"] {
             assert_eq!(decode(bad), None, "{bad}");

@@ -19,7 +19,7 @@ families! {
     STARTED: "mailchute_start_time_seconds", Gauge, "When the daemon started, unix time.";
     WRITTEN: "mailchute_written_time_seconds", Gauge, "When this page was made, unix time: an old one means that the daemon has stopped.";
     QUEUE: "mailchute_queue_messages", Gauge, "Messages by state (waiting, held, failed) and age (accepted less than that ago).";
-    QUEUE_OCTETS: "mailchute_queue_bytes", Gauge, "Octets of these messages, by state.";
+    QUEUE_BYTES: "mailchute_queue_bytes", Gauge, "Bytes of these messages, by state.";
     OLDEST: "mailchute_queue_oldest_seconds", Gauge, "Age of the oldest waiting message; 0 if there is none.";
     LAST_RELAYED: "mailchute_last_relayed_time_seconds", Gauge, "When delivery last succeeded since the start, unix time; 0 if it has not.";
     SUSPENDED: "mailchute_route_suspended", Gauge, "1 for each route that is not tried for a while.";
@@ -31,7 +31,7 @@ families! {
     SIGNED: "mailchute_dkim_signed_messages", Counter, "Messages signed with DKIM, by domain.";
     UNSIGNED: "mailchute_dkim_failures", Counter, "Messages that had to be signed and could not be; they are held.";
     EVENTS: "mailchute_events", Counter, "Events by their names in mailchute-log(5).";
-    FREE_OCTETS: "mailchute_spool_free_bytes", Gauge, "Free space of the spool's file system for the daemon.";
+    FREE_BYTES: "mailchute_spool_free_bytes", Gauge, "Free space of the spool's file system for the daemon.";
     FREE_INODES: "mailchute_spool_free_inodes", Gauge, "Free inodes of the spool's file system.";
     ALARMS: "mailchute_alarm", Gauge, "1 for each alarm that is raised.";
 }
@@ -41,8 +41,8 @@ families! {
 pub struct QueueSnapshot {
     /// Messages by state and age class, in the order of [`AGES`].
     pub messages: Vec<(&'static str, [u64; AGES.len()])>,
-    /// Octets by state.
-    pub octets: Vec<(&'static str, u64)>,
+    /// Bytes by state.
+    pub bytes: Vec<(&'static str, u64)>,
     /// When the oldest waiting message was accepted.
     pub oldest: Option<i64>,
 }
@@ -60,7 +60,7 @@ pub struct MetricsSnapshot {
     pub last_relayed: Option<i64>,
     /// Suspended routes.
     pub suspended: Vec<String>,
-    /// Free octets and inodes of the spool; `None` where the kernel does not say.
+    /// Free bytes and inodes of the spool; `None` where the kernel does not say.
     pub free: Option<(u64, u64)>,
     /// Names of raised alarms.
     pub alarms: Vec<String>,
@@ -96,9 +96,9 @@ fn queue(out: &mut Exposition, facts: &MetricsSnapshot) {
             out.sample(&QUEUE, &[("state", state), ("age", age)], *messages);
         }
     }
-    out.family(&QUEUE_OCTETS);
-    for (state, octets) in queue.iter().flat_map(|queue| &queue.octets) {
-        out.sample(&QUEUE_OCTETS, &[("state", state)], *octets);
+    out.family(&QUEUE_BYTES);
+    for (state, bytes) in queue.iter().flat_map(|queue| &queue.bytes) {
+        out.sample(&QUEUE_BYTES, &[("state", state)], *bytes);
     }
     out.family(&OLDEST);
     if let Some(queue) = queue {
@@ -137,8 +137,8 @@ fn deliveries(out: &mut Exposition, counts: &Counts) {
 }
 
 fn spool(out: &mut Exposition, facts: &MetricsSnapshot) {
-    out.family(&FREE_OCTETS);
-    facts.free.iter().for_each(|(octets, _)| out.sample(&FREE_OCTETS, &[], *octets));
+    out.family(&FREE_BYTES);
+    facts.free.iter().for_each(|(bytes, _)| out.sample(&FREE_BYTES, &[], *bytes));
     out.family(&FREE_INODES);
     facts.free.iter().for_each(|(_, inodes)| out.sample(&FREE_INODES, &[], *inodes));
     out.family(&ALARMS);
@@ -165,7 +165,7 @@ mod tests {
         counters.session("smtp://relay.example", "TLSv1.3");
         counters.signed("example.org");
         counters.event("held");
-        let queue = QueueSnapshot { messages: vec![("queued", [1, 2, 0, 0, 0, 3])], octets: vec![("queued", 4096)], oldest: Some(900) };
+        let queue = QueueSnapshot { messages: vec![("queued", [1, 2, 0, 0, 0, 3])], bytes: vec![("queued", 4096)], oldest: Some(900) };
         let facts = MetricsSnapshot {
             now: 1000,
             queue: Some(queue),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Target, targets};
 
-/// Octets of a list; a longer one is no list.
+/// Bytes of a list; a longer one is no list.
 const LIMIT: u64 = 4 << 20;
 
 /// The targets in the file at `path`.

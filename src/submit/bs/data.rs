@@ -12,7 +12,7 @@ pub enum LineEnd {
     Lf,
 }
 
-/// Where in a line the next octet stands.
+/// Where in a line the next byte stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
     Start,
@@ -44,13 +44,13 @@ impl Data {
         self.bare_lf
     }
 
-    /// Looks at the next octets; `out` gets the text without stuffing. Returns how many octets belonged to the data, the end
+    /// Looks at the next bytes; `out` gets the text without stuffing. Returns how many bytes belonged to the data, the end
     /// included, once the end is there; `None` if it goes on.
     pub fn feed(&mut self, input: &[u8], mut out: impl FnMut(&[u8])) -> Option<usize> {
         // What has been looked at and not yet gone out.
         let mut begin = 0;
-        for (at, &octet) in input.iter().enumerate() {
-            match (self.at, octet) {
+        for (at, &byte) in input.iter().enumerate() {
+            match (self.at, byte) {
                 (At::Start, b'.') => {
                     out(input.get(begin..at).unwrap_or_default());
                     (self.at, begin) = (At::Dot, at + 1);
@@ -63,18 +63,18 @@ impl Data {
                 (At::DotCr, _) => {
                     // The CR was text after all.
                     out(b"\r");
-                    self.step(octet, true);
+                    self.step(byte, true);
                 }
-                (state, octet) => self.step(octet, state == At::Cr),
+                (state, byte) => self.step(byte, state == At::Cr),
             }
         }
         out(input.get(begin..).unwrap_or_default());
         None
     }
 
-    /// An octet of text.
-    fn step(&mut self, octet: u8, after_cr: bool) {
-        self.at = match octet {
+    /// A byte of text.
+    fn step(&mut self, byte: u8, after_cr: bool) {
+        self.at = match byte {
             b'\n' if self.ends == LineEnd::Lf || after_cr => At::Start,
             b'\n' => {
                 self.bare_lf = true;
@@ -95,7 +95,7 @@ mod tests {
         let run = |piece: usize| {
             let (mut data, mut text, mut used) = (Data::new(ends), Vec::new(), 0);
             for chunk in input.as_bytes().chunks(piece) {
-                match data.feed(chunk, |octets| text.extend_from_slice(octets)) {
+                match data.feed(chunk, |bytes| text.extend_from_slice(bytes)) {
                     Some(count) => {
                         return (String::from_utf8(text).unwrap(), Some(input[used + count..].to_owned()), data.has_bare_lf());
                     }

@@ -5,7 +5,7 @@ use exit::{Exit, Failure};
 
 /// Octets of a command line, parameters included (RFC 5321 4.5.3.1.4 and the extensions that lengthen it).
 const LINE: usize = 4096;
-/// Octets of one read.
+/// Bytes of one read.
 const PIECE: usize = 64 << 10;
 /// Seconds of silence that end a session (RFC 5321 4.5.3.2.7).
 const SILENCE: u16 = 300;

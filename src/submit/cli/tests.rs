@@ -284,7 +284,7 @@ fn p5_the_last_sender_wins_and_a_contradiction_is_remembered() {
 }
 
 #[test]
-fn p6_a_full_name_is_sanitised_and_octets_that_are_no_text_pass_where_they_may() {
+fn p6_a_full_name_is_sanitised_and_bytes_that_are_no_text_pass_where_they_may() {
     assert_eq!(call(&["-F", "a\r\nBcc: b"]).unwrap().full_name.as_deref(), Some(b"a  Bcc: b".as_slice()));
     let raw = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
     let argv = [raw(b"sendmail"), raw(b"-f\xff@x"), raw(b"\xff")];

@@ -2,7 +2,7 @@
 
 use mail::limits;
 
-/// Folds the field that begins at `begin` and ends `out`: at white space; where there is none, after 998 octets.
+/// Folds the field that begins at `begin` and ends `out`: at white space; where there is none, after 998 bytes.
 pub fn lines(out: &mut Vec<u8>, begin: usize) {
     let field = out.get(begin..).unwrap_or_default();
     if field.len() <= limits::LINE || !has_long_line(field) {
@@ -51,16 +51,16 @@ fn fold_line(line: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn is_blank(octet: &u8) -> bool {
-    matches!(octet, b' ' | b'\t')
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
 /// Where to break a line that begins with so many `blanks` and ends in text: before the last white space after text, else after
-/// `room` octets, but not within a UTF-8 character.
+/// `room` bytes, but not within a UTF-8 character.
 fn fold_point(rest: &[u8], blanks: usize, room: usize) -> usize {
     let window = rest.get(..=room).unwrap_or(rest);
-    let is_boundary = |at: &usize| rest.get(*at).is_none_or(|octet| octet & 0xc0 != 0x80);
-    match window.iter().enumerate().skip(blanks + 1).rev().find(|(_, octet)| is_blank(octet)) {
+    let is_boundary = |at: &usize| rest.get(*at).is_none_or(|byte| byte & 0xc0 != 0x80);
+    match window.iter().enumerate().skip(blanks + 1).rev().find(|(_, byte)| is_blank(byte)) {
         Some((at, _)) => at,
         None => (room.saturating_sub(3)..=room).rev().find(is_boundary).unwrap_or(room),
     }
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn h9_lines_of_up_to_998_octets_are_untouched() {
+    fn h9_lines_of_up_to_998_bytes_are_untouched() {
         for field in ["A: b\r\n".to_owned(), format!("A:{}\r\n", "x".repeat(996)), format!("A: b\r\n {}\r\n", "x ".repeat(498))] {
             assert_eq!(folded(&field), field);
         }
@@ -100,7 +100,7 @@ mod tests {
         ] {
             let out = folded(&field);
             for (number, line) in out.split_terminator("\r\n").enumerate() {
-                assert!(line.len() <= limits::LINE, "{} octets", line.len());
+                assert!(line.len() <= limits::LINE, "{} bytes", line.len());
                 assert!(number == 0 || line.starts_with([' ', '\t']), "{line:?}");
                 assert!(!line.trim().is_empty(), "a line of blanks");
             }
@@ -115,7 +115,7 @@ mod tests {
     proptest::proptest! {
         /// Line ends, and the blank after one that had to be made, are all that is added; blanks at line ends are all that goes.
         #[test]
-        fn h9_no_octet_but_blanks_is_lost_or_added(
+        fn h9_no_byte_but_blanks_is_lost_or_added(
             words in proptest::collection::vec(("[!-~ü]{1,40}", 1..80usize, "([ \t]{1,3}|\r\n[ \t]{1,2})?"), 1..6),
             blanks in 0..2100usize,
         ) {

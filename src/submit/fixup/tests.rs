@@ -119,7 +119,7 @@ fn h3_display_names_are_atoms_quoted_or_encoded() {
 }
 
 #[test]
-fn h9_no_line_that_leaves_is_longer_than_998_octets() {
+fn h9_no_line_that_leaves_is_longer_than_998_bytes() {
     let out = mended_by(format!("To: {}\nSubject: {}\n", "a, ".repeat(900), "x".repeat(3000)).as_bytes(), Some(&b"n ".repeat(2000)), false);
     assert!(out.lines().all(|line| line.len() <= 998));
 }
@@ -150,7 +150,7 @@ fn t_hdr_4_a_mebibyte_of_any_one_thing_is_mended_in_linear_time() {
 
 proptest::proptest! {
     #[test]
-    fn r9_no_octet_of_bcc_survives_and_the_result_is_a_header_section(
+    fn r9_no_byte_of_bcc_survives_and_the_result_is_a_header_section(
         fields in proptest::collection::vec(("(bcc|BCC|Resent-Bcc|To|X-Y|Subject|From )( |\t)?", "[ -~\u{fc}\t]{0,30}"), 0..6),
     ) {
         let mut header = String::new();

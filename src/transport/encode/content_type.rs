@@ -3,7 +3,7 @@
 //! In: values as they stand, from anybody. Out: what the conversion has to know of them. Lenient, because readers are: what cannot be
 //! understood is not a reason for anything. A boundary in the form of RFC 2231 is not understood.
 
-/// RFC 2046 5.1.1 allows 70 octets of ASCII; a boundary that is longer than this, or holds other octets, is none.
+/// RFC 2046 5.1.1 allows 70 bytes of ASCII; a boundary that is longer than this, or holds other bytes, is none.
 const BOUNDARY: usize = 256;
 
 /// What kind of body the media type promises.
@@ -44,7 +44,7 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// True if the octets are the content itself.
+    /// True if the bytes are the content itself.
     pub fn is_identity(self) -> bool {
         matches!(self, Encoding::SevenBit | Encoding::EightBit)
     }
@@ -113,7 +113,7 @@ fn next_parameter(text: &[u8]) -> Option<&[u8]> {
 /// A quoted string without its quotes, or everything up to a blank or semicolon: unquoted boundaries hold more than a token may.
 fn parameter_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
     let Some(quoted) = text.strip_prefix(b"\"") else {
-        let end = text.iter().position(|octet| is_blank(*octet) || *octet == b';').unwrap_or(text.len());
+        let end = text.iter().position(|byte| is_blank(*byte) || *byte == b';').unwrap_or(text.len());
         let (value, rest) = text.split_at(end);
         return (value.to_vec(), rest);
     };
@@ -123,8 +123,8 @@ fn parameter_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
             [] => return (value, rest),
             [b'"', after @ ..] => return (value, after),
             [b'\r' | b'\n', after @ ..] => after,
-            [b'\\', octet, after @ ..] | [octet, after @ ..] => {
-                value.push(*octet);
+            [b'\\', byte, after @ ..] | [byte, after @ ..] => {
+                value.push(*byte);
                 after
             }
         };
@@ -133,12 +133,12 @@ fn parameter_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
 
 /// The token at the start, and the rest.
 fn token(text: &[u8]) -> (&[u8], &[u8]) {
-    let is_end = |octet: &u8| !octet.is_ascii_graphic() || b"()<>@,;:\\\"/[]?=".contains(octet);
+    let is_end = |byte: &u8| !byte.is_ascii_graphic() || b"()<>@,;:\\\"/[]?=".contains(byte);
     text.split_at(text.iter().position(is_end).unwrap_or(text.len()))
 }
 
-fn is_blank(octet: u8) -> bool {
-    matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 /// `text` without the blanks and comments at its start.
@@ -146,7 +146,7 @@ fn skip_blanks(text: &[u8]) -> &[u8] {
     let mut rest = text;
     loop {
         rest = match rest {
-            [octet, after @ ..] if is_blank(*octet) => after,
+            [byte, after @ ..] if is_blank(*byte) => after,
             [b'(', ..] => comment(rest),
             _ => return rest,
         };

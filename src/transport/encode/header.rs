@@ -64,9 +64,9 @@ fn in_7_bits(section: &[u8], field: &Field) -> Vec<u8> {
     out
 }
 
-/// The section with its lines over 998 octets broken, which folds the field (H9); `None` where there are none.
+/// The section with its lines over 998 bytes broken, which folds the field (H9); `None` where there are none.
 pub fn with_short_lines(section: &[u8]) -> Option<Vec<u8>> {
-    let lines = || section.split_inclusive(|octet| *octet == b'\n');
+    let lines = || section.split_inclusive(|byte| *byte == b'\n');
     if !lines().any(|line| line.len() > limits::LINE + 2) {
         return None;
     }

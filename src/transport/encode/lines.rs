@@ -1,21 +1,21 @@
 //! The lines of a body, from memory or from a private file, without a copy where that can be.
 //!
-//! A line may be as long as the message; over [`LONG`] octets it comes in several fragments, so that memory stays bounded.
+//! A line may be as long as the message; over [`LONG`] bytes it comes in several fragments, so that memory stays bounded.
 
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use crate::smtp::Octets;
+use crate::smtp::Bytes;
 
-/// Octets of a line that are always given in one fragment.
+/// Bytes of a line that are always given in one fragment.
 pub const LONG: usize = 64 << 10;
-/// Octets read from a file at a time.
+/// Bytes read from a file at a time.
 const PIECE: usize = 256 << 10;
 
 /// A line, or a piece of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fragment<'a> {
-    /// The octets, without the CRLF.
+    /// The bytes, without the CRLF.
     pub text: &'a [u8],
     /// The line starts here.
     pub starts: bool,
@@ -30,16 +30,16 @@ impl Fragment<'_> {
     }
 }
 
-/// Gives every line of `octets`, which are in wire form, to `take`.
+/// Gives every line of `bytes`, which are in wire form, to `take`.
 ///
 /// Errors: those of the file and of `take`.
-pub fn each(octets: &Octets, mut take: impl FnMut(Fragment) -> io::Result<()>) -> io::Result<()> {
+pub fn each(bytes: &Bytes, mut take: impl FnMut(Fragment) -> io::Result<()>) -> io::Result<()> {
     let mut lines = Lines::default();
-    match octets {
-        Octets::Memory { octets, range } => {
-            lines.feed(octets.get(range.clone()).ok_or(io::ErrorKind::UnexpectedEof)?, &mut take)?;
+    match bytes {
+        Bytes::Memory { bytes, range } => {
+            lines.feed(bytes.get(range.clone()).ok_or(io::ErrorKind::UnexpectedEof)?, &mut take)?;
         }
-        Octets::File { file, offset, length } => {
+        Bytes::File { file, offset, length } => {
             let mut buffer = vec![0; PIECE];
             let mut at = 0;
             while at < *length {
@@ -111,9 +111,9 @@ mod tests {
 
     use super::*;
 
-    fn lines(octets: &Octets) -> (Vec<Vec<u8>>, usize) {
+    fn lines(bytes: &Bytes) -> (Vec<Vec<u8>>, usize) {
         let (mut lines, mut longest) = (Vec::new(), 0);
-        each(octets, |fragment| {
+        each(bytes, |fragment| {
             if fragment.starts {
                 lines.push(Vec::new());
             }
@@ -139,8 +139,8 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"skipped").unwrap();
         file.write_all(&text).unwrap();
-        let (from_file, longest) = lines(&Octets::File { file: Arc::new(file), offset: 7, length: length as u64 });
+        let (from_file, longest) = lines(&Bytes::File { file: Arc::new(file), offset: 7, length: length as u64 });
         assert!(from_file == expected && longest <= LONG + PIECE, "{longest}");
-        assert!(lines(&Octets::Memory { octets: Arc::new(text), range: 0..length }).0 == expected);
+        assert!(lines(&Bytes::Memory { bytes: Arc::new(text), range: 0..length }).0 == expected);
     }
 }

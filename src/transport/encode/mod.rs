@@ -1,18 +1,18 @@
 //! What the daemon changes in a message for the server at hand, before it is signed (SENDMAIL.md H1, H7, H8; RFC 6152 3).
 //!
 //! In: a message in wire form, hostile, and whether the server takes 8-bit content. Out: a header section and a body in wire form,
-//! no line over 998 octets, without 8-bit octets in the body where the server takes none; and one line of what was changed, for
+//! no line over 998 bytes, without 8-bit bytes in the body where the server takes none; and one line of what was changed, for
 //! the history. Most messages need nothing and are neither parsed nor copied.
 //!
 //! | what | becomes |
 //! |---|---|
 //! | 8-bit body, no MIME field at all | MIME-Version, Content-Type with charset utf-8 (or unknown-8bit), Content-Transfer-Encoding: 8bit |
 //! | 8-bit part, server without 8BITMIME | quoted-printable; base64 if it is no text |
-//! | part with a line over 998 octets | the same |
-//! | base64 or quoted-printable part with such a line, or with 8-bit octets | the same encoding, written properly |
+//! | part with a line over 998 bytes | the same |
+//! | base64 or quoted-printable part with such a line, or with 8-bit bytes | the same encoding, written properly |
 //! | such a line anywhere else | broken by CRLF SPACE, as Postfix does |
 //! | 8-bit text in the header of a part, server without 8BITMIME | RFC 2047 words, RFC 2231 parameters |
-//! | 8-bit octets before the first and after the last part | `?`: no reader shows them |
+//! | 8-bit bytes before the first and after the last part | `?`: no reader shows them |
 //!
 //! An attached message (message/rfc822) may not be encoded, so its own parts are (RFC 2046 5.2.1), and a multipart's label follows
 //! its parts (RFC 2045 6.4). What is no valid MIME is never a reason to fail a message: a multipart whose boundary does not occur,
@@ -21,7 +21,7 @@
 //! to fail the message, for a server that will most likely take it.
 //!
 //! Two readings of the body: [`survey`] decides for each entity what is to be done, [`rewrite`] does it. Both are driven by the same
-//! [`structure`], so they agree on the number of every entity. Time is linear; memory is a few octets for each part.
+//! [`structure`], so they agree on the number of every entity. Time is linear; memory is a few bytes for each part.
 
 pub mod content_type;
 pub mod header;
@@ -39,7 +39,7 @@ use std::io;
 
 pub use received::received;
 
-use super::smtp::Octets;
+use super::smtp::Bytes;
 use mail::limits;
 use mail::wire::WireFacts;
 use plan::{Changes, Demand};
@@ -50,7 +50,7 @@ pub struct Original<'a> {
     /// The header section, without the blank line.
     pub header: &'a [u8],
     /// The body.
-    pub body: &'a Octets,
+    pub body: &'a Bytes,
     /// What the body holds.
     pub facts: WireFacts,
 }
@@ -68,7 +68,7 @@ pub struct Converted {
     pub note: String,
 }
 
-/// Converts a message, if it needs that. A body that outgrows `in_memory` octets goes to a file made by `spill`.
+/// Converts a message, if it needs that. A body that outgrows `in_memory` bytes goes to a file made by `spill`.
 ///
 /// Errors: the body cannot be read, or the new one not written.
 pub fn convert(

@@ -10,16 +10,16 @@ use mail::limits;
 pub struct Demand {
     /// The server takes no 8-bit content.
     pub seven_bit: bool,
-    /// A line is over 998 octets.
+    /// A line is over 998 bytes.
     pub short_lines: bool,
 }
 
 /// What was seen of a body.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    /// An octet above 127.
+    /// A byte above 127.
     pub eight_bit: bool,
-    /// Octets of the longest line.
+    /// Bytes of the longest line.
     pub longest_line: usize,
     /// Whether its text is UTF-8 so far.
     pub utf8: Utf8,
@@ -31,7 +31,7 @@ pub enum Treatment {
     /// As it is.
     #[default]
     Keep,
-    /// Lines over 998 octets are broken.
+    /// Lines over 998 bytes are broken.
     Break,
     /// Becomes quoted-printable.
     Quote,
@@ -46,7 +46,7 @@ pub enum Treatment {
 /// The charset of text that came without a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charset {
-    /// No octet above 127.
+    /// No byte above 127.
     UsAscii,
     /// Valid UTF-8.
     Utf8,
@@ -176,7 +176,7 @@ impl std::fmt::Display for Changes {
             parts(self.quoted, "as quoted-printable"),
             parts(self.base64, "as base64"),
             parts(self.repaired, "encoded properly"),
-            self.broken_lines.then(|| "lines over 998 octets broken".to_owned()),
+            self.broken_lines.then(|| "lines over 998 bytes broken".to_owned()),
             self.in_signed.then(|| "its multipart/signed signature no longer fits".to_owned()),
         ];
         let texts: Vec<String> = texts.into_iter().flatten().collect();
@@ -184,7 +184,7 @@ impl std::fmt::Display for Changes {
     }
 }
 
-/// Whether octets that come in pieces are UTF-8.
+/// Whether bytes that come in pieces are UTF-8.
 #[derive(Clone, Debug, Default)]
 pub struct Utf8 {
     /// The start of a character whose end has not come.
@@ -193,16 +193,16 @@ pub struct Utf8 {
 }
 
 impl Utf8 {
-    /// Takes the next octets.
-    pub fn feed(&mut self, octets: &[u8]) {
-        if self.is_broken || (self.carry.is_empty() && octets.is_ascii()) {
+    /// Takes the next bytes.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        if self.is_broken || (self.carry.is_empty() && bytes.is_ascii()) {
             return;
         }
-        let joined = if self.carry.is_empty() { None } else { Some([std::mem::take(&mut self.carry).as_slice(), octets].concat()) };
-        let octets = joined.as_deref().unwrap_or(octets);
-        if let Err(error) = std::str::from_utf8(octets) {
+        let joined = if self.carry.is_empty() { None } else { Some([std::mem::take(&mut self.carry).as_slice(), bytes].concat()) };
+        let bytes = joined.as_deref().unwrap_or(bytes);
+        if let Err(error) = std::str::from_utf8(bytes) {
             self.is_broken = error.error_len().is_some();
-            self.carry = octets.get(error.valid_up_to()..).unwrap_or_default().iter().take(4).copied().collect();
+            self.carry = bytes.get(error.valid_up_to()..).unwrap_or_default().iter().take(4).copied().collect();
         }
     }
 

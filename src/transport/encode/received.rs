@@ -1,6 +1,6 @@
 //! The field that the daemon puts before a message: Received (SENDMAIL.md H1). Pure.
 //!
-//! In: facts of the kernel and of the configuration. Out: octets in wire form. Nothing here comes from the sender.
+//! In: facts of the kernel and of the configuration. Out: bytes in wire form. Nothing here comes from the sender.
 
 use jiff::tz::TimeZone;
 

@@ -1,6 +1,6 @@
 //! The second reading of a body: writes it anew, as the plan says.
 //!
-//! In: the body that was surveyed, and its plan. Out: a body in wire form, no line over 998 octets; 7-bit where that was demanded.
+//! In: the body that was surveyed, and its plan. Out: a body in wire form, no line over 998 bytes; 7-bit where that was demanded.
 //! The CRLF before a boundary belongs to the boundary (RFC 2046 5.1.1), so each line end waits until it is known what follows.
 
 use std::fs::File;
@@ -12,10 +12,10 @@ use super::plan::{Demand, Plan, Treatment};
 use super::sink::{Finished, Sink};
 use super::structure::{Entity, Role, Structure, Visitor};
 use super::transfer::Writer;
-use crate::smtp::Octets;
+use crate::smtp::Bytes;
 use mail::limits;
 
-/// Octets that are collected before they go to the sink.
+/// Bytes that are collected before they go to the sink.
 const PIECE: usize = 64 << 10;
 
 /// Writes `body`, which follows the header section `header`, to `sink`.
@@ -23,7 +23,7 @@ const PIECE: usize = 64 << 10;
 /// Errors: the body cannot be read, or not be written.
 pub fn rewrite<F: FnOnce() -> io::Result<File>>(
     header: &[u8],
-    body: &Octets,
+    body: &Bytes,
     plan: &Plan,
     demand: Demand,
     sink: Sink<F>,

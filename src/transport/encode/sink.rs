@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use crate::smtp::Octets;
+use crate::smtp::Bytes;
 use dkim::BodyHasher;
 
 /// A body under way. `F` makes the file.
@@ -23,16 +23,16 @@ pub struct Sink<F> {
 #[derive(Debug)]
 pub struct Finished {
     /// Where it lies.
-    pub octets: Octets,
+    pub bytes: Bytes,
     /// Its DKIM hash.
     pub body_hash: [u8; 32],
-    /// It holds octets above 127.
+    /// It holds bytes above 127.
     pub eight_bit: bool,
 }
 
 impl<F: FnOnce() -> io::Result<File>> Sink<F> {
     /// Nothing written yet; `spill` makes a file that nobody else can open, and is called when there are more than `in_memory`
-    /// octets.
+    /// bytes.
     pub fn new(in_memory: usize, spill: F) -> Self {
         Sink {
             memory: Vec::new(),
@@ -46,19 +46,19 @@ impl<F: FnOnce() -> io::Result<File>> Sink<F> {
         }
     }
 
-    /// Takes the next octets.
+    /// Takes the next bytes.
     ///
     /// Errors: those of the file.
-    pub fn write(&mut self, octets: &[u8]) -> io::Result<()> {
-        let Some(last) = octets.last() else { return Ok(()) };
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(last) = bytes.last() else { return Ok(()) };
         self.last = Some(*last);
-        self.length += octets.len() as u64;
-        self.eight_bit |= !octets.is_ascii();
-        self.hasher.update(octets);
+        self.length += bytes.len() as u64;
+        self.eight_bit |= !bytes.is_ascii();
+        self.hasher.update(bytes);
         if let Some(file) = &mut self.file {
-            return file.write_all(octets);
+            return file.write_all(bytes);
         }
-        self.memory.extend_from_slice(octets);
+        self.memory.extend_from_slice(bytes);
         if self.memory.len() > self.in_memory
             && let Some(spill) = self.spill.take()
         {
@@ -69,20 +69,20 @@ impl<F: FnOnce() -> io::Result<File>> Sink<F> {
         Ok(())
     }
 
-    /// True if the last octets ended a line, or there were none.
+    /// True if the last bytes ended a line, or there were none.
     pub fn ends_line(&self) -> bool {
         self.last.is_none_or(|last| last == b'\n')
     }
 
     /// The body.
     pub fn finish(self) -> Finished {
-        let octets = match self.file {
-            Some(file) => Octets::File { file: Arc::new(file), offset: 0, length: self.length },
+        let bytes = match self.file {
+            Some(file) => Bytes::File { file: Arc::new(file), offset: 0, length: self.length },
             None => {
                 let range = 0..self.memory.len();
-                Octets::Memory { octets: Arc::new(self.memory), range }
+                Bytes::Memory { bytes: Arc::new(self.memory), range }
             }
         };
-        Finished { octets, body_hash: self.hasher.finish(), eight_bit: self.eight_bit }
+        Finished { bytes, body_hash: self.hasher.finish(), eight_bit: self.eight_bit }
     }
 }

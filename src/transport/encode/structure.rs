@@ -1,7 +1,7 @@
 //! The entities of a message: where each header and each body is (RFC 2046 5.1). Pure.
 //!
 //! In: lines of a hostile body. Out: calls of a [`Visitor`], the same ones for the same lines, so that two readings agree on the
-//! number of every entity. Bounded: [`DEPTH`] entities within each other, [`ENTITIES`] in all, a header of [`HEADER`] octets. What is
+//! number of every entity. Bounded: [`DEPTH`] entities within each other, [`ENTITIES`] in all, a header of [`HEADER`] bytes. What is
 //! beyond is text of the last entity within.
 //!
 //! A boundary counts wherever it stands: one of an outer multipart ends everything within. That is how readers do it, and it makes a
@@ -18,7 +18,7 @@ use mail::header::Section;
 pub const DEPTH: usize = 100;
 /// Entities of a message.
 pub const ENTITIES: usize = 1 << 20;
-/// Octets of a part's header section; what follows is body.
+/// Bytes of a part's header section; what follows is body.
 const HEADER: usize = 1 << 20;
 
 /// How the body of an entity is looked at.
@@ -26,7 +26,7 @@ const HEADER: usize = 1 << 20;
 pub enum Kind {
     /// Text, or unlabelled.
     Text,
-    /// Octets.
+    /// Bytes.
     Other,
     /// What may not be encoded, and in which no parts were found.
     Opaque,

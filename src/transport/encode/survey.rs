@@ -1,6 +1,6 @@
 //! The first reading of a body: what each entity holds, and so what is to be done with it.
 //!
-//! In: a hostile body. Out: a [`Plan`], three octets for each entity. An entity is decided when it ends, by what was seen of it.
+//! In: a hostile body. Out: a [`Plan`], three bytes for each entity. An entity is decided when it ends, by what was seen of it.
 
 use std::io;
 
@@ -9,13 +9,13 @@ use super::header;
 use super::lines::{self, Fragment};
 use super::plan::{Changes, Charset, Decision, Demand, Facts, Plan, Treatment};
 use super::structure::{Entity, Kind, Role, Structure, Visitor};
-use crate::smtp::Octets;
+use crate::smtp::Bytes;
 use mail::limits;
 
 /// Reads `body`, which follows the header section `header`, and decides.
 ///
 /// Errors: the body cannot be read.
-pub fn survey(header: &[u8], body: &Octets, demand: Demand) -> io::Result<Plan> {
+pub fn survey(header: &[u8], body: &Bytes, demand: Demand) -> io::Result<Plan> {
     let mut structure = Structure::new(header, Survey::new(demand))?;
     lines::each(body, |fragment| structure.feed(fragment))?;
     let survey = structure.finish()?;
@@ -28,7 +28,7 @@ struct Survey {
     changes: Changes,
     /// Of the body that is being read.
     facts: Facts,
-    /// Octets of the present line so far.
+    /// Bytes of the present line so far.
     column: usize,
     /// The present text belongs to no part.
     is_between: bool,

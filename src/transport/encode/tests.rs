@@ -10,14 +10,14 @@ use super::*;
 use mail::header::Section;
 use mail::wire::WireCheck;
 
-fn facts(octets: &[u8]) -> WireFacts {
+fn facts(bytes: &[u8]) -> WireFacts {
     let mut check = WireCheck::default();
-    check.feed(octets).unwrap();
+    check.feed(bytes).unwrap();
     check.finish().unwrap()
 }
 
-/// The octets of a body.
-fn octets(body: &Octets) -> Vec<u8> {
+/// The bytes of a body.
+fn bytes(body: &Bytes) -> Vec<u8> {
     let mut all = Vec::new();
     let mut separator: &[u8] = b"";
     lines::each(body, |fragment| {
@@ -39,18 +39,18 @@ fn sent(message: &[u8], takes_8bit: bool) -> (Vec<u8>, Option<String>) {
     file.write_all(body).unwrap();
     file.rewind().unwrap();
     let sources = [
-        Octets::Memory { octets: Arc::new(message.to_vec()), range: section.body..message.len() },
-        Octets::File { file: Arc::new(file), offset: 0, length: body.len() as u64 },
+        Bytes::Memory { bytes: Arc::new(message.to_vec()), range: section.body..message.len() },
+        Bytes::File { file: Arc::new(file), offset: 0, length: body.len() as u64 },
     ];
     let results: Vec<(Vec<u8>, Option<String>)> = sources
         .iter()
         .zip([usize::MAX, 100])
         .map(|(body, in_memory)| {
-            let original = Original { header: &message[..section.end], body, facts: facts(octets(body).as_slice()) };
+            let original = Original { header: &message[..section.end], body, facts: facts(bytes(body).as_slice()) };
             let Some(converted) = convert(&original, takes_8bit, in_memory, tempfile::tempfile).unwrap() else {
                 return (message.to_vec(), None);
             };
-            let new = octets(converted.body.as_ref().map_or(body, |body| &body.octets));
+            let new = bytes(converted.body.as_ref().map_or(body, |body| &body.bytes));
             assert_eq!(converted.eight_bit, !new.is_ascii());
             if let Some(body) = &converted.body {
                 let mut hasher = dkim::BodyHasher::default();
@@ -96,7 +96,7 @@ fn message(text: &str) -> Vec<u8> {
     text.replace('\n', "\r\n").into_bytes()
 }
 
-/// A line of `length` octets of words.
+/// A line of `length` bytes of words.
 fn long(length: usize) -> String {
     "word = \u{fc} ".repeat(length / 10 + 1).chars().take(length).collect()
 }
@@ -157,14 +157,14 @@ fn h8_single_part_text_with_a_long_line_becomes_quoted_printable() {
 }
 
 #[test]
-fn h8_octets_that_are_no_text_become_base64() {
+fn h8_bytes_that_are_no_text_become_base64() {
     let original = message(&format!("MIME-Version: 1.0\nContent-Type: application/octet-stream\n\n{}\n", "\u{1}\u{fc}".repeat(900)));
     let (sent, note) = checked(&original, true);
     assert!(note.unwrap().contains("1 part as base64"));
     assert_eq!(leaves(&sent), [("application/octet-stream".to_owned(), format!("{}\r\n", "\u{1}\u{fc}".repeat(900)).into_bytes())]);
 }
 
-/// Outer, inner and an attached message, every leaf with 8-bit octets.
+/// Outer, inner and an attached message, every leaf with 8-bit bytes.
 const NESTED: &str = "From: a@b.example\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"out er\"\n\
     Content-Transfer-Encoding: 8bit\n\npreamble\n--out er\nContent-Type: multipart/alternative; boundary=in\n\n\
     --in\nContent-Type: text/plain; charset=utf-8; format=flowed\nContent-Transfer-Encoding: 8bit\n\nflowed gr\u{fc}n \nnext\n-- \nme\n\
@@ -221,7 +221,7 @@ fn h8_an_encoding_that_is_there_is_kept_and_written_properly() {
     let (sent, note) = checked(&original, true);
     assert_eq!(leaves(&sent), leaves(&original));
     assert_eq!(note.as_deref(), Some("content converted: 2 parts encoded properly"));
-    // Encodings that lie: 8-bit octets where there can be none.
+    // Encodings that lie: 8-bit bytes where there can be none.
     let original = message("Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\ngr\u{fc}n =C3=BC\n");
     assert_eq!(checked(&original, true), (original.clone(), None));
     let (sent, _) = checked(&original, false);
@@ -243,7 +243,7 @@ fn h8_a_multipart_without_its_boundary_is_text_that_cannot_be_encoded_unless_it_
     for kind in ["multipart/mixed; boundary=never", "multipart/mixed", "multipart/mixed; boundary=\"\""] {
         let original = message(&format!("MIME-Version: 1.0\nContent-Type: {kind}\n\ntext\n--other\n{}\n", "x".repeat(1100)));
         let (sent, note) = checked(&original, true);
-        assert_eq!(note.as_deref(), Some("content converted: lines over 998 octets broken"), "{kind}");
+        assert_eq!(note.as_deref(), Some("content converted: lines over 998 bytes broken"), "{kind}");
         assert_eq!(String::from_utf8(sent).unwrap().replace("\r\n x", "x"), String::from_utf8(original).unwrap());
         let original = message(&format!("MIME-Version: 1.0\nContent-Type: {kind}\n\ngr\u{fc}n\n--other\n"));
         let (sent, _) = checked(&original, false);
@@ -298,7 +298,7 @@ fn h8_multipart_signed_is_left_alone_until_it_cannot_be_sent_so() {
     let (sent, note) = checked(&eight_bit, false);
     assert_eq!(note.as_deref(), Some("content converted: 1 part as quoted-printable, its multipart/signed signature no longer fits"));
     assert_eq!(leaves(&sent), leaves(&eight_bit));
-    // Beside an attachment that has to be converted, the signed part stays octet for octet, its label too.
+    // Beside an attachment that has to be converted, the signed part stays byte for byte, its label too.
     let beside = message(&format!(
         "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=o\n\n--o\n{}--o\n\ngr\u{fc}n\n--o--\n",
         String::from_utf8(signed("ascii")).unwrap().replace("\r\n", "\n")
@@ -383,7 +383,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn h8_no_structure_makes_a_line_too_long_or_lets_an_8_bit_octet_through(body in hostile(), top in 0usize..4) {
+    fn h8_no_structure_makes_a_line_too_long_or_lets_an_8_bit_byte_through(body in hostile(), top in 0usize..4) {
         let top = ["", "Content-Type: multipart/mixed; boundary=a\r\n", "Content-Type: message/rfc822\r\n", "Content-Type: multipart/signed; boundary=b\r\n"][top];
         let original = [b"From: a@b.example\r\n", top.as_bytes(), b"\r\n", &body].concat();
         for takes_8bit in [true, false] {

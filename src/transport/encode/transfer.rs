@@ -1,7 +1,7 @@
 //! How the octets of one body are written anew: quoted-printable and base64 (RFC 2045 6.7 and 6.8), the repair of a body that is
-//! in one of them already, and broken lines. Pure; each keeps a few octets between two fragments, whatever the length of a line.
+//! in one of them already, and broken lines. Pure; each keeps a few bytes between two fragments, whatever the length of a line.
 //!
-//! Every writer gets text and line ends apart and gives lines of at most 998 octets. For the encodings, what a reader decodes is
+//! Every writer gets text and line ends apart and gives lines of at most 998 bytes. For the encodings, what a reader decodes is
 //! what it would have decoded before; only [`Plain`] changes the content, where nothing else can be done.
 
 use mail::base64;
@@ -18,7 +18,7 @@ const REPAIRED_LINE: usize = 900;
 /// What writes the body of one entity.
 #[derive(Debug)]
 pub enum Writer {
-    /// As it is, but for lines over 998 octets.
+    /// As it is, but for lines over 998 bytes.
     Plain(Plain),
     /// Quoted-printable.
     Quoted(Quoted),
@@ -31,7 +31,7 @@ pub enum Writer {
 }
 
 impl Writer {
-    /// The next octets of the line. `whole` is true if they are all of it.
+    /// The next bytes of the line. `whole` is true if they are all of it.
     pub fn text(&mut self, text: &[u8], whole: bool, out: &mut Vec<u8>) {
         match self {
             Writer::Plain(writer) => writer.text(text, whole, out),
@@ -63,16 +63,16 @@ impl Writer {
     }
 }
 
-/// Text as it is. Lines over 998 octets are broken by CRLF SPACE, between characters of UTF-8.
+/// Text as it is. Lines over 998 bytes are broken by CRLF SPACE, between characters of UTF-8.
 #[derive(Debug, Default)]
 pub struct Plain {
-    /// 8-bit octets become `?`.
+    /// 8-bit bytes become `?`.
     pub masks: bool,
     column: usize,
 }
 
 impl Plain {
-    /// Text for a server that takes 8-bit octets, or not (`masks`).
+    /// Text for a server that takes 8-bit bytes, or not (`masks`).
     pub fn new(masks: bool) -> Plain {
         Plain { masks, column: 0 }
     }
@@ -82,18 +82,18 @@ impl Plain {
         if is_short && (!self.masks || text.is_ascii()) {
             return out.extend_from_slice(text);
         }
-        for &octet in text {
-            if !is_short && self.column + character(octet) > limits::LINE {
+        for &byte in text {
+            if !is_short && self.column + character(byte) > limits::LINE {
                 out.extend_from_slice(b"\r\n ");
                 self.column = 1;
             }
-            out.push(if self.masks && !octet.is_ascii() { b'?' } else { octet });
+            out.push(if self.masks && !byte.is_ascii() { b'?' } else { byte });
             self.column += 1;
         }
     }
 }
 
-/// Octets of the character of UTF-8 that begins with this one: all of them fit in the line, or none.
+/// Bytes of the character of UTF-8 that begins with this one: all of them fit in the line, or none.
 fn character(first: u8) -> usize {
     match first {
         0xC0..=0xDF => 2,
@@ -114,36 +114,36 @@ pub struct Quoted {
 
 impl Quoted {
     fn text(&mut self, text: &[u8], out: &mut Vec<u8>) {
-        for (at, &octet) in text.iter().enumerate() {
+        for (at, &byte) in text.iter().enumerate() {
             if let Some(blank) = self.blank.take() {
                 self.literal(blank, out);
             }
             let starts_line = self.column == 0 || self.column >= QUOTED_LINE;
-            match octet {
-                b' ' | b'\t' => self.blank = Some(octet),
-                b'-' | b'.' | b'F' if starts_line && looks_special(text.get(at..).unwrap_or_default()) => self.escaped(octet, out),
-                b'!'..=b'~' if octet != b'=' => self.literal(octet, out),
-                _ => self.escaped(octet, out),
+            match byte {
+                b' ' | b'\t' => self.blank = Some(byte),
+                b'-' | b'.' | b'F' if starts_line && looks_special(text.get(at..).unwrap_or_default()) => self.escaped(byte, out),
+                b'!'..=b'~' if byte != b'=' => self.literal(byte, out),
+                _ => self.escaped(byte, out),
             }
         }
     }
 
-    fn literal(&mut self, octet: u8, out: &mut Vec<u8>) {
+    fn literal(&mut self, byte: u8, out: &mut Vec<u8>) {
         self.make_room(1, out);
-        out.push(octet);
+        out.push(byte);
     }
 
-    fn escaped(&mut self, octet: u8, out: &mut Vec<u8>) {
+    fn escaped(&mut self, byte: u8, out: &mut Vec<u8>) {
         self.make_room(3, out);
-        escape(octet, out);
+        escape(byte, out);
     }
 
-    fn make_room(&mut self, octets: usize, out: &mut Vec<u8>) {
-        if self.column + octets > QUOTED_LINE {
+    fn make_room(&mut self, bytes: usize, out: &mut Vec<u8>) {
+        if self.column + bytes > QUOTED_LINE {
             out.extend_from_slice(b"=\r\n");
             self.column = 0;
         }
-        self.column += octets;
+        self.column += bytes;
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) {
@@ -158,10 +158,10 @@ fn looks_special(rest: &[u8]) -> bool {
     matches!(rest, [b'-'] | [b'-', b'-', ..] | [b'.', ..]) || rest.starts_with(b"From ")
 }
 
-fn escape(octet: u8, out: &mut Vec<u8>) {
+fn escape(byte: u8, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let digit = |value: u8| DIGITS.get(usize::from(value & 15)).copied().unwrap_or(b'0');
-    out.extend_from_slice(&[b'=', digit(octet >> 4), digit(octet)]);
+    out.extend_from_slice(&[b'=', digit(byte >> 4), digit(byte)]);
 }
 
 /// Base64. Line ends are content.
@@ -200,41 +200,41 @@ impl Base64 {
     }
 }
 
-/// Quoted-printable that breaks its rules: long lines get soft breaks, never within an escape; 8-bit octets are escaped.
+/// Quoted-printable that breaks its rules: long lines get soft breaks, never within an escape; 8-bit bytes are escaped.
 #[derive(Debug, Default)]
 pub struct Requoted {
     column: usize,
-    /// Octets of an escape that may follow.
+    /// Bytes of an escape that may follow.
     escape: usize,
 }
 
 impl Requoted {
     fn text(&mut self, text: &[u8], out: &mut Vec<u8>) {
-        for &octet in text {
-            let is_in_escape = self.escape > 0 && octet.is_ascii_hexdigit();
+        for &byte in text {
+            let is_in_escape = self.escape > 0 && byte.is_ascii_hexdigit();
             // Readers drop blanks before a line end, but not before a soft break.
-            let may_break = !is_in_escape && !matches!(octet, b' ' | b'\t');
+            let may_break = !is_in_escape && !matches!(byte, b' ' | b'\t');
             if self.column >= REPAIRED_LINE && (may_break || self.column >= limits::LINE - 3) {
                 out.extend_from_slice(b"=\r\n");
                 self.column = 0;
             }
-            self.escape = match octet {
+            self.escape = match byte {
                 b'=' => 2,
                 _ if is_in_escape => self.escape - 1,
                 _ => 0,
             };
             let before = out.len();
-            if octet.is_ascii() {
-                out.push(octet);
+            if byte.is_ascii() {
+                out.push(byte);
             } else {
-                escape(octet, out);
+                escape(byte, out);
             }
             self.column += out.len() - before;
         }
     }
 }
 
-/// Base64 with long lines or foreign octets: no reader minds where its lines end, or sees 8-bit octets (RFC 2045 6.8).
+/// Base64 with long lines or foreign bytes: no reader minds where its lines end, or sees 8-bit bytes (RFC 2045 6.8).
 #[derive(Debug, Default)]
 pub struct Rewrapped {
     column: usize,
@@ -242,12 +242,12 @@ pub struct Rewrapped {
 
 impl Rewrapped {
     fn text(&mut self, text: &[u8], out: &mut Vec<u8>) {
-        for &octet in text.iter().filter(|octet| octet.is_ascii()) {
+        for &byte in text.iter().filter(|byte| byte.is_ascii()) {
             if self.column >= BASE64_LINE {
                 out.extend_from_slice(b"\r\n");
                 self.column = 0;
             }
-            out.push(octet);
+            out.push(byte);
             self.column += 1;
         }
     }

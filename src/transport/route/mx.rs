@@ -71,7 +71,7 @@ pub fn is_own(name: &str, own_names: &[String]) -> bool {
     own_names.iter().any(|own| own.trim_end_matches('.').eq_ignore_ascii_case(name))
 }
 
-/// Letters, digits, hyphens, and the underscore that some hosts have: a label in the DNS may hold any octet, and these names go
+/// Letters, digits, hyphens, and the underscore that some hosts have: a label in the DNS may hold any byte, and these names go
 /// into logs and handshakes.
 fn is_host_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 253 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))

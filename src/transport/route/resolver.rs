@@ -221,7 +221,7 @@ fn fully_qualified(name: &str) -> Result<Name, NoAnswer> {
     Ok(name)
 }
 
-/// The name as text, lower case, without the final dot; empty for the root. Octets that are no letters come out escaped.
+/// The name as text, lower case, without the final dot; empty for the root. Bytes that are no letters come out escaped.
 fn plain(name: &Name) -> String {
     if name.is_root() { String::new() } else { name.to_lowercase().to_ascii().trim_end_matches('.').to_owned() }
 }

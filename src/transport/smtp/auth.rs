@@ -25,12 +25,12 @@ pub struct Credentials {
 impl Credentials {
     /// The credentials, if both can be sent.
     ///
-    /// Errors: empty, longer than 1024 octets, or with a NUL, which PLAIN uses to separate them (RFC 4616 2).
+    /// Errors: empty, longer than 1024 bytes, or with a NUL, which PLAIN uses to separate them (RFC 4616 2).
     pub fn new(user: String, password: Zeroizing<String>) -> Result<Self, &'static str> {
         let bad = |text: &str| text.is_empty() || text.len() > LONGEST || text.contains('\0');
         match (bad(&user), bad(&password)) {
-            (true, _) => Err("the user name is empty, longer than 1024 octets, or holds a NUL"),
-            (_, true) => Err("the password is empty, longer than 1024 octets, or holds a NUL"),
+            (true, _) => Err("the user name is empty, longer than 1024 bytes, or holds a NUL"),
+            (_, true) => Err("the password is empty, longer than 1024 bytes, or holds a NUL"),
             _ => Ok(Credentials { user, password }),
         }
     }
@@ -116,8 +116,8 @@ impl Mechanism {
 }
 
 /// One line, in a buffer that never grows: growing would leave an unwiped copy behind.
-fn line(command: &str, octets: &[u8]) -> Zeroizing<Vec<u8>> {
-    let encoded = Zeroizing::new(base64(octets));
+fn line(command: &str, bytes: &[u8]) -> Zeroizing<Vec<u8>> {
+    let encoded = Zeroizing::new(base64(bytes));
     let mut line = Zeroizing::new(Vec::with_capacity(command.len() + encoded.len() + 2));
     line.extend_from_slice(command.as_bytes());
     line.extend_from_slice(encoded.as_bytes());
@@ -126,10 +126,10 @@ fn line(command: &str, octets: &[u8]) -> Zeroizing<Vec<u8>> {
 }
 
 /// RFC 4648 4, with padding.
-fn base64(octets: &[u8]) -> String {
+fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(octets.len().div_ceil(3) * 4);
-    for group in octets.chunks(3) {
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
         let bits = (0..3).fold(0usize, |bits, at| bits << 8 | usize::from(group.get(at).copied().unwrap_or(0)));
         for at in 0..4 {
             let symbol = ALPHABET.get(bits >> (18 - 6 * at) & 63).filter(|_| at <= group.len());
@@ -149,10 +149,10 @@ mod tests {
 
     #[test]
     fn base64_is_that_of_rfc_4648() {
-        for (octets, text) in
+        for (bytes, text) in
             [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy")]
         {
-            assert_eq!(base64(octets.as_bytes()), text);
+            assert_eq!(base64(bytes.as_bytes()), text);
         }
         assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
     }

@@ -20,7 +20,7 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
-/// Octets taken in ahead of their reading while a write waits.
+/// Bytes taken in ahead of their reading while a write waits.
 const READ_AHEAD: usize = reply::TOTAL;
 
 /// Why a connection cannot be used any more.
@@ -32,7 +32,7 @@ pub(super) enum Broken {
     Io(io::Error),
     /// Nothing complete within this time.
     Timeout(Duration),
-    /// Octets that are no reply.
+    /// Bytes that are no reply.
     Reply(ReplyError),
 }
 
@@ -57,7 +57,7 @@ impl From<io::Error> for Broken {
 /// A write that did not end well.
 #[derive(Debug)]
 pub(super) struct WriteError {
-    /// Octets that were accepted by the kernel, or by TLS. Those after them never reach the peer.
+    /// Bytes that were accepted by the kernel, or by TLS. Those after them never reach the peer.
     pub accepted: usize,
     pub why: Broken,
 }
@@ -107,11 +107,11 @@ impl Connection {
         }
     }
 
-    /// Writes all of `octets`, within `limit`.
-    pub async fn write(&mut self, octets: &[u8], limit: Duration) -> Result<(), WriteError> {
+    /// Writes all of `bytes`, within `limit`.
+    pub async fn write(&mut self, bytes: &[u8], limit: Duration) -> Result<(), WriteError> {
         let mut accepted = 0;
         let deadline = Instant::now() + limit;
-        let result = timeout_at(deadline, poll_fn(|cx| self.poll_write_all(cx, octets, &mut accepted))).await;
+        let result = timeout_at(deadline, poll_fn(|cx| self.poll_write_all(cx, bytes, &mut accepted))).await;
         match result {
             Ok(Ok(())) => Ok(()),
             Ok(Err(why)) => Err(WriteError { accepted, why }),
@@ -119,9 +119,9 @@ impl Connection {
         }
     }
 
-    fn poll_write_all(&mut self, cx: &mut Context<'_>, octets: &[u8], accepted: &mut usize) -> Poll<Result<(), Broken>> {
+    fn poll_write_all(&mut self, cx: &mut Context<'_>, bytes: &[u8], accepted: &mut usize) -> Poll<Result<(), Broken>> {
         loop {
-            let rest = octets.get(*accepted..).unwrap_or_default();
+            let rest = bytes.get(*accepted..).unwrap_or_default();
             let progress = if rest.is_empty() {
                 Pin::new(&mut self.stream).poll_flush(cx).map_ok(|()| 0)
             } else {
@@ -147,7 +147,7 @@ impl Connection {
         Poll::Pending
     }
 
-    /// One read; the number of octets, 0 at the end of the stream.
+    /// One read; the number of bytes, 0 at the end of the stream.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Broken>> {
         let mut space = [0u8; reply::READ];
         let mut buffer = ReadBuf::new(&mut space);
@@ -175,8 +175,8 @@ mod tests {
     async fn pf26_5_a_slow_drip_does_not_move_the_deadline() {
         let (ours, mut theirs) = duplex(64);
         let drip = tokio::spawn(async move {
-            for octet in b"250-slow\r\n".iter().cycle() {
-                if theirs.write_all(&[*octet]).await.is_err() {
+            for byte in b"250-slow\r\n".iter().cycle() {
+                if theirs.write_all(&[*byte]).await.is_err() {
                     return;
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;

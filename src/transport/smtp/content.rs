@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-/// Octets that are read, encoded and written at a time.
+/// Bytes that are read, encoded and written at a time.
 pub const PIECE: usize = 64 << 10;
 
 /// What is sent after DATA, in wire form but for the dots.
@@ -19,16 +19,16 @@ pub struct Content {
     /// Header fields in front of the message, each with its CRLF.
     pub prefix: Vec<u8>,
     /// The message.
-    pub octets: Octets,
+    pub bytes: Bytes,
 }
 
 /// Where a message lies.
 #[derive(Clone, Debug)]
-pub enum Octets {
+pub enum Bytes {
     /// In memory.
     Memory {
         /// A whole spool file, or a message alone.
-        octets: Arc<Vec<u8>>,
+        bytes: Arc<Vec<u8>>,
         /// The message in it.
         range: Range<usize>,
     },
@@ -38,22 +38,22 @@ pub enum Octets {
         file: Arc<File>,
         /// Where the message starts.
         offset: u64,
-        /// Octets of the message.
+        /// Bytes of the message.
         length: u64,
     },
 }
 
-impl Octets {
-    /// What follows the first `skipped` octets; nothing, where there are no more.
-    pub fn tail(&self, skipped: u64) -> Octets {
+impl Bytes {
+    /// What follows the first `skipped` bytes; nothing, where there are no more.
+    pub fn tail(&self, skipped: u64) -> Bytes {
         match self {
-            Octets::Memory { octets, range } => {
+            Bytes::Memory { bytes, range } => {
                 let start = usize::try_from(skipped).map_or(range.end, |skipped| range.start.saturating_add(skipped).min(range.end));
-                Octets::Memory { octets: Arc::clone(octets), range: start..range.end }
+                Bytes::Memory { bytes: Arc::clone(bytes), range: start..range.end }
             }
-            Octets::File { file, offset, length } => {
+            Bytes::File { file, offset, length } => {
                 let skipped = skipped.min(*length);
-                Octets::File { file: Arc::clone(file), offset: offset.saturating_add(skipped), length: length - skipped }
+                Bytes::File { file: Arc::clone(file), offset: offset.saturating_add(skipped), length: length - skipped }
             }
         }
     }
@@ -62,9 +62,9 @@ impl Octets {
 impl Content {
     /// Octets of all of it, without dot-stuffing: the value of SIZE (RFC 1870 3).
     pub fn size(&self) -> u64 {
-        let message = match &self.octets {
-            Octets::Memory { range, .. } => u64::try_from(range.len()).unwrap_or(u64::MAX),
-            Octets::File { length, .. } => *length,
+        let message = match &self.bytes {
+            Bytes::Memory { range, .. } => u64::try_from(range.len()).unwrap_or(u64::MAX),
+            Bytes::File { length, .. } => *length,
         };
         message.saturating_add(u64::try_from(self.prefix.len()).unwrap_or(u64::MAX))
     }
@@ -79,13 +79,13 @@ impl Content {
 pub(super) struct Pieces<'a> {
     content: &'a Content,
     prefix_is_done: bool,
-    /// Octets of the message that were given out.
+    /// Bytes of the message that were given out.
     at: u64,
     buffer: Vec<u8>,
 }
 
 impl Pieces<'_> {
-    /// The next piece, of at most [`PIECE`] octets (the prefix comes whole); None after the last.
+    /// The next piece, of at most [`PIECE`] bytes (the prefix comes whole); None after the last.
     ///
     /// Errors: the file cannot be read, or ends before its length.
     pub async fn next(&mut self) -> io::Result<Option<&[u8]>> {
@@ -95,15 +95,15 @@ impl Pieces<'_> {
                 return Ok(Some(&self.content.prefix));
             }
         }
-        match &self.content.octets {
-            Octets::Memory { octets, range } => {
-                let message = octets.get(range.clone()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        match &self.content.bytes {
+            Bytes::Memory { bytes, range } => {
+                let message = bytes.get(range.clone()).ok_or(io::ErrorKind::UnexpectedEof)?;
                 let rest = usize::try_from(self.at).ok().and_then(|at| message.get(at..)).unwrap_or_default();
                 let piece = rest.get(..PIECE).unwrap_or(rest);
                 self.at += piece.len() as u64;
                 Ok(Some(piece).filter(|piece| !piece.is_empty()))
             }
-            Octets::File { file, offset, length } => {
+            Bytes::File { file, offset, length } => {
                 let rest = length.saturating_sub(self.at);
                 let size = usize::try_from(rest).map_or(PIECE, |rest| rest.min(PIECE));
                 if size == 0 {
@@ -141,18 +141,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn memory_and_file_give_the_same_octets() {
+    async fn memory_and_file_give_the_same_bytes() {
         let message: Vec<u8> = (0..200_000u32).map(|i| b'a' + (i % 26) as u8).collect();
         let whole = [b"{envelope}\n", &message[..]].concat();
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&whole).unwrap();
         let prefix = b"Received: x\r\n".to_vec();
         let expected = [&prefix[..], &message].concat();
-        for octets in [
-            Octets::File { file: Arc::new(file), offset: 11, length: 200_000 },
-            Octets::Memory { octets: Arc::new(whole), range: 11..200_011 },
+        for bytes in [
+            Bytes::File { file: Arc::new(file), offset: 11, length: 200_000 },
+            Bytes::Memory { bytes: Arc::new(whole), range: 11..200_011 },
         ] {
-            let content = Content { prefix: prefix.clone(), octets };
+            let content = Content { prefix: prefix.clone(), bytes };
             assert_eq!(content.size(), expected.len() as u64);
             assert!(all(&content).await.unwrap() == expected);
         }
@@ -162,9 +162,9 @@ mod tests {
     async fn pf26_6_a_file_that_ends_early_is_an_error() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&[b'x'; 100_000]).unwrap();
-        let octets = Octets::File { file: Arc::new(file), offset: 0, length: 100_001 };
-        assert!(all(&Content { prefix: Vec::new(), octets }).await.is_err());
-        let octets = Octets::Memory { octets: Arc::new(vec![b'x'; 9]), range: 0..10 };
-        assert!(all(&Content { prefix: Vec::new(), octets }).await.is_err());
+        let bytes = Bytes::File { file: Arc::new(file), offset: 0, length: 100_001 };
+        assert!(all(&Content { prefix: Vec::new(), bytes }).await.is_err());
+        let bytes = Bytes::Memory { bytes: Arc::new(vec![b'x'; 9]), range: 0..10 };
+        assert!(all(&Content { prefix: Vec::new(), bytes }).await.is_err());
     }
 }

@@ -54,9 +54,9 @@ impl Dialogue {
         self.answer(stage, expected).await
     }
 
-    /// Writes `octets` whole.
-    pub async fn write(&mut self, stage: Stage, octets: &[u8]) -> Result<(), Failure> {
-        match self.connection.write(octets, self.timeouts.of(stage)).await {
+    /// Writes `bytes` whole.
+    pub async fn write(&mut self, stage: Stage, bytes: &[u8]) -> Result<(), Failure> {
+        match self.connection.write(bytes, self.timeouts.of(stage)).await {
             Ok(()) => Ok(()),
             Err(error) => Err(self.cut_short(stage, &error).await),
         }

@@ -38,11 +38,11 @@ impl Envelope {
     }
 }
 
-/// One command of a group: its place in the octets, and the stage that its reply belongs to.
+/// One command of a group: its place in the bytes, and the stage that its reply belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Step {
     pub stage: Stage,
-    pub octets: Range<usize>,
+    pub bytes: Range<usize>,
     /// RSET in front of MAIL: its reply says nothing about the message.
     pub is_reset: bool,
 }
@@ -50,7 +50,7 @@ pub(super) struct Step {
 /// The commands of one transaction up to DATA, ready to write at once or one by one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Group {
-    pub octets: Vec<u8>,
+    pub bytes: Vec<u8>,
     pub steps: Vec<Step>,
     pub recipients: usize,
 }
@@ -72,10 +72,10 @@ impl Group {
     }
 
     fn push(&mut self, stage: Stage, is_reset: bool, command: &str) {
-        let start = self.octets.len();
-        self.octets.extend_from_slice(command.as_bytes());
-        self.octets.extend_from_slice(b"\r\n");
-        self.steps.push(Step { stage, octets: start..self.octets.len(), is_reset });
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(command.as_bytes());
+        self.bytes.extend_from_slice(b"\r\n");
+        self.steps.push(Step { stage, bytes: start..self.bytes.len(), is_reset });
     }
 }
 
@@ -149,7 +149,7 @@ mod tests {
 
     fn lines(envelope: &Envelope, offer: &Capabilities, reset: bool) -> Vec<String> {
         let group = Group::new(envelope, offer, reset);
-        group.steps.iter().map(|step| String::from_utf8(group.octets[step.octets.clone()].to_vec()).unwrap()).collect()
+        group.steps.iter().map(|step| String::from_utf8(group.bytes[step.bytes.clone()].to_vec()).unwrap()).collect()
     }
 
     /// RFC 3461 5.2.1 and 5.2.2 (a)

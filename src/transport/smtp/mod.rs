@@ -27,7 +27,7 @@
 //!   never leaves ([`wire`], RFC 5321 4.5.2).
 //! * A reply counts for the command that it answers. What arrives unasked ends the connection ([`session`]).
 //! * A password leaves only under TLS whose certificate was verified for the configured name ([`auth`]).
-//! * What a reply can cost is bounded in octets, lines and time ([`reply`], [`timeouts`]).
+//! * What a reply can cost is bounded in bytes, lines and time ([`reply`], [`timeouts`]).
 //!
 //! [`Reply`]: mail::Reply
 
@@ -46,7 +46,7 @@ pub mod wire;
 
 pub use auth::Credentials;
 pub use capabilities::Capabilities;
-pub use content::{Content, Octets};
+pub use content::{Bytes, Content};
 pub use envelope::Envelope;
 pub use failure::{Failure, Stage};
 pub use session::{Endpoint, Protocol, Session, Settings, Target};

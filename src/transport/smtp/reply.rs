@@ -1,7 +1,7 @@
 //! Octets of a server become replies (RFC 5321 4.2), under hard caps. Pure: whoever reads the socket passes octets in.
 //!
 //! In: whatever a hostile server sends, in any pieces. Out: one [`Reply`] at a time; what follows it stays for the next, since
-//! pipelined replies arrive together. Liberal where servers differ (bare `250`, LF alone, any second digit, octets that are not
+//! pipelined replies arrive together. Liberal where servers differ (bare `250`, LF alone, any second digit, bytes that are not
 //! UTF-8), strict where a doubt could pair a reply with the wrong command (mixed codes, something that is no reply).
 //! Memory: one line and one read, and the lines of one reply; nothing grows with what is thrown away (THREATS PF26-5).
 
@@ -13,19 +13,19 @@ use mail::{Reply, printable};
 pub const LINE: usize = 2048;
 /// Lines of one reply.
 pub const LINES: usize = 100;
-/// Octets of one reply.
+/// Bytes of one reply.
 pub const TOTAL: usize = 64 << 10;
-/// Octets asked of the socket at a time.
+/// Bytes asked of the socket at a time.
 pub const READ: usize = 4096;
-/// Octets of a line that an error message repeats.
+/// Bytes of a line that an error message repeats.
 const SHOWN: usize = 80;
 
-/// Why octets are not a reply. The connection is out of step after any of these.
+/// Why bytes are not a reply. The connection is out of step after any of these.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReplyError {
     /// A line longer than [`LINE`].
     LongLine,
-    /// More than [`LINES`] lines or [`TOTAL`] octets.
+    /// More than [`LINES`] lines or [`TOTAL`] bytes.
     TooLong,
     /// A line that does not start with a reply code; the line, shortened and printable.
     NoReply(String),
@@ -36,8 +36,8 @@ pub enum ReplyError {
 impl fmt::Display for ReplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ReplyError::LongLine => write!(f, "the server sent a line of more than {LINE} octets"),
-            ReplyError::TooLong => write!(f, "the server sent a reply of more than {LINES} lines or {TOTAL} octets"),
+            ReplyError::LongLine => write!(f, "the server sent a line of more than {LINE} bytes"),
+            ReplyError::TooLong => write!(f, "the server sent a reply of more than {LINES} lines or {TOTAL} bytes"),
             ReplyError::NoReply(line) => write!(f, "the server sent `{line}`, which is not an SMTP reply"),
             ReplyError::MixedCodes(one, other) => write!(f, "the server mixed the codes {one} and {other} in one reply"),
         }
@@ -46,13 +46,13 @@ impl fmt::Display for ReplyError {
 
 impl std::error::Error for ReplyError {}
 
-/// Octets that have arrived, and the lines of the reply that is not complete yet.
+/// Bytes that have arrived, and the lines of the reply that is not complete yet.
 #[derive(Debug, Default)]
 pub struct ReplyReader {
-    octets: Vec<u8>,
-    /// Octets at the front that are done with.
+    bytes: Vec<u8>,
+    /// Bytes at the front that are done with.
     used: usize,
-    /// Octets after `used` that are known to hold no LF.
+    /// Bytes after `used` that are known to hold no LF.
     scanned: usize,
     code: Option<u16>,
     lines: Vec<String>,
@@ -60,19 +60,19 @@ pub struct ReplyReader {
 }
 
 impl ReplyReader {
-    /// The buffer that a read appends to, with room for [`READ`] octets.
+    /// The buffer that a read appends to, with room for [`READ`] bytes.
     pub fn space(&mut self) -> &mut Vec<u8> {
         if self.used > 0 {
-            self.octets.drain(..self.used);
+            self.bytes.drain(..self.used);
             self.used = 0;
         }
-        self.octets.reserve(READ);
-        &mut self.octets
+        self.bytes.reserve(READ);
+        &mut self.bytes
     }
 
-    /// Octets that no reply has taken yet.
+    /// Bytes that no reply has taken yet.
     pub fn buffered(&self) -> usize {
-        self.octets.len().saturating_sub(self.used)
+        self.bytes.len().saturating_sub(self.used)
     }
 
     /// True if nothing has arrived since the last complete reply.
@@ -80,7 +80,7 @@ impl ReplyReader {
         self.buffered() == 0 && self.code.is_none()
     }
 
-    /// The next reply, or None until more octets arrive.
+    /// The next reply, or None until more bytes arrive.
     pub fn take(&mut self) -> Result<Option<Reply>, ReplyError> {
         while let Some(line) = self.next_line()? {
             let (code, is_last, text) = parse_line(&line)?;
@@ -103,7 +103,7 @@ impl ReplyReader {
 
     /// The next whole line, without its end.
     fn next_line(&mut self) -> Result<Option<Vec<u8>>, ReplyError> {
-        let rest = self.octets.get(self.used..).unwrap_or_default();
+        let rest = self.bytes.get(self.used..).unwrap_or_default();
         let Some(at) = memchr::memchr(b'\n', rest.get(self.scanned..).unwrap_or_default()) else {
             self.scanned = rest.len();
             return if rest.len() >= LINE { Err(ReplyError::LongLine) } else { Ok(None) };
@@ -145,9 +145,9 @@ mod tests {
 
     use super::*;
 
-    fn read(octets: &[u8], piece: usize) -> Result<Vec<Reply>, ReplyError> {
+    fn read(bytes: &[u8], piece: usize) -> Result<Vec<Reply>, ReplyError> {
         let (mut reader, mut replies) = (ReplyReader::default(), Vec::new());
-        for chunk in octets.chunks(piece) {
+        for chunk in bytes.chunks(piece) {
             reader.space().extend_from_slice(chunk);
             while let Some(reply) = reader.take()? {
                 replies.push(reply);
@@ -158,9 +158,9 @@ mod tests {
 
     #[test]
     fn replies_that_arrive_together_are_told_apart_in_any_pieces() {
-        let octets = b"250-one\r\n250 two\r\n354\r\n550 5.1.1 no\r\n";
-        for piece in 1..=octets.len() {
-            let replies = read(octets, piece).unwrap();
+        let bytes = b"250-one\r\n250 two\r\n354\r\n550 5.1.1 no\r\n";
+        for piece in 1..=bytes.len() {
+            let replies = read(bytes, piece).unwrap();
             assert_eq!(replies.iter().map(Reply::code).collect::<Vec<_>>(), [250, 354, 550]);
             assert_eq!(replies[0].lines(), ["one", "two"]);
             assert_eq!(replies[1].lines(), [""]);
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn what_servers_really_send_is_accepted() {
-        for (octets, code, text) in [
+        for (bytes, code, text) in [
             (&b"250\r\n"[..], 250, ""),
             (b"250 \r\n", 250, ""),
             (b"250\n", 250, ""),
@@ -180,14 +180,14 @@ mod tests {
             (b"550 \x1b[2J\r\n", 550, "\\x1b[2J"),
             (b"550 5.7.515 denied\r\n", 550, "5.7.515 denied"),
         ] {
-            let replies = read(octets, 99).unwrap();
+            let replies = read(bytes, 99).unwrap();
             assert_eq!((replies[0].code(), replies[0].lines()[0].as_str()), (code, text));
         }
     }
 
     #[test]
     fn t_smtp_4_what_is_no_reply_is_refused() {
-        for octets in [
+        for bytes in [
             &b"\r\n"[..],
             b"ok\r\n",
             b"25\r\n",
@@ -200,7 +200,7 @@ mod tests {
             b"\xff\xff\xff\xff\r\n",
             b" 250 ok\r\n",
         ] {
-            assert!(matches!(read(octets, 99), Err(ReplyError::NoReply(_))), "{octets:?}");
+            assert!(matches!(read(bytes, 99), Err(ReplyError::NoReply(_))), "{bytes:?}");
         }
         assert_eq!(read(b"250-a\r\n550 b\r\n", 99), Err(ReplyError::MixedCodes(250, 550)));
     }
@@ -226,18 +226,18 @@ mod tests {
                 break;
             }
         }
-        assert!(reader.octets.capacity() <= 4 * READ, "{}", reader.octets.capacity());
+        assert!(reader.bytes.capacity() <= 4 * READ, "{}", reader.bytes.capacity());
     }
 
     proptest! {
         #[test]
-        fn no_octets_can_do_harm(octets in proptest::collection::vec(any::<u8>(), 0..3000), piece in 1usize..200) {
-            let _ = read(&octets, piece);
+        fn no_bytes_can_do_harm(bytes in proptest::collection::vec(any::<u8>(), 0..3000), piece in 1usize..200) {
+            let _ = read(&bytes, piece);
         }
 
         #[test]
-        fn pieces_change_nothing(octets in "(250[- ][a-z]{0,5}\r?\n){0,20}", piece in 1usize..50) {
-            prop_assert_eq!(read(octets.as_bytes(), piece), read(octets.as_bytes(), 9999));
+        fn pieces_change_nothing(bytes in "(250[- ][a-z]{0,5}\r?\n){0,20}", piece in 1usize..50) {
+            prop_assert_eq!(read(bytes.as_bytes(), piece), read(bytes.as_bytes(), 9999));
         }
     }
 }

@@ -8,7 +8,7 @@
 //! | policy | STARTTLS not offered or refused, handshake failed | certificate |
 //! |---|---|---|
 //! | none | never asked for | - |
-//! | opportunistic | once more in clear, except after injected octets | any |
+//! | opportunistic | once more in clear, except after injected bytes | any |
 //! | required | failure | any |
 //! | verified | failure | valid, for the configured name |
 
@@ -175,7 +175,7 @@ impl Session {
     }
 }
 
-/// True if an opportunistic session is to be tried once more in clear. Not after octets that somebody put behind the 220 to
+/// True if an opportunistic session is to be tried once more in clear. Not after bytes that somebody put behind the 220 to
 /// STARTTLS (that failure has no reply): that is an attack, and going on in clear would reward it.
 fn falls_back(target: &Target, failure: &Failure) -> bool {
     let tls_failed = failure.stage == Stage::Tls || (failure.stage == Stage::StartTls && failure.reply.is_some());
@@ -292,7 +292,7 @@ impl Opening<'_> {
 
     async fn start_tls(&mut self, mut dialogue: Dialogue) -> Result<Dialogue, Failure> {
         dialogue.command(Stage::StartTls, b"STARTTLS\r\n", COMPLETED).await?;
-        // THREATS T-SMTP-3: octets behind the 220 came in clear, from anybody, and would be read as said under TLS.
+        // THREATS T-SMTP-3: bytes behind the 220 came in clear, from anybody, and would be read as said under TLS.
         let injected = |peer: &str| {
             let cause = "the server sent something in clear after its 220, as an attacker would; the connection was dropped";
             Failure::lost(Stage::StartTls, peer, PROTOCOL, cause)

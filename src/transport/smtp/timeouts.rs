@@ -22,7 +22,7 @@ pub struct Timeouts {
     pub rcpt: Duration,
     /// RFC 5321 4.5.3.2.4: the reply to DATA.
     pub data_initiation: Duration,
-    /// RFC 5321 4.5.3.2.5: until the kernel has taken one piece of at most [`super::content::PIECE`] octets.
+    /// RFC 5321 4.5.3.2.5: until the kernel has taken one piece of at most [`super::content::PIECE`] bytes.
     pub data_block: Duration,
     /// RFC 5321 4.5.3.2.6: the reply to the end of data. The longest, since giving up here makes duplicates.
     pub data_termination: Duration,

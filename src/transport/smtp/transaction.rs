@@ -88,7 +88,7 @@ impl Session {
         }
         match self.capabilities.size {
             Some(limit) if limit > 0 && envelope.size > limit => {
-                let cause = format!("the message has {} octets, and the server takes {limit} at most", envelope.size);
+                let cause = format!("the message has {} bytes, and the server takes {limit} at most", envelope.size);
                 refuse(EnhancedStatus::new(5, 3, 4), cause)
             }
             _ => Ok(()),
@@ -117,7 +117,7 @@ impl Session {
         let group = Group::new(envelope, &self.capabilities, self.left_open);
         self.dialogue.expect_silence(Stage::MailFrom).await?;
         if self.capabilities.pipelining {
-            self.dialogue.write(Stage::MailFrom, &group.octets).await?;
+            self.dialogue.write(Stage::MailFrom, &group.bytes).await?;
         }
         self.begin(group);
         Ok(())
@@ -184,7 +184,7 @@ impl Session {
     }
 
     async fn take_step(&mut self, group: &Group, step: &Step) -> Result<Reply, Failure> {
-        let line = group.octets.get(step.octets.clone()).unwrap_or_default();
+        let line = group.bytes.get(step.bytes.clone()).unwrap_or_default();
         self.dialogue.command(step.stage, line, expected(step)).await
     }
 
@@ -212,7 +212,7 @@ impl Session {
         self.stream(content, &mut out).await?;
         let end = out.len();
         let next = next.filter(|next| self.pipelines(next)).map(|next| Group::new(next, &self.capabilities, false));
-        out.extend_from_slice(next.as_ref().map_or(&[][..], |group| &group.octets));
+        out.extend_from_slice(next.as_ref().map_or(&[][..], |group| &group.bytes));
         // A final reply that is here before the end of data answers something else (THREATS T-SMTP-4).
         self.dialogue.expect_silence(Stage::Body).await?;
         match self.dialogue.connection.write(&out, self.dialogue.timeouts.data_block).await {

@@ -113,12 +113,12 @@ mod tests {
     }
 
     #[test]
-    fn t_smtp_1_all_three_octets_around_a_dot_end_in_one_message_for_strict_and_lax_servers() {
+    fn t_smtp_1_all_three_bytes_around_a_dot_end_in_one_message_for_strict_and_lax_servers() {
         const SET: [u8; 5] = [b'\r', b'\n', b'.', 0, b'x'];
         let (mut sent, mut refused) = (0, 0);
         for i in 0..125 * 125 {
-            let octet = |at: u32| SET[i / 5usize.pow(at) % 5];
-            let content = [b"a", &[octet(0), octet(1), octet(2)][..], b".", &[octet(3), octet(4), octet(5)], b"b\r\n"].concat();
+            let byte = |at: u32| SET[i / 5usize.pow(at) % 5];
+            let content = [b"a", &[byte(0), byte(1), byte(2)][..], b".", &[byte(3), byte(4), byte(5)], b"b\r\n"].concat();
             let Ok(wire) = encode(&content, 4) else {
                 refused += 1;
                 continue;
@@ -148,7 +148,7 @@ mod tests {
         }
 
         #[test]
-        fn no_octets_can_do_harm(content in proptest::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'.'), any::<u8>()], 0..200), piece in 1usize..60) {
+        fn no_bytes_can_do_harm(content in proptest::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'.'), any::<u8>()], 0..200), piece in 1usize..60) {
             if let Ok(wire) = encode(&content, piece) {
                 prop_assert_eq!(receive(&wire, &[b".\r\n", b".\n"]), (1, content));
             }

@@ -29,9 +29,9 @@ impl Roots {
     /// Errors: the file cannot be read, holds none, or one that is none.
     pub fn of_file(path: &Path) -> Result<Self, String> {
         let failed = |why: String| format!("ca_file {}: {why}", path.display());
-        let octets = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
+        let bytes = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
         let mut store = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(&octets) {
+        for certificate in CertificateDer::pem_slice_iter(&bytes) {
             let certificate = certificate.map_err(|e| failed(e.to_string()))?;
             store.add(certificate).map_err(|e| failed(e.to_string()))?;
         }

@@ -107,8 +107,8 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (length, rest) = match usize::from(*first) {
         short @ 0..=0x7f => (short, rest),
         long @ 0x81..=0x84 => {
-            let (octets, rest) = rest.split_at_checked(long - 0x80)?;
-            (octets.iter().try_fold(0usize, |sum, octet| sum.checked_mul(256)?.checked_add(usize::from(*octet)))?, rest)
+            let (bytes, rest) = rest.split_at_checked(long - 0x80)?;
+            (bytes.iter().try_fold(0usize, |sum, byte| sum.checked_mul(256)?.checked_add(usize::from(*byte)))?, rest)
         }
         _ => return None,
     };

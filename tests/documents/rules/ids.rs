@@ -119,5 +119,5 @@ fn ids_are_found_in_names_of_tests() {
     assert_eq!(in_name("r10_i5_i6_where_it_ends"), ["R10", "I5", "I6"]);
     assert_eq!(in_name("t_env_2_c9_t_env_3_closed"), ["T-ENV-2", "C9", "T-ENV-3"]);
     assert_eq!(in_name("pf26_1_and_2_unknown_keys"), ["PF26-1"]);
-    assert!(in_name("a_message_of_1_octet").is_empty() && in_name("t_smtp_a_reset").is_empty() && in_name("exit_65_x").is_empty());
+    assert!(in_name("a_message_of_1_byte").is_empty() && in_name("t_smtp_a_reset").is_empty() && in_name("exit_65_x").is_empty());
 }

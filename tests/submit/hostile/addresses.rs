@@ -283,10 +283,10 @@ fn t_hdr_3_p6_no_control_character_passes_in_a_word() {
 }
 
 #[test]
-fn t_hdr_3_the_longest_address_and_one_octet_more() {
+fn t_hdr_3_the_longest_address_and_one_byte_more() {
     let sandbox = Sandbox::new("");
     let local = |length: usize| "l".repeat(length);
-    // Labels of 63 octets, and the rest of 255.
+    // Labels of 63 bytes, and the rest of 255.
     let domain = |length: usize| format!("{0}.{0}.{0}.{1}", "d".repeat(63), "e".repeat(length - 192));
     let umlauts = "\u{fc}".repeat(32);
     for (address, code) in [
@@ -315,18 +315,18 @@ fn t_hdr_3_the_longest_address_and_one_octet_more() {
 }
 
 #[test]
-fn p6_octets_that_are_no_text_are_65_in_an_address() {
+fn p6_bytes_that_are_no_text_are_65_in_an_address() {
     use std::os::unix::ffi::OsStrExt;
     let sandbox = Sandbox::new("");
-    for octets in [&b"\xff@x.example"[..], b"a\xc3@x.example", b"a@x\xed\xa0\x80.example", b"\xc0\xafb", b"\"\xfe\"@x.example"] {
-        let word = std::ffi::OsStr::from_bytes(octets);
+    for bytes in [&b"\xff@x.example"[..], b"a\xc3@x.example", b"a@x\xed\xa0\x80.example", b"\xc0\xafb", b"\"\xfe\"@x.example"] {
+        let word = std::ffi::OsStr::from_bytes(bytes);
         for words in [vec![word], vec!["-f".as_ref(), word, "a@x.example".as_ref()]] {
             let mut command = sandbox.command(super::super::sandbox::SENDMAIL);
             let run = super::super::sandbox::finish(command.args(&words).spawn().unwrap(), b"x\n");
             assert_eq!(run.code(), 65, "{words:?}: {}", run.stderr);
             sandbox.assert_nothing_is_left();
         }
-        let field = [b"To: ", octets, b"\n\nx\n"].concat();
-        assert_eq!(sandbox.refused(&["-t"], field).0, 65, "{octets:?}");
+        let field = [b"To: ", bytes, b"\n\nx\n"].concat();
+        assert_eq!(sandbox.refused(&["-t"], field).0, 65, "{bytes:?}");
     }
 }

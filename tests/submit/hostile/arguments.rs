@@ -173,7 +173,7 @@ const SECRET: &str = "root: secret@bait.example\nalias_file = \"/etc/shadow\"\n"
 impl Bait {
     pub fn lay() -> Bait {
         let directory = tempfile::tempdir().unwrap();
-        // Short, since local parts have 64 octets.
+        // Short, since local parts have 64 bytes.
         let file = directory.path().join("b");
         fs::write(&file, SECRET).unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();

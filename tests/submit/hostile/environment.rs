@@ -106,7 +106,7 @@ const CALLS: &[(&str, End)] = &[
     ("$L arguments-2-mib $S", CommittedMessage),
     // T-ENV-1: variables.
     ("$L environment-1-mib $S -t", CommittedMessage),
-    ("$L environment-of-octets $S -t", CommittedMessage),
+    ("$L environment-of-bytes $S -t", CommittedMessage),
     ("$L environment-empty-words $S -t", CommittedMessage),
     ("env -u HOME -u PATH $S -t", CommittedMessage),
     ("HOME=/nonexistent USER=root LOGNAME=root MAIL=/x EMAIL=e@x $S -t", CommittedMessage),

@@ -80,7 +80,7 @@ const HEADERS: &[Row] = &[
     ("From mbox Sun\n>From mbox\n>>From mbox\n{}To: a@x.example\n\nx\n", "a@x.example", "{}To: a@x.example\n"),
     ("{}To: a@x.example\nFrom mbox Sun\nCc: b@y.example\n\nx\n", "a@x.example", "{}To: a@x.example\n"),
     ("from mbox Sun\n{}To: a@x.example\n\nx\n", "64 No recipient addresses", ""),
-    // Header injection (T-HDR-1) and odd octets: text stays text.
+    // Header injection (T-HDR-1) and odd bytes: text stays text.
     ("{}To: a@x.example\nSubject: s\r\rBcc: b@y.example\n\nx\n", "a@x.example", "{}To: a@x.example\nSubject: s  Bcc: b@y.example\n"),
     ("{}To: a@x.example\nSubject: s\u{2028}Bcc: b@y.example\n\nx\n", "a@x.example", "{}To: a@x.example\nSubject: =?utf-8?Q?s=E2=80=A8Bcc=3A?= b@y.example\n"),
     ("{}To: a@x.example\nSubject: s\u{85}Bcc: b\n\nx\n", "a@x.example", "{}To: a@x.example\nSubject: =?utf-8?Q?s=C2=85Bcc=3A?= b\n"),

@@ -106,7 +106,7 @@ elif state == "arguments-2-mib":
     execute([program, *words, *["(" + "c" * 128_000 + ") a@x.example"] * 17])
 elif state == "environment-1-mib":
     execute(environment={**os.environb, **{b"V%d" % number: b"x" * 100_000 for number in range(11)}})
-elif state == "environment-of-octets":
+elif state == "environment-of-bytes":
     execute(environment={**os.environb, b"NAME": b"\xff\xfe\x80", b"\xff\xc3": b"\x80", b"LANG": b"\xff", b"TZ": b"\xff"})
 elif state == "environment-empty-words":
     execute(environment={**os.environb, b"NAME": b"", b"HOME": b"", b"PATH": b"", b"TZ": b""})

@@ -3,7 +3,7 @@
 
 mod addresses;
 mod arguments;
+mod bytes;
 mod environment;
 mod headers;
-mod octets;
 mod time;

@@ -4,7 +4,7 @@
 use super::super::sandbox::Sandbox;
 use crate::support::parts;
 
-/// Octets of the smaller input: a header section has 1 MiB at most.
+/// Bytes of the smaller input: a header section has 1 MiB at most.
 const SMALL: usize = 100 << 10;
 const FACTOR: usize = 8;
 const SLACK: f64 = 3.0;

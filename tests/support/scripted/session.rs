@@ -146,8 +146,8 @@ impl Session<'_> {
                     Some(response) => response,
                     None => self.ask("334 ")?,
                 };
-                let octets = decode(&response);
-                let parts: Vec<&[u8]> = octets.split(|&octet| octet == 0).collect();
+                let bytes = decode(&response);
+                let parts: Vec<&[u8]> = bytes.split(|&byte| byte == 0).collect();
                 parts.get(1).zip(parts.get(2)).map(|(user, password)| (user.to_vec(), password.to_vec()))
             }
             "LOGIN" => {
@@ -189,9 +189,9 @@ impl Session<'_> {
                 self.send(format!("{lines}\r\n").as_bytes())?;
                 Ok(lines.bytes().next().unwrap_or_default())
             }
-            Reply::Raw(octets) => {
-                self.send(&octets)?;
-                Ok(octets.first().copied().unwrap_or_default())
+            Reply::Raw(bytes) => {
+                self.send(&bytes)?;
+                Ok(bytes.first().copied().unwrap_or_default())
             }
             Reply::Late(time, reply) => {
                 std::thread::sleep(time);
@@ -212,7 +212,7 @@ impl Session<'_> {
 
     fn read_raw_line(&mut self) -> Result<Vec<u8>> {
         loop {
-            if let Some(end) = self.buffer.iter().position(|&octet| octet == b'\n') {
+            if let Some(end) = self.buffer.iter().position(|&byte| byte == b'\n') {
                 return Ok(self.buffer.drain(..=end).collect());
             }
             self.fill()?;
@@ -220,33 +220,33 @@ impl Session<'_> {
     }
 
     fn fill(&mut self) -> Result<()> {
-        let mut octets = [0; 16 << 10];
+        let mut bytes = [0; 16 << 10];
         let room = self
             .shared
             .cut(self.shared.script.cut_input, self.index)
-            .map_or(octets.len(), |cut| cut.saturating_sub(self.received).min(octets.len()));
+            .map_or(bytes.len(), |cut| cut.saturating_sub(self.received).min(bytes.len()));
         if room == 0 {
             return self.close(true);
         }
         let read = match &mut self.stream {
-            Stream::Plain(stream) => stream.read(&mut octets[..room])?,
-            Stream::Tls(stream) => stream.read(&mut octets[..room])?,
+            Stream::Plain(stream) => stream.read(&mut bytes[..room])?,
+            Stream::Tls(stream) => stream.read(&mut bytes[..room])?,
         };
         if read == 0 {
             return Err(ErrorKind::UnexpectedEof.into());
         }
         self.received += read;
-        self.buffer.extend_from_slice(&octets[..read]);
-        self.note(|connection| connection.received.extend_from_slice(&octets[..read]));
+        self.buffer.extend_from_slice(&bytes[..read]);
+        self.note(|connection| connection.received.extend_from_slice(&bytes[..read]));
         Ok(())
     }
 
-    fn send(&mut self, octets: &[u8]) -> Result<()> {
+    fn send(&mut self, bytes: &[u8]) -> Result<()> {
         let room = self
             .shared
             .cut(self.shared.script.cut_output, self.index)
-            .map_or(octets.len(), |cut| cut.saturating_sub(self.sent).min(octets.len()));
-        let (now, never) = octets.split_at(room);
+            .map_or(bytes.len(), |cut| cut.saturating_sub(self.sent).min(bytes.len()));
+        let (now, never) = bytes.split_at(room);
         match &mut self.stream {
             Stream::Plain(stream) => stream.write_all(now)?,
             Stream::Tls(stream) => stream.write_all(now).and_then(|()| stream.flush())?,

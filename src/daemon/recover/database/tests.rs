@@ -37,10 +37,10 @@ fn spool() -> Scratch {
     scratch
 }
 
-fn overwrite(path: &Path, at: u64, octets: &[u8]) {
+fn overwrite(path: &Path, at: u64, bytes: &[u8]) {
     let mut file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
     file.seek(SeekFrom::Start(at)).unwrap();
-    file.write_all(octets).unwrap();
+    file.write_all(bytes).unwrap();
 }
 
 fn aside(scratch: &Scratch) -> Vec<String> {

@@ -5,10 +5,10 @@ use proptest::prelude::*;
 use super::*;
 use mail::wire::WireCheck;
 
-/// `content` written by `writer`, its lines in pieces of `piece` octets.
+/// `content` written by `writer`, its lines in pieces of `piece` bytes.
 fn write(mut writer: Writer, content: &[u8], piece: usize) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut lines = content.split(|octet| *octet == b'\n').peekable();
+    let mut lines = content.split(|byte| *byte == b'\n').peekable();
     while let Some(line) = lines.next() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         for text in line.chunks(piece.max(1)) {
@@ -29,16 +29,16 @@ fn quoted(content: &[u8]) -> String {
 /// RFC 2045 6.7, by its letter.
 fn decode_quoted(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    for line in text.split_inclusive(|octet| *octet == b'\n') {
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
         let (line, end) = line.strip_suffix(b"\r\n").map_or((line, &b""[..]), |line| (line, b"\r\n"));
-        let line = &line[..line.iter().rposition(|octet| !b" \t".contains(octet)).map_or(0, |at| at + 1)];
+        let line = &line[..line.iter().rposition(|byte| !b" \t".contains(byte)).map_or(0, |at| at + 1)];
         let mut at = 0;
         while at < line.len() {
             let digits = line.get(at + 1..at + 3).and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
             match (line[at], digits) {
-                (b'=', Some(octet)) => (at, _) = (at + 3, out.push(octet)),
+                (b'=', Some(byte)) => (at, _) = (at + 3, out.push(byte)),
                 (b'=', None) if at + 1 == line.len() => at += 1,
-                (octet, _) => (at, _) = (at + 1, out.push(octet)),
+                (byte, _) => (at, _) = (at + 1, out.push(byte)),
             }
         }
         if !line.ends_with(b"=") {
@@ -88,7 +88,7 @@ fn h8_a_soft_break_makes_no_boundary_of_what_was_none() {
 }
 
 #[test]
-fn h8_base64_has_lines_of_76_octets_and_no_line_end_of_its_own() {
+fn h8_base64_has_lines_of_76_bytes_and_no_line_end_of_its_own() {
     let encode = |content: &[u8]| String::from_utf8(write(Writer::Base64(Base64::default()), content, 10)).unwrap();
     assert_eq!(encode(b""), "");
     assert_eq!(encode(b"a\r\n"), "YQ0K");
@@ -97,7 +97,7 @@ fn h8_base64_has_lines_of_76_octets_and_no_line_end_of_its_own() {
 }
 
 #[test]
-fn h8_a_line_of_5000_octets_of_base64_or_quoted_printable_is_the_same_content_in_short_lines() {
+fn h8_a_line_of_5000_bytes_of_base64_or_quoted_printable_is_the_same_content_in_short_lines() {
     let content: Vec<u8> = (0..3750u32).map(|i| (i * 7 % 256) as u8).collect();
     let one_line = base64::encode(&content);
     assert_eq!(one_line.len(), 5000);
@@ -134,10 +134,10 @@ fn h8_a_line_that_cannot_be_encoded_is_broken_between_characters() {
     assert_eq!(masked, b"gr??n\r\n");
 }
 
-/// Lines of every sort of octet but CR, LF and NUL, some of them long, ended by CRLF.
+/// Lines of every sort of byte but CR, LF and NUL, some of them long, ended by CRLF.
 fn content() -> impl Strategy<Value = Vec<u8>> {
-    let octet = prop_oneof![6 => 33u8..=126, 2 => Just(b' '), 1 => Just(b'\t'), 2 => Just(b'='), 2 => Just(b'-'), 1 => Just(b'.'), 3 => 128u8..=255, 1 => 1u8..=8];
-    let line = (prop::collection::vec(octet, 0..150), 0usize..8).prop_map(|(line, times)| line.repeat(times.max(1)));
+    let byte = prop_oneof![6 => 33u8..=126, 2 => Just(b' '), 1 => Just(b'\t'), 2 => Just(b'='), 2 => Just(b'-'), 1 => Just(b'.'), 3 => 128u8..=255, 1 => 1u8..=8];
+    let line = (prop::collection::vec(byte, 0..150), 0usize..8).prop_map(|(line, times)| line.repeat(times.max(1)));
     prop::collection::vec(line, 0..4).prop_map(|lines| lines.join(&b"\r\n"[..]))
 }
 
@@ -149,7 +149,7 @@ proptest! {
         let quoted = write(Writer::Quoted(Quoted::default()), &content, piece);
         prop_assert_eq!(decode_quoted(&quoted), content.clone());
         prop_assert!(quoted.is_ascii() && longest_line(&quoted) <= 76);
-        prop_assert!(quoted.split(|octet| *octet == b'\n').all(|line| !line.starts_with(b"--") && !line.starts_with(b".")));
+        prop_assert!(quoted.split(|byte| *byte == b'\n').all(|line| !line.starts_with(b"--") && !line.starts_with(b".")));
         let base64 = write(Writer::Base64(Base64::default()), &content, piece);
         prop_assert!(base64.is_ascii() && longest_line(&base64) <= 76);
         prop_assert_eq!(decode_base64(&base64), content.clone());

@@ -1,4 +1,4 @@
-//! Whatever is written, what is kept has the wire form, and no octet of Bcc.
+//! Whatever is written, what is kept has the wire form, and no byte of Bcc.
 
 use mail::wire::WireCheck;
 use proptest::prelude::*;
@@ -72,7 +72,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn r9_t_hdr_2_no_octet_of_bcc_is_kept_however_it_is_written_and_handed_in(
+    fn r9_t_hdr_2_no_byte_of_bcc_is_kept_however_it_is_written_and_handed_in(
         begin in "(From x Sun\n)?",
         fields in proptest::collection::vec(field(), 1..6),
         end in "(\n|\r\n)?(body\n)?",
@@ -91,8 +91,8 @@ proptest! {
     fn i3_i4_t_smtp_1_the_spool_has_no_bare_cr_no_bare_lf_and_no_nul(
         input in proptest::collection::vec(
             prop_oneof![
-                4 => prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'.'), Just(0), Just(b' '), Just(b':'), Just(b'A')].prop_map(|octet| vec![octet]),
-                1 => any::<u8>().prop_map(|octet| vec![octet]),
+                4 => prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'.'), Just(0), Just(b' '), Just(b':'), Just(b'A')].prop_map(|byte| vec![byte]),
+                1 => any::<u8>().prop_map(|byte| vec![byte]),
                 1 => Just(b"\r\n.\r\n".to_vec()),
                 1 => Just(b"To: a@x.example\n".to_vec()),
                 1 => Just(b"x".repeat(1200)),
