@@ -190,7 +190,7 @@ impl Params {
     /// Whether parameters fit each other that are right by themselves.
     ///
     /// Errors: one line.
-    pub fn consistent(&self) -> Result<(), String> {
+    pub(crate) fn consistent(&self) -> Result<(), String> {
         let (min, max) = (self.retry_min.0.as_secs(), self.retry_max.0.as_secs());
         if min <= max { Ok(()) } else { Err(format!("retry_min ({min} s) is longer than retry_max ({max} s): set both")) }
     }

@@ -50,7 +50,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 /// `text` with `***` for the password of each URL in it: of `scheme://user:password@host`, and of one that lacks its scheme.
 /// Rather too much is blanked than too little: a password may hold every character.
-pub fn without_passwords(text: &str) -> String {
+pub(crate) fn without_passwords(text: &str) -> String {
     let Some(end) = text.rfind('@') else { return text.to_owned() };
     let (before, host) = text.split_at(end);
     let begin = before.find("://").map_or(0, |at| at + 3);

@@ -81,7 +81,7 @@ impl Recipient {
 }
 
 /// Prints entries in Postfix's long layout, one at a time.
-pub struct TextListing<W: Write> {
+pub(crate) struct TextListing<W: Write> {
     out: W,
     zone: TimeZone,
     detailed: bool,
@@ -93,18 +93,18 @@ pub struct TextListing<W: Write> {
 
 impl<W: Write> TextListing<W> {
     /// A listing in the local time of `zone`.
-    pub fn new(out: W, zone: TimeZone) -> Self {
+    pub(crate) fn new(out: W, zone: TimeZone) -> Self {
         let shown_time = (0, date::mailq(0, &zone));
         TextListing { out, zone, detailed: false, entries: 0, bytes: 0, shown_time }
     }
 
     /// The same with more of each message: who sent it, its attempts and times, and what a recipient was before aliases.
-    pub fn detailed(self) -> Self {
+    pub(crate) fn detailed(self) -> Self {
         TextListing { detailed: true, ..self }
     }
 
     /// One message: its row, then its recipients, each reason once before the recipients it applies to.
-    pub fn entry(&mut self, entry: &Entry) -> io::Result<()> {
+    pub(crate) fn entry(&mut self, entry: &Entry) -> io::Result<()> {
         let row = if self.entries == 0 { "----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------\n" } else { "\n" };
         self.out.write_all(row.as_bytes())?;
         self.entries += 1;
@@ -160,7 +160,7 @@ impl<W: Write> TextListing<W> {
     }
 
     /// The last line, which monitoring reads.
-    pub fn finish(mut self) -> io::Result<()> {
+    pub(crate) fn finish(mut self) -> io::Result<()> {
         if self.entries == 0 {
             writeln!(self.out, "Mail queue is empty")?;
         } else {

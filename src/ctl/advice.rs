@@ -143,7 +143,7 @@ const REPLIES: &[Rule] = &[
 ];
 
 /// The advice for a reason, if there is any. `status` may be empty.
-pub fn advise(reason: &str, status: &str) -> Option<&'static str> {
+pub(crate) fn advise(reason: &str, status: &str) -> Option<&'static str> {
     if let Some((code, said)) = reply(reason) {
         return of_reply(code, said, status);
     }

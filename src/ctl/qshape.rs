@@ -16,13 +16,13 @@ const DESTINATIONS: usize = 10_000;
 /// Their name.
 const OTHERS: &str = "(others)";
 /// The ages in minutes; what is older than the last is in one more column.
-pub const AGES: [i64; 9] = [5, 10, 20, 40, 80, 160, 320, 640, 1280];
+pub(crate) const AGES: [i64; 9] = [5, 10, 20, 40, 80, 160, 320, 640, 1280];
 /// Columns of ages.
-pub const COLUMNS: usize = AGES.len() + 1;
+pub(crate) const COLUMNS: usize = AGES.len() + 1;
 
 /// The recipients of one destination that are still open or failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Row {
+pub(crate) struct Row {
     /// The domain, in lower case.
     pub destination: String,
     /// All of them.
@@ -33,13 +33,13 @@ pub struct Row {
 
 /// The table while it grows.
 #[derive(Debug, Default)]
-pub struct Shape {
+pub(crate) struct Shape {
     rows: HashMap<String, [u64; COLUMNS]>,
 }
 
 impl Shape {
     /// Counts a message's recipients that were not relayed.
-    pub fn add(&mut self, entry: &Entry, now: i64) {
+    pub(crate) fn add(&mut self, entry: &Entry, now: i64) {
         let minutes = now.saturating_sub(entry.arrival_time).max(0) / 60;
         let column = AGES.iter().position(|age| minutes < *age).unwrap_or(AGES.len());
         for recipient in entry.recipients.iter().filter(|recipient| recipient.status != "relayed") {
@@ -52,7 +52,7 @@ impl Shape {
     }
 
     /// The sum of all rows, and the rows: the largest first.
-    pub fn finish(self) -> (Row, Vec<Row>) {
+    pub(crate) fn finish(self) -> (Row, Vec<Row>) {
         let row = |(destination, ages): (String, [u64; COLUMNS])| Row { destination, total: ages.iter().sum(), ages };
         let mut rows: Vec<Row> = self.rows.into_iter().map(row).collect();
         rows.sort_by(|a, b| b.total.cmp(&a.total).then_with(|| a.destination.cmp(&b.destination)));

@@ -14,7 +14,7 @@ pub(super) struct Range {
 
 impl Range {
     /// True if `value` is not all right.
-    pub fn alerts(&self, value: u64) -> bool {
+    pub(crate) fn alerts(&self, value: u64) -> bool {
         let is_within = value >= self.low && self.high.is_none_or(|high| value <= high);
         is_within == self.inside
     }

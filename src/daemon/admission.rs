@@ -28,9 +28,9 @@ use state::{Message, State, Usage};
 use store::ballast;
 
 /// How the reason of messages begins that came while their sender was over a cap. They go on when it is not any more.
-pub const QUOTA_HOLD: &str = "over the cap: ";
+pub(crate) const QUOTA_HOLD: &str = "over the cap: ";
 /// How the reason of messages begins that came while admission was closed. They go on when it is opened.
-pub const CLOSED_HOLD: &str = "admission is closed: ";
+pub(crate) const CLOSED_HOLD: &str = "admission is closed: ";
 /// Between two looks at the sums while a user is over a cap: until then its mail is refused that might be taken.
 const LOOK: Duration = Duration::from_secs(5);
 /// Between two looks otherwise; the state_writer wakes us when a cap is reached.
@@ -40,7 +40,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// What is enforced when a message gets its row.
 #[derive(Clone, Debug, Default)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Messages of one user; 0 = no limit.
     messages: u64,
     /// Bytes of one user; 0 = no limit.
@@ -63,7 +63,7 @@ impl Limits {
     }
 
     /// Why a message of `size` bytes by `uid`, who has `has` in the spool, is held.
-    pub fn hold(&self, uid: u32, has: Usage, size: u64) -> Option<String> {
+    pub(crate) fn hold(&self, uid: u32, has: Usage, size: u64) -> Option<String> {
         if let Some(reason) = self.closed.as_ref().filter(|_| uid != self.own) {
             return Some(format!("{CLOSED_HOLD}{reason}; it goes on when admission is opened"));
         }
@@ -84,7 +84,7 @@ impl Limits {
     }
 
     /// Wakes the publisher if a message of `size` bytes more brings `uid` to a cap.
-    pub fn tell_if_reached(&self, uid: u32, has: Usage, size: u64) {
+    pub(crate) fn tell_if_reached(&self, uid: u32, has: Usage, size: u64) {
         let after = Usage { messages: has.messages.saturating_add(1), bytes: has.bytes.saturating_add(size) };
         if self.is_reached(after) && !self.is_exempt(uid) {
             self.reached.notify_one();
@@ -101,7 +101,7 @@ impl Limits {
 }
 
 /// Whether new mail is taken, and from whom.
-pub struct AdmissionControl {
+pub(crate) struct AdmissionControl {
     /// Where everything lies.
     paths: Paths,
     /// The limits that the administrator set.
@@ -123,7 +123,13 @@ struct Shown {
 
 impl AdmissionControl {
     /// Open, until [`AdmissionControl::begin`] has read what the last run left.
-    pub fn new(paths: Paths, current: Arc<Current>, state_writer: StateWriter, releaser: Releaser, stop: Arc<Stop>) -> AdmissionControl {
+    pub(crate) fn new(
+        paths: Paths,
+        current: Arc<Current>,
+        state_writer: StateWriter,
+        releaser: Releaser,
+        stop: Arc<Stop>,
+    ) -> AdmissionControl {
         let control = AdmissionControl { paths, current, state_writer, releaser, stop, shown: Mutex::default(), changed: Arc::default() };
         control.apply();
         control
@@ -134,30 +140,30 @@ impl AdmissionControl {
     }
 
     /// Why admission is closed; `None` while it is open.
-    pub fn closed(&self) -> Option<String> {
+    pub(crate) fn closed(&self) -> Option<String> {
         self.shown().closed.clone()
     }
 
     /// The users who have reached a cap, as of the last look.
-    pub fn over(&self) -> Vec<u32> {
+    pub(crate) fn over(&self) -> Vec<u32> {
         self.shown().over.keys().copied().collect()
     }
 
     /// The caps have changed: who is over them is to be found out now.
-    pub fn look_again(&self) {
+    pub(crate) fn look_again(&self) {
         self.changed.notify_one();
     }
 
     /// Puts the limits in force that configuration and gate have now: after either has changed. Under the lock, so that of two who
     /// change something the last one sees both.
-    pub fn apply(&self) {
+    pub(crate) fn apply(&self) {
         let shown = self.shown();
         let limits = Limits::new(&self.current.get().params, shown.closed.clone(), Arc::clone(&self.changed));
         self.state_writer.set_limits(limits);
     }
 
     /// Why no mail of `uid` is taken now: closed, over a cap, or no space. The same that `sendmail` finds by itself.
-    pub fn refusal(&self, uid: u32) -> Option<String> {
+    pub(crate) fn refusal(&self, uid: u32) -> Option<String> {
         let told = {
             let shown = self.shown();
             match &shown.closed {
@@ -175,7 +181,7 @@ impl AdmissionControl {
     /// Makes what the last run left the truth again, before anything can come in: closed admission, the file, the ballast.
     ///
     /// Errors: [`Stopped`].
-    pub async fn begin(&self) -> Result<(), Stopped> {
+    pub(crate) async fn begin(&self) -> Result<(), Stopped> {
         let closed = self.state_writer.work(|state, _| state.closed())?.await.map_err(|_| Stopped)?;
         self.shown().closed = closed;
         self.apply();
@@ -186,7 +192,7 @@ impl AdmissionControl {
     /// it returns.
     ///
     /// Errors: [`Stopped`].
-    pub async fn close(&self, reason: &str, uid: u32) -> Result<(), Stopped> {
+    pub(crate) async fn close(&self, reason: &str, uid: u32) -> Result<(), Stopped> {
         let reason = printable::text(reason);
         let kept = if reason.is_empty() { "by the administrator".to_owned() } else { reason };
         let closed = kept.clone();
@@ -201,7 +207,7 @@ impl AdmissionControl {
     /// Opens admission. What came while it was closed goes on. `uid` is who said so.
     ///
     /// Errors: [`Stopped`].
-    pub async fn open(&self, uid: u32) -> Result<(), Stopped> {
+    pub(crate) async fn open(&self, uid: u32) -> Result<(), Stopped> {
         self.state_writer.work(|state, _| state.set_closed(None))?.await.map_err(|_| Stopped)?;
         self.shown().closed = None;
         self.apply();
@@ -211,7 +217,7 @@ impl AdmissionControl {
     }
 
     /// Watches the sums and the space until the daemon stops.
-    pub async fn run(self: Arc<Self>) {
+    pub(crate) async fn run(self: Arc<Self>) {
         while !self.stop.is_set() {
             let pause = if self.shown().over.is_empty() { IDLE } else { LOOK };
             // Waking and waiting out are the same: look again.
@@ -273,7 +279,7 @@ impl AdmissionControl {
 }
 
 /// Says what became of the ballast.
-pub fn tell_ballast(settled: ballast::Adjusted) {
+pub(crate) fn tell_ballast(settled: ballast::Adjusted) {
     match settled {
         ballast::Adjusted::Made(bytes) => events::ballast_made(bytes),
         ballast::Adjusted::GivenBack(bytes) => events::ballast_given_back(bytes, "little space is free"),

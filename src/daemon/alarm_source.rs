@@ -20,15 +20,15 @@ use state::{QueueDir, State};
 const COUNTED: usize = 1000;
 
 /// What the alarms look at.
-pub struct AlarmSource {
+pub(crate) struct AlarmSource {
     /// Where everything lies.
-    pub paths: Paths,
+    pub(crate) paths: Paths,
     /// The configuration in force.
-    pub current: Arc<Current>,
+    pub(crate) current: Arc<Current>,
     /// Whether delivery is paused.
-    pub dispatch: Arc<Dispatch>,
+    pub(crate) dispatch: Arc<Dispatch>,
     /// The receivers of events.
-    pub hooks: Arc<Hooks>,
+    pub(crate) hooks: Arc<Hooks>,
 }
 
 impl Watched for AlarmSource {

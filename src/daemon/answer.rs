@@ -92,38 +92,38 @@ impl Rights {
 }
 
 /// What is asked, and what is changed for those who ask.
-pub struct Server {
+pub(crate) struct Server {
     /// Where everything lies.
-    pub paths: Paths,
+    pub(crate) paths: Paths,
     /// The configuration in force.
-    pub current: Arc<Current>,
+    pub(crate) current: Arc<Current>,
     /// The directories, to read messages.
-    pub store: Arc<Store>,
+    pub(crate) store: Arc<Store>,
     /// Where rows and files change.
-    pub state_writer: StateWriter,
+    pub(crate) state_writer: StateWriter,
     /// The queue in memory.
-    pub dispatch: Arc<Dispatch>,
+    pub(crate) dispatch: Arc<Dispatch>,
     /// Pauses and resumes delivery.
-    pub pausing: Pausing,
+    pub(crate) pausing: Pausing,
     /// Closes and opens admission.
-    pub admission: Arc<AdmissionControl>,
+    pub(crate) admission: Arc<AdmissionControl>,
     /// What is wrong now.
-    pub alarms: Arc<AlarmManager>,
+    pub(crate) alarms: Arc<AlarmManager>,
     /// Signs of life.
-    pub health: Arc<Health>,
+    pub(crate) health: Arc<Health>,
     /// Whether the daemon is ending.
-    pub stop: Arc<Stop>,
+    pub(crate) stop: Arc<Stop>,
     /// Wakes whoever writes DSNs.
-    pub dsn_due: Arc<Notify>,
+    pub(crate) dsn_due: Arc<Notify>,
     /// The [`Health::uptime`] from which ordinary users may flush again.
-    pub next_flush: AtomicI64,
+    pub(crate) next_flush: AtomicI64,
 }
 
 /// Opens the socket and answers from now on. A socket that a crashed daemon left is replaced: the spool's lock proves that nobody
 /// else is using it.
 ///
 /// Errors: EX_CANTCREAT with the path.
-pub fn start(server: &Arc<Server>) -> Result<JoinHandle<()>, Failure> {
+pub(crate) fn start(server: &Arc<Server>) -> Result<JoinHandle<()>, Failure> {
     let listener = listen(&server.paths.control_socket())?;
     let server = Arc::clone(server);
     Ok(tokio::spawn(accept(server, listener)))

@@ -6,33 +6,33 @@
 use config::Params;
 
 /// Seconds after which a message whose fate is uncertain is tried again (SPOOL.md, "Guarantees", 9).
-pub const UNCERTAIN: i64 = 600;
+pub(crate) const UNCERTAIN: i64 = 600;
 /// The longest suspension of a route, in seconds: a relay that works again is noticed within a quarter of an hour.
 const ROUTE_MAX: i64 = 900;
 
 /// Bounds of the wait, in seconds.
 #[derive(Clone, Copy, Debug)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     min: i64,
     max: i64,
 }
 
 impl Backoff {
     /// The wait between attempts of one message.
-    pub fn of_messages(params: &Params) -> Self {
+    pub(crate) fn of_messages(params: &Params) -> Self {
         let seconds = |span: config::Span| i64::try_from(span.0.as_secs()).unwrap_or(i64::MAX / 4).clamp(1, 30 * 86_400);
         let min = seconds(params.retry_min);
         Backoff { min, max: seconds(params.retry_max).max(min) }
     }
 
     /// The wait before a suspended route is tried again: shorter, because one attempt tells about all messages.
-    pub fn of_routes(params: &Params) -> Self {
+    pub(crate) fn of_routes(params: &Params) -> Self {
         let messages = Backoff::of_messages(params);
         Backoff { min: messages.min.min(60), max: messages.max.min(ROUTE_MAX) }
     }
 
     /// Seconds to wait after `attempts` failures (1 = the first). `random` is any number; it decides the jitter of a fifth.
-    pub fn wait(self, attempts: u32, random: u64) -> i64 {
+    pub(crate) fn wait(self, attempts: u32, random: u64) -> i64 {
         let doublings = attempts.saturating_sub(1).min(30);
         let wait = self.min.saturating_mul(1 << doublings).min(self.max);
         let fifth = wait / 5;

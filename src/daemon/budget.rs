@@ -9,7 +9,7 @@ const BUDGET_KIB: u32 = 64 << 10;
 
 /// What is left of it.
 #[derive(Clone)]
-pub struct MemoryBudget {
+pub(crate) struct MemoryBudget {
     kib: Arc<Semaphore>,
 }
 
@@ -21,7 +21,7 @@ impl Default for MemoryBudget {
 
 impl MemoryBudget {
     /// The share of a message of so many bytes; `None` if there is no room now and `wait` is false.
-    pub async fn take(&self, bytes: u64, wait: bool) -> Option<OwnedSemaphorePermit> {
+    pub(crate) async fn take(&self, bytes: u64, wait: bool) -> Option<OwnedSemaphorePermit> {
         let kib = u32::try_from(bytes / 1024).unwrap_or(u32::MAX).clamp(1, BUDGET_KIB);
         let budget = Arc::clone(&self.kib);
         if wait { budget.acquire_many_owned(kib).await.ok() } else { budget.try_acquire_many_owned(kib).ok() }

@@ -11,7 +11,7 @@ use super::setup::Setup;
 use config::{Config, Names};
 
 /// What is wrong, one line each.
-pub fn findings(config: &Config) -> Vec<String> {
+pub(crate) fn findings(config: &Config) -> Vec<String> {
     let mut findings = match Setup::new(config) {
         Ok(setup) => setup.problems,
         Err(failure) => vec![format!("mailchuted does not start with this configuration: {}", failure.text)],

@@ -5,23 +5,23 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::setup::Setup;
 
 /// The configuration in force.
-pub struct Current {
+pub(crate) struct Current {
     setup: RwLock<Arc<Setup>>,
 }
 
 impl Current {
     /// Begins with `setup`.
-    pub fn new(setup: Setup) -> Current {
+    pub(crate) fn new(setup: Setup) -> Current {
         Current { setup: RwLock::new(Arc::new(setup)) }
     }
 
     /// The setup of now. Whoever keeps it works with it to the end, whatever a reload brings.
-    pub fn get(&self) -> Arc<Setup> {
+    pub(crate) fn get(&self) -> Arc<Setup> {
         Arc::clone(&self.setup.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Puts `setup` in its place.
-    pub fn replace(&self, setup: Setup) {
+    pub(crate) fn replace(&self, setup: Setup) {
         *self.setup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(setup);
     }
 }

@@ -47,25 +47,25 @@ const NOT_NOW: EnhancedStatus = EnhancedStatus::new(4, 3, 0);
 const TOO_LATE: EnhancedStatus = EnhancedStatus::new(5, 4, 7);
 
 /// What connections work with.
-pub struct Deliverer {
+pub(crate) struct Deliverer {
     /// Where outcomes are recorded.
-    pub recorder: Recorder,
+    pub(crate) recorder: Recorder,
     /// The configuration in force.
-    pub current: Arc<Current>,
+    pub(crate) current: Arc<Current>,
     /// The files of the messages.
-    pub store: Arc<Store>,
+    pub(crate) store: Arc<Store>,
     /// Where "in data" is marked.
-    pub state_writer: StateWriter,
+    pub(crate) state_writer: StateWriter,
     /// The queue in memory.
-    pub dispatch: Arc<Dispatch>,
+    pub(crate) dispatch: Arc<Dispatch>,
     /// What records outcomes while the connection goes on.
-    pub tasks: Tasks,
+    pub(crate) tasks: Tasks,
     /// What is counted for the metrics.
-    pub counters: Arc<Counters>,
+    pub(crate) counters: Arc<Counters>,
     /// The memory for messages.
-    pub budget: MemoryBudget,
+    pub(crate) budget: MemoryBudget,
     /// Whether the daemon is ending.
-    pub stop: Arc<Ending>,
+    pub(crate) stop: Arc<Ending>,
 }
 
 /// A message that can be sent, and its share of memory.
@@ -76,7 +76,7 @@ struct Ready {
 }
 
 /// Opens one connection for `route` and delivers over it until there is no more work. The caller has counted the connection.
-pub async fn run(deliverer: Arc<Deliverer>, route: RouteKey) {
+pub(crate) async fn run(deliverer: Arc<Deliverer>, route: RouteKey) {
     let setup = deliverer.current.get();
     let begun = Instant::now();
     let connected = connect(&setup, &route).await;
@@ -159,7 +159,7 @@ async fn suspend(
 }
 
 /// Records for each job that its route is suspended.
-pub async fn postpone(
+pub(crate) async fn postpone(
     deliverer: &Arc<Deliverer>,
     route: &RouteKey,
     suspension: &Suspension,

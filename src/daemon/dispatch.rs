@@ -22,11 +22,11 @@ const ACTIVE_RECIPIENTS: usize = 200_000;
 
 /// A job with its message, taken by one task, which settles it or puts it back.
 #[derive(Clone, Debug)]
-pub struct Work {
+pub(crate) struct Work {
     /// Which recipients.
-    pub job: Arc<Job>,
+    pub(crate) job: Arc<Job>,
     /// The message's row when it was loaded.
-    pub message: Arc<Message>,
+    pub(crate) message: Arc<Message>,
     taken: Arc<Taken>,
 }
 
@@ -55,13 +55,13 @@ impl Drop for Taken {
 
 /// How a job ended.
 #[derive(Clone, Debug, Default)]
-pub struct JobEnd {
+pub(crate) struct JobEnd {
     /// What stopped it before any server was asked.
-    pub stop: Option<Stop>,
+    pub(crate) stop: Option<Stop>,
     /// A server answered about the message.
-    pub attempted: bool,
+    pub(crate) attempted: bool,
     /// Otherwise: when its route is tried again, unix seconds.
-    pub route_until: Option<i64>,
+    pub(crate) route_until: Option<i64>,
 }
 
 struct Active {
@@ -95,17 +95,17 @@ impl Shared {
 }
 
 /// The shared part.
-pub struct Dispatch {
+pub(crate) struct Dispatch {
     shared: Arc<Shared>,
     /// The scheduler has something to do.
-    pub wake: Arc<Notify>,
+    pub(crate) wake: Arc<Notify>,
     /// New work for connections that idle.
-    pub work: Notify,
+    pub(crate) work: Notify,
 }
 
 impl Dispatch {
     /// Nothing queued yet.
-    pub fn new(connections: usize) -> Self {
+    pub(crate) fn new(connections: usize) -> Self {
         let inner = Inner { queue: Queue::new(connections), active: HashMap::new(), recipients: 0, abandoned: Vec::new(), paused: None };
         let wake = Arc::new(Notify::new());
         let shared = Arc::new(Shared { inner: Mutex::new(inner), wake: Arc::clone(&wake) });
@@ -117,13 +117,13 @@ impl Dispatch {
     }
 
     /// How many more messages memory takes: none while delivery is paused.
-    pub fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         let inner = self.lock();
         if inner.paused.is_some() || inner.recipients >= ACTIVE_RECIPIENTS { 0 } else { ACTIVE_LIMIT.saturating_sub(inner.active.len()) }
     }
 
     /// Starts a attempt: `routes` has the open recipients by route.
-    pub fn start_attempt(&self, message: Message, routes: Vec<(RouteKey, Vec<JobRecipient>)>) {
+    pub(crate) fn start_attempt(&self, message: Message, routes: Vec<(RouteKey, Vec<JobRecipient>)>) {
         let message = Arc::new(message);
         let jobs: Vec<(RouteKey, Vec<JobRecipient>)> = routes
             .into_iter()
@@ -145,17 +145,17 @@ impl Dispatch {
     }
 
     /// True while delivery is paused.
-    pub fn is_paused(&self) -> bool {
+    pub(crate) fn is_paused(&self) -> bool {
         self.lock().paused.is_some()
     }
 
     /// Since when an administrator has paused delivery, and who ([`admin::pause`]).
-    pub fn paused(&self) -> Option<String> {
+    pub(crate) fn paused(&self) -> Option<String> {
         self.lock().paused.clone()
     }
 
     /// Lets delivery go on.
-    pub fn resume(&self) {
+    pub(crate) fn resume(&self) {
         self.lock().paused = None;
         self.wake.notify_one();
         self.work.notify_waiters();
@@ -163,7 +163,7 @@ impl Dispatch {
 
     /// From now on no job is begun. Returns the messages of which none was: they are forgotten here, and are to be due again. What
     /// is being sent goes on to its end.
-    pub fn pause(&self, since: String) -> Vec<QueueId> {
+    pub(crate) fn pause(&self, since: String) -> Vec<QueueId> {
         let mut inner = self.lock();
         inner.paused = Some(since);
         let Inner { queue, active, recipients, .. } = &mut *inner;
@@ -179,7 +179,7 @@ impl Dispatch {
     }
 
     /// The next job of a route; none while delivery is paused.
-    pub fn take(&self, route: &RouteKey) -> Option<Work> {
+    pub(crate) fn take(&self, route: &RouteKey) -> Option<Work> {
         let mut inner = self.lock();
         if inner.paused.is_some() {
             return None;
@@ -195,7 +195,7 @@ impl Dispatch {
     }
 
     /// Puts a job back that was not begun.
-    pub fn put_back(&self, route: &RouteKey, work: Work) {
+    pub(crate) fn put_back(&self, route: &RouteKey, work: Work) {
         work.taken.is_kept.store(true, Ordering::Relaxed);
         let mut inner = self.lock();
         inner.queue.settled();
@@ -205,7 +205,7 @@ impl Dispatch {
     }
 
     /// The jobs whose tasks panicked, to be settled as what they are: unknown.
-    pub fn take_abandoned(&self) -> Vec<Work> {
+    pub(crate) fn take_abandoned(&self) -> Vec<Work> {
         let mut inner = self.lock();
         let jobs = std::mem::take(&mut inner.abandoned);
         let known = |job: Arc<Job>| inner.active.get(&job.id).map(|active| (job, Arc::clone(&active.message)));
@@ -215,12 +215,12 @@ impl Dispatch {
     }
 
     /// True if the message's attempt has this one job only.
-    pub fn is_only_job(&self, id: QueueId) -> bool {
+    pub(crate) fn is_only_job(&self, id: QueueId) -> bool {
         self.lock().active.get(&id).is_some_and(|active| active.jobs == 1)
     }
 
     /// A job has ended. With the last one of the attempt, returns how the attempt was, and forgets the message.
-    pub fn end_job(&self, work: &Work, end: JobEnd) -> Option<JobEnd> {
+    pub(crate) fn end_job(&self, work: &Work, end: JobEnd) -> Option<JobEnd> {
         let id = work.message.id;
         work.taken.is_kept.store(true, Ordering::Relaxed);
         let mut inner = self.lock();
@@ -239,7 +239,7 @@ impl Dispatch {
     }
 
     /// Suspends a route and takes the jobs that waited for it. `make` is as in [`Queue::suspend`].
-    pub fn suspend(&self, route: &RouteKey, now: i64, make: impl FnOnce(u32) -> Suspension) -> (Suspension, bool, Vec<Work>) {
+    pub(crate) fn suspend(&self, route: &RouteKey, now: i64, make: impl FnOnce(u32) -> Suspension) -> (Suspension, bool, Vec<Work>) {
         let mut inner = self.lock();
         let suspended = inner.queue.suspend(route, now, make);
         let jobs = suspended.jobs.into_iter();
@@ -248,12 +248,12 @@ impl Dispatch {
     }
 
     /// Runs `read` on the queue.
-    pub fn queue<T>(&self, read: impl FnOnce(&mut Queue<RouteKey>) -> T) -> T {
+    pub(crate) fn queue<T>(&self, read: impl FnOnce(&mut Queue<RouteKey>) -> T) -> T {
         read(&mut self.lock().queue)
     }
 
     /// Takes all jobs that wait for a route that is suspended at `now`, with the suspension.
-    pub fn take_suspended(&self, now: i64) -> Vec<(RouteKey, Suspension, Vec<Work>)> {
+    pub(crate) fn take_suspended(&self, now: i64) -> Vec<(RouteKey, Suspension, Vec<Work>)> {
         let suspended: Vec<(RouteKey, Suspension)> =
             self.queue(|queue| queue.suspensions(now).map(|(r, s)| (r.clone(), s.clone())).collect());
         let drain = |route: &RouteKey| std::iter::from_fn(|| self.take(route)).collect::<Vec<Work>>();
@@ -266,7 +266,7 @@ impl Dispatch {
     }
 
     /// True if the message is in a attempt now.
-    pub fn is_active(&self, id: QueueId) -> bool {
+    pub(crate) fn is_active(&self, id: QueueId) -> bool {
         self.lock().active.contains_key(&id)
     }
 }

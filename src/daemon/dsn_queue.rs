@@ -58,25 +58,25 @@ const POSTPONED: i64 = 600;
 const WINDOW_KEY: &str = "notice_window";
 
 /// What DSNs are written from.
-pub struct DsnQueue {
+pub(crate) struct DsnQueue {
     /// Where the spool is.
-    pub paths: Paths,
+    pub(crate) paths: Paths,
     /// The configuration in force.
-    pub current: Arc<Current>,
+    pub(crate) current: Arc<Current>,
     /// The files that are quoted.
-    pub store: Arc<Store>,
+    pub(crate) store: Arc<Store>,
     /// What is due, and what was told.
-    pub state_writer: StateWriter,
+    pub(crate) state_writer: StateWriter,
     /// Routes that are suspended.
-    pub dispatch: Arc<Dispatch>,
+    pub(crate) dispatch: Arc<Dispatch>,
     /// Something is due.
-    pub dsn_due: Arc<Notify>,
+    pub(crate) dsn_due: Arc<Notify>,
     /// Whether the daemon is ending.
-    pub stop: Arc<Stop>,
+    pub(crate) stop: Arc<Stop>,
 }
 
 /// Writes DSNs until the daemon stops.
-pub async fn run(dsns: Arc<DsnQueue>) {
+pub(crate) async fn run(dsns: Arc<DsnQueue>) {
     while !dsns.stop.is_set() {
         let sleep = match turn(&dsns).await {
             Ok(sleep) => sleep,
@@ -93,7 +93,7 @@ pub async fn run(dsns: Arc<DsnQueue>) {
 
 /// What is to be done next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub(crate) enum Turn {
     /// Nothing before then, unix seconds.
     Sleep(Option<i64>),
     /// The hour is used up, and the administrator does not know yet: so many wait.
@@ -103,7 +103,7 @@ pub enum Turn {
 }
 
 /// What is to be done at `now`, with `limit` DSNs in an hour.
-pub fn next_turn(state: &State, now: i64, limit: u32) -> rusqlite::Result<Turn> {
+pub(crate) fn next_turn(state: &State, now: i64, limit: u32) -> rusqlite::Result<Turn> {
     let window = window(state, now)?;
     if window.has_room(limit) {
         let next = state.next_dsn(now)?;
@@ -123,7 +123,7 @@ fn window(state: &State, now: i64) -> rusqlite::Result<Window> {
 }
 
 /// N4: `due` was told by the message `notice`.
-pub fn written(state: &State, due: &DueDsn, notice: QueueId, to: &Address, now: i64) -> rusqlite::Result<()> {
+pub(crate) fn written(state: &State, due: &DueDsn, notice: QueueId, to: &Address, now: i64) -> rusqlite::Result<()> {
     state.set(WINDOW_KEY, &window(state, now)?.with_one_more().to_string())?;
     let text = format!("{notice} to {}", printable::text(&to.to_string()));
     state.record(due.message.id, &Event { at: now, kind: "notice".to_owned(), text })?;
@@ -131,7 +131,7 @@ pub fn written(state: &State, due: &DueDsn, notice: QueueId, to: &Address, now: 
 }
 
 /// Nobody is told: for this reason, or because there is nothing to tell any more.
-pub fn passed_over(state: &State, due: &DueDsn, why: Option<&str>, now: i64) -> rusqlite::Result<()> {
+pub(crate) fn passed_over(state: &State, due: &DueDsn, why: Option<&str>, now: i64) -> rusqlite::Result<()> {
     if let Some(why) = why {
         state.record(due.message.id, &Event { at: now, kind: "no notice".to_owned(), text: why.to_owned() })?;
     }

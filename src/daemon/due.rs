@@ -10,7 +10,7 @@ use store::Store;
 
 /// Notes what one recipient's news mean for its sender. `hop_reports` is true where the next hop reports itself on what it took
 /// (RFC 3461 5.2.1), false where it does not, or took nothing.
-pub fn note(state: &State, id: QueueId, update: &RecipientUpdate, hop_reports: bool) -> rusqlite::Result<()> {
+pub(crate) fn note(state: &State, id: QueueId, update: &RecipientUpdate, hop_reports: bool) -> rusqlite::Result<()> {
     match update.progress {
         Progress::Failed => state.ask_dsn(id, update.n, Action::Failed),
         // RFC 3461 5.2.2: without DSN at the next hop, "relayed" is the last that can be said.
@@ -20,7 +20,7 @@ pub fn note(state: &State, id: QueueId, update: &RecipientUpdate, hop_reports: b
 }
 
 /// The attempt has ended with `conclusion`: what it brought is due. Returns false if there is nothing to tell.
-pub fn conclude(
+pub(crate) fn conclude(
     state: &State,
     store: &Store,
     message: &Message,

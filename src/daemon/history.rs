@@ -24,23 +24,23 @@ const REMEMBERED: i64 = 3600;
 
 /// The bounds of the history.
 #[derive(Clone, Copy, Debug)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     /// Seconds after its end for which a message is remembered.
-    pub time: i64,
+    pub(crate) time: i64,
     /// Bytes of the database, with what is queued.
-    pub size: u64,
+    pub(crate) size: u64,
 }
 
 impl Bounds {
     /// Deletes what is over the bounds at `now`, `limit` messages at most and no more once `may_go_on` says no. Returns how many.
-    pub fn enforce(self, state: &State, now: i64, limit: usize, may_go_on: impl FnMut() -> bool) -> rusqlite::Result<usize> {
+    pub(crate) fn enforce(self, state: &State, now: i64, limit: usize, may_go_on: impl FnMut() -> bool) -> rusqlite::Result<usize> {
         let kept = if state.bytes()? > self.size { self.time.min(REMEMBERED) } else { self.time };
         state.forget(now.saturating_sub(kept), limit, may_go_on)
     }
 }
 
 /// Runs until it is aborted.
-pub async fn run(current: Arc<Current>, state_writer: StateWriter) {
+pub(crate) async fn run(current: Arc<Current>, state_writer: StateWriter) {
     loop {
         tokio::time::sleep(LOOK).await;
         // The state_writer's own thread has said why it stopped and ends the daemon.

@@ -39,25 +39,25 @@ const STUCK_LIMIT: usize = 10_000;
 const BUSY_WAIT: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 
 /// What intake needs of the daemon.
-pub struct Intake {
+pub(crate) struct Intake {
     /// The spool.
-    pub store: Arc<Store>,
+    pub(crate) store: Arc<Store>,
     /// Where rows are made.
-    pub state_writer: StateWriter,
+    pub(crate) state_writer: StateWriter,
     /// Becomes readable when the daemon ends.
-    pub stop: Arc<EventFd>,
+    pub(crate) stop: Arc<EventFd>,
     /// What to do with an admitted message that is not held.
-    pub admitted: Box<dyn FnMut(Admitted) + Send>,
+    pub(crate) admitted: Box<dyn FnMut(Admitted) + Send>,
     /// What is decided of a message before its row is made.
-    pub plan: Box<dyn Fn(&ClaimedMessage) -> Plan + Send>,
+    pub(crate) plan: Box<dyn Fn(&ClaimedMessage) -> Plan + Send>,
 }
 
 /// A message that has its row.
-pub struct Admitted {
+pub(crate) struct Admitted {
     /// The message.
-    pub claimed: ClaimedMessage,
+    pub(crate) claimed: ClaimedMessage,
     /// What was planned.
-    pub plan: Plan,
+    pub(crate) plan: Plan,
 }
 
 /// What intake remembers between two passes.
@@ -87,7 +87,7 @@ impl Memory {
 
 impl Intake {
     /// Runs until `stop` is signalled or the state_writer stops.
-    pub fn run(mut self) -> Result<(), String> {
+    pub(crate) fn run(mut self) -> Result<(), String> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).map_err(|e| format!("inotify: {}", e.desc()))?;
         let flags = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE;
         inotify.add_watch(&self.store.path(layout::NEW), flags).map_err(|e| format!("inotify on new/: {}", e.desc()))?;

@@ -7,26 +7,26 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The places of one socket.
-pub struct ConnectionLimiter {
+pub(crate) struct ConnectionLimiter {
     all: usize,
     of_one: usize,
     taken: Mutex<HashMap<u32, usize>>,
 }
 
 /// One place, until it is dropped.
-pub struct Permit {
+pub(crate) struct Permit {
     places: Arc<ConnectionLimiter>,
     uid: u32,
 }
 
 impl ConnectionLimiter {
     /// So many in all, and of one user at most.
-    pub fn new(all: usize, of_one: usize) -> Arc<ConnectionLimiter> {
+    pub(crate) fn new(all: usize, of_one: usize) -> Arc<ConnectionLimiter> {
         Arc::new(ConnectionLimiter { all, of_one, taken: Mutex::default() })
     }
 
     /// A place for a peer, if there is one.
-    pub fn take(places: &Arc<ConnectionLimiter>, uid: u32) -> Option<Permit> {
+    pub(crate) fn take(places: &Arc<ConnectionLimiter>, uid: u32) -> Option<Permit> {
         let mut taken = places.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if uid != 0 && uid != sys::process::euid() {
             let (all, own) = (taken.values().sum::<usize>(), taken.get(&uid).copied().unwrap_or_default());

@@ -26,23 +26,23 @@ const IDLE: Duration = Duration::from_secs(60);
 const PATIENCE: u32 = 20;
 
 /// What the page is made of.
-pub struct MetricsWriter {
+pub(crate) struct MetricsWriter {
     /// Where everything lies.
-    pub paths: Paths,
+    pub(crate) paths: Paths,
     /// The configuration in force.
-    pub current: Arc<Current>,
+    pub(crate) current: Arc<Current>,
     /// The queue in memory.
-    pub dispatch: Arc<Dispatch>,
+    pub(crate) dispatch: Arc<Dispatch>,
     /// What is wrong now.
-    pub alarms: Arc<AlarmManager>,
+    pub(crate) alarms: Arc<AlarmManager>,
     /// What was counted.
-    pub counters: Arc<Counters>,
+    pub(crate) counters: Arc<Counters>,
     /// Signs of life.
-    pub health: Arc<Health>,
+    pub(crate) health: Arc<Health>,
 }
 
 /// Writes pages until the task is ended.
-pub async fn run(writer: MetricsWriter) {
+pub(crate) async fn run(writer: MetricsWriter) {
     let started = sys::clock::now();
     let mut is_refused = false;
     loop {

@@ -12,7 +12,7 @@ use mail::queue_id::QueueId;
 
 /// The orders by message. `None` has nothing to add to what the row says, except that it matters.
 #[derive(Debug, Default)]
-pub struct Orders {
+pub(crate) struct Orders {
     orders: Mutex<HashMap<QueueId, Option<Stop>>>,
 }
 
@@ -22,20 +22,20 @@ impl Orders {
     }
 
     /// The last order counts, but nothing takes back that a message is to stop.
-    pub fn give(&self, id: QueueId, stop: Option<Stop>) {
+    pub(crate) fn give(&self, id: QueueId, stop: Option<Stop>) {
         let mut orders = self.lock();
         let order = orders.entry(id).or_default();
         *order = stop.or(order.take());
     }
 
     /// True if there is an order for the message: its next record is no mere delay.
-    pub fn has(&self, id: QueueId) -> bool {
+    pub(crate) fn has(&self, id: QueueId) -> bool {
         self.lock().contains_key(&id)
     }
 
     /// The attempt of the message ends, stopped by `stop` if at all: how it stops now. A file that is not what was claimed is put away
     /// rather than parked.
-    pub fn take(&self, id: QueueId, stop: Option<Stop>) -> Option<Stop> {
+    pub(crate) fn take(&self, id: QueueId, stop: Option<Stop>) -> Option<Stop> {
         match (self.lock().remove(&id).flatten(), stop) {
             (Some(Stop::Hold(_)), Some(Stop::Corrupt(why))) => Some(Stop::Corrupt(why)),
             (order, stop) => order.or(stop),

@@ -20,7 +20,7 @@ use transport::smtp::failure::{Failure, Stage};
 
 /// Who a failure is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub(crate) enum Scope {
     /// The next hop, or our standing with it: no message fails of it.
     Route,
     /// The message or its recipients.
@@ -29,13 +29,13 @@ pub enum Scope {
 
 /// Whom to blame for a failure. Replies about authentication are about us whenever they come (U07: a changed password must not
 /// fail the queue).
-pub fn scope(failure: &Failure) -> Scope {
+pub(crate) fn scope(failure: &Failure) -> Scope {
     let about_us = failure.reply.as_ref().is_some_and(|reply| matches!(reply.code(), 530 | 534 | 535 | 538));
     if failure.stage.is_route() || about_us { Scope::Route } else { Scope::Message }
 }
 
 /// What a failure means for one recipient it concerns.
-pub fn of_failure(n: u32, failure: &Failure) -> RecipientUpdate {
+pub(crate) fn of_failure(n: u32, failure: &Failure) -> RecipientUpdate {
     let progress = match &failure.reply {
         None if failure.is_uncertain() => Progress::Uncertain,
         // RFC 5321 4.5.3.1.10: 552 to RCPT is an old 452, "too many recipients".
@@ -49,7 +49,7 @@ pub fn of_failure(n: u32, failure: &Failure) -> RecipientUpdate {
 }
 
 /// What the reply to the final dot means for one recipient.
-pub fn of_reply(n: u32, reply: &Reply, peer: &str) -> RecipientUpdate {
+pub(crate) fn of_reply(n: u32, reply: &Reply, peer: &str) -> RecipientUpdate {
     let progress = if reply.is_positive() {
         Progress::Relayed
     } else if reply.is_permanent() {
@@ -61,13 +61,13 @@ pub fn of_reply(n: u32, reply: &Reply, peer: &str) -> RecipientUpdate {
 }
 
 /// A recipient whose route does not work, for this printable reason.
-pub fn route_waits(n: u32, relay: &str, status: EnhancedStatus, reason: &str) -> RecipientUpdate {
+pub(crate) fn route_waits(n: u32, relay: &str, status: EnhancedStatus, reason: &str) -> RecipientUpdate {
     RecipientUpdate { n, progress: Progress::Deferred, status: status.to_string(), reply: reason.to_owned(), relay: relay.to_owned() }
 }
 
 /// What one attempt of attempts leaves of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Conclusion {
+pub(crate) enum Conclusion {
     /// Every recipient is relayed: the file goes.
     Relayed,
     /// No recipient is open, at least one failed: the file goes to `failed/`.
@@ -93,7 +93,7 @@ pub enum Conclusion {
 
 /// What stops a message before any server was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stop {
+pub(crate) enum Stop {
     /// A person has to decide.
     Hold(String),
     /// Its file cannot be sent.
@@ -104,41 +104,41 @@ pub enum Stop {
 
 /// A recipient that was given up, and what is recorded of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GivenUp {
+pub(crate) struct GivenUp {
     /// The forward-path.
-    pub address: String,
+    pub(crate) address: String,
     /// For its row.
-    pub update: RecipientUpdate,
+    pub(crate) update: RecipientUpdate,
 }
 
 /// What the attempt was like.
 #[derive(Clone, Debug)]
-pub struct DeliveryAttempt {
+pub(crate) struct DeliveryAttempt {
     /// Something stopped it before it began.
-    pub stop: Option<Stop>,
+    pub(crate) stop: Option<Stop>,
     /// Unix seconds.
-    pub now: i64,
+    pub(crate) now: i64,
     /// An operator had it expire: this attempt is its last. The state_writer knows, and fills it in.
-    pub was_expired: bool,
+    pub(crate) was_expired: bool,
     /// When the message is given up, as its attempt began.
-    pub expires: i64,
+    pub(crate) expires: i64,
     /// A server was reached and answered about this message.
-    pub attempted: bool,
+    pub(crate) attempted: bool,
     /// Where no server was reached: when the route is tried again.
-    pub route_until: Option<i64>,
+    pub(crate) route_until: Option<i64>,
     /// Any number, for the jitter.
-    pub random: u64,
+    pub(crate) random: u64,
     /// The waits between attempts.
-    pub backoff: Backoff,
+    pub(crate) backoff: Backoff,
     /// What to do with uncertain ones.
-    pub on_uncertain: OnUncertain,
+    pub(crate) on_uncertain: OnUncertain,
     /// Seconds after acceptance when the sender is told of a delay; 0 is never.
-    pub delay_warning: i64,
+    pub(crate) delay_warning: i64,
 }
 
 /// Decides what becomes of the message after a attempt, and writes it into its row. Recipients that are given up are failed in
 /// `recipients`, and returned for the record.
-pub fn conclude(message: &mut Message, recipients: &mut [RecipientRow], attempt: &DeliveryAttempt) -> (Conclusion, Vec<GivenUp>) {
+pub(crate) fn conclude(message: &mut Message, recipients: &mut [RecipientRow], attempt: &DeliveryAttempt) -> (Conclusion, Vec<GivenUp>) {
     message.in_data = false;
     message.next_attempt = None;
     if attempt.attempted {

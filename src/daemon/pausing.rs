@@ -7,16 +7,16 @@ use crate::state_writer::StateWriter;
 
 /// Pauses and resumes delivery.
 #[derive(Clone)]
-pub struct Pausing {
+pub(crate) struct Pausing {
     /// The queue in memory.
-    pub dispatch: Arc<Dispatch>,
+    pub(crate) dispatch: Arc<Dispatch>,
     /// Where messages that were not begun become due again.
-    pub state_writer: StateWriter,
+    pub(crate) state_writer: StateWriter,
 }
 
 impl Pausing {
     /// Delivery is paused since then and by somebody, or goes on, as the database has it.
-    pub fn set(&self, since: Option<String>) {
+    pub(crate) fn set(&self, since: Option<String>) {
         let Some(since) = since else { return self.dispatch.resume() };
         let (waiting, now) = (self.dispatch.pause(since), sys::clock::now());
         // A stopped state_writer ends the daemon by itself; the next start finds these messages due.

@@ -9,33 +9,33 @@ use store::{ClaimedMessage, OVERFLOW_UID};
 
 /// The bounds that the configuration sets.
 #[derive(Clone, Copy, Debug)]
-pub struct Policy {
+pub(crate) struct Policy {
     /// Seconds from acceptance to giving up.
-    pub give_up: i64,
+    pub(crate) give_up: i64,
     /// Bytes of the largest message that is sent without being asked for.
-    pub size_limit: u64,
+    pub(crate) size_limit: u64,
 }
 
 /// What is decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// When it is given up, unix seconds.
-    pub expires: i64,
+    pub(crate) expires: i64,
     /// When it is tried; `None` = now, at once.
-    pub next_attempt: Option<i64>,
+    pub(crate) next_attempt: Option<i64>,
     /// Why it is held, if it is.
-    pub hold: Option<String>,
+    pub(crate) hold: Option<String>,
 }
 
 impl Policy {
     /// Those of a configuration.
-    pub fn of(params: &Params) -> Policy {
+    pub(crate) fn of(params: &Params) -> Policy {
         let give_up = i64::try_from(params.queue_lifetime.0.as_secs()).unwrap_or(i64::MAX / 4);
         Policy { give_up, size_limit: params.message_size_limit.0 }
     }
 
     /// When a message is tried first and given up: its own wishes (RFC 2852, RFC 4865) within the configuration's.
-    pub fn plan(self, claimed: &ClaimedMessage, now: i64) -> Plan {
+    pub(crate) fn plan(self, claimed: &ClaimedMessage, now: i64) -> Plan {
         let envelope = &claimed.envelope;
         let time = |text: &Option<String>| text.as_deref().and_then(date::parse_rfc3339);
         // A clock that was wrong when the message came must not keep it for ever or fail it at once.

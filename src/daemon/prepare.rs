@@ -26,11 +26,11 @@ use transport::smtp;
 use transport::smtp::{Bytes, Content};
 
 /// A message up to this size, in bytes, is kept in memory while it is sent; a larger one is copied to a private file.
-pub const IN_MEMORY: u64 = 1 << 20;
+pub(crate) const IN_MEMORY: u64 = 1 << 20;
 
 /// Why a message cannot be sent now.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Obstacle {
+pub(crate) enum Obstacle {
     /// A person has to decide: the reason for `hold/`.
     Hold(String),
     /// The file is not the one that was claimed.
@@ -43,20 +43,20 @@ pub enum Obstacle {
 
 /// A transaction, ready for any server.
 #[derive(Debug)]
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// MAIL and RCPT.
-    pub envelope: smtp::Envelope,
+    pub(crate) envelope: smtp::Envelope,
     /// What follows DATA.
-    pub content: Content,
+    pub(crate) content: Content,
     /// What was converted, for the history.
-    pub note: Option<String>,
+    pub(crate) note: Option<String>,
     /// The domain that it is signed for.
-    pub signed_for: Option<String>,
+    pub(crate) signed_for: Option<String>,
 }
 
 /// Reads, checks, converts and signs one message for some of its recipients, to be sent at `now` to a server that takes 8-bit
 /// content (RFC 6152), or not.
-pub fn prepare(store: &Store, setup: &Setup, work: &Work, takes_8bit: bool, now: i64) -> Result<Prepared, Obstacle> {
+pub(crate) fn prepare(store: &Store, setup: &Setup, work: &Work, takes_8bit: bool, now: i64) -> Result<Prepared, Obstacle> {
     let message = &work.message;
     let file = store.open_message(layout::CUR, message.id).map_err(|e| match e {
         nix::errno::Errno::ENOENT => Obstacle::Changed("its file has vanished".to_owned()),

@@ -13,7 +13,7 @@ use mail::queue_id::QueueId;
 use mail::status::EnhancedStatus;
 
 /// Recipients of one transaction.
-pub const RECIPIENTS_PER_JOB: usize = 100;
+pub(crate) const RECIPIENTS_PER_JOB: usize = 100;
 /// Connections of all routes together: fewer than the descriptors that even a shell gives a program, so that mail to a thousand
 /// domains at once leaves the daemon able to open its own files.
 const CONNECTIONS: usize = 500;
@@ -22,24 +22,24 @@ const JOBS_PER_CONNECTION: usize = 4;
 
 /// One message's open recipients on one route.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Job {
+pub(crate) struct Job {
     /// The message.
-    pub id: QueueId,
+    pub(crate) id: QueueId,
     /// Its user, for fairness.
-    pub uid: u32,
+    pub(crate) uid: u32,
     /// Where it goes, in words.
-    pub route: Arc<str>,
+    pub(crate) route: Arc<str>,
     /// Its recipients.
-    pub recipients: Vec<JobRecipient>,
+    pub(crate) recipients: Vec<JobRecipient>,
 }
 
 /// One recipient of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobRecipient {
+pub(crate) struct JobRecipient {
     /// Place in the envelope.
-    pub n: u32,
+    pub(crate) n: u32,
     /// The forward-path.
-    pub address: String,
+    pub(crate) address: String,
 }
 
 /// What a route is doing.
@@ -55,18 +55,18 @@ struct Route {
 
 /// Why a route is not tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Suspension {
+pub(crate) struct Suspension {
     /// Unix seconds.
-    pub until: i64,
+    pub(crate) until: i64,
     /// The failure's enhanced status.
-    pub status: EnhancedStatus,
+    pub(crate) status: EnhancedStatus,
     /// The failure, one printable line.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// All routes.
 #[derive(Debug)]
-pub struct Queue<R> {
+pub(crate) struct Queue<R> {
     routes: HashMap<R, Route>,
     limit: usize,
     /// Connections of all routes.
@@ -77,28 +77,28 @@ pub struct Queue<R> {
 
 /// What suspending a route did.
 #[derive(Debug)]
-pub struct Suspended {
+pub(crate) struct Suspended {
     /// The suspension in force.
-    pub suspension: Suspension,
+    pub(crate) suspension: Suspension,
     /// False if another connection had found the same out before.
-    pub is_new: bool,
+    pub(crate) is_new: bool,
     /// The jobs that waited; they count as taken.
-    pub jobs: Vec<Job>,
+    pub(crate) jobs: Vec<Job>,
 }
 
 impl<R: Clone + Eq + std::hash::Hash> Queue<R> {
     /// An empty queue with at most `limit` connections per route.
-    pub fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Queue { routes: HashMap::new(), limit: limit.max(1), connections: 0, in_flight: 0 }
     }
 
     /// Changes the limit of connections; those above it end with their present work.
-    pub fn set_limit(&mut self, limit: usize) {
+    pub(crate) fn set_limit(&mut self, limit: usize) {
         self.limit = limit.max(1);
     }
 
     /// Adds a job at the end of its user's line.
-    pub fn add(&mut self, route: &R, job: Job) {
+    pub(crate) fn add(&mut self, route: &R, job: Job) {
         let route = self.routes.entry(route.clone()).or_default();
         route.waiting += 1;
         match route.turns.iter_mut().find(|(uid, _)| *uid == job.uid) {
@@ -108,7 +108,7 @@ impl<R: Clone + Eq + std::hash::Hash> Queue<R> {
     }
 
     /// The next job of a route; its user goes to the end of the turns.
-    pub fn take(&mut self, route: &R) -> Option<Job> {
+    pub(crate) fn take(&mut self, route: &R) -> Option<Job> {
         let route = self.routes.get_mut(route)?;
         let (uid, mut line) = route.turns.pop_front()?;
         let job = line.pop_front()?;
@@ -121,12 +121,12 @@ impl<R: Clone + Eq + std::hash::Hash> Queue<R> {
     }
 
     /// A taken job is settled, or was added again.
-    pub fn settled(&mut self) {
+    pub(crate) fn settled(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
     /// If the route has enough work for one more connection, counts that connection and returns true.
-    pub fn open_connection(&mut self, route: &R, now: i64) -> bool {
+    pub(crate) fn open_connection(&mut self, route: &R, now: i64) -> bool {
         let limit = self.limit;
         if self.connections >= CONNECTIONS {
             return false;
@@ -143,7 +143,7 @@ impl<R: Clone + Eq + std::hash::Hash> Queue<R> {
     }
 
     /// A connection of the route has ended.
-    pub fn close_connection(&mut self, route: &R) {
+    pub(crate) fn close_connection(&mut self, route: &R) {
         self.connections = self.connections.saturating_sub(1);
         if let Some(state) = self.routes.get_mut(route) {
             state.connections = state.connections.saturating_sub(1);
@@ -154,18 +154,18 @@ impl<R: Clone + Eq + std::hash::Hash> Queue<R> {
     }
 
     /// True if there are more connections than the limit allows since it was lowered.
-    pub fn is_over_limit(&self, route: &R) -> bool {
+    pub(crate) fn is_over_limit(&self, route: &R) -> bool {
         self.routes.get(route).is_some_and(|route| route.connections > self.limit)
     }
 
     /// How often the route failed in a row.
-    pub fn failures(&self, route: &R) -> u32 {
+    pub(crate) fn failures(&self, route: &R) -> u32 {
         self.routes.get(route).map_or(0, |route| route.failures)
     }
 
     /// Suspends a route and takes the jobs that waited for it. `make` gets the number of failures in a row; it is not asked where
     /// the route is suspended at `now` already: twenty connections that fail together are one failure.
-    pub fn suspend(&mut self, route: &R, now: i64, make: impl FnOnce(u32) -> Suspension) -> Suspended {
+    pub(crate) fn suspend(&mut self, route: &R, now: i64, make: impl FnOnce(u32) -> Suspension) -> Suspended {
         let route = self.routes.entry(route.clone()).or_default();
         let standing = route.suspended.take().filter(|suspension| suspension.until > now);
         let is_new = standing.is_none();
@@ -178,7 +178,7 @@ impl<R: Clone + Eq + std::hash::Hash> Queue<R> {
     }
 
     /// The route works. Returns true if it was suspended before.
-    pub fn works(&mut self, route: &R) -> bool {
+    pub(crate) fn works(&mut self, route: &R) -> bool {
         self.routes.get_mut(route).is_some_and(|route| {
             route.failures = 0;
             route.suspended.take().is_some()
@@ -186,7 +186,7 @@ impl<R: Clone + Eq + std::hash::Hash> Queue<R> {
     }
 
     /// Lets every suspended route be tried at once.
-    pub fn end_suspensions(&mut self) {
+    pub(crate) fn end_suspensions(&mut self) {
         for route in self.routes.values_mut() {
             if let Some(suspension) = &mut route.suspended {
                 suspension.until = 0;
@@ -195,37 +195,37 @@ impl<R: Clone + Eq + std::hash::Hash> Queue<R> {
     }
 
     /// Why the route is not tried at `now`, if so.
-    pub fn suspension(&self, route: &R, now: i64) -> Option<&Suspension> {
+    pub(crate) fn suspension(&self, route: &R, now: i64) -> Option<&Suspension> {
         self.routes.get(route)?.suspended.as_ref().filter(|s| s.until > now)
     }
 
     /// All routes that are suspended at `now`.
-    pub fn suspensions(&self, now: i64) -> impl Iterator<Item = (&R, &Suspension)> {
+    pub(crate) fn suspensions(&self, now: i64) -> impl Iterator<Item = (&R, &Suspension)> {
         self.routes.iter().filter_map(move |(route, state)| Some((route, state.suspended.as_ref().filter(|s| s.until > now)?)))
     }
 
     /// All routes that are remembered: with work, connections or failures.
-    pub fn known_routes(&self) -> impl Iterator<Item = &R> {
+    pub(crate) fn known_routes(&self) -> impl Iterator<Item = &R> {
         self.routes.keys()
     }
 
     /// The jobs that wait for the route, and its connections.
-    pub fn load(&self, route: &R) -> (usize, usize) {
+    pub(crate) fn load(&self, route: &R) -> (usize, usize) {
         self.routes.get(route).map_or((0, 0), |route| (route.waiting, route.connections))
     }
 
     /// Routes with waiting jobs.
-    pub fn waiting_routes(&self) -> Vec<R> {
+    pub(crate) fn waiting_routes(&self) -> Vec<R> {
         self.routes.iter().filter(|(_, route)| route.waiting > 0).map(|(route, _)| route.clone()).collect()
     }
 
     /// All jobs that wait.
-    pub fn waiting_jobs(&self) -> impl Iterator<Item = &Job> {
+    pub(crate) fn waiting_jobs(&self) -> impl Iterator<Item = &Job> {
         self.routes.values().flat_map(|route| route.turns.iter().flat_map(|(_, line)| line))
     }
 
     /// Forgets the waiting jobs that `which` names.
-    pub fn drop_waiting(&mut self, which: impl Fn(&Job) -> bool) {
+    pub(crate) fn drop_waiting(&mut self, which: impl Fn(&Job) -> bool) {
         for route in self.routes.values_mut() {
             for (_, line) in &mut route.turns {
                 line.retain(|job| !which(job));
@@ -236,12 +236,13 @@ impl<R: Clone + Eq + std::hash::Hash> Queue<R> {
     }
 
     /// True while no job waits and none is taken.
-    pub fn is_idle(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
         self.in_flight == 0 && self.routes.values().all(|route| route.waiting == 0)
     }
 
     /// Forgets suspended routes that nobody has asked for since `before`.
-    pub fn forget_routes(&mut self, before: i64) {
+    pub(crate) fn forget_routes(&mut self, before: i64) {
         self.routes
             .retain(|_, route| route.waiting > 0 || route.connections > 0 || route.suspended.as_ref().is_some_and(|s| s.until >= before));
     }

@@ -21,37 +21,42 @@ use transport::smtp::{EnvelopeReplies, Failure};
 
 /// What one job came to.
 #[derive(Debug, Default)]
-pub struct JobOutcome {
+pub(crate) struct JobOutcome {
     /// News of its recipients.
-    pub updates: Vec<RecipientUpdate>,
+    pub(crate) updates: Vec<RecipientUpdate>,
     /// The transaction, for the history. [`settle`] fills in whether a server was reached.
-    pub transaction: Transaction,
+    pub(crate) transaction: Transaction,
     /// The next hop reports on what it takes (RFC 3461).
-    pub hop_reports: bool,
+    pub(crate) hop_reports: bool,
     /// For the attempt.
-    pub end: JobEnd,
+    pub(crate) end: JobEnd,
 }
 
 /// Records what jobs came to.
 #[derive(Clone)]
-pub struct Recorder {
+pub(crate) struct Recorder {
     /// The configuration in force.
-    pub current: Arc<Current>,
+    pub(crate) current: Arc<Current>,
     /// The one writer.
-    pub state_writer: StateWriter,
+    pub(crate) state_writer: StateWriter,
     /// The queue in memory.
-    pub dispatch: Arc<Dispatch>,
+    pub(crate) dispatch: Arc<Dispatch>,
     /// What is counted for the metrics.
-    pub counters: Arc<Counters>,
+    pub(crate) counters: Arc<Counters>,
     /// Signs of life.
-    pub health: Arc<Health>,
+    pub(crate) health: Arc<Health>,
     /// Wakes whoever writes DSNs.
-    pub dsn_due: Arc<Notify>,
+    pub(crate) dsn_due: Arc<Notify>,
 }
 
 /// The recipients' outcomes of one transaction: what was refused before the content, and the final results of the rest, which are
 /// one for each accepted recipient, in their order.
-pub fn of_transaction(work: &Work, replies: &EnvelopeReplies, finals: &[Result<Reply, Failure>], peer: &str) -> Vec<RecipientUpdate> {
+pub(crate) fn of_transaction(
+    work: &Work,
+    replies: &EnvelopeReplies,
+    finals: &[Result<Reply, Failure>],
+    peer: &str,
+) -> Vec<RecipientUpdate> {
     let mut finals = finals.iter();
     let update = |(at, recipient): (usize, &JobRecipient)| match replies.recipients.get(at) {
         Some(Err(failure)) => outcome::of_failure(recipient.n, failure),
@@ -70,12 +75,12 @@ fn unanswered(n: u32, peer: &str) -> RecipientUpdate {
 }
 
 /// The same failure for every recipient of a job.
-pub fn of_failure(work: &Work, failure: &Failure) -> Vec<RecipientUpdate> {
+pub(crate) fn of_failure(work: &Work, failure: &Failure) -> Vec<RecipientUpdate> {
     work.job.recipients.iter().map(|r| outcome::of_failure(r.n, failure)).collect()
 }
 
 /// Every recipient waits, for a reason that is not theirs.
-pub fn waiting(work: &Work, relay: &str, status: EnhancedStatus, reason: &str) -> Vec<RecipientUpdate> {
+pub(crate) fn waiting(work: &Work, relay: &str, status: EnhancedStatus, reason: &str) -> Vec<RecipientUpdate> {
     work.job.recipients.iter().map(|r| outcome::route_waits(r.n, relay, status, reason)).collect()
 }
 
@@ -83,7 +88,7 @@ impl Recorder {
     /// The task of a job panicked: nobody knows what became of its recipients. A person looks at it; tried again, it would panic again.
     ///
     /// Errors: as [`settle`].
-    pub async fn abandoned(&self, work: Work) -> Result<(), Stopped> {
+    pub(crate) async fn abandoned(&self, work: Work) -> Result<(), Stopped> {
         let reason = "internal error while it was delivered, so it may have been; please report it; `mailchute requeue` sends it again";
         let uncertain = |update: RecipientUpdate| RecipientUpdate { progress: Progress::Uncertain, ..update };
         let updates = waiting(&work, "", EnhancedStatus::new(4, 3, 0), reason).into_iter().map(uncertain).collect();
@@ -94,7 +99,7 @@ impl Recorder {
     /// Commits what a job came to.
     ///
     /// Errors: [`Stopped`] where nothing can be committed any more; then nothing may be sent either.
-    pub async fn record(&self, work: Work, job: JobOutcome) -> Result<(), Stopped> {
+    pub(crate) async fn record(&self, work: Work, job: JobOutcome) -> Result<(), Stopped> {
         let id = work.message.id;
         let JobOutcome { updates, mut transaction, hop_reports, end } = job;
         transaction.reached = end.attempted;

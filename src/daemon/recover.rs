@@ -21,15 +21,15 @@
 //! read of the others, and it takes 16 bytes of memory a message. What does not agree is settled a few hundred at a time, each
 //! group with one commit and one sync of the directories. A crash anywhere leaves less to settle for the next start.
 
-pub mod adopt;
-pub mod database;
-pub mod start;
+pub(crate) mod adopt;
+pub(crate) mod database;
+pub(crate) mod start;
 
 use super::backoff;
 use super::plan::Policy;
-pub use adopt::Orphans;
+pub(crate) use adopt::Orphans;
 use config::OnUncertain;
-pub use database::{STATE_FILE, mark_damaged, open_state};
+pub(crate) use database::{STATE_FILE, mark_damaged};
 use log::events;
 use mail::queue_id::QueueId;
 use spool::layout;
@@ -37,7 +37,7 @@ use state::{Durability, Event, Message, Order, Progress, QueueDir, RecipientUpda
 use store::{Claim, Store};
 
 /// The reason of possible duplicates after a boot without a clean stop.
-pub const POWER_CUT: &str = "the machine stopped while it was due; a power cut may have lost a delivery's record";
+pub(crate) const POWER_CUT: &str = "the machine stopped while it was due; a power cut may have lost a delivery's record";
 /// How the reasons of messages begin that are held after a lost database.
 pub(super) const WAS_LOST: &str = "the state was lost";
 /// The reason of those that may have been delivered.
@@ -51,22 +51,22 @@ const GROUP: usize = 500;
 
 /// What the start found and did.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Recovered {
+pub(crate) struct Recovered {
     /// Files without a row that were admitted.
-    pub admitted: usize,
+    pub(crate) admitted: usize,
     /// Messages that were in data.
-    pub uncertain: usize,
+    pub(crate) uncertain: usize,
     /// Rows whose file had vanished.
-    pub vanished: usize,
+    pub(crate) vanished: usize,
     /// Files that were moved or removed to follow their row.
-    pub settled: usize,
+    pub(crate) settled: usize,
     /// Files that are no messages.
-    pub corrupt: usize,
+    pub(crate) corrupt: usize,
 }
 
 impl Recovered {
     /// Logs it, if there is anything to tell.
-    pub fn tell(&self) {
+    pub(crate) fn tell(&self) {
         if *self != Recovered::default() {
             events::recovered(self.admitted, self.uncertain, self.vanished, self.settled, self.corrupt);
         }
@@ -74,31 +74,31 @@ impl Recovered {
 }
 
 /// True while a lost database has not been rebuilt to the end.
-pub fn is_rebuilding(state: &State) -> rusqlite::Result<bool> {
+pub(crate) fn is_rebuilding(state: &State) -> rusqlite::Result<bool> {
     Ok(state.get(adopt::REBUILDING)?.is_some_and(|value| value == "1"))
 }
 
 /// How to recover.
 #[derive(Clone, Copy, Debug)]
-pub struct Recovery {
+pub(crate) struct Recovery {
     /// Unix seconds.
-    pub now: i64,
+    pub(crate) now: i64,
     /// The database was lost or damaged.
-    pub state_was_lost: bool,
+    pub(crate) state_was_lost: bool,
     /// For messages that get their row only now.
-    pub policy: Policy,
+    pub(crate) policy: Policy,
     /// What to do with messages that were in data.
-    pub on_uncertain: OnUncertain,
+    pub(crate) on_uncertain: OnUncertain,
     /// The machine was started since, without a clean stop of the daemon.
-    pub after_crash: bool,
+    pub(crate) after_crash: bool,
     /// Waits that were planned for later than this may come from a clock that ran ahead, unix seconds: `now` where the clock is known
     /// to have been set back, else what no wait of ours reaches.
-    pub suspect_waits: i64,
+    pub(crate) suspect_waits: i64,
 }
 
 /// Why files and rows cannot be made to agree: then nothing may be delivered.
 #[derive(Debug)]
-pub enum Trouble {
+pub(crate) enum Trouble {
     /// What SQLite said; it may be damage.
     Database(rusqlite::Error),
     /// What the kernel said, with the path.
@@ -121,7 +121,7 @@ impl From<rusqlite::Error> for Trouble {
 }
 
 /// Makes the files of all rows agree with them, and returns the files that have none.
-pub fn reconcile(state: &mut State, store: &Store, how: Recovery) -> Result<(Recovered, Orphans), Trouble> {
+pub(crate) fn reconcile(state: &mut State, store: &Store, how: Recovery) -> Result<(Recovered, Orphans), Trouble> {
     let mut recovered = Recovered::default();
     if how.after_crash {
         state.set_crashed(how.now)?;

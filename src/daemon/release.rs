@@ -14,19 +14,19 @@ use crate::stop::Stop;
 
 /// What releases messages.
 #[derive(Clone)]
-pub struct Releaser {
+pub(crate) struct Releaser {
     /// Where rows and files change.
-    pub state_writer: StateWriter,
+    pub(crate) state_writer: StateWriter,
     /// What is released is due at once.
-    pub dispatch: Arc<Dispatch>,
+    pub(crate) dispatch: Arc<Dispatch>,
     /// Nothing more is released once the daemon ends.
-    pub stop: Arc<Stop>,
+    pub(crate) stop: Arc<Stop>,
 }
 
 impl Releaser {
     /// Messages that were held because they could not be signed are tried with the keys of today; if those are no better, they are
     /// held again.
-    pub async fn release_dkim_holds(self) {
+    pub(crate) async fn release_dkim_holds(self) {
         // A stopped state_writer ends the daemon by itself.
         let _ = self.release_held(DKIM_HOLD, |_| true, "the keys were read again").await;
     }
@@ -35,7 +35,7 @@ impl Releaser {
     /// history. A page at a time: however many there are, the state_writer is not kept from others.
     ///
     /// Errors: [`Stopped`].
-    pub async fn release_held(
+    pub(crate) async fn release_held(
         &self,
         prefix: &'static str,
         is_free: impl Fn(&Message) -> bool + Clone + Send + 'static,

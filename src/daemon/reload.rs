@@ -16,26 +16,26 @@ use crate::setup::Setup;
 use crate::tasks::Tasks;
 
 /// Everything that a new configuration reaches.
-pub struct Reload {
+pub(crate) struct Reload {
     /// What is replaced.
-    pub current: Arc<Current>,
+    pub(crate) current: Arc<Current>,
     /// Its limits follow, and no route stays suspended.
-    pub dispatch: Arc<Dispatch>,
+    pub(crate) dispatch: Arc<Dispatch>,
     /// The event file.
-    pub outlet: dispatcher::Reloader,
+    pub(crate) outlet: dispatcher::Reloader,
     /// The receivers of events.
-    pub hooks: Arc<Hooks>,
+    pub(crate) hooks: Arc<Hooks>,
     /// The limits of users.
-    pub admission: Arc<AdmissionControl>,
+    pub(crate) admission: Arc<AdmissionControl>,
     /// Messages that wait for a key may have one now.
-    pub releaser: Releaser,
+    pub(crate) releaser: Releaser,
     /// What the release runs in.
-    pub tasks: Tasks,
+    pub(crate) tasks: Tasks,
 }
 
 impl Reload {
     /// Reads the configuration again; a wrong one changes nothing.
-    pub fn reload(&self) {
+    pub(crate) fn reload(&self) {
         notify::tell(&format!("RELOADING=1\nMONOTONIC_USEC={}", notify::monotonic_microseconds()));
         match Config::load().and_then(|config| Setup::new(&config)) {
             Ok(setup) => self.apply(setup),

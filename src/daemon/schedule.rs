@@ -39,27 +39,27 @@ const CLOCK_STEP: i64 = 60;
 const ROUTE_MEMORY: i64 = 3600;
 
 /// What brings due messages to their connections.
-pub struct Scheduler {
+pub(crate) struct Scheduler {
     /// The configuration in force.
-    pub current: Arc<Current>,
+    pub(crate) current: Arc<Current>,
     /// The one writer.
-    pub state_writer: StateWriter,
+    pub(crate) state_writer: StateWriter,
     /// The queue in memory.
-    pub dispatch: Arc<Dispatch>,
+    pub(crate) dispatch: Arc<Dispatch>,
     /// Where outcomes are recorded.
-    pub recorder: Recorder,
+    pub(crate) recorder: Recorder,
     /// What every connection works with.
-    pub deliverer: Arc<Deliverer>,
+    pub(crate) deliverer: Arc<Deliverer>,
     /// What the connections run in.
-    pub tasks: Tasks,
+    pub(crate) tasks: Tasks,
     /// Whether the daemon is ending.
-    pub stop: Arc<Stop>,
+    pub(crate) stop: Arc<Stop>,
     /// Signs of life.
-    pub health: Arc<Health>,
+    pub(crate) health: Arc<Health>,
 }
 
 /// Runs until the daemon stops.
-pub async fn run(scheduler: Arc<Scheduler>) -> Result<(), Stopped> {
+pub(crate) async fn run(scheduler: Arc<Scheduler>) -> Result<(), Stopped> {
     let mut last = sys::clock::now();
     while !scheduler.stop.is_set() {
         let now = sys::clock::now();
@@ -175,7 +175,7 @@ fn open_recipients(state: &State, id: QueueId) -> rusqlite::Result<Vec<JobRecipi
 }
 
 /// Puts a message into the queue, by route. One without open recipients (the daemon died before its conclusion) is concluded.
-pub async fn start_attempt(scheduler: &Arc<Scheduler>, message: Message, recipients: Vec<JobRecipient>) -> Result<(), Stopped> {
+pub(crate) async fn start_attempt(scheduler: &Arc<Scheduler>, message: Message, recipients: Vec<JobRecipient>) -> Result<(), Stopped> {
     let setup = scheduler.current.get();
     let mut routes: HashMap<RouteKey, Vec<JobRecipient>> = HashMap::new();
     for recipient in recipients {

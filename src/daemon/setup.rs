@@ -21,48 +21,48 @@ use transport::smtp::{Credentials, Settings, Timeouts};
 use transport::tls::TlsClient;
 
 /// How the reason of messages begins that are held because they cannot be signed; a reload releases them.
-pub const DKIM_HOLD: &str = "dkim: ";
+pub(crate) const DKIM_HOLD: &str = "dkim: ";
 
 /// Bytes that are read of a file with a secret.
 const SECRET: u64 = 64 << 10;
 
 /// One configuration in force.
-pub struct Setup {
+pub(crate) struct Setup {
     /// What the administrator chose.
-    pub params: Params,
+    pub(crate) params: Params,
     /// The name in Received.
-    pub mailname: String,
+    pub(crate) mailname: String,
     /// Which domains are local.
-    pub names: Names,
+    pub(crate) names: Names,
     /// `admin_address`, where it is one.
-    pub admin: Option<Address>,
+    pub(crate) admin: Option<Address>,
     /// `canary_address`, where it is one.
-    pub canary: Option<Address>,
+    pub(crate) canary: Option<Address>,
     /// The receivers of events that can be used.
-    pub webhooks: Vec<Arc<Endpoint>>,
+    pub(crate) webhooks: Vec<Arc<Endpoint>>,
     /// What cannot be used, one line each.
-    pub problems: Vec<String>,
+    pub(crate) problems: Vec<String>,
     /// The host's zone.
-    pub zone: TimeZone,
+    pub(crate) zone: TimeZone,
     /// The way to other hosts.
-    pub router: Router,
+    pub(crate) router: Router,
     /// DKIM keys.
-    pub keys: KeyRing,
+    pub(crate) keys: KeyRing,
     /// What every session needs.
-    pub session: Settings,
+    pub(crate) session: Settings,
     /// For a configured next hop that names a user.
-    pub credentials: Option<Credentials>,
+    pub(crate) credentials: Option<Credentials>,
     /// Waits between attempts of a message.
-    pub backoff: Backoff,
+    pub(crate) backoff: Backoff,
     /// Waits before a suspended route is tried again.
-    pub route_backoff: Backoff,
+    pub(crate) route_backoff: Backoff,
 }
 
 impl Setup {
     /// Makes ready what `config` asks for. A key or password that cannot be used is told loudly but is no error: other mail goes on.
     ///
     /// Errors: EX_CONFIG where certificates cannot be read at all.
-    pub fn new(config: &Config) -> Result<Setup, Failure> {
+    pub(crate) fn new(config: &Config) -> Result<Setup, Failure> {
         let params = config.params.clone();
         let names = Names::load(config)?;
         let mailname = names.mailname.clone();
@@ -100,12 +100,12 @@ impl Setup {
     }
 
     /// False where no message can need a signature.
-    pub fn signs_anything(&self) -> bool {
+    pub(crate) fn signs_anything(&self) -> bool {
         !self.params.domain.is_empty()
     }
 
     /// What the webhooks need to know.
-    pub fn webhook_settings(&self) -> hooks::Settings {
+    pub(crate) fn webhook_settings(&self) -> hooks::Settings {
         hooks::Settings {
             endpoints: self.webhooks.clone(),
             queue_limit: self.params.webhook_queue_limit,
@@ -115,12 +115,12 @@ impl Setup {
     }
 
     /// What the event file needs to know.
-    pub fn event_file_settings(&self) -> dispatcher::Settings {
+    pub(crate) fn event_file_settings(&self) -> dispatcher::Settings {
         dispatcher::Settings::new(&self.params, &self.session.ehlo_name)
     }
 
     /// What the alarms need to know, in an installation with these paths.
-    pub fn alarm_settings(&self, paths: &Paths) -> alarms::Settings {
+    pub(crate) fn alarm_settings(&self, paths: &Paths) -> alarms::Settings {
         alarms::Settings {
             paths: paths.clone(),
             params: self.params.clone(),
@@ -132,7 +132,7 @@ impl Setup {
     }
 
     /// Seconds after acceptance when a sender is told of a delay; 0 is never.
-    pub fn delay_warning(&self) -> i64 {
+    pub(crate) fn delay_warning(&self) -> i64 {
         i64::try_from(self.params.delay_warning_time.0.as_secs()).unwrap_or(i64::MAX)
     }
 }

@@ -51,17 +51,17 @@ const BACKLOG: usize = 4096;
 
 /// What one job found out.
 #[derive(Debug)]
-pub struct OutcomeRecord {
+pub(crate) struct OutcomeRecord {
     /// The message.
-    pub id: QueueId,
+    pub(crate) id: QueueId,
     /// What is new about its recipients.
-    pub updates: Vec<RecipientUpdate>,
+    pub(crate) updates: Vec<RecipientUpdate>,
     /// The transaction that they come from, for the history.
-    pub transaction: Transaction,
+    pub(crate) transaction: Transaction,
     /// The next hop understands RFC 3461: it reports on what it takes.
-    pub hop_reports: bool,
+    pub(crate) hop_reports: bool,
     /// Set with the last job of a attempt: the message is concluded.
-    pub attempt: Option<DeliveryAttempt>,
+    pub(crate) attempt: Option<DeliveryAttempt>,
 }
 
 impl OutcomeRecord {
@@ -74,20 +74,20 @@ impl OutcomeRecord {
 
 /// A file that has no row yet, as far as its finder knows.
 #[derive(Debug)]
-pub struct Arrival {
+pub(crate) struct Arrival {
     /// Its row.
-    pub message: Message,
+    pub(crate) message: Message,
     /// Its recipients' rows.
-    pub recipients: Vec<RecipientRow>,
+    pub(crate) recipients: Vec<RecipientRow>,
     /// Where it came from.
-    pub origin: Origin,
+    pub(crate) origin: Origin,
     /// Where the file is.
-    pub found: QueueDir,
+    pub(crate) found: QueueDir,
 }
 
 /// What the state_writer says to a claimed file.
 #[derive(Debug)]
-pub enum Admission {
+pub(crate) enum Admission {
     /// It is new: a row was made, and the file is where its row says.
     Admitted,
     /// It is new, and held for this reason, which was not planned: admission is closed, or its sender is over the cap.
@@ -123,18 +123,18 @@ impl Command {
 
 /// What a record did.
 #[derive(Debug, Default)]
-pub struct Recorded {
+pub(crate) struct Recorded {
     /// The conclusion, with the last job of a attempt.
-    pub conclusion: Option<Conclusion>,
+    pub(crate) conclusion: Option<Conclusion>,
     /// Recipients that were given up.
-    pub given_up: Vec<GivenUp>,
+    pub(crate) given_up: Vec<GivenUp>,
     /// Somebody has to be told.
-    pub dsn_due: bool,
+    pub(crate) dsn_due: bool,
 }
 
 /// The way to the state_writer. Cheap to clone; the thread ends when the last one is dropped.
 #[derive(Clone)]
-pub struct StateWriter {
+pub(crate) struct StateWriter {
     commands: mpsc::SyncSender<Command>,
     orders: Arc<Orders>,
     limits: Arc<RwLock<Arc<Limits>>>,
@@ -142,11 +142,11 @@ pub struct StateWriter {
 
 /// The state_writer has stopped: the disk or the database failed. Its reason is in the log.
 #[derive(Clone, Copy, Debug)]
-pub struct Stopped;
+pub(crate) struct Stopped;
 
 impl StateWriter {
     /// Starts the thread. `on_stop` is called once if it has to stop because of an error.
-    pub fn start(
+    pub(crate) fn start(
         state: State,
         store: Arc<Store>,
         on_stop: impl FnOnce(String) + Send + 'static,
@@ -173,7 +173,7 @@ impl StateWriter {
     }
 
     /// What is to be done to messages that are being sent; to be given in [`StateWriter::work`] only.
-    pub fn orders(&self) -> &Arc<Orders> {
+    pub(crate) fn orders(&self) -> &Arc<Orders> {
         &self.orders
     }
 
@@ -187,37 +187,37 @@ impl StateWriter {
     }
 
     /// What users may have in the spool from now on.
-    pub fn set_limits(&self, limits: Limits) {
+    pub(crate) fn set_limits(&self, limits: Limits) {
         *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
     }
 
     /// The limits in force.
-    pub fn limits(&self) -> Arc<Limits> {
+    pub(crate) fn limits(&self) -> Arc<Limits> {
         Arc::clone(&self.limits.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A claimed message becomes a row, as planned, unless the limits say that it is held.
-    pub fn admit(&self, claimed: &ClaimedMessage, plan: &Plan) -> Result<oneshot::Receiver<Admission>, Stopped> {
+    pub(crate) fn admit(&self, claimed: &ClaimedMessage, plan: &Plan) -> Result<oneshot::Receiver<Admission>, Stopped> {
         let (message, recipients, origin) = rows_of(claimed, plan);
         self.adopt(Arrival { message, recipients, origin, found: QueueDir::Cur })
     }
 
     /// A file without a row gets one; if the row says another place than where the file is, the file follows.
-    pub fn adopt(&self, arrival: Arrival) -> Result<oneshot::Receiver<Admission>, Stopped> {
+    pub(crate) fn adopt(&self, arrival: Arrival) -> Result<oneshot::Receiver<Admission>, Stopped> {
         let (answer, receiver) = oneshot::channel();
         self.send(Command::Admit(Box::new(arrival), self.limits(), answer))?;
         Ok(receiver)
     }
 
     /// Commits that the final dot of a message may leave. Only after `Ok` may it.
-    pub async fn mark_in_data(&self, id: QueueId) -> Result<(), Stopped> {
+    pub(crate) async fn mark_in_data(&self, id: QueueId) -> Result<(), Stopped> {
         let (answer, receiver) = oneshot::channel();
         self.send(Command::Mark(id, answer))?;
         receiver.await.map_err(|_| Stopped)
     }
 
     /// Commits outcomes, and moves or removes the file if they conclude the message.
-    pub async fn record(&self, record: OutcomeRecord) -> Result<Recorded, Stopped> {
+    pub(crate) async fn record(&self, record: OutcomeRecord) -> Result<Recorded, Stopped> {
         let (answer, receiver) = oneshot::channel();
         self.send(Command::Record(Box::new(record), answer))?;
         receiver.await.map_err(|_| Stopped)
@@ -226,7 +226,7 @@ impl StateWriter {
     /// Runs `work` on the thread, in a synced transaction of its group, and returns what it returned once that is on the disk, with
     /// the moves that it made by [`Store::shift`]. Where the disk is full it runs twice: what it does to files must bear that, as
     /// `shift` does.
-    pub fn work<T: Send + 'static>(
+    pub(crate) fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce(&State, &Store) -> rusqlite::Result<T> + Clone + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, Stopped> {
@@ -234,7 +234,7 @@ impl StateWriter {
     }
 
     /// As [`StateWriter::work`], for what a power cut may take without harm.
-    pub fn work_unsynced<T: Send + 'static>(
+    pub(crate) fn work_unsynced<T: Send + 'static>(
         &self,
         work: impl FnOnce(&State, &Store) -> rusqlite::Result<T> + Clone + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, Stopped> {

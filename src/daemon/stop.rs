@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 /// How the daemon is told to end.
 #[derive(Default)]
-pub struct Stop {
+pub(crate) struct Stop {
     is_set: AtomicBool,
     failure: Mutex<Option<Failure>>,
     told: Notify,
@@ -16,7 +16,7 @@ pub struct Stop {
 
 impl Stop {
     /// Ends the daemon. `failure` says why, unless somebody asked for it; the first one counts.
-    pub fn now(&self, failure: Option<Failure>) {
+    pub(crate) fn now(&self, failure: Option<Failure>) {
         if let Some(failure) = failure {
             self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
         }
@@ -25,17 +25,17 @@ impl Stop {
     }
 
     /// True once the daemon is ending.
-    pub fn is_set(&self) -> bool {
+    pub(crate) fn is_set(&self) -> bool {
         self.is_set.load(Ordering::SeqCst)
     }
 
     /// Waits for [`Stop::now`].
-    pub async fn told(&self) {
+    pub(crate) async fn told(&self) {
         self.told.notified().await;
     }
 
     /// Why, unless somebody asked for it.
-    pub fn failure(&self) -> Option<Failure> {
+    pub(crate) fn failure(&self) -> Option<Failure> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 /// Counts the tasks under way.
 #[derive(Clone, Default)]
-pub struct Tasks {
+pub(crate) struct Tasks {
     shared: Arc<Shared>,
 }
 
@@ -20,7 +20,7 @@ struct Shared {
 
 impl Tasks {
     /// Starts a task and counts it until it ends, by panic too.
-    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.shared.count.fetch_add(1, Ordering::SeqCst);
         let counted = Counted(Arc::clone(&self.shared));
         tokio::spawn(async move {
@@ -30,7 +30,7 @@ impl Tasks {
     }
 
     /// Waits until no task is under way.
-    pub async fn ended(&self) {
+    pub(crate) async fn ended(&self) {
         loop {
             let none = self.shared.none.notified();
             if self.shared.count.load(Ordering::SeqCst) == 0 {

@@ -33,66 +33,66 @@ use crate::submission::Taker;
 use crate::tasks::Tasks;
 
 /// Who gets events, beside the log.
-pub struct EventSinks {
+pub(crate) struct EventSinks {
     /// What is counted for the metrics.
-    pub counters: Arc<Counters>,
+    pub(crate) counters: Arc<Counters>,
     /// The event file.
-    pub outlet: dispatcher::Reloader,
+    pub(crate) outlet: dispatcher::Reloader,
     /// Receivers of webhooks.
-    pub hooks: Arc<Hooks>,
+    pub(crate) hooks: Arc<Hooks>,
     /// What is wrong now.
-    pub alarms: Arc<AlarmManager>,
+    pub(crate) alarms: Arc<AlarmManager>,
 }
 
 /// What the parts are made from.
-pub struct Base {
+pub(crate) struct Base {
     /// Where everything lies.
-    pub paths: Paths,
+    pub(crate) paths: Paths,
     /// The spool.
-    pub store: Arc<Store>,
+    pub(crate) store: Arc<Store>,
     /// The one writer.
-    pub state_writer: StateWriter,
+    pub(crate) state_writer: StateWriter,
     /// The end of the daemon.
-    pub stop: Arc<Stop>,
+    pub(crate) stop: Arc<Stop>,
 }
 
 /// All parts, none of which runs yet.
-pub struct Parts {
+pub(crate) struct Parts {
     /// The configuration in force.
-    pub current: Arc<Current>,
+    pub(crate) current: Arc<Current>,
     /// The queue in memory.
-    pub dispatch: Arc<Dispatch>,
+    pub(crate) dispatch: Arc<Dispatch>,
     /// What must be allowed to end.
-    pub tasks: Tasks,
+    pub(crate) tasks: Tasks,
     /// Signs of life.
-    pub health: Arc<Health>,
+    pub(crate) health: Arc<Health>,
     /// Wakes whoever writes DSNs.
-    pub dsn_due: Arc<Notify>,
+    pub(crate) dsn_due: Arc<Notify>,
     /// Whether mail is taken.
-    pub admission: Arc<AdmissionControl>,
+    pub(crate) admission: Arc<AdmissionControl>,
     /// Pauses and resumes delivery.
-    pub pausing: Pausing,
+    pub(crate) pausing: Pausing,
     /// Releases what need not be held any more.
-    pub releaser: Releaser,
+    pub(crate) releaser: Releaser,
     /// Reads the configuration again.
-    pub reload: Reload,
+    pub(crate) reload: Reload,
     /// Brings due messages to their connections.
-    pub scheduler: Arc<Scheduler>,
+    pub(crate) scheduler: Arc<Scheduler>,
     /// Writes DSNs.
-    pub dsns: Arc<DsnQueue>,
+    pub(crate) dsns: Arc<DsnQueue>,
     /// The control socket.
-    pub server: Arc<Server>,
+    pub(crate) server: Arc<Server>,
     /// The submission socket.
-    pub taker: Taker,
+    pub(crate) taker: Taker,
     /// The page of metrics.
-    pub metrics: MetricsWriter,
+    pub(crate) metrics: MetricsWriter,
     /// What the alarms look at.
-    pub alarm_source: AlarmSource,
+    pub(crate) alarm_source: AlarmSource,
 }
 
 impl Parts {
     /// The parts of a daemon with this configuration.
-    pub fn new(base: &Base, setup: Setup, outlets: EventSinks) -> Parts {
+    pub(crate) fn new(base: &Base, setup: Setup, outlets: EventSinks) -> Parts {
         let Base { paths, store, state_writer, stop } = base;
         let EventSinks { counters, outlet, hooks, alarms } = outlets;
         let (state_writer, stop) = (|| state_writer.clone(), || Arc::clone(stop));

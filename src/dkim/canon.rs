@@ -8,7 +8,7 @@ const BUFFER: usize = 8 << 10;
 
 /// Appends the canonical form of a field to `out` (RFC 6376 3.4.2), without the CRLF that ends it: the DKIM-Signature field itself
 /// is hashed without one (RFC 6376 3.7). `value` is what follows the colon, folds and last CRLF included.
-pub fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.extend(name.iter().map(u8::to_ascii_lowercase));
     out.push(b':');
     let start = out.len();

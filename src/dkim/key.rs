@@ -83,7 +83,7 @@ impl std::error::Error for KeyError {}
 
 impl PrivateKey {
     /// The first private key in `pem`.
-    pub fn from_pem(pem: &[u8]) -> Result<PrivateKey, KeyError> {
+    pub(crate) fn from_pem(pem: &[u8]) -> Result<PrivateKey, KeyError> {
         let der = PrivateKeyDer::from_pem_slice(pem).map_err(|_| match memchr::memmem::find(pem, b"BEGIN ENCRYPTED PRIVATE KEY") {
             Some(_) => KeyError::Encrypted,
             None => KeyError::NotPem,
@@ -115,7 +115,7 @@ impl PrivateKey {
     }
 
     /// The key as PEM, PKCS#8 version 1, which OpenSSL reads too.
-    pub fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
+    pub(crate) fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
         let der: Pkcs8V1Der<'static> = match self {
             PrivateKey::Rsa(key) => key.as_der(),
             PrivateKey::Ed25519(key) => key.as_der(),
@@ -145,7 +145,7 @@ impl PrivateKey {
     }
 
     /// The value of `k=` (RFC 6376 3.6.1, RFC 8463 4).
-    pub fn key_type(&self) -> &'static str {
+    pub(crate) fn key_type(&self) -> &'static str {
         match self {
             PrivateKey::Rsa(_) => "rsa",
             PrivateKey::Ed25519(_) => "ed25519",
@@ -154,7 +154,7 @@ impl PrivateKey {
 
     /// The octets of `p=`: for RSA the SubjectPublicKeyInfo that everybody publishes (RFC 6376 Appendix C makes it so, although
     /// its section 3.6.1 names another form), for Ed25519 the bare key (RFC 8463 4.2).
-    pub fn public_bytes(&self) -> Result<Vec<u8>, KeyError> {
+    pub(crate) fn public_bytes(&self) -> Result<Vec<u8>, KeyError> {
         match self {
             PrivateKey::Rsa(key) => {
                 let der: PublicKeyX509Der<'static> = key.public_key().as_der().map_err(|_| KeyError::Library)?;

@@ -9,7 +9,7 @@
 //! cannot be made is an error, never a silent omission: `dkim = "required"` holds the message. Always relaxed/relaxed, `t=` and no
 //! `x=` (a queue may hold mail for days), and no `l=`: it lets anybody append to the body (THREATS T-DKIM-2).
 
-pub mod canon;
+pub(crate) mod canon;
 pub mod fields;
 pub mod file;
 pub mod from;

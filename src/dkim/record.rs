@@ -12,7 +12,7 @@ pub fn text(key: &PrivateKey) -> Result<String, KeyError> {
 }
 
 /// The text in pieces of at most 255 bytes. Verifiers join them without anything in between (RFC 6376 3.6.2.2).
-pub fn strings(text: &str) -> Vec<&str> {
+pub(crate) fn strings(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some((piece, after)) = rest.split_at_checked(STRING) {

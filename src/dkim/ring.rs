@@ -89,7 +89,7 @@ impl KeyRing {
     }
 
     /// The keys for a domain in From, in any case, as U-labels or A-labels.
-    pub fn for_from(&self, domain: &str) -> Signing<'_> {
+    pub(crate) fn for_from(&self, domain: &str) -> Signing<'_> {
         match self.domains.get(&lookup_name(domain)) {
             None => Signing::NotConfigured,
             Some(Domain::Off) => Signing::Off,

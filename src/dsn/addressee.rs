@@ -21,7 +21,7 @@ const HOPS: usize = 50;
 /// * Otherwise: the reverse-path.
 ///
 /// Errors: why nobody is told.
-pub fn addressee(reverse_path: &str, header: &[u8], names: &Names, admin: Option<&Address>) -> Result<Address, &'static str> {
+pub(crate) fn addressee(reverse_path: &str, header: &[u8], names: &Names, admin: Option<&Address>) -> Result<Address, &'static str> {
     let section = Section::scan(header);
     if section.named(header, "Received").count() > HOPS {
         return Err("it has more than 50 Received fields, so it is in a loop");

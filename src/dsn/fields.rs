@@ -15,7 +15,7 @@ const WORD: usize = 900;
 const BLANKS: usize = 97;
 
 /// The content of the part, without its MIME fields.
-pub fn delivery_status(notice: &Dsn<'_>) -> String {
+pub(crate) fn delivery_status(notice: &Dsn<'_>) -> String {
     let mut out = String::new();
     // RFC 3461 6.3 (b): "dns" is for a name that others know.
     let kind = if notice.is_guess { "x-local-hostname" } else { "dns" };

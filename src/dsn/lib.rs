@@ -12,7 +12,7 @@
 //! | [`render`], [`fields`], [`words`] | the bytes |
 //! | [`write`](mod@write) | into the spool |
 
-pub mod addressee;
+pub(crate) mod addressee;
 pub mod compose;
 pub mod fields;
 pub mod limit;

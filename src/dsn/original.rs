@@ -13,7 +13,7 @@ use spool::file;
 use spool::file::{FileError, Part};
 
 /// Octets of a message, or of its header section, that a DSN quotes (RFC 3461 4.3 allows a limit).
-pub const QUOTED: usize = 50 << 10;
+pub(crate) const QUOTED: usize = 50 << 10;
 /// Octets of one line (RFC 5322 2.1.1); a message with a longer one is not quoted whole, because it could not be sent as it is.
 const LINE: usize = 998;
 
@@ -110,7 +110,7 @@ fn cut(header: &mut Vec<u8>) {
 
 impl Original {
     /// The header section as it is quoted: at most [`QUOTED`] bytes, without credentials. Bcc never comes into the spool.
-    pub fn quoted_header(&self) -> Vec<u8> {
+    pub(crate) fn quoted_header(&self) -> Vec<u8> {
         let section = Section::scan(&self.header);
         let is_secret = |field: &&Field| SECRET.iter().any(|name| field.is(&self.header, name));
         let (mut header, mut at) = (Vec::with_capacity(self.header.len()), 0);
@@ -124,7 +124,7 @@ impl Original {
     }
 
     /// True if a field holds credentials: then the message is not quoted whole, whatever its sender asked for.
-    pub fn holds_credentials(&self) -> bool {
+    pub(crate) fn holds_credentials(&self) -> bool {
         Section::scan(&self.header).fields.iter().any(|field| SECRET.iter().any(|name| field.is(&self.header, name)))
     }
 

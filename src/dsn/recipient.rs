@@ -76,7 +76,7 @@ impl DsnRecipient {
     }
 
     /// True if the address can be written in ASCII.
-    pub fn has_ascii_address(&self) -> bool {
+    pub(crate) fn has_ascii_address(&self) -> bool {
         Address::parse(&self.address).map_or(self.address.is_ascii(), |address| address.is_ascii())
     }
 }

@@ -12,7 +12,7 @@ use mail::printable::safe;
 use mail::queue_id::QueueId;
 
 /// Where these calls stand: what is logged elsewhere is no event.
-pub const TARGET: &str = module_path!();
+pub(crate) const TARGET: &str = module_path!();
 
 /// The daemon is ready.
 pub fn started(version: &str, spool: &str, next_hop: &str) {

@@ -1,11 +1,9 @@
 //! Hard limits: what no configuration can raise. Each has its source, or its reason.
 
 /// RFC 5321 4.5.3.1.1: octets of a local part.
-pub const LOCAL_PART: usize = 64;
+pub(crate) const LOCAL_PART: usize = 64;
 /// RFC 5321 4.5.3.1.2: octets of a domain.
 pub const DOMAIN: usize = 255;
-/// 64 + 1 + 255: bytes of an address (SENDMAIL.md R4).
-pub const ADDRESS: usize = 320;
 /// RFC 5322 2.1.1: octets of a line without its CRLF.
 pub const LINE: usize = 998;
 /// Bytes of a header section that `sendmail` buffers (SENDMAIL.md R4).

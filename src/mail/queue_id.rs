@@ -14,7 +14,7 @@ pub struct QueueId(u64);
 
 impl QueueId {
     /// Bytes of the printed form.
-    pub const LEN: usize = 16;
+    pub(crate) const LEN: usize = 16;
 
     /// An id from unix seconds (wraps in 2106) and random bits.
     pub const fn new(seconds: u32, random: u32) -> Self {

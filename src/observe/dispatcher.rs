@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_secs(60);
 const EVERYWHERE: &str = "all but the log";
 
 /// Somebody who gets all events, and must not keep the thread for long.
-pub type Listener = Box<dyn FnMut(&[Record]) + Send>;
+pub(crate) type Listener = Box<dyn FnMut(&[Record]) + Send>;
 
 /// What the configuration says of the event file.
 #[derive(Clone, Debug, PartialEq, Eq)]

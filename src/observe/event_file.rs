@@ -24,7 +24,7 @@ pub struct Rotation {
 }
 
 /// The file while it is written.
-pub struct EventFile {
+pub(crate) struct EventFile {
     rotation: Rotation,
     open: Option<Open>,
     /// Lines that could not be written since it was last told.
@@ -38,12 +38,12 @@ struct Open {
 
 impl EventFile {
     /// A file that is opened with its first line.
-    pub fn new(rotation: Rotation) -> EventFile {
+    pub(crate) fn new(rotation: Rotation) -> EventFile {
         EventFile { rotation, open: None, lost: 0 }
     }
 
     /// Writes `lines`, each with its line feed. What cannot be written is lost, and counted.
-    pub fn write(&mut self, lines: &[String]) {
+    pub(crate) fn write(&mut self, lines: &[String]) {
         let was_failing = self.lost > 0;
         match self.try_write(lines) {
             Ok(()) if was_failing => events::events_lost("event_file", std::mem::take(&mut self.lost)),

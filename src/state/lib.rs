@@ -38,7 +38,7 @@ pub use orders::{Order, Wanted};
 pub use overview::{Ended, Waits};
 pub use rows::{Attempt, Event, Message, Origin, Progress, QueueDir, RecipientRow, RecipientUpdate, Transaction};
 use rows::{COLUMNS, message_of};
-pub use schema::{SCHEMA, is_foreign, is_newer};
+pub use schema::{SCHEMA, is_newer};
 pub use stats::{InPlace, Passed};
 
 /// How a commit is synced.

@@ -187,7 +187,7 @@ pub fn is_newer(e: &rusqlite::Error) -> bool {
 }
 
 /// True for a file that is a database, but never was a state of ours.
-pub fn is_foreign(e: &rusqlite::Error) -> bool {
+pub(crate) fn is_foreign(e: &rusqlite::Error) -> bool {
     says(e, FOREIGN)
 }
 

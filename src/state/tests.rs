@@ -256,7 +256,9 @@ fn a_file_of_schema_1_is_brought_forward_with_everything_in_it() {
 #[test]
 fn a_newer_file_and_one_of_another_program_are_refused_and_left_alone() {
     let scratch = tempfile::tempdir().unwrap();
-    for (sql, is_refused) in [("PRAGMA user_version = 99", is_newer as fn(&rusqlite::Error) -> bool), ("CREATE TABLE t (x)", is_foreign)] {
+    for (sql, is_refused) in
+        [("PRAGMA user_version = 99", is_newer as fn(&rusqlite::Error) -> bool), ("CREATE TABLE t (x)", schema::is_foreign)]
+    {
         let path = scratch.path().join(format!("{}.sqlite", sql.len()));
         rusqlite::Connection::open(&path).unwrap().execute_batch(sql).unwrap();
         let before = std::fs::read(&path).unwrap();

@@ -5,7 +5,7 @@ use mail::queue_id::QueueId;
 use super::Store;
 
 /// A message, the directory it leaves, and the one it goes to.
-pub type Move = (QueueId, &'static str, &'static str);
+pub(crate) type Move = (QueueId, &'static str, &'static str);
 
 impl Store {
     /// Moves each message, never replacing another, and makes all moves durable before returning. `None` is no move, and succeeds.

@@ -392,5 +392,5 @@ mod tests;
 // The helpers of `testing`, compiled here too: the tests of a crate cannot use what was built on another copy of that crate.
 #[cfg(test)]
 #[path = "../testing/scratch.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, unreachable_pub)]
 mod testing;

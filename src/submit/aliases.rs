@@ -118,7 +118,7 @@ impl Aliases {
     }
 
     /// Every file that is included, with the name that does it.
-    pub fn includes(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn includes(&self) -> impl Iterator<Item = (&str, &str)> {
         self.entries.iter().flat_map(|(name, targets)| {
             targets.iter().filter_map(move |target| match target {
                 Target::Include(path) => Some((name.as_str(), path.as_str())),

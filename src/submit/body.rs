@@ -77,7 +77,7 @@ impl Lines {
     }
 
     /// True if the last line so far is a lone dot that may be the end. On a terminal it is: the person who typed it waits.
-    pub fn holds_dot(&self) -> bool {
+    pub(crate) fn holds_dot(&self) -> bool {
         self.line == Line::HeldDot
     }
 

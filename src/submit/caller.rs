@@ -43,7 +43,7 @@ impl Caller {
 
     /// H3: the name of a person: `NAME` from the environment, which is good for nothing else (SENDMAIL.md S7), else the GECOS name.
     /// May be empty, and may not be UTF-8.
-    pub fn full_name(&self) -> Vec<u8> {
+    pub(crate) fn full_name(&self) -> Vec<u8> {
         match std::env::var_os("NAME").filter(|name| !name.is_empty()) {
             Some(name) => name.into_vec(),
             None => gecos_name(&self.gecos, &self.name),

@@ -283,7 +283,7 @@ pub struct Call {
 
 impl Mode {
     /// True if the mode takes a message or a dialogue from standard input.
-    pub fn reads_stdin(&self) -> bool {
+    pub(crate) fn reads_stdin(&self) -> bool {
         matches!(self, Mode::Inject | Mode::Smtp)
     }
 }

@@ -17,7 +17,7 @@ const DROPPED: &[&str] = &["Bcc", "Resent-Bcc", "Return-Path", "Content-Length"]
 
 /// What a section lacks (H2, H4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Missing {
+pub(crate) struct Missing {
     /// Resent-Date, of a resent message.
     pub resent_date: bool,
     /// Resent-Message-ID, of a resent message.
@@ -36,7 +36,7 @@ pub struct Missing {
 
 impl Missing {
     /// What `head` lacks.
-    pub fn of(head: &Head) -> Missing {
+    pub(crate) fn of(head: &Head) -> Missing {
         let resent = head.is_resent();
         Missing {
             resent_date: resent && !head.has("Resent-Date"),
@@ -52,7 +52,7 @@ impl Missing {
 
 /// What is known about an added field.
 #[derive(Clone, Debug)]
-pub struct Additions<'a> {
+pub(crate) struct Additions<'a> {
     /// RFC 5322 3.3; needed only where a date is missing.
     pub date: String,
     /// `<…@…>`; needed only where an id is missing.
@@ -66,7 +66,7 @@ pub struct Additions<'a> {
 }
 
 /// The mended section. `mailname` qualifies bare addresses.
-pub fn mend(head: &Head, mailname: &str, missing: Missing, additions: &Additions) -> Vec<u8> {
+pub(crate) fn mend(head: &Head, mailname: &str, missing: Missing, additions: &Additions) -> Vec<u8> {
     let mut out = Vec::with_capacity(head.bytes.len() + 512);
     for field in &head.fields {
         if DROPPED.iter().any(|name| field.at.is(head.bytes, name)) {

@@ -161,7 +161,7 @@ impl<'a> Head<'a> {
     }
 
     /// True if the bare addresses of the field get a domain (H5).
-    pub fn is_qualified(&self, field: &HeadField) -> bool {
+    pub(crate) fn is_qualified(&self, field: &HeadField) -> bool {
         is_one_of(&field.at, self.bytes, QUALIFIED)
     }
 

@@ -14,7 +14,7 @@ pub mod body;
 pub mod bs;
 pub mod caller;
 pub mod cli;
-pub mod fixup;
+pub(crate) mod fixup;
 pub mod head;
 pub mod keep;
 pub mod local;
@@ -23,7 +23,7 @@ pub mod query;
 pub mod recipients;
 pub mod report;
 pub mod sender;
-pub mod upload;
+pub(crate) mod upload;
 pub mod verify;
 
 use std::ffi::OsString;

@@ -44,7 +44,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// What went wrong on the way, for the history. Emptied by this.
-    pub fn take_warnings(&mut self) -> Vec<String> {
+    pub(crate) fn take_warnings(&mut self) -> Vec<String> {
         std::mem::take(&mut self.warnings)
     }
 

@@ -31,7 +31,7 @@ pub enum Wanted {
 
 /// Collects recipients and, separately, what is malformed.
 #[derive(Debug, Default)]
-pub struct Wish {
+pub(crate) struct Wish {
     /// In the order given.
     pub wanted: Vec<Wanted>,
     offenders: Vec<String>,
@@ -41,7 +41,7 @@ pub struct Wish {
 
 impl Wish {
     /// R1: each operand is an address list.
-    pub fn of_operands(operands: &[OsString]) -> Wish {
+    pub(crate) fn of_operands(operands: &[OsString]) -> Wish {
         let mut wish = Wish::default();
         for operand in operands {
             let text = operand.as_bytes();
@@ -55,7 +55,7 @@ impl Wish {
     }
 
     /// R2: the recipients that a header section names.
-    pub fn of_head(head: &Head) -> Wish {
+    pub(crate) fn of_head(head: &Head) -> Wish {
         let mut wish = Wish::default();
         let names = if head.is_resent() { &["Resent-To", "Resent-Cc", "Resent-Bcc"] } else { &["To", "Cc", "Bcc"] };
         for field in head.named(names) {
@@ -93,7 +93,7 @@ impl Wish {
     /// R5.
     ///
     /// Errors: EX_DATAERR with the malformed addresses, and how many there are beyond those shown.
-    pub fn check(&self) -> Result<(), Failure> {
+    pub(crate) fn check(&self) -> Result<(), Failure> {
         if self.offenders.is_empty() {
             return Ok(());
         }

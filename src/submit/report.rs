@@ -51,7 +51,7 @@ pub fn print(text: &str) {
 
 /// I1: reads what the writer still has to say, so that it sees our exit code and not SIGPIPE. A person at a terminal is not
 /// waited for.
-pub fn drain_stdin() {
+pub(crate) fn drain_stdin() {
     if sys::stdin::is_terminal() {
         return;
     }

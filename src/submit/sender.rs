@@ -48,7 +48,7 @@ pub fn own_address(caller: &Caller, names: &Names) -> Result<Address, Failure> {
 /// S3: may this caller send as `sender`? The null sender is open to all who may send.
 ///
 /// Errors: EX_NOPERM.
-pub fn check_policy(sender: &ReversePath, own: &Address, caller: &Caller, params: &Params) -> Result<(), Failure> {
+pub(crate) fn check_policy(sender: &ReversePath, own: &Address, caller: &Caller, params: &Params) -> Result<(), Failure> {
     caller.user().check_sender(sender, own, params)
 }
 

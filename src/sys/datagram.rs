@@ -8,7 +8,7 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, se
 /// Sends `bytes` to the socket at `path`, if it takes them at once.
 ///
 /// Errors: the kernel's; EAGAIN for a reader that is behind.
-pub fn send(bytes: &[u8], path: &Path) -> nix::Result<()> {
+pub(crate) fn send(bytes: &[u8], path: &Path) -> nix::Result<()> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
     sendto(socket.as_raw_fd(), bytes, &UnixAddr::new(path)?, MsgFlags::MSG_NOSIGNAL).map(|_| ())

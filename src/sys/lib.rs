@@ -3,7 +3,7 @@
 
 pub mod append;
 pub mod clock;
-pub mod datagram;
+pub(crate) mod datagram;
 pub mod fs;
 pub mod passwd;
 pub mod peer;

@@ -12,7 +12,7 @@ use crate::support::command::wait_for;
 use crate::support::installation::{CALLER_ID, Installation, OTHER_ID};
 
 /// Files outside the directories of the spool, and how they were.
-pub struct Canaries {
+pub(crate) struct Canaries {
     roots: Vec<PathBuf>,
     secret: PathBuf,
     before: BTreeMap<PathBuf, DaemonSnapshot>,
@@ -24,7 +24,7 @@ type DaemonSnapshot = (Vec<u8>, u32, u32, u32, u64, i128);
 impl Canaries {
     /// Plants a secret of root, a file for all and a private one of the victim on the spool's own file system; the
     /// configuration directory is watched with them.
-    pub fn plant(installation: &Installation) -> Canaries {
+    pub(crate) fn plant(installation: &Installation) -> Canaries {
         let outside = installation.paths.spool.join("outside");
         std::fs::create_dir(&outside).unwrap();
         for (name, owner, mode) in [("secret", 0, 0o600), ("public", 0, 0o644), ("private", CALLER_ID, 0o600), ("open", CALLER_ID, 0o664)] {
@@ -38,7 +38,7 @@ impl Canaries {
     }
 
     /// The file that only root may read.
-    pub fn secret(&self) -> &Path {
+    pub(crate) fn secret(&self) -> &Path {
         &self.secret
     }
 
@@ -71,7 +71,7 @@ impl Canaries {
 
 /// What the daemon has used.
 #[derive(Clone, Copy, Debug)]
-pub struct Usage {
+pub(crate) struct Usage {
     cpu: f64,
     descriptors: usize,
     at: Instant,
@@ -79,7 +79,7 @@ pub struct Usage {
 
 impl Usage {
     /// Of the process `pid`; a process that has ended has no descriptors.
-    pub fn of(pid: u32) -> Usage {
+    pub(crate) fn of(pid: u32) -> Usage {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the daemon has ended");
         let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
         let ticks: f64 = [fields[11], fields[12]].iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum();
@@ -94,7 +94,7 @@ const IDLE_CPU: f64 = 0.1;
 
 impl Stage {
     /// The common judgement, while the attack stands.
-    pub fn judge(&mut self, attack: &Attack, before: &Usage) {
+    pub(crate) fn judge(&mut self, attack: &Attack, before: &Usage) {
         self.judge_delivery(attack);
         self.judge_outside();
         self.judge_sent();
@@ -157,7 +157,7 @@ impl Stage {
     }
 
     /// The same daemon, not busy with nothing, with no more descriptors than it had.
-    pub fn judge_process(&self, attack: &Attack, before: &Usage) {
+    pub(crate) fn judge_process(&self, attack: &Attack, before: &Usage) {
         let log = self.installation.daemon_log();
         assert!(!log.contains("panicked") && !log.contains("internal error"), "{}: {log}", attack.name);
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -175,7 +175,7 @@ impl Stage {
     }
 
     /// What the attacker got at.
-    pub fn judge_heard(&self, attack: &Attack, heard: &str) {
+    pub(crate) fn judge_heard(&self, attack: &Attack, heard: &str) {
         assert!(!heard.contains(SECRET_WORDS), "{}: {heard}", attack.name);
         let may_see = attack.may_modify && self.role == Role::Operator;
         assert!(may_see || !(heard.contains(VICTIMS_WORDS) || heard.contains(WAITS)), "{}: {heard}", attack.name);
@@ -185,7 +185,7 @@ impl Stage {
     }
 
     /// An operator's verbs were obeyed: by right, and by name in the log.
-    pub fn judge_steered(&self, heard: &str) {
+    pub(crate) fn judge_steered(&self, heard: &str) {
         assert!(heard.contains(VICTIMS_WORDS), "an operator may read mail at the socket: {heard}");
         assert!(self.installation.daemon_log().contains(&OTHER_ID.to_string()), "the log does not say who it was");
     }

@@ -15,29 +15,29 @@ use crate::support::parts::Missing;
 use crate::support::scripted::{Receiver, Script};
 
 /// What only the victim, its message and its next hop may know.
-pub const VICTIMS_WORDS: &str = "words of the victim";
+pub(crate) const VICTIMS_WORDS: &str = "words of the victim";
 /// What a file holds that only root may read.
-pub const SECRET_WORDS: &str = "words of a secret file";
+pub(crate) const SECRET_WORDS: &str = "words of a secret file";
 /// Where the victim's message goes that waits.
-pub const WAITS: &str = "waits@receiver.example";
+pub(crate) const WAITS: &str = "waits@receiver.example";
 
 const ADMIN_GROUP: u32 = 4400;
 
 /// Who attacks: the same uid, with or without `admin_group`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     Stranger,
     Operator,
 }
 
 /// The interpreter of the attacker, where every user can run it.
-pub fn python() -> Result<PathBuf, Missing> {
+pub(crate) fn python() -> Result<PathBuf, Missing> {
     let path = PathBuf::from("/usr/bin/python3");
     if path.is_file() { Ok(path) } else { Err(Missing("/usr/bin/python3 is not installed".to_owned())) }
 }
 
 /// One installation under attack.
-pub struct Stage {
+pub(crate) struct Stage {
     pub installation: Installation,
     pub receiver: Receiver,
     pub role: Role,
@@ -51,7 +51,7 @@ pub struct Stage {
 
 impl Stage {
     /// A running daemon, and a message of the victim that its next hop does not want yet.
-    pub fn new(role: Role) -> Stage {
+    pub(crate) fn new(role: Role) -> Stage {
         let receiver = Script::new().say(&format!("RCPT TO:<{WAITS}"), "451 4.3.0 later").start();
         let mut installation = Installation::system_with_spool("size=512m,nr_inodes=150k,mode=755");
         installation.relay_to(&receiver.url("smtp", "tls=none"), "retry_min = \"1h\"\nretry_max = \"1h\"");
@@ -77,7 +77,7 @@ impl Stage {
     }
 
     /// Runs one attack and judges it while it stands.
-    pub fn suffer(&mut self, attack: &Attack) {
+    pub(crate) fn suffer(&mut self, attack: &Attack) {
         self.count += 1;
         eprintln!("{:?}: {}: {}", self.role, attack.name, attack.must);
         let usage = Usage::of(self.pid);
@@ -107,7 +107,7 @@ impl Stage {
     }
 
     /// The daemon ends well, and finds nothing to mend.
-    pub fn end(mut self) {
+    pub(crate) fn end(mut self) {
         self.installation.stop_daemon();
         eprintln!("{} attacks", self.count);
     }
@@ -153,23 +153,23 @@ impl Stage {
     }
 
     /// All that the attacker put into the drop directory has gone from there.
-    pub fn clears_new(&self) {
+    pub(crate) fn clears_new(&self) {
         wait_for("an empty drop directory", || self.installation.spooled_bytes("new").is_empty());
     }
 
     /// No message of the attacker arrived in this attack.
-    pub fn sends_nothing_of_mallory(&self) {
+    pub(crate) fn sends_nothing_of_mallory(&self) {
         let sent = self.receiver.messages().into_iter().filter(|one| String::from_utf8_lossy(&one.data).contains("BEGIN mallory")).count();
         assert_eq!(sent, 0, "something of the attacker was sent");
     }
 
     /// A message to this recipient arrives.
-    pub fn waits_for(&self, recipient: &str) {
+    pub(crate) fn waits_for(&self, recipient: &str) {
         wait_for(recipient, || self.copies_to(recipient) > 0);
     }
 
     /// How many messages to this recipient arrived.
-    pub fn copies_to(&self, recipient: &str) -> usize {
+    pub(crate) fn copies_to(&self, recipient: &str) -> usize {
         let path = format!("<{recipient}>");
         self.receiver.messages().iter().filter(|one| one.recipients.contains(&path)).count()
     }

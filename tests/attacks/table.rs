@@ -3,7 +3,7 @@
 use super::stage::Stage;
 
 /// One attack.
-pub struct Attack {
+pub(crate) struct Attack {
     /// The function in `attacker.py`.
     pub name: &'static str,
     /// What must hold, in words for a failure.
@@ -31,7 +31,7 @@ const fn and(attack: Attack, holds: fn(&Stage)) -> Attack {
 }
 
 /// What is put into the drop directory.
-pub const OBJECTS: &[Attack] = &[
+pub(crate) const OBJECTS: &[Attack] = &[
     and(attack("symbolic_links", "no link is followed, and each is removed"), Stage::clears_new),
     and(attack("fifos", "no FIFO makes the daemon wait"), Stage::clears_new),
     attack("directories", "empty ones go, full ones stay and harm nobody"),
@@ -47,7 +47,7 @@ pub const OBJECTS: &[Attack] = &[
 ];
 
 /// Files of the right form that lie.
-pub const FORGERIES: &[Attack] = &[
+pub(crate) const FORGERIES: &[Attack] = &[
     and(attack("forged_peer", "`peer` is believed only of the daemon"), Stage::sends_nothing_of_mallory),
     and(attack("unknown_keys", "an unknown key is no key"), Stage::sends_nothing_of_mallory),
     and(attack("control_characters", "no value of an envelope has one"), Stage::sends_nothing_of_mallory),
@@ -60,7 +60,7 @@ pub const FORGERIES: &[Attack] = &[
 ];
 
 /// What changes while it is looked at.
-pub const RACES: &[Attack] = &[
+pub(crate) const RACES: &[Attack] = &[
     and(attack("honest", "a file of the right form is a message"), |stage| stage.waits_for("honest@receiver.example")),
     endless(attack("changed_while_sent", "what is sent is what was claimed")),
     endless(attack("cut_while_sent", "nothing half is sent")),
@@ -72,7 +72,7 @@ pub const RACES: &[Attack] = &[
 ];
 
 /// Others' files, the disk, the process.
-pub const PROCESS: &[Attack] = &[
+pub(crate) const PROCESS: &[Attack] = &[
     attack("sticky", "nobody reads, moves or removes what is another's"),
     attack("state_files", "the daemon's files are the daemon's"),
     attack("own_socket", "nobody takes the daemon's place"),
@@ -83,7 +83,7 @@ pub const PROCESS: &[Attack] = &[
 ];
 
 /// The sockets.
-pub const CONTROL: &[Attack] = &[
+pub(crate) const CONTROL: &[Attack] = &[
     attack("garbage", "nonsense is refused"),
     attack("idle_connections", "one user does not take all places"),
     attack("deaf_connections", "one that does not listen holds up nobody"),

@@ -14,27 +14,27 @@ fn script(host: &Host, program: &str, name: &str, text: &str) -> Command {
     command
 }
 
-pub fn email_sender(host: &Host) -> Command {
+pub(crate) fn email_sender(host: &Host) -> Command {
     script(host, "/usr/bin/perl", "email_sender.pl", include_str!("email_sender.pl"))
 }
 
-pub fn mime_lite(host: &Host) -> Command {
+pub(crate) fn mime_lite(host: &Host) -> Command {
     script(host, "/usr/bin/perl", "mime_lite.pl", include_str!("mime_lite.pl"))
 }
 
-pub fn ruby_mail(host: &Host) -> Command {
+pub(crate) fn ruby_mail(host: &Host) -> Command {
     script(host, "/usr/bin/ruby", "mail.rb", include_str!("mail.rb"))
 }
 
 /// `newline` is its setting of that name: `unix` or `windows`.
-pub fn nodemailer(host: &Host, newline: &str) -> Result<Command, Missing> {
+pub(crate) fn nodemailer(host: &Host, newline: &str) -> Result<Command, Missing> {
     host.show(&parts::node_modules()?, "/srv/node_modules");
     let mut command = script(host, "/usr/bin/node", "nodemailer.js", include_str!("nodemailer.js"));
     command.arg(newline);
     Ok(command)
 }
 
-pub fn django(host: &Host) -> Result<Command, Missing> {
+pub(crate) fn django(host: &Host) -> Result<Command, Missing> {
     host.show(&parts::site_packages()?, "/srv/site-packages");
     let mut command = script(host, "/usr/bin/python3", "django_mail.py", include_str!("django_mail.py"));
     command.env("PYTHONPATH", "/srv/site-packages").env("PYTHONDONTWRITEBYTECODE", "1");

@@ -8,7 +8,7 @@ use crate::support::command::run;
 use crate::support::parts::Missing;
 use crate::support::scripted::Script;
 
-pub fn s_nail(host: &Host) -> Command {
+pub(crate) fn s_nail(host: &Host) -> Command {
     let mut command = host.alice("/usr/bin/s-nail");
     // Or it goes on before `sendmail` has ended, and cannot tell how.
     command.args(["-S", "sendwait"]);
@@ -17,14 +17,14 @@ pub fn s_nail(host: &Host) -> Command {
     command
 }
 
-pub fn bsd_mailx(host: &Host) -> Command {
+pub(crate) fn bsd_mailx(host: &Host) -> Command {
     let mut command = host.alice("/usr/bin/bsd-mailx");
     command.args(["-s", "Passwort", "-c", "carol@receiver.example", "-b", "hidden@receiver.example"]);
     command.args(["-r", "rps@sender.example", "bob@receiver.example", "root"]);
     command
 }
 
-pub fn mailutils(host: &Host) -> Command {
+pub(crate) fn mailutils(host: &Host) -> Command {
     let mut command = host.alice("/usr/bin/mail.mailutils");
     // By default it ends its own input at a lone dot.
     command.args(["-E", "set nodot", "-s", "Passwort"]);
@@ -41,7 +41,7 @@ pub fn mailutils(host: &Host) -> Command {
     command
 }
 
-pub fn mutt(host: &Host) -> Command {
+pub(crate) fn mutt(host: &Host) -> Command {
     let mut command = host.alice("/usr/bin/mutt");
     let settings = "set from=rps@sender.example use_envelope_from=yes dsn_notify='failure,delay' dsn_return=hdrs copy=no";
     command.args(["-n", "-e", settings, "-s", "Passwort zurücksetzen"]);
@@ -50,7 +50,7 @@ pub fn mutt(host: &Host) -> Command {
 }
 
 /// git send-email belongs to the packaged git.
-pub fn git_send_email(host: &Host) -> Result<Command, Missing> {
+pub(crate) fn git_send_email(host: &Host) -> Result<Command, Missing> {
     if !Path::new("/usr/bin/git").exists() {
         return Err(Missing("there is no /usr/bin/git".to_owned()));
     }

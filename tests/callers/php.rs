@@ -19,15 +19,15 @@ fn php(host: &Host, name: &str, text: &str) -> Command {
     command
 }
 
-pub fn mail(host: &Host) -> Command {
+pub(crate) fn mail(host: &Host) -> Command {
     php(host, "mail.php", include_str!("php_mail.php"))
 }
 
-pub fn phpmailer(host: &Host) -> Command {
+pub(crate) fn phpmailer(host: &Host) -> Command {
     php(host, "phpmailer.php", include_str!("phpmailer.php"))
 }
 
-pub fn symfony(host: &Host, sendmail: &str) -> Command {
+pub(crate) fn symfony(host: &Host, sendmail: &str) -> Command {
     let mut command = php(host, "symfony.php", include_str!("symfony.php"));
     command.arg(sendmail);
     command

@@ -3,7 +3,7 @@
 use super::{commands, messages};
 
 /// One call of `sendmail`.
-pub struct Case {
+pub(crate) struct Case {
     /// Unique; kebab-case. The document and the reasons use it.
     pub name: &'static str,
     /// The name that it is called by: `sendmail`, or one of the others (P1).
@@ -15,7 +15,7 @@ pub struct Case {
 }
 
 /// What a case writes to the standard input of `sendmail`.
-pub enum Input {
+pub(crate) enum Input {
     /// At once.
     Whole(Vec<u8>),
     /// Step by step, each after a reply.
@@ -24,7 +24,7 @@ pub enum Input {
 
 impl Input {
     /// All bytes.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         match self {
             Input::Whole(bytes) => bytes.clone(),
             Input::Dialogue(steps) => steps.concat(),
@@ -33,16 +33,16 @@ impl Input {
 }
 
 /// All cases, always in the same order: the place in it is the user that a case runs as.
-pub fn all() -> Vec<Case> {
+pub(crate) fn all() -> Vec<Case> {
     [commands::all(), messages::all()].into_iter().flatten().collect()
 }
 
 /// A message that lacks nothing, to one recipient.
-pub const WHOLE: &str =
+pub(crate) const WHOLE: &str =
     "From: f@x.example\nDate: Sun, 22 Nov 2026 15:00:00 +0000\nMessage-ID: <m@x.example>\nTo: a@x.example\nSubject: s\n\nbody\n";
 
 /// A header section that lacks nothing but recipients.
-pub const NO_TO: &str = "From: f@x.example\nDate: Sun, 22 Nov 2026 15:00:00 +0000\nMessage-ID: <m@x.example>\nSubject: s\n";
+pub(crate) const NO_TO: &str = "From: f@x.example\nDate: Sun, 22 Nov 2026 15:00:00 +0000\nMessage-ID: <m@x.example>\nSubject: s\n";
 
 #[test]
 fn case_names_are_unique() {

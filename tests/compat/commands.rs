@@ -213,7 +213,7 @@ fn dialogue(steps: &[&str], line_end: &str) -> Vec<Vec<u8>> {
     steps.iter().map(whole).collect()
 }
 
-pub fn all() -> Vec<Case> {
+pub(crate) fn all() -> Vec<Case> {
     let of = |rows: &'static [Row], input: &str, told| -> Vec<Case> {
         let case = |&(name, argv): &Row| Case {
             called: "sendmail",

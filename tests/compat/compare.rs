@@ -7,7 +7,7 @@ use super::outcome::{Outcome, Sent};
 
 /// One thing in which a system differs from ours.
 #[derive(Debug)]
-pub struct Difference {
+pub(crate) struct Difference {
     pub system: &'static str,
     pub case: &'static str,
     /// `verdict`, `code`, `messages`, `notice`, `sender`, `recipients`, `body` or `field NAME`.
@@ -17,7 +17,7 @@ pub struct Difference {
 }
 
 /// Every difference: by case, then by system.
-pub fn all(own: &[Outcome], systems: &[&'static str; 3], others: &[Vec<Outcome>; 3]) -> Vec<Difference> {
+pub(crate) fn all(own: &[Outcome], systems: &[&'static str; 3], others: &[Vec<Outcome>; 3]) -> Vec<Difference> {
     let mut found = Vec::new();
     for (index, case) in cases::all().iter().enumerate() {
         for (system, outcomes) in systems.iter().zip(others) {

@@ -29,7 +29,7 @@ around the first difference.
 ";
 
 /// The document.
-pub fn render(versions: &[String; 3], differences: &[Difference]) -> String {
+pub(crate) fn render(versions: &[String; 3], differences: &[Difference]) -> String {
     let mut out = HEAD.replace("{versions}", &format!("{}, {} and {}", versions[0], versions[1], versions[2]));
     let cases = cases::all();
     for reason in reasons::REASONS {
@@ -94,12 +94,12 @@ fn fill(text: &str) -> String {
 }
 
 /// True if the file says the same.
-pub fn is_current(wanted: &str) -> bool {
+pub(crate) fn is_current(wanted: &str) -> bool {
     std::fs::read_to_string(PATH).is_ok_and(|found| found == wanted)
 }
 
 /// Compares it with the file, or with UPDATE=1 writes it.
-pub fn compare(wanted: &str) {
+pub(crate) fn compare(wanted: &str) {
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(PATH, wanted).unwrap();
     }
@@ -113,7 +113,7 @@ pub fn compare(wanted: &str) {
 }
 
 /// Differences for a person who has to find their reasons.
-pub fn listing(differences: &[&Difference]) -> String {
+pub(crate) fn listing(differences: &[&Difference]) -> String {
     let line = |one: &&Difference| {
         let (ours, theirs) = (around_difference(&one.ours, &one.theirs), around_difference(&one.theirs, &one.ours));
         format!("{} `{}` {}: here {ours}, there {theirs}\n", one.system, one.case, one.facet)

@@ -75,7 +75,7 @@ const BODIES: &[(&str, &str, &str)] = &[
     ("empty-body", "no body", ""),
 ];
 
-pub fn all() -> Vec<Case> {
+pub(crate) fn all() -> Vec<Case> {
     let case = |name, argv: &[&'static str], told, input: String| Case {
         called: "sendmail",
         name,

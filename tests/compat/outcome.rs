@@ -14,7 +14,7 @@ const TRACE: &[&str] = &["received", "return-path"];
 
 /// What came of one case.
 #[derive(Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// -1 where a signal ended it.
     pub code: i32,
     /// The messages that went out, in a fixed order.
@@ -25,7 +25,7 @@ pub struct Outcome {
 
 /// One message on its way out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Sent {
+pub(crate) struct Sent {
     /// The reverse-path and its parameters, sorted.
     pub sender: String,
     /// The forward-paths and their parameters.
@@ -38,7 +38,7 @@ pub struct Sent {
 
 impl Outcome {
     /// Picks what belongs to case `index` out of all that arrived.
-    pub fn of(index: usize, ended: &Ended, case: &Case, arrived: &[Transaction]) -> Outcome {
+    pub(crate) fn of(index: usize, ended: &Ended, case: &Case, arrived: &[Transaction]) -> Outcome {
         let login = systems::login(index);
         let input = collapse(&latin1(&case.input.bytes()));
         let mut sent: Vec<Sent> = Vec::new();

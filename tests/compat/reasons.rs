@@ -7,7 +7,7 @@ type Fits = (&'static [&'static str], &'static [&'static str], &'static str);
 
 /// Why we differ in some things.
 #[derive(Debug)]
-pub struct Reason {
+pub(crate) struct Reason {
     pub title: &'static str,
     /// A few sentences.
     pub text: &'static str,
@@ -17,7 +17,7 @@ pub struct Reason {
 
 /// The first one that fits counts.
 #[rustfmt::skip] // a list is easier to keep when each row is a line
-pub static REASONS: &[Reason] = &[
+pub(crate) static REASONS: &[Reason] = &[
     Reason {
         title: "A sender that is not one's own",
         text: "Anybody may name a sender, as with Postfix. Who it really was stands in the `Received` field, from the kernel; \
@@ -348,12 +348,12 @@ pub static REASONS: &[Reason] = &[
 ];
 
 /// The reason for this difference.
-pub fn of(difference: &Difference) -> Option<&'static Reason> {
+pub(crate) fn of(difference: &Difference) -> Option<&'static Reason> {
     REASONS.iter().find(|reason| reason.fits.iter().any(|fits| is_fit(fits, difference)))
 }
 
 /// The parts of reasons that fit nothing.
-pub fn unused(differences: &[Difference]) -> Vec<&'static Fits> {
+pub(crate) fn unused(differences: &[Difference]) -> Vec<&'static Fits> {
     let mut used: Vec<&Fits> = Vec::new();
     let parts = || REASONS.iter().flat_map(|reason| reason.fits);
     for one in differences {

@@ -11,7 +11,7 @@ use crate::support::command::{Ended, wait};
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Runs `command`: waits for its greeting, gives it each step and waits for one reply, ends its input after the last one.
-pub fn run(command: &mut Command, steps: &[Vec<u8>]) -> Ended {
+pub(crate) fn run(command: &mut Command, steps: &[Vec<u8>]) -> Ended {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let (mut stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let (lines, said) = channel();

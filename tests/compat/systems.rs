@@ -5,10 +5,10 @@ mod ours;
 mod postfix;
 mod sendmail;
 
-pub use exim::Exim;
-pub use ours::Ours;
-pub use postfix::Postfix;
-pub use sendmail::Sendmail;
+pub(crate) use exim::Exim;
+pub(crate) use ours::Ours;
+pub(crate) use postfix::Postfix;
+pub(crate) use sendmail::Sendmail;
 
 use std::path::Path;
 use std::process::Command;
@@ -19,13 +19,13 @@ use crate::support::parts::Missing;
 use crate::support::scripted::{Receiver, Script, Transaction};
 
 /// The name of the host, and the domain that bare addresses get.
-pub const HOST: &str = "host.sender.example";
-pub const DOMAIN: &str = "sender.example";
+pub(crate) const HOST: &str = "host.sender.example";
+pub(crate) const DOMAIN: &str = "sender.example";
 /// The user of the first case.
 const FIRST_UID: u32 = 7000;
 
 /// One `sendmail` and the mail system behind it.
-pub trait MailSystem: Sync {
+pub(crate) trait MailSystem: Sync {
     /// As people call it.
     fn name(&self) -> &'static str;
     /// The version that the document was made with.
@@ -39,17 +39,17 @@ pub trait MailSystem: Sync {
 }
 
 /// The user of case `index`.
-pub fn uid(index: usize) -> u32 {
+pub(crate) fn uid(index: usize) -> u32 {
     FIRST_UID + u32::try_from(index).unwrap()
 }
 
 /// The login name of case `index`.
-pub fn login(index: usize) -> String {
+pub(crate) fn login(index: usize) -> String {
     format!("u{}", uid(index))
 }
 
 /// Another version behaves in another way, and the document says nothing about it.
-pub fn version_is_known(system: &dyn MailSystem) -> Result<(), Missing> {
+pub(crate) fn version_is_known(system: &dyn MailSystem) -> Result<(), Missing> {
     let (known, here) = (system.known_version(), system.version());
     if here.contains(known) {
         return Ok(());
@@ -63,7 +63,7 @@ fn passwd(count: usize) -> String {
 }
 
 /// Gives the world of this test its host name and its users. The roots get theirs from here.
-pub fn share_host_name_and_users(count: usize) {
+pub(crate) fn share_host_name_and_users(count: usize) {
     std::fs::write("/proc/sys/kernel/hostname", HOST).unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
     let text = std::fs::read_to_string("/etc/passwd").unwrap() + &passwd(count);

@@ -39,7 +39,7 @@ impl ResolverCache<Box<str>, Txt> for Zone {
 
 /// mail-auth, in this process. Version 0.13 takes lines of blanks at the end of a body for text, against RFC 6376 3.4.4, so its
 /// copy of the message is cut before them; for a correct verifier that changes nothing.
-pub fn mail_auth(message: &[u8], records: &[Record]) -> Vec<String> {
+pub(crate) fn mail_auth(message: &[u8], records: &[Record]) -> Vec<String> {
     let message = without_blank_tail(message);
     let zone = records.iter().map(|(name, text)| {
         let key = DomainKey::parse(text.as_bytes()).unwrap();

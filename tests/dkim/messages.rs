@@ -1,7 +1,7 @@
 //! Messages in wire form that verifiers have disagreed on.
 
 /// A name for failures, and the message.
-pub const MESSAGES: &[(&str, &[u8])] = &[
+pub(crate) const MESSAGES: &[(&str, &[u8])] = &[
     ("plain", b"From: A <a@example.org>\r\nTo: b@example.net\r\nSubject: s\r\nDate: Sun, 22 Nov 2026 14:43:49 +0000\r\n\
         Message-ID: <1@example.org>\r\n\r\nHello.\r\n"),
     ("an empty body", b"From: a@example.org\r\nTo: b@example.net\r\n\r\n"),
@@ -24,13 +24,13 @@ pub const MESSAGES: &[(&str, &[u8])] = &[
 ];
 
 /// Bodies whose last lines hold nothing but blanks: empty lines in relaxed form.
-pub const BLANK_TAILS: &[(&str, &[u8])] = &[
+pub(crate) const BLANK_TAILS: &[(&str, &[u8])] = &[
     ("lines of blanks at the end", b"From: a@example.org\r\n\r\nhi\r\n  \r\n\t\r\n"),
     ("lines of blanks only", b"From: a@example.org\r\n\r\n \r\n\t\r\n"),
 ];
 
 /// A long one: many fields, a body of 200 KiB with long and short lines.
-pub fn large() -> Vec<u8> {
+pub(crate) fn large() -> Vec<u8> {
     let mut message = b"From: a@example.org\r\nSubject: ".to_vec();
     message.extend(std::iter::repeat_n(b"word \r\n\t".as_slice(), 500).flatten());
     message.extend_from_slice(b"end\r\n\r\n");

@@ -12,17 +12,17 @@ use mail::header::Section;
 use crate::support::oracles::Txt;
 
 /// The name and the text of a TXT record.
-pub type Record = (String, String);
+pub(crate) type Record = (String, String);
 
 /// Signs like the daemon, publishes like an administrator.
-pub struct Sender {
+pub(crate) struct Sender {
     ring: KeyRing,
     pub records: Vec<Record>,
 }
 
 impl Sender {
     /// The one of this process: making RSA keys takes its time.
-    pub fn get() -> &'static Sender {
+    pub(crate) fn get() -> &'static Sender {
         static SENDER: OnceLock<Sender> = OnceLock::new();
         SENDER.get_or_init(Sender::new)
     }
@@ -41,12 +41,12 @@ impl Sender {
     }
 
     /// What it publishes, for the verifiers that are programs.
-    pub fn txt(&self) -> Vec<Txt<'_>> {
+    pub(crate) fn txt(&self) -> Vec<Txt<'_>> {
         self.records.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect()
     }
 
     /// The signers for a message, chosen by its From field.
-    pub fn signers(&self, message: &[u8]) -> &[Signer] {
+    pub(crate) fn signers(&self, message: &[u8]) -> &[Signer] {
         match self.ring.for_header(message) {
             Signing::Signers(signers) => signers,
             other => panic!("not to be signed: {other:?}"),
@@ -54,12 +54,12 @@ impl Sender {
     }
 
     /// `message` with a signature of each key before it.
-    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
         sign_with(self.signers(message), message)
     }
 
     /// `message` with a signature of one key before it.
-    pub fn sign_as(&self, selector: &str, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn sign_as(&self, selector: &str, message: &[u8]) -> Vec<u8> {
         let signers = self.signers(message);
         let at = signers.iter().position(|signer| signer.selector.as_str() == selector).unwrap();
         sign_with(&signers[at..=at], message)

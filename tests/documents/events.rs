@@ -2,7 +2,7 @@
 
 /// An event as a reader of the log sees it.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Event {
+pub(crate) struct Event {
     pub name: String,
     pub level: String,
     pub fields: Vec<String>,
@@ -35,7 +35,7 @@ fn field(argument: &str) -> Option<String> {
 }
 
 /// The items of the page.
-pub fn in_the_manual() -> Vec<Event> {
+pub(crate) fn in_the_manual() -> Vec<Event> {
     let page = super::read("man/mailchute-log.5");
     let mut events: Vec<Event> = page
         .split("\n.It Sy ")

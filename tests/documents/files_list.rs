@@ -7,7 +7,7 @@ use spool::layout::DIRECTORIES;
 
 /// One row: path:type:owner:group:mode:from.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub(crate) struct Row {
     pub path: String,
     pub kind: String,
     pub owner: String,
@@ -17,7 +17,7 @@ pub struct Row {
 }
 
 /// The rows of the list.
-pub fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     let text = super::read("packaging/files.list");
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines

@@ -11,7 +11,7 @@ use observe::metrics::families::FAMILIES;
 use spool::layout::DIRECTORIES;
 
 /// Compares a file with what it should hold, or with UPDATE=1 writes it.
-pub fn compare(path: &str, wanted: &str) {
+pub(crate) fn compare(path: &str, wanted: &str) {
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(super::tree().join(path), wanted).unwrap();
     }
@@ -20,7 +20,7 @@ pub fn compare(path: &str, wanted: &str) {
 }
 
 /// The text of `path` with the lines between `BEGIN name` and `END name` replaced.
-pub fn with_section(path: &str, name: &str, section: &str) -> String {
+pub(crate) fn with_section(path: &str, name: &str, section: &str) -> String {
     let text = super::read(path);
     let line_after = |mark: &str, from: usize| from + text[from..].find(mark).unwrap_or_else(|| panic!("{path} lacks {mark}"));
     let begin = line_after(&format!("BEGIN {name} ("), 0);

@@ -2,7 +2,7 @@
 
 mod contract;
 mod dependencies;
-pub mod events;
+pub(crate) mod events;
 mod files_list;
 mod fuzzing;
 mod generated;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// A text file.
 #[derive(Clone, Debug)]
-pub struct File {
+pub(crate) struct File {
     /// From the top of the tree, with slashes.
     pub path: String,
     pub text: String,
@@ -17,7 +17,7 @@ const PASSED_OVER: &[&str] = &["target", ".git", "__pycache__", "fuzz/seeds", "f
 const FOREIGN: &[&str] = &["Cargo.lock", "fuzz/Cargo.lock", "LICENSE-MIT", "LICENSE-APACHE"];
 
 /// Every text file of the tree.
-pub fn files() -> Vec<File> {
+pub(crate) fn files() -> Vec<File> {
     let top = super::tree();
     let mut found = Vec::new();
     let mut pending = vec![top.clone()];
@@ -42,7 +42,7 @@ pub fn files() -> Vec<File> {
 }
 
 /// The names of the tests in `files`.
-pub fn tests(files: &[File]) -> BTreeSet<String> {
+pub(crate) fn tests(files: &[File]) -> BTreeSet<String> {
     files.iter().filter(|file| file.path.ends_with(".rs")).flat_map(|file| tests_in(&file.text)).collect()
 }
 
@@ -58,6 +58,6 @@ fn tests_in(text: &str) -> Vec<String> {
 }
 
 /// The last component of a path.
-pub fn last(path: &str) -> &str {
+pub(crate) fn last(path: &str) -> &str {
     Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }

@@ -48,7 +48,7 @@ struct Promise {
 }
 
 /// On each kind of file system.
-pub fn all(binaries: &Binaries, choice: Choice, report: &Report) {
+pub(crate) fn all(binaries: &Binaries, choice: Choice, report: &Report) {
     for kind in [Kind::Ext4, Kind::Xfs, Kind::Btrfs] {
         if let Err(missing) = replayed(binaries, choice, report, kind) {
             report.violation(missing.0);

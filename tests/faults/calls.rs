@@ -91,26 +91,26 @@ const TABLE: &[Row] = &[
 ];
 
 /// The name of a call, for people.
-pub fn name(call: c_long) -> String {
+pub(crate) fn name(call: c_long) -> String {
     TABLE.iter().find(|(number, ..)| *number == call).map_or_else(|| format!("call {call}"), |(_, name, _)| (*name).to_owned())
 }
 
 /// The errors that a call on a file or a socket is tried with; none for other calls.
-pub fn errors(call: c_long) -> &'static [Errno] {
+pub(crate) fn errors(call: c_long) -> &'static [Errno] {
     TABLE.iter().find(|(number, ..)| *number == call).map_or(&[], |(.., errors)| errors)
 }
 
 /// True for the calls whose third argument is the length of what they write.
-pub fn is_write(call: c_long) -> bool {
+pub(crate) fn is_write(call: c_long) -> bool {
     [libc::SYS_write, libc::SYS_pwrite64, libc::SYS_sendto].contains(&call)
 }
 
 /// True for the calls that make things durable.
-pub fn is_sync(call: c_long) -> bool {
+pub(crate) fn is_sync(call: c_long) -> bool {
     [libc::SYS_fsync, libc::SYS_fdatasync, libc::SYS_syncfs].contains(&call)
 }
 
 /// True for the calls that change names.
-pub fn is_naming(call: c_long) -> bool {
+pub(crate) fn is_naming(call: c_long) -> bool {
     [libc::SYS_linkat, libc::SYS_renameat2, libc::SYS_rename, libc::SYS_unlink, libc::SYS_unlinkat, libc::SYS_ftruncate].contains(&call)
 }

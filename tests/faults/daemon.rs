@@ -28,10 +28,10 @@ use crate::support::parts::Missing;
 use crate::support::scripted::{Receiver, Script};
 
 /// A receiver and what became of it.
-pub type Receivers = Vec<Receiver>;
+pub(crate) type Receivers = Vec<Receiver>;
 
 /// An installation that one worker uses for one scenario again and again.
-pub struct Bench<'a> {
+pub(crate) struct Bench<'a> {
     pub installation: Installation,
     pub binaries: &'a Binaries,
     pub scenario: &'a Scenario,
@@ -43,7 +43,7 @@ pub struct Bench<'a> {
 }
 
 /// What one run under a fault left.
-pub struct Ordeal {
+pub(crate) struct Ordeal {
     pub traced: Traced,
     pub sent: Vec<&'static str>,
     pub asked: Vec<scenarios::Asked>,
@@ -53,7 +53,7 @@ pub struct Ordeal {
 }
 
 impl<'a> Bench<'a> {
-    pub fn new(binaries: &'a Binaries, scenario: &'a Scenario) -> Bench<'a> {
+    pub(crate) fn new(binaries: &'a Binaries, scenario: &'a Scenario) -> Bench<'a> {
         let (installation, scratch) = (Installation::rootless(), TempDir::new().unwrap());
         let mut bench = Bench { installation, binaries, scenario, scratch, letters: Vec::new(), disk: None };
         bench.configure("smtp://127.0.0.1:1?tls=none");
@@ -71,7 +71,7 @@ impl<'a> Bench<'a> {
     }
 
     /// The same, with a spool that is a disk of its own.
-    pub fn on_disk(mut self, kind: Kind) -> Result<Bench<'a>, Missing> {
+    pub(crate) fn on_disk(mut self, kind: Kind) -> Result<Bench<'a>, Missing> {
         let spool = self.installation.paths.spool.clone();
         std::fs::remove_dir_all(&spool).unwrap();
         let (letters, place) = (&self.letters, &spool);
@@ -85,11 +85,11 @@ impl<'a> Bench<'a> {
         self.installation.relay_to(next_hop, &format!("{timeouts}{}", self.scenario.toml));
     }
 
-    pub fn log_path(&self) -> PathBuf {
+    pub(crate) fn log_path(&self) -> PathBuf {
         self.scratch.path().join("log")
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
@@ -113,7 +113,7 @@ impl<'a> Bench<'a> {
     }
 
     /// A fresh spool, and an untraced daemon that sends to `receiver`.
-    pub fn begin(&mut self, receiver: &Receiver) -> Result<Child, String> {
+    pub(crate) fn begin(&mut self, receiver: &Receiver) -> Result<Child, String> {
         self.prepare();
         self.configure(&receiver.url("smtp", self.scenario.query));
         self.start()
@@ -121,7 +121,7 @@ impl<'a> Bench<'a> {
 
     /// One traced life of the daemon. `judge` sees each boundary, from the start or from the readiness on; `watch` is called when
     /// the steps are over, and before a daemon that still runs is killed.
-    pub fn torment(&mut self, judge: &mut (dyn FnMut(&Boundary) -> Verdict + Send), watch: impl Fn(&Live)) -> Ordeal {
+    pub(crate) fn torment(&mut self, judge: &mut (dyn FnMut(&Boundary) -> Verdict + Send), watch: impl Fn(&Live)) -> Ordeal {
         self.prepare();
         let receiver = self.start_receiver(self.scenario.script);
         let (live, armed) = (Live::default(), AtomicBool::new(self.scenario.from_start));
@@ -164,7 +164,7 @@ impl<'a> Bench<'a> {
     }
 
     /// A life without faults, until nothing is left to do. Errors: it does not come to that.
-    pub fn recover(&mut self, ordeal: &mut Ordeal) -> Result<(), String> {
+    pub(crate) fn recover(&mut self, ordeal: &mut Ordeal) -> Result<(), String> {
         if let Some(after) = self.scenario.after {
             ordeal.receivers.push(self.start_receiver(after));
         }
@@ -214,7 +214,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Recovers and judges. The error says what, in which scenario, by which fault.
-    pub fn judge(&mut self, mut ordeal: Ordeal, what: &str) -> Result<(), String> {
+    pub(crate) fn judge(&mut self, mut ordeal: Ordeal, what: &str) -> Result<(), String> {
         let recovered = self.recover(&mut ordeal);
         let words = recovered.and_then(|()| judge::judge(self, &ordeal));
         let where_ = ordeal.traced.struck.clone().unwrap_or_default();
@@ -235,7 +235,7 @@ fn fill(spool: &Path, letters: &[(&'static str, String, Vec<u8>)]) {
 }
 
 /// An undisturbed run: the boundaries that it came to.
-pub fn calls_of(bench: &mut Bench) -> Vec<Boundary> {
+pub(crate) fn calls_of(bench: &mut Bench) -> Vec<Boundary> {
     let mut seen = Vec::new();
     let ordeal = bench.torment(
         &mut |boundary| {
@@ -250,12 +250,12 @@ pub fn calls_of(bench: &mut Bench) -> Vec<Boundary> {
 }
 
 /// SIGKILL at every boundary of every scenario.
-pub fn killed(binaries: &Binaries, choice: Choice, report: &Report) {
+pub(crate) fn killed(binaries: &Binaries, choice: Choice, report: &Report) {
     SCENARIOS.iter().for_each(|scenario| killed_in(scenario.name, binaries, choice, report));
 }
 
 /// SIGKILL at every boundary of one scenario.
-pub fn killed_in(name: &str, binaries: &Binaries, choice: Choice, report: &Report) {
+pub(crate) fn killed_in(name: &str, binaries: &Binaries, choice: Choice, report: &Report) {
     let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name).unwrap();
     let seen = calls_of(&mut Bench::new(binaries, scenario));
     let points = every(0..seen.len() as u64, choice.stride);
@@ -274,7 +274,7 @@ pub fn killed_in(name: &str, binaries: &Binaries, choice: Choice, report: &Repor
 }
 
 /// EIO at every write and every sync behind the readiness, while outcomes are committed.
-pub fn refused_commits(binaries: &Binaries, choice: Choice, report: &Report) {
+pub(crate) fn refused_commits(binaries: &Binaries, choice: Choice, report: &Report) {
     for name in ["250, 450 and 550", "a notice"] {
         let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name).unwrap();
         let seen = calls_of(&mut Bench::new(binaries, scenario));
@@ -291,7 +291,7 @@ pub fn refused_commits(binaries: &Binaries, choice: Choice, report: &Report) {
 const BUSY: u64 = 2500;
 
 /// Errors at every call on a file or a socket, once and from there on.
-pub fn refused(binaries: &Binaries, choice: Choice, report: &Report) {
+pub(crate) fn refused(binaries: &Binaries, choice: Choice, report: &Report) {
     for scenario in SCENARIOS {
         let seen = calls_of(&mut Bench::new(binaries, scenario));
         let of = |boundary: &Boundary| {
@@ -357,7 +357,7 @@ fn ended_well(traced: &Traced, bench: &Bench, call: i64, is_mute: bool) -> Resul
 }
 
 /// Every write is cut short.
-pub fn shortened(binaries: &Binaries, choice: Choice, report: &Report) {
+pub(crate) fn shortened(binaries: &Binaries, choice: Choice, report: &Report) {
     for scenario in SCENARIOS {
         let seen = calls_of(&mut Bench::new(binaries, scenario));
         let writes = seen.iter().filter(|boundary| boundary.entry && calls::is_write(boundary.call) && boundary.arguments[2] > 1);

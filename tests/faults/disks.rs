@@ -12,14 +12,14 @@ use crate::support::parts::{self, Missing};
 
 /// A kind of file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Ext4,
     Xfs,
     Btrfs,
 }
 
 impl Kind {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Ext4 => "ext4",
             Kind::Xfs => "xfs",
@@ -28,7 +28,7 @@ impl Kind {
     }
 
     /// The size of an image, in MiB: near the least that the kind allows.
-    pub fn mebibytes(self) -> u64 {
+    pub(crate) fn mebibytes(self) -> u64 {
         match self {
             Kind::Ext4 => 32,
             Kind::Xfs => 300,
@@ -45,7 +45,7 @@ impl Kind {
     }
 
     /// Makes the file system in `image`.
-    pub fn make(self, image: &Path) -> Result<(), Missing> {
+    pub(crate) fn make(self, image: &Path) -> Result<(), Missing> {
         let disks = parts::disks()?;
         std::fs::File::create(image).unwrap().set_len(self.mebibytes() << 20).unwrap();
         let (program, arguments): (_, &[&str]) = match self {
@@ -59,7 +59,7 @@ impl Kind {
 }
 
 /// A program of the unpacked packages, with their libraries.
-pub fn of_disks(disks: &Path, program: &str) -> Command {
+pub(crate) fn of_disks(disks: &Path, program: &str) -> Command {
     let found = ["usr/sbin", "usr/bin"].map(|directory| disks.join(directory).join(program)).into_iter().find(|path| path.exists());
     let mut command = Command::new(found.unwrap_or_else(|| panic!("{program} is not in {}", disks.display())));
     command.env("LD_LIBRARY_PATH", disks.join("usr/lib/x86_64-linux-gnu"));
@@ -67,24 +67,24 @@ pub fn of_disks(disks: &Path, program: &str) -> Command {
 }
 
 /// Mounts the file system in `image`, or on a device, at `place`.
-pub fn mount(kind: Kind, image: &Path, place: &Path) {
+pub(crate) fn mount(kind: Kind, image: &Path, place: &Path) {
     let options = if image.is_file() { format!("loop,{}", kind.options()) } else { kind.options().to_owned() };
     run(Command::new("mount").args(["-t", kind.name(), "-o", &options]).arg(image).arg(place), b"").succeeded();
 }
 
 /// As [`mount`]; false where the file system cannot be mounted.
-pub fn try_mount(kind: Kind, image: &Path, place: &Path) -> bool {
+pub(crate) fn try_mount(kind: Kind, image: &Path, place: &Path) -> bool {
     let options = if image.is_file() { format!("loop,{}", kind.options()) } else { kind.options().to_owned() };
     run(Command::new("mount").args(["-t", kind.name(), "-o", &options]).arg(image).arg(place), b"").code == Some(0)
 }
 
 /// Unmounts it. A child that another thread is just starting holds our files for a moment, and with them the file system.
-pub fn unmount(place: &Path) {
+pub(crate) fn unmount(place: &Path) {
     wait_for("umount", || run(Command::new("umount").arg(place), b"").code == Some(0));
 }
 
 /// A disk that one worker uses for one trial after the other.
-pub struct Disk {
+pub(crate) struct Disk {
     pub kind: Kind,
     fresh: PathBuf,
     image: PathBuf,
@@ -95,7 +95,7 @@ pub struct Disk {
 
 impl Disk {
     /// A disk at `place`. `fill` puts into the fresh one what every trial begins with.
-    pub fn new(kind: Kind, place: &Path, fill: impl Fn()) -> Result<Disk, Missing> {
+    pub(crate) fn new(kind: Kind, place: &Path, fill: impl Fn()) -> Result<Disk, Missing> {
         let scratch = TempDir::new().unwrap();
         let (fresh, image) = (scratch.path().join("fresh"), scratch.path().join("image"));
         kind.make(&fresh)?;
@@ -107,7 +107,7 @@ impl Disk {
     }
 
     /// A fresh disk in its place.
-    pub fn renew(&mut self) {
+    pub(crate) fn renew(&mut self) {
         self.pull();
         run(Command::new("cp").arg("--sparse=always").args([&self.fresh, &self.image]), b"").succeeded();
         mount(self.kind, &self.image, &self.place);
@@ -115,7 +115,7 @@ impl Disk {
     }
 
     /// The machine starts again.
-    pub fn replug(&mut self) {
+    pub(crate) fn replug(&mut self) {
         self.pull();
         mount(self.kind, &self.image, &self.place);
         self.mounted = true;

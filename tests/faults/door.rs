@@ -12,7 +12,7 @@ use crate::support::command::wait_for;
 use crate::support::installation::Installation;
 
 /// A paused daemon behind its socket.
-pub struct Door {
+pub(crate) struct Door {
     daemon: Child,
     /// What the caller takes for the state directory of its user: the socket, and nothing else.
     pub state: PathBuf,
@@ -29,7 +29,7 @@ impl Drop for Door {
 
 impl Door {
     /// Starts the daemon of an installation; `scratch` is a directory for this.
-    pub fn open(installation: &Installation, binaries: &Binaries, scratch: &std::path::Path) -> Door {
+    pub(crate) fn open(installation: &Installation, binaries: &Binaries, scratch: &std::path::Path) -> Door {
         let null = std::process::Stdio::null;
         let mut command = installation.program(&binaries.mailchuted);
         let daemon = command.stdin(null()).stdout(null()).stderr(null()).spawn().unwrap();
@@ -41,7 +41,7 @@ impl Door {
     }
 
     /// Waits until the daemon has done with the caller, however that one ended, and has claimed what it took.
-    pub fn settle(&self, installation: &Installation) {
+    pub(crate) fn settle(&self, installation: &Installation) {
         wait_for("the daemon to hang up", || connections(installation) == 0);
         // It hangs up on a caller who has gone at once, and the thread that writes the file may still be at it.
         wait_for("the last byte", || !self.has_draft());
@@ -55,12 +55,12 @@ impl Door {
     }
 
     /// From now on, what is in the spool is of the runs before.
-    pub fn forget(&mut self, installation: &Installation) {
+    pub(crate) fn forget(&mut self, installation: &Installation) {
         self.known = self.all(installation).into_keys().collect();
     }
 
     /// The messages since then, each with its directory.
-    pub fn fresh(&self, installation: &Installation) -> Vec<(String, &'static str)> {
+    pub(crate) fn fresh(&self, installation: &Installation) -> Vec<(String, &'static str)> {
         self.all(installation).into_iter().filter(|(name, _)| !self.known.contains(name)).collect()
     }
 

@@ -32,7 +32,7 @@ enum Level {
 /// Messages that are tried at each level.
 const TRIES: usize = 12;
 
-pub fn all(binaries: &Binaries, choice: Choice, report: &Report) {
+pub(crate) fn all(binaries: &Binaries, choice: Choice, report: &Report) {
     let space = (48..640).step_by(16).map(Level::Space);
     let inodes = (9..29).map(Level::Inodes);
     let left = [0, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 512, 1024, 2048].map(Level::Left);

@@ -20,7 +20,7 @@ use crate::support::installation::Installation;
 
 /// What the machine lacks, so that `sendmail` has to go another way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub(crate) enum Way {
     Usual,
     /// The file system has no O_TMPFILE.
     Named,
@@ -36,7 +36,7 @@ pub enum Way {
 
 impl Way {
     /// What the lack does to a call.
-    pub fn lacks(self, boundary: &Boundary) -> Option<Verdict> {
+    pub(crate) fn lacks(self, boundary: &Boundary) -> Option<Verdict> {
         let flag = |argument: usize, flag: i32| boundary.arguments[argument] & flag as u64 == flag as u64;
         let is_unnamed = boundary.call == libc::SYS_openat && flag(2, libc::O_TMPFILE);
         let is_link = boundary.call == libc::SYS_linkat;
@@ -54,7 +54,7 @@ impl Way {
 
 /// One way to use `sendmail`.
 #[derive(Clone, Debug)]
-pub struct Case {
+pub(crate) struct Case {
     pub name: &'static str,
     pub arguments: Vec<&'static str>,
     pub input: Vec<u8>,
@@ -67,12 +67,12 @@ pub struct Case {
 }
 
 /// The disks of the rig are small.
-pub const NO_RESERVE: &str = "spool_reserve = 0\nspool_inode_reserve = 0";
+pub(crate) const NO_RESERVE: &str = "spool_reserve = 0\nspool_inode_reserve = 0";
 
 const HELLO: &[u8] = b"From: alice@sender.example\nSubject: hello\n\nHello\n.leading dot\n";
 
 /// Every case.
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let usual = vec!["-i", "-f", "alice@sender.example", "bob@receiver.example"];
     let small = Case {
         name: "small",
@@ -126,7 +126,7 @@ fn all_cases() -> Vec<Case> {
 }
 
 /// A spool without a daemon, used again and again by one worker.
-pub struct Bench {
+pub(crate) struct Bench {
     pub installation: Installation,
     pub scratch: TempDir,
     sendmail: PathBuf,
@@ -136,7 +136,7 @@ pub struct Bench {
 
 /// One run of `sendmail`, and what is in the spool behind it.
 #[derive(Debug)]
-pub struct Run {
+pub(crate) struct Run {
     pub traced: Traced,
     pub stderr: String,
     /// Messages that it acknowledged.
@@ -148,7 +148,7 @@ pub struct Run {
 }
 
 impl Bench {
-    pub fn new(binaries: &Binaries) -> Bench {
+    pub(crate) fn new(binaries: &Binaries) -> Bench {
         let (installation, scratch) = (Installation::rootless(), TempDir::new().unwrap());
         let aliases = scratch.path().join("aliases");
         std::fs::write(&aliases, "team: ann@receiver.example, bob@receiver.example, people\npeople: cid@receiver.example\n").unwrap();
@@ -166,7 +166,7 @@ impl Bench {
     }
 
     /// Runs `case` in an empty spool. Errors: what is half, or not what was sent.
-    pub fn run(&self, case: &Case, judge: &mut dyn FnMut(&Boundary) -> Verdict) -> Result<Run, String> {
+    pub(crate) fn run(&self, case: &Case, judge: &mut dyn FnMut(&Boundary) -> Verdict) -> Result<Run, String> {
         if let Some(door) = &self.door {
             door.borrow_mut().forget(&self.installation);
         }
@@ -189,7 +189,7 @@ impl Bench {
     }
 
     /// Runs `case`; how it ended, what it said.
-    pub fn trace(&self, case: &Case, redirections: &str, judge: &mut dyn FnMut(&Boundary) -> Verdict) -> (Traced, String, String) {
+    pub(crate) fn trace(&self, case: &Case, redirections: &str, judge: &mut dyn FnMut(&Boundary) -> Verdict) -> (Traced, String, String) {
         let file = |name: &str| self.scratch.path().join(name);
         std::fs::write(file("in"), &case.input).unwrap();
         let mut command = self.installation.program(&self.sendmail);
@@ -208,7 +208,7 @@ impl Bench {
     }
 
     /// How many messages there are in `new/`. Errors: one that is not whole, or not what was sent.
-    pub fn whole(&self, case: &Case) -> Result<usize, String> {
+    pub(crate) fn whole(&self, case: &Case) -> Result<usize, String> {
         let names = self.names();
         names.iter().try_for_each(|(name, directory)| self.is_whole(case, name, directory))?;
         Ok(names.len())
@@ -223,14 +223,14 @@ impl Bench {
     }
 
     /// How many files in `new/` are whole messages, and how many are not.
-    pub fn count(&self, case: &Case) -> (usize, usize) {
+    pub(crate) fn count(&self, case: &Case) -> (usize, usize) {
         let names = self.names();
         let whole = names.iter().filter(|(name, directory)| self.is_whole(case, name, directory).is_ok()).count();
         (whole, names.len() - whole)
     }
 
     /// Errors: why it is not a whole message, or not what was sent.
-    pub fn is_whole(&self, case: &Case, name: &str, directory: &str) -> Result<(), String> {
+    pub(crate) fn is_whole(&self, case: &Case, name: &str, directory: &str) -> Result<(), String> {
         let path = self.installation.paths.spool.join(directory).join(name);
         let file = std::fs::File::open(&path).map_err(|e| format!("{name}: {e}"))?;
         let line = file::read_line(&file).map_err(|e| format!("half: {name}: {e}"))?;
@@ -248,7 +248,7 @@ impl Bench {
 }
 
 /// What the caller believes to be kept.
-pub fn acknowledged(case: &Case, traced: &Traced, stdout: &str) -> usize {
+pub(crate) fn acknowledged(case: &Case, traced: &Traced, stdout: &str) -> usize {
     match case.name {
         "-bs" => stdout.matches("queued as ").count(),
         _ if traced.code == Some(0) => case.messages,
@@ -257,7 +257,7 @@ pub fn acknowledged(case: &Case, traced: &Traced, stdout: &str) -> usize {
 }
 
 /// The calls of an undisturbed run, in front of each of which there is a boundary with this count.
-pub fn calls_of(bench: &Bench, case: &Case) -> Vec<Boundary> {
+pub(crate) fn calls_of(bench: &Bench, case: &Case) -> Vec<Boundary> {
     let mut seen = Vec::new();
     let run = bench.run(case, &mut |boundary| {
         seen.push(*boundary);
@@ -269,7 +269,7 @@ pub fn calls_of(bench: &Bench, case: &Case) -> Vec<Boundary> {
 }
 
 /// SIGKILL at every boundary.
-pub fn killed(binaries: &Binaries, choice: Choice, report: &Report) {
+pub(crate) fn killed(binaries: &Binaries, choice: Choice, report: &Report) {
     for case in all_cases() {
         let count = calls_of(&Bench::of(binaries, &case), &case).len() as u64;
         let points = every(0..count, choice.stride);
@@ -307,12 +307,12 @@ struct Fault {
 
 /// How often in a row a call is interrupted, or told to try again, at most: for ever would be no kernel's doing, and each retry of it
 /// is right.
-pub const INTERRUPTIONS: u64 = 25;
+pub(crate) const INTERRUPTIONS: u64 = 25;
 /// Boundaries that `sendmail` may come to after a fault, beyond those of an undisturbed run: room for a message and a way out.
 const ROOM: u64 = 200;
 
 /// Every error that fits, at every call on a file or a socket, once and from there on.
-pub fn refused(binaries: &Binaries, choice: Choice, report: &Report) {
+pub(crate) fn refused(binaries: &Binaries, choice: Choice, report: &Report) {
     for case in all_cases() {
         let seen = calls_of(&Bench::of(binaries, &case), &case);
         let of = |(at, boundary): (usize, &Boundary)| {
@@ -393,7 +393,7 @@ fn judge_refusal(case: &Case, run: &Run, what: &str, sync_failed: bool, unlink_f
 }
 
 /// Every write is cut short: to one byte, to a half, to all but one.
-pub fn shortened(binaries: &Binaries, choice: Choice, report: &Report) {
+pub(crate) fn shortened(binaries: &Binaries, choice: Choice, report: &Report) {
     for case in all_cases() {
         let seen = calls_of(&Bench::of(binaries, &case), &case);
         let lengths = |boundary: &Boundary| {

@@ -9,10 +9,10 @@ use super::scenarios::{Fate, Letter, ending};
 use crate::support::scripted::Transaction;
 
 /// Duplicates that the log had called possible.
-pub static TOLD_DUPLICATES: AtomicU64 = AtomicU64::new(0);
+pub(crate) static TOLD_DUPLICATES: AtomicU64 = AtomicU64::new(0);
 
 /// Errors: the promise that was broken.
-pub fn judge(bench: &Bench, ordeal: &Ordeal) -> Result<(), String> {
+pub(crate) fn judge(bench: &Bench, ordeal: &Ordeal) -> Result<(), String> {
     // A DSN that the plug tore is there by right: it was not acknowledged, and is written once more. What was sent meanwhile, and
     // has no id here yet, would be missed below.
     let corrupt = bench.installation.spooled(layout::CORRUPT);

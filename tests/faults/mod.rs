@@ -5,26 +5,26 @@
 //! names the promises. x86-64 Linux, because the tracer knows its registers.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
-pub mod blocklog;
-pub mod calls;
-pub mod daemon;
+pub(crate) mod blocklog;
+pub(crate) mod calls;
+pub(crate) mod daemon;
 mod disks;
 mod door;
-pub mod full;
-pub mod injector;
-pub mod judge;
-pub mod mutants;
-pub mod power;
-pub mod report;
+pub(crate) mod full;
+pub(crate) mod injector;
+pub(crate) mod judge;
+pub(crate) mod mutants;
+pub(crate) mod power;
+pub(crate) mod report;
 mod scenarios;
-pub mod tracer;
-pub mod trials;
+pub(crate) mod tracer;
+pub(crate) mod trials;
 
 use std::path::PathBuf;
 
 /// The programs under test.
 #[derive(Clone, Debug)]
-pub struct Binaries {
+pub(crate) struct Binaries {
     pub sendmail: PathBuf,
     pub mailchuted: PathBuf,
     pub mailchute: PathBuf,
@@ -32,7 +32,7 @@ pub struct Binaries {
 
 impl Binaries {
     /// Those of this build.
-    pub fn built() -> Binaries {
+    pub(crate) fn built() -> Binaries {
         Binaries {
             sendmail: env!("CARGO_BIN_EXE_sendmail").into(),
             mailchuted: env!("CARGO_BIN_EXE_mailchuted").into(),
@@ -41,7 +41,7 @@ impl Binaries {
     }
 
     /// Another build of one of them.
-    pub fn replace(&mut self, name: &str, path: PathBuf) {
+    pub(crate) fn replace(&mut self, name: &str, path: PathBuf) {
         match name {
             "sendmail" => self.sendmail = path,
             "mailchuted" => self.mailchuted = path,
@@ -53,7 +53,7 @@ impl Binaries {
 
 /// How much of a part is done.
 #[derive(Clone, Copy, Debug)]
-pub struct Choice {
+pub(crate) struct Choice {
     /// Every how manieth trial; 1 is all.
     pub stride: usize,
     pub workers: usize,
@@ -62,7 +62,7 @@ pub struct Choice {
 }
 
 impl Choice {
-    pub const WHOLE: Choice = Choice { stride: 1, workers: 2, hunts: false };
+    pub(crate) const WHOLE: Choice = Choice { stride: 1, workers: 2, hunts: false };
 }
 
 impl Choice {

@@ -34,7 +34,7 @@ const MUTANTS: &[(&str, &str, usize, Hunt)] = &[
 ];
 
 /// Builds and hunts every mutant.
-pub fn all(binaries: &Binaries, choice: Choice, report: &Report) {
+pub(crate) fn all(binaries: &Binaries, choice: Choice, report: &Report) {
     let built = match Workshop::new() {
         Ok(workshop) => workshop,
         Err(why) => return report.violation(format!("mutants: {why}")),
@@ -62,7 +62,7 @@ pub fn all(binaries: &Binaries, choice: Choice, report: &Report) {
 }
 
 /// Errors: the patch that does not apply to the source as it is, or that nobody hunts.
-pub fn all_apply() -> Result<(), String> {
+pub(crate) fn all_apply() -> Result<(), String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let patches = std::fs::read_dir(root.join("tests/faults/mutants")).map_err(|e| e.to_string())?;
     let mut count = 0;

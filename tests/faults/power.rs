@@ -46,7 +46,7 @@ type Cut = (u64, u64);
 const BEHIND_THE_END: u64 = u64::MAX;
 
 /// At each boundary of an injection, from the moment that it opens the spool.
-pub fn of_injection(binaries: &Binaries, choice: Choice, report: &Report) {
+pub(crate) fn of_injection(binaries: &Binaries, choice: Choice, report: &Report) {
     let cases: Vec<Case> = injector::cases().into_iter().filter(|case| !["-t", "aliases"].contains(&case.name)).collect();
     for kind in KINDS {
         for case in &cases {
@@ -120,7 +120,7 @@ fn scenarios() -> impl Iterator<Item = &'static Scenario> {
 }
 
 /// At the boundaries of a delivery.
-pub fn of_delivery(binaries: &Binaries, choice: Choice, report: &Report) {
+pub(crate) fn of_delivery(binaries: &Binaries, choice: Choice, report: &Report) {
     for kind in KINDS {
         for scenario in scenarios() {
             let on_disk = || daemon::Bench::new(binaries, scenario).on_disk(kind);

@@ -11,7 +11,7 @@ const TOLD: usize = 40;
 
 /// Counts and violations, filled by several threads.
 #[derive(Debug, Default)]
-pub struct Report {
+pub(crate) struct Report {
     inner: Mutex<Inner>,
 }
 
@@ -24,17 +24,17 @@ struct Inner {
 
 impl Report {
     /// Adds to the count of `what`.
-    pub fn add(&self, what: &str, number: u64) {
+    pub(crate) fn add(&self, what: &str, number: u64) {
         *self.inner.lock().unwrap().counts.entry(what.to_owned()).or_default() += number;
     }
 
     /// The count of `what`.
-    pub fn count(&self, what: &str) -> u64 {
+    pub(crate) fn count(&self, what: &str) -> u64 {
         self.inner.lock().unwrap().counts.get(what).copied().unwrap_or(0)
     }
 
     /// A promise was broken.
-    pub fn violation(&self, words: String) {
+    pub(crate) fn violation(&self, words: String) {
         let mut inner = self.inner.lock().unwrap();
         inner.total_violations += 1;
         if inner.violations.len() < TOLD {
@@ -43,42 +43,48 @@ impl Report {
     }
 
     /// Notes what a judgement says.
-    pub fn note(&self, judgement: Result<(), String>) {
+    pub(crate) fn note(&self, judgement: Result<(), String>) {
         if let Err(words) = judgement {
             self.violation(words);
         }
     }
 
     /// How many promises were broken.
-    pub fn violations(&self) -> u64 {
+    pub(crate) fn violations(&self) -> u64 {
         self.inner.lock().unwrap().total_violations
     }
 
     /// How many of those that are kept in words have this word in their first line.
-    pub fn violations_with(&self, word: &str) -> usize {
+    pub(crate) fn violations_with(&self, word: &str) -> usize {
         self.inner.lock().unwrap().violations.iter().filter(|words| words.lines().next().is_some_and(|line| line.contains(word))).count()
     }
 
     /// The violations, in words.
-    pub fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         self.inner.lock().unwrap().violations.join("\n")
     }
 
     /// All counts.
-    pub fn counts(&self) -> BTreeMap<String, u64> {
+    pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
         self.inner.lock().unwrap().counts.clone()
     }
 
     /// Fails a test that found something.
     #[track_caller]
-    pub fn assert_clean(&self) {
+    pub(crate) fn assert_clean(&self) {
         assert_eq!(self.violations(), 0, "{}\n{:?}", self.words(), self.counts());
     }
 }
 
 /// Runs `job` for each of `jobs`, with as many threads as the choice has workers; each of them makes a `bench` for itself. A hunt
 /// ends with the first violation.
-pub fn sweep<J: Sync, B>(jobs: &[J], choice: Choice, report: &Report, bench: impl Fn() -> B + Sync, job: impl Fn(&mut B, &J) + Sync) {
+pub(crate) fn sweep<J: Sync, B>(
+    jobs: &[J],
+    choice: Choice,
+    report: &Report,
+    bench: impl Fn() -> B + Sync,
+    job: impl Fn(&mut B, &J) + Sync,
+) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..choice.workers.min(jobs.len()) {
@@ -96,6 +102,6 @@ pub fn sweep<J: Sync, B>(jobs: &[J], choice: Choice, report: &Report, bench: imp
 }
 
 /// Every `stride`th of `all`: the same selection in each run.
-pub fn every<T>(all: impl IntoIterator<Item = T>, stride: usize) -> Vec<T> {
+pub(crate) fn every<T>(all: impl IntoIterator<Item = T>, stride: usize) -> Vec<T> {
     all.into_iter().step_by(stride.max(1)).collect()
 }

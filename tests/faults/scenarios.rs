@@ -21,14 +21,14 @@ use crate::support::scripted::{Receiver, Reply, Script};
 
 /// What becomes of a recipient in the end, if nobody interferes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub(crate) enum Fate {
     Arrives,
     Fails,
 }
 
 /// A message of a scenario.
 #[derive(Clone, Copy, Debug)]
-pub struct Letter {
+pub(crate) struct Letter {
     /// Stands in its body.
     pub name: &'static str,
     pub recipients: &'static [(&'static str, Fate)],
@@ -41,18 +41,18 @@ const fn letter(name: &'static str, recipients: &'static [(&'static str, Fate)])
 }
 
 /// The message as `sendmail` gets it.
-pub fn bytes(name: &str) -> Vec<u8> {
+pub(crate) fn bytes(name: &str) -> Vec<u8> {
     format!("From: alice@sender.example\nSubject: test\n\nmessage {name}\n.the end\n").into_bytes()
 }
 
 /// What a receiver must have got of it, at the end.
-pub fn ending(name: &str) -> Vec<u8> {
+pub(crate) fn ending(name: &str) -> Vec<u8> {
     format!("\r\n\r\nmessage {name}\r\n.the end\r\n").into_bytes()
 }
 
 /// A verb that an administrator asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub(crate) struct Asked {
     pub letter: &'static str,
     pub verb: &'static str,
     /// The program said that it was done.
@@ -61,7 +61,7 @@ pub struct Asked {
 
 /// One scenario.
 #[derive(Clone, Copy)]
-pub struct Scenario {
+pub(crate) struct Scenario {
     pub name: &'static str,
     pub letters: &'static [Letter],
     /// The receiver while faults happen.
@@ -113,7 +113,7 @@ fn busy() -> Script {
 }
 
 /// All scenarios.
-pub const SCENARIOS: &[Scenario] = &[
+pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "an empty spool",
         letters: &[],
@@ -241,7 +241,7 @@ pub const SCENARIOS: &[Scenario] = &[
 
 /// How long the steps of a scenario may take in all: an undisturbed run on a busy machine, and one under a fault, which may never
 /// come to an end. Both usually take a fraction of a second.
-pub const PATIENCE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(4));
+pub(crate) const PATIENCE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(4));
 
 /// How long a daemon may take to answer an administrator, before that one gives up.
 const ANSWER: Duration = Duration::from_secs(1);
@@ -250,7 +250,7 @@ const ANSWER: Duration = Duration::from_secs(1);
 const MOVE: Duration = Duration::from_millis(250);
 
 /// Who acts while the daemon is traced.
-pub struct Driver<'a> {
+pub(crate) struct Driver<'a> {
     pub installation: &'a Installation,
     pub binaries: &'a Binaries,
     pub receiver: &'a Receiver,
@@ -270,13 +270,13 @@ pub struct Driver<'a> {
 
 impl Driver<'_> {
     /// Waits for the daemon, then goes through the steps. Each step does nothing once the daemon has ended.
-    pub fn drive(&self, scenario: &Scenario) {
+    pub(crate) fn drive(&self, scenario: &Scenario) {
         self.until(|driver| driver.log().contains("mailchuted is ready"));
         self.armed.store(true, Ordering::SeqCst);
         (scenario.steps)(self);
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.log).unwrap_or_default()
     }
 
@@ -357,17 +357,17 @@ impl Driver<'_> {
 }
 
 /// Nothing is in `new/` or `cur/`.
-pub fn is_drained(installation: &Installation) -> bool {
+pub(crate) fn is_drained(installation: &Installation) -> bool {
     [layout::NEW, layout::CUR].iter().all(|directory| installation.spooled(directory).is_empty())
 }
 
 /// A DSN has arrived.
-pub fn has_dsn(receiver: &Receiver) -> bool {
+pub(crate) fn has_dsn(receiver: &Receiver) -> bool {
     receiver.messages().iter().any(|message| message.mail.starts_with("<>"))
 }
 
 /// Makes everything due, if the daemon listens.
-pub fn flush(installation: &Installation) {
+pub(crate) fn flush(installation: &Installation) {
     let Ok(mut socket) = UnixStream::connect(installation.paths.control_socket()) else { return };
     let mut request = serde_json::to_vec(&Request::Flush { select: Select::All {} }).unwrap();
     request.push(b'\n');

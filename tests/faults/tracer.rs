@@ -22,13 +22,13 @@ use nix::unistd::Pid;
 use crate::support::parts::Missing;
 
 /// The descriptor that a traced program inherits on the file system whose plug may be pulled.
-pub const PLUG: i32 = 9;
+pub(crate) const PLUG: i32 = 9;
 /// `FS_IOC_GOINGDOWN`, of ext4 and xfs.
 const GOINGDOWN: u64 = 0x8004_587d;
 
 /// One system call, in front of it or behind it.
 #[derive(Clone, Copy, Debug)]
-pub struct Boundary {
+pub(crate) struct Boundary {
     /// From 0, over the whole program; the first is that of the program itself, not of the loader that starts it.
     pub count: u64,
     /// True in front of the call.
@@ -43,7 +43,7 @@ pub struct Boundary {
 
 /// What happens at a boundary. All but [`Verdict::Kill`] count only in front of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     Go,
     /// SIGKILL to the whole program. In front of a call, the call is not made.
     Kill,
@@ -60,7 +60,7 @@ pub enum Verdict {
 
 /// What others may see of a program while it is traced.
 #[derive(Debug, Default)]
-pub struct Live {
+pub(crate) struct Live {
     pid: AtomicI32,
     /// Boundaries so far.
     pub boundaries: AtomicU64,
@@ -71,22 +71,22 @@ pub struct Live {
 
 impl Live {
     /// True once it has ended, or while it has not begun.
-    pub fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::SeqCst)
     }
 
     /// True once the judge struck.
-    pub fn was_struck(&self) -> bool {
+    pub(crate) fn was_struck(&self) -> bool {
         self.struck.load(Ordering::SeqCst)
     }
 
     /// Its process id; 0 before it began.
-    pub fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         self.pid.load(Ordering::SeqCst)
     }
 
     /// Sends `signal`, if it still runs.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = self.pid();
         if pid > 0 && !self.has_ended() {
             let _ = signal::kill(Pid::from_raw(pid), signal);
@@ -96,7 +96,7 @@ impl Live {
 
 /// How a traced program ended.
 #[derive(Debug, Default)]
-pub struct Traced {
+pub(crate) struct Traced {
     /// Its exit code; `None` if a signal ended it.
     pub code: Option<i32>,
     /// The signal that ended it.
@@ -121,7 +121,7 @@ struct Thread {
 }
 
 /// Whether processes of ours may be traced.
-pub fn is_allowed() -> Result<(), Missing> {
+pub(crate) fn is_allowed() -> Result<(), Missing> {
     // 3 forbids it to everybody, for ever; children may be traced with every other value.
     let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
     if scope.trim() == "3" { Err(Missing("nothing may be traced here (kernel.yama.ptrace_scope = 3)".to_owned())) } else { Ok(()) }
@@ -129,7 +129,7 @@ pub fn is_allowed() -> Result<(), Missing> {
 
 /// Runs `command`, which is a bare program with arguments and environment, to its end. `judge` is asked at each boundary.
 /// `redirections` are words of the shell: `<in >out 2>&1`.
-pub fn run(command: &Command, redirections: &str, live: &Live, judge: &mut dyn FnMut(&Boundary) -> Verdict) -> Traced {
+pub(crate) fn run(command: &Command, redirections: &str, live: &Live, judge: &mut dyn FnMut(&Boundary) -> Verdict) -> Traced {
     // A shell stops itself, so that there is something to seize before the program begins. `exec` keeps the process.
     let mut stopped = Command::new("/bin/sh");
     stopped.arg("-c").arg(format!("kill -STOP $$; exec \"$0\" \"$@\" {redirections}"));

@@ -24,7 +24,7 @@ const TEMPTATION: Duration = Duration::from_millis(600);
 type Trial = fn(&Binaries) -> Result<(), String>;
 
 /// All of them.
-pub fn all(binaries: &Binaries, _: Choice, report: &Report) {
+pub(crate) fn all(binaries: &Binaries, _: Choice, report: &Report) {
     let trials: [(&str, Trial); 5] = [
         ("what is refused in the end is not sent before", refused_is_never_sent),
         ("what was changed behind the claim is not sent", changed_is_never_sent),
@@ -59,7 +59,7 @@ fn start(bench: &injector::Bench, binaries: &Binaries, next_hop: &str) -> Runnin
 }
 
 /// The injector stands still between the name and the sync, and the sync fails. The daemon sees the file all the while.
-pub fn refused_is_never_sent(binaries: &Binaries) -> Result<(), String> {
+pub(crate) fn refused_is_never_sent(binaries: &Binaries) -> Result<(), String> {
     let (bench, receiver) = (injector::Bench::new(binaries), Script::new().start());
     let _daemon = start(&bench, binaries, &receiver.url("smtp", "tls=none"));
     let case = &injector::cases()[0];
@@ -79,7 +79,7 @@ pub fn refused_is_never_sent(binaries: &Binaries) -> Result<(), String> {
 }
 
 /// The caller still holds its file open for writing, and writes when the daemon has claimed it.
-pub fn changed_is_never_sent(binaries: &Binaries) -> Result<(), String> {
+pub(crate) fn changed_is_never_sent(binaries: &Binaries) -> Result<(), String> {
     let scenario = SCENARIOS.iter().find(|scenario| scenario.name == "one recipient").unwrap();
     let mut bench = daemon::Bench::new(binaries, scenario);
     let receiver = Script::new().first(1, "RCPT", Reply::Lines("450 4.2.1 busy".into())).start();
@@ -101,7 +101,7 @@ pub fn changed_is_never_sent(binaries: &Binaries) -> Result<(), String> {
 }
 
 /// The file system journal of ext4 and xfs makes this true by the way, that of btrfs does not: so the order is looked at.
-pub fn parked_is_synced(binaries: &Binaries) -> Result<(), String> {
+pub(crate) fn parked_is_synced(binaries: &Binaries) -> Result<(), String> {
     let scenario = SCENARIOS.iter().find(|scenario| scenario.name == "hold, release, remove").unwrap();
     let seen = daemon::calls_of(&mut daemon::Bench::new(binaries, scenario));
     let mut parked = 0;
@@ -131,7 +131,7 @@ pub fn parked_is_synced(binaries: &Binaries) -> Result<(), String> {
 }
 
 /// D7 is behind D6, and there is no other sync.
-pub fn synced_behind_the_link(binaries: &Binaries) -> Result<(), String> {
+pub(crate) fn synced_behind_the_link(binaries: &Binaries) -> Result<(), String> {
     let bench = injector::Bench::new(binaries);
     let seen = injector::calls_of(&bench, &injector::cases()[0]);
     let order: Vec<_> = seen
@@ -144,7 +144,7 @@ pub fn synced_behind_the_link(binaries: &Binaries) -> Result<(), String> {
 }
 
 /// Neither AT_EMPTY_PATH nor /proc: one line, 73, and nothing left.
-pub fn refused_without_a_name(binaries: &Binaries) -> Result<(), String> {
+pub(crate) fn refused_without_a_name(binaries: &Binaries) -> Result<(), String> {
     let bench = injector::Bench::new(binaries);
     let case = injector::Case { way: injector::Way::NoLink, ..injector::cases()[0].clone() };
     let run = bench.run(&case, &mut |_| Verdict::Go)?;

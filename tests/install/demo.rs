@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::support::parts::Missing;
 
 /// The directory of the programs, with `examples/receiver` in it.
-pub fn programs() -> Result<&'static Path, Missing> {
+pub(crate) fn programs() -> Result<&'static Path, Missing> {
     let directory = Path::new(env!("CARGO_BIN_EXE_sendmail")).parent().unwrap();
     if directory.join("examples/receiver").is_file() {
         return Ok(directory);

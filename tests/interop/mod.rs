@@ -12,17 +12,17 @@ use crate::support::keys::{self, DkimKey};
 use crate::support::oracles;
 
 /// The selectors of the sender's domain, and their keys.
-pub struct Signing {
+pub(crate) struct Signing {
     pub ed25519: DkimKey,
     pub rsa: DkimKey,
 }
 
 /// The lines of mailchute.toml that turn [`Signing`] on.
-pub const SIGNED: &str = "[domain.\"sender.example\"]\nselectors = [\"e1\", \"r1\"]\n";
+pub(crate) const SIGNED: &str = "[domain.\"sender.example\"]\nselectors = [\"e1\", \"r1\"]\n";
 
 impl Signing {
     /// Puts both keys where the daemon looks for them.
-    pub fn install(installation: &Installation) -> Signing {
+    pub(crate) fn install(installation: &Installation) -> Signing {
         let signing = Signing { ed25519: keys::ed25519(), rsa: keys::rsa() };
         let directory = installation.paths.keys.join("sender.example");
         installation.write_secret(&directory.join("e1.pem"), &signing.ed25519.private_pem);
@@ -31,7 +31,7 @@ impl Signing {
     }
 
     /// The published records.
-    pub fn records(&self) -> [oracles::Txt<'_>; 2] {
+    pub(crate) fn records(&self) -> [oracles::Txt<'_>; 2] {
         [("e1._domainkey.sender.example", &self.ed25519.txt), ("r1._domainkey.sender.example", &self.rsa.txt)]
     }
 }
@@ -51,7 +51,7 @@ macro_rules! assert_signed {
 use assert_signed;
 
 /// The message without the signatures of other selectors: OpenDKIM reports one.
-pub fn with_one_signature(message: &[u8], selector: &str) -> Vec<u8> {
+pub(crate) fn with_one_signature(message: &[u8], selector: &str) -> Vec<u8> {
     let text = String::from_utf8_lossy(message).replace("\r\n", "\n");
     let (header, body) = text.split_once("\n\n").unwrap();
     let mut fields: Vec<String> = Vec::new();

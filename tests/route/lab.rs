@@ -13,12 +13,12 @@ use crate::support::parts::{self, Missing};
 static TEST_SOCKETS: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
 /// True if `port` is that of a test's own socket.
-pub fn is_test_socket(port: u16) -> bool {
+pub(crate) fn is_test_socket(port: u16) -> bool {
     TEST_SOCKETS.lock().unwrap_or_else(PoisonError::into_inner).contains(&port)
 }
 
 /// A running Knot, stopped when dropped.
-pub struct Knot {
+pub(crate) struct Knot {
     pub address: SocketAddr,
     child: Child,
     _directory: tempfile::TempDir,
@@ -27,7 +27,7 @@ pub struct Knot {
 impl Knot {
     /// Serves the zone of `lab.zone`, and `broken.`, which has no zone file: SERVFAIL. Nothing (after a loud line) where Knot is
     /// missing; in CI that is a failure.
-    pub fn start() -> Option<Knot> {
+    pub(crate) fn start() -> Option<Knot> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/testparts/root");
         let program = root.join("usr/sbin/knotd");
         if !program.exists() {
@@ -85,13 +85,13 @@ fn write_configuration(directory: &Path, port: u16) -> PathBuf {
 }
 
 /// A DNS server that takes questions and never answers.
-pub struct Silent {
+pub(crate) struct Silent {
     pub address: SocketAddr,
     _socket: UdpSocket,
 }
 
 impl Silent {
-    pub fn start() -> Silent {
+    pub(crate) fn start() -> Silent {
         let mut ports = TEST_SOCKETS.lock().unwrap_or_else(PoisonError::into_inner);
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = socket.local_addr().unwrap();
@@ -101,6 +101,6 @@ impl Silent {
 }
 
 /// An address where no DNS server is.
-pub fn refusing() -> SocketAddr {
+pub(crate) fn refusing() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }

@@ -12,20 +12,20 @@ use transport::tls::TlsClient;
 use super::sink::Running;
 
 /// Long enough for a busy machine, short enough to wait for.
-pub const PATIENCE: Duration = Duration::from_millis(400);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(400);
 
-pub fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     let timeouts = Timeouts { data_termination: PATIENCE, ..Timeouts::new(PATIENCE, PATIENCE) };
     Settings { ehlo_name: "h.example".to_owned(), timeouts, tls: Arc::new(TlsClient::new(None).unwrap()) }
 }
 
 /// For servers that answer: no test ends by waiting.
-pub fn patient() -> Settings {
+pub(crate) fn patient() -> Settings {
     let timeouts = Timeouts::new(Duration::from_secs(20), Duration::from_secs(20));
     Settings { timeouts, ..settings() }
 }
 
-pub fn target(server: &Running) -> Target {
+pub(crate) fn target(server: &Running) -> Target {
     Target {
         place: Endpoint::Tcp(server.address),
         host: "localhost".to_owned(),
@@ -36,11 +36,11 @@ pub fn target(server: &Running) -> Target {
     }
 }
 
-pub fn lmtp_target(server: &Running) -> Target {
+pub(crate) fn lmtp_target(server: &Running) -> Target {
     Target { place: Endpoint::Unix(server.path.clone()), protocol: Protocol::Lmtp, ..target(server) }
 }
 
-pub fn envelope(recipients: &[&str]) -> Envelope {
+pub(crate) fn envelope(recipients: &[&str]) -> Envelope {
     Envelope {
         reverse_path: ReversePath::Address(Address::parse("me@h.example").unwrap()),
         recipients: recipients.iter().map(|address| Recipient::new(Address::parse(address).unwrap())).collect(),
@@ -52,16 +52,16 @@ pub fn envelope(recipients: &[&str]) -> Envelope {
     }
 }
 
-pub fn content(text: impl AsRef<[u8]>) -> Content {
+pub(crate) fn content(text: impl AsRef<[u8]>) -> Content {
     let bytes = text.as_ref().to_vec();
     let range = 0..bytes.len();
     Content { prefix: b"Received: by h.example\r\n".to_vec(), bytes: Bytes::Memory { bytes: Arc::new(bytes), range } }
 }
 
-pub type Results = Vec<Result<Reply, Failure>>;
+pub(crate) type Results = Vec<Result<Reply, Failure>>;
 
 /// One message to its end: one result for each recipient, whatever happens.
-pub async fn deliver(session: &mut Session, envelope: &Envelope, content: &Content, next: Option<&Envelope>) -> Results {
+pub(crate) async fn deliver(session: &mut Session, envelope: &Envelope, content: &Content, next: Option<&Envelope>) -> Results {
     if !session.has_envelope()
         && let Err(failure) = session.send_envelope(envelope).await
     {

@@ -10,7 +10,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     Close,
     Reset,
     /// Nothing more is said; the connection stays.
@@ -19,7 +19,7 @@ pub enum End {
 
 /// What is answered where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum At {
+pub(crate) enum At {
     Greeting,
     Ehlo,
     StartTls,
@@ -33,7 +33,7 @@ pub enum At {
 
 /// One wrong answer.
 #[derive(Clone)]
-pub struct Wrong {
+pub(crate) struct Wrong {
     at: At,
     /// The how-manieth time, from 0; None: each time.
     nth: Option<usize>,
@@ -43,7 +43,7 @@ pub struct Wrong {
 
 /// The wrong answers and the limits of one server.
 #[derive(Clone, Default)]
-pub struct Sink {
+pub(crate) struct Sink {
     /// Keywords of EHLO.
     pub offers: Vec<String>,
     /// Instead of the good answers.
@@ -60,7 +60,7 @@ pub struct Sink {
 
 /// What a server saw, over all its connections.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
+pub(crate) struct Seen {
     pub connections: usize,
     /// Reads that brought something.
     pub reads: usize,
@@ -73,11 +73,11 @@ pub struct Seen {
     pub bytes_out: usize,
 }
 
-pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
 /// A running server.
-pub struct Running {
+pub(crate) struct Running {
     pub address: std::net::SocketAddr,
     pub path: std::path::PathBuf,
     seen: Arc<Mutex<Seen>>,
@@ -85,24 +85,24 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn seen(&self) -> MutexGuard<'_, Seen> {
+    pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap()
     }
 }
 
 impl Sink {
-    pub fn new(offers: &[&str]) -> Self {
+    pub(crate) fn new(offers: &[&str]) -> Self {
         Sink { offers: offers.iter().map(|offer| (*offer).to_owned()).collect(), ..Sink::default() }
     }
 
     /// The server with one wrong answer.
-    pub fn wrong(mut self, at: At, nth: Option<usize>, bytes: impl AsRef<[u8]>, then: Option<End>) -> Self {
+    pub(crate) fn wrong(mut self, at: At, nth: Option<usize>, bytes: impl AsRef<[u8]>, then: Option<End>) -> Self {
         self.wrong.push(Wrong { at, nth, bytes: bytes.as_ref().to_vec(), then });
         self
     }
 
     /// Starts it on a loopback port and on a unix socket.
-    pub async fn start(self) -> Running {
+    pub(crate) async fn start(self) -> Running {
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = tcp.local_addr().unwrap();
         let directory = tempfile::tempdir().unwrap();

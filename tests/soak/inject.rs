@@ -13,7 +13,7 @@ const SESSION: usize = 40;
 const CUT: usize = 9;
 
 /// Injects until enough was promised.
-pub fn run(world: &World, injector: usize) {
+pub(crate) fn run(world: &World, injector: usize) {
     let mut turn = injector;
     loop {
         turn += 1;
@@ -27,7 +27,7 @@ pub fn run(world: &World, injector: usize) {
 }
 
 /// The body of message `number`: who gets less of it sees that.
-pub fn body(number: u64) -> String {
+pub(crate) fn body(number: u64) -> String {
     let lines = (number % 40) as usize;
     format!("soak {number} {lines}\n{}end of {number}\n", "0123456789 0123456789 0123456789 0123456789\n".repeat(lines))
 }

@@ -16,7 +16,7 @@ const GROWTH: (u64, u64) = (5, 4);
 /// The result. What is not asserted is printed.
 #[derive(Debug, Default)]
 #[allow(dead_code)]
-pub struct Counts {
+pub(crate) struct Counts {
     pub promised: u64,
     pub lost: usize,
     pub half: usize,
@@ -36,7 +36,7 @@ pub struct Counts {
 }
 
 /// Compares what was promised with what arrived and with what the log says.
-pub fn judge(world: &World) -> Counts {
+pub(crate) fn judge(world: &World) -> Counts {
     let (shared, arrived) = (&world.shared, &world.shared.arrived);
     let marked = possible_duplicates(world);
     let again = arrived.again.lock().unwrap();
@@ -68,7 +68,7 @@ pub fn judge(world: &World) -> Counts {
 }
 
 /// The files in the spool.
-pub fn left(world: &World) -> Vec<String> {
+pub(crate) fn left(world: &World) -> Vec<String> {
     let directories = [layout::NEW, layout::CUR, layout::HOLD, layout::FAILED, layout::CORRUPT];
     directories.iter().flat_map(|name| world.installation.spooled(name)).collect()
 }
@@ -86,7 +86,7 @@ fn possible_duplicates(world: &World) -> HashSet<String> {
 impl Counts {
     /// Nothing lost, nothing half, nothing twice without a word, nothing left, nothing grown.
     #[track_caller]
-    pub fn assert_clean(&self) {
+    pub(crate) fn assert_clean(&self) {
         assert_eq!((self.lost, self.half, self.unannounced, self.refused), (0, 0, 0, 0), "{self:?}");
         assert!(self.left.is_empty(), "{self:?}");
         assert!(self.first_half.1.max(self.second_half.1) <= DESCRIPTORS, "{self:?}");

@@ -10,7 +10,7 @@ use super::inject;
 use super::world::Shared;
 
 /// What arrived.
-pub struct Arrived {
+pub(crate) struct Arrived {
     copies: Vec<AtomicU8>,
     total: AtomicU64,
     /// Queue ids of what came again, one for each further copy.
@@ -20,18 +20,18 @@ pub struct Arrived {
 }
 
 impl Arrived {
-    pub fn new(room: usize) -> Arrived {
+    pub(crate) fn new(room: usize) -> Arrived {
         let copies = (0..room).map(|_| AtomicU8::new(0)).collect();
         Arrived { copies, total: AtomicU64::new(0), again: Mutex::default(), half: Mutex::default() }
     }
 
     /// Messages that arrived, each counted once.
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.total.load(Ordering::Relaxed)
     }
 
     /// How often message `number` arrived.
-    pub fn copies(&self, number: usize) -> u8 {
+    pub(crate) fn copies(&self, number: usize) -> u8 {
         self.copies[number].load(Ordering::SeqCst)
     }
 
@@ -51,7 +51,7 @@ impl Arrived {
 }
 
 /// Runs it on a free port of 127.0.0.1, which it returns.
-pub fn start(shared: &Arc<Shared>) -> u16 {
+pub(crate) fn start(shared: &Arc<Shared>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let shared = Arc::clone(shared);

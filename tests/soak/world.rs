@@ -19,7 +19,7 @@ const SAMPLE: Duration = Duration::from_secs(1);
 
 /// How much is done, with which programs.
 #[derive(Clone)]
-pub struct Plan {
+pub(crate) struct Plan {
     pub messages: u64,
     pub injectors: usize,
     /// Between a start of the daemon and its end by kill -9.
@@ -31,7 +31,7 @@ pub struct Plan {
 
 impl Plan {
     /// A selection of this build; or as MAILCHUTE_SOAK (messages) and MAILCHUTE_SOAK_PROGRAMS (a directory) say.
-    pub fn chosen() -> Plan {
+    pub(crate) fn chosen() -> Plan {
         let whole = std::env::var("MAILCHUTE_SOAK").ok().map(|number| number.parse().unwrap());
         let programs = std::env::var_os("MAILCHUTE_SOAK_PROGRAMS").map(PathBuf::from);
         let program = |name: &str, built: &str| programs.as_ref().map_or_else(|| PathBuf::from(built), |path| path.join(name));
@@ -47,7 +47,7 @@ impl Plan {
 }
 
 /// What all threads know.
-pub struct Shared {
+pub(crate) struct Shared {
     pub next: AtomicU64,
     /// By message: 1 where `sendmail` promised it.
     pub promised: Vec<AtomicU8>,
@@ -60,7 +60,7 @@ pub struct Shared {
 
 impl Shared {
     /// The number of the next message; none when enough were promised.
-    pub fn next(&self, plan: &Plan) -> Option<u64> {
+    pub(crate) fn next(&self, plan: &Plan) -> Option<u64> {
         while self.promises.load(Ordering::Relaxed).saturating_sub(self.arrived.total()) > BACKLOG {
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -70,7 +70,7 @@ impl Shared {
     }
 
     /// `sendmail` said that it has the message.
-    pub fn promise(&self, number: u64) {
+    pub(crate) fn promise(&self, number: u64) {
         self.promised[number as usize].store(1, Ordering::SeqCst);
         self.promises.fetch_add(1, Ordering::SeqCst);
     }
@@ -78,13 +78,13 @@ impl Shared {
 
 /// One look at the daemon.
 #[derive(Clone, Copy, Debug)]
-pub struct Sample {
+pub(crate) struct Sample {
     pub second: f64,
     pub kibibytes: u64,
     pub descriptors: u64,
 }
 
-pub struct World {
+pub(crate) struct World {
     pub plan: Plan,
     pub shared: Arc<Shared>,
     pub installation: Installation,
@@ -96,7 +96,7 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(plan: Plan) -> World {
+    pub(crate) fn new(plan: Plan) -> World {
         // More numbers than messages: those of injectors that are killed are promised to nobody.
         let room = plan.messages as usize * 2 + 1000;
         let shared = Arc::new(Shared {
@@ -116,11 +116,11 @@ impl World {
     }
 
     /// Where the daemon's words are collected.
-    pub fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.scratch.path().join("log")
     }
 
-    pub fn spawn_daemon(&self) {
+    pub(crate) fn spawn_daemon(&self) {
         let log = std::fs::OpenOptions::new().append(true).create(true).open(self.log()).unwrap();
         let mut command = self.installation.program(&self.plan.mailchuted);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
@@ -128,13 +128,13 @@ impl World {
     }
 
     /// What an operator does; the answer does not matter, since there may be no daemon.
-    pub fn mailchute(&self, arguments: &[&str]) {
+    pub(crate) fn mailchute(&self, arguments: &[&str]) {
         let mut command = self.installation.program(&self.plan.mailchute);
         let _ = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
 
     /// Flushes, listings, holds and releases, and reloads, each by a thread of its own.
-    pub fn operate<'scope>(&'scope self, scope: &'scope std::thread::Scope<'scope, '_>) {
+    pub(crate) fn operate<'scope>(&'scope self, scope: &'scope std::thread::Scope<'scope, '_>) {
         let ops: [(u64, &[&[&str]]); 3] =
             [(700, &[&["flush"]]), (900, &[&["list"], &["count"]]), (1300, &[&["hold", "ALL"], &["release", "ALL"]])];
         for (pause, verbs) in ops {
@@ -167,7 +167,7 @@ impl World {
     }
 
     /// Kills the daemon and starts it again until enough was promised.
-    pub fn torment(&self) -> (Vec<Sample>, u64) {
+    pub(crate) fn torment(&self) -> (Vec<Sample>, u64) {
         let (mut samples, mut kills) = (Vec::new(), 0_u64);
         while !self.is_enough() {
             let started = Instant::now();
@@ -202,7 +202,7 @@ impl World {
     }
 
     /// How many promised messages have not arrived.
-    pub fn missing(&self) -> usize {
+    pub(crate) fn missing(&self) -> usize {
         let arrived = &self.shared.arrived;
         self.shared
             .promised
@@ -213,7 +213,7 @@ impl World {
     }
 
     /// Ends the last daemon as an administrator does.
-    pub fn stop_daemon(&self) {
+    pub(crate) fn stop_daemon(&self) {
         let mut child = self.daemon.lock().unwrap().take().unwrap();
         command::signal(&child, Signal::SIGTERM);
         let status = command::wait(&mut child, Duration::from_secs(60));

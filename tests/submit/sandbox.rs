@@ -11,10 +11,10 @@ use spool::{file, layout};
 use tempfile::TempDir;
 
 /// The program under test.
-pub const SENDMAIL: &str = env!("CARGO_BIN_EXE_sendmail");
+pub(crate) const SENDMAIL: &str = env!("CARGO_BIN_EXE_sendmail");
 
 /// A kept message.
-pub struct Message {
+pub(crate) struct Message {
     pub envelope: Envelope,
     /// The message in wire form.
     pub text: String,
@@ -22,39 +22,39 @@ pub struct Message {
 
 impl Message {
     /// The lines of the header section.
-    pub fn header(&self) -> &str {
+    pub(crate) fn header(&self) -> &str {
         self.text.split("\r\n\r\n").next().unwrap_or_default()
     }
 
-    pub fn body(&self) -> &str {
+    pub(crate) fn body(&self) -> &str {
         self.text.split_once("\r\n\r\n").map_or("", |(_, body)| body)
     }
 
-    pub fn recipients(&self) -> Vec<String> {
+    pub(crate) fn recipients(&self) -> Vec<String> {
         self.envelope.recipients.iter().map(|recipient| recipient.address.to_string()).collect()
     }
 }
 
 /// What a run left.
-pub struct Run {
+pub(crate) struct Run {
     pub status: ExitStatus,
     pub stdout: String,
     pub stderr: String,
 }
 
 impl Run {
-    pub fn code(&self) -> i32 {
+    pub(crate) fn code(&self) -> i32 {
         self.status.code().unwrap_or(-1)
     }
 }
 
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     directory: TempDir,
 }
 
 impl Sandbox {
     /// With `config` in mailchute.toml; the mailname is m.example, the alias file is `aliases` in the sandbox and not there.
-    pub fn new(config: &str) -> Sandbox {
+    pub(crate) fn new(config: &str) -> Sandbox {
         let sandbox = Sandbox { directory: TempDir::new().unwrap() };
         let config_directory = sandbox.path("config/mailchute");
         std::fs::create_dir_all(&config_directory).unwrap();
@@ -65,16 +65,16 @@ impl Sandbox {
         sandbox
     }
 
-    pub fn path(&self, below: &str) -> PathBuf {
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.directory.path().join(below)
     }
 
-    pub fn spool(&self) -> PathBuf {
+    pub(crate) fn spool(&self) -> PathBuf {
         self.path("state/mailchute/spool")
     }
 
     /// `program` with the environment of this installation.
-    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command
             .env_clear()
@@ -88,19 +88,19 @@ impl Sandbox {
     }
 
     /// Runs `sendmail` with `input` on its standard input.
-    pub fn run(&self, argv: &[&str], input: impl AsRef<[u8]>) -> Run {
+    pub(crate) fn run(&self, argv: &[&str], input: impl AsRef<[u8]>) -> Run {
         let mut command = self.command(SENDMAIL);
         finish(command.args(argv).spawn().unwrap(), input.as_ref())
     }
 
     /// The same through `sh -c`, with the program as `$S`.
-    pub fn shell(&self, script: &str, input: impl AsRef<[u8]>) -> Run {
+    pub(crate) fn shell(&self, script: &str, input: impl AsRef<[u8]>) -> Run {
         let mut command = self.command("/bin/sh");
         finish(command.env("S", SENDMAIL).args(["-c", script]).spawn().unwrap(), input.as_ref())
     }
 
     /// Sends and returns the one message that is in the spool then.
-    pub fn send(&self, argv: &[&str], input: impl AsRef<[u8]>) -> Message {
+    pub(crate) fn send(&self, argv: &[&str], input: impl AsRef<[u8]>) -> Message {
         let run = self.run(argv, input);
         assert_eq!((run.code(), run.stderr.as_str(), run.stdout.as_str()), (0, "", ""), "{argv:?}");
         let mut messages = self.take_messages();
@@ -109,7 +109,7 @@ impl Sandbox {
     }
 
     /// Runs what must be refused: the code and the line; nothing may be left in the spool.
-    pub fn refused(&self, argv: &[&str], input: impl AsRef<[u8]>) -> (i32, String) {
+    pub(crate) fn refused(&self, argv: &[&str], input: impl AsRef<[u8]>) -> (i32, String) {
         let run = self.run(argv, input);
         self.assert_nothing_is_left();
         assert_eq!(run.stdout, "", "{argv:?}");
@@ -118,14 +118,14 @@ impl Sandbox {
     }
 
     /// Reads and removes what is in `new/`; every file is checked as the daemon checks it.
-    pub fn take_messages(&self) -> Vec<Message> {
+    pub(crate) fn take_messages(&self) -> Vec<Message> {
         let mut paths: Vec<PathBuf> =
             std::fs::read_dir(self.spool().join(layout::NEW)).unwrap().map(|entry| entry.unwrap().path()).collect();
         paths.sort();
         paths.iter().map(|path| take(path)).collect()
     }
 
-    pub fn assert_nothing_is_left(&self) {
+    pub(crate) fn assert_nothing_is_left(&self) {
         for directory in layout::DIRECTORIES.iter().filter(|directory| directory.name != ".") {
             let path = self.spool().join(directory.name);
             if path.exists() {
@@ -136,7 +136,7 @@ impl Sandbox {
 }
 
 /// Reads and removes a file of the spool, checked as the daemon checks it.
-pub fn take(path: &Path) -> Message {
+pub(crate) fn take(path: &Path) -> Message {
     let opened = File::open(path).unwrap();
     let line = file::read_line(&opened).unwrap();
     let mut bytes = Vec::new();
@@ -148,7 +148,7 @@ pub fn take(path: &Path) -> Message {
 }
 
 /// Writes the input, which the program may not want to the end, and waits.
-pub fn finish(mut child: Child, input: &[u8]) -> Run {
+pub(crate) fn finish(mut child: Child, input: &[u8]) -> Run {
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
     let writer = std::thread::spawn(move || stdin.write_all(&input).is_ok());

@@ -8,19 +8,19 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// Signs identities; `pem` is what a client must trust.
-pub struct Authority {
+pub(crate) struct Authority {
     pub pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 /// A server's certificate and key.
-pub struct Identity {
+pub(crate) struct Identity {
     pub certificate_pem: String,
     pub key_pem: String,
 }
 
 impl Authority {
-    pub fn new() -> Authority {
+    pub(crate) fn new() -> Authority {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(rcgen::DnType::CommonName, "Authority of one test");
@@ -30,12 +30,12 @@ impl Authority {
     }
 
     /// A valid certificate for these names and addresses.
-    pub fn identity(&self, names: &[&str]) -> Identity {
+    pub(crate) fn identity(&self, names: &[&str]) -> Identity {
         self.sign(names, 4096)
     }
 
     /// A certificate that ended in 2001.
-    pub fn expired_identity(&self, names: &[&str]) -> Identity {
+    pub(crate) fn expired_identity(&self, names: &[&str]) -> Identity {
         self.sign(names, 2001)
     }
 
@@ -52,7 +52,7 @@ impl Authority {
 
 impl Identity {
     /// What a rustls server runs with.
-    pub fn server_config(&self) -> Arc<ServerConfig> {
+    pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
         let certificate = CertificateDer::from_pem_slice(self.certificate_pem.as_bytes()).unwrap();
         let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -10,7 +10,7 @@ const POLL: Duration = Duration::from_millis(5);
 
 /// How a program ended.
 #[derive(Debug)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// The exit code; `None` if a signal ended it.
     pub code: Option<i32>,
     pub stdout: String,
@@ -20,13 +20,13 @@ pub struct Ended {
 impl Ended {
     /// Asserts exit code 0.
     #[track_caller]
-    pub fn succeeded(self) -> Ended {
+    pub(crate) fn succeeded(self) -> Ended {
         self.ended_with(0)
     }
 
     /// Asserts the exit code.
     #[track_caller]
-    pub fn ended_with(self, code: i32) -> Ended {
+    pub(crate) fn ended_with(self, code: i32) -> Ended {
         assert_eq!(self.code, Some(code), "\nstdout: {}\nstderr: {}", self.stdout, self.stderr);
         self
     }
@@ -34,7 +34,7 @@ impl Ended {
 
 /// Runs `command` to its end with `stdin` and collects its output. A program that outlives the deadline is killed.
 #[track_caller]
-pub fn run(command: &mut Command, stdin: &[u8]) -> Ended {
+pub(crate) fn run(command: &mut Command, stdin: &[u8]) -> Ended {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -59,7 +59,7 @@ pub fn run(command: &mut Command, stdin: &[u8]) -> Ended {
 }
 
 /// Waits for `child` until `limit` is over.
-pub fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+pub(crate) fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
     let end = Instant::now() + limit;
     loop {
         match child.try_wait() {
@@ -72,7 +72,7 @@ pub fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
 
 /// Waits until `condition` holds; panics with `what` when it does not in time.
 #[track_caller]
-pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
     while !condition() {
         assert!(Instant::now() < end, "waited in vain for {what}");
@@ -81,7 +81,7 @@ pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// Sends `signal` to `child`, and to nobody else.
-pub fn signal(child: &Child, signal: nix::sys::signal::Signal) {
+pub(crate) fn signal(child: &Child, signal: nix::sys::signal::Signal) {
     let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
     nix::sys::signal::kill(pid, signal).unwrap();
 }

@@ -6,7 +6,7 @@ use super::command::wait_for;
 use super::foreign_root::ForeignRoot;
 
 /// A running server.
-pub struct Dns {
+pub(crate) struct Dns {
     server: Child,
 }
 
@@ -24,7 +24,7 @@ zone:
 
 impl Dns {
     /// Serves `records`, a zone file with absolute names (`example.org. MX 10 mx.example.org.`).
-    pub fn start(root: &ForeignRoot, records: &str) -> Dns {
+    pub(crate) fn start(root: &ForeignRoot, records: &str) -> Dns {
         root.write("etc/knot/knot.conf", CONFIGURATION);
         root.write("etc/knot/root.zone", format!("$TTL 60\n. SOA ns. root. 1 60 60 60 60\n. NS ns.\nns. A 127.0.0.1\n{records}\n"));
         root.write("run/knot/.made", "");

@@ -12,7 +12,7 @@ use super::isolation::{mount, mount_fresh};
 use super::parts::{self, Missing};
 
 /// The mounted root. Only after `isolated!()`, whose namespace takes the mounts away at the end.
-pub struct ForeignRoot {
+pub(crate) struct ForeignRoot {
     path: PathBuf,
     _place: TempDir,
 }
@@ -27,17 +27,17 @@ const GROUP: &str =
 
 impl ForeignRoot {
     /// Mounts that of the servers at a place of its own.
-    pub fn mount() -> Result<ForeignRoot, Missing> {
+    pub(crate) fn mount() -> Result<ForeignRoot, Missing> {
         Ok(ForeignRoot::of(&parts::packages()?))
     }
 
     /// Mounts that of the programs that send mail.
-    pub fn mount_callers() -> Result<ForeignRoot, Missing> {
+    pub(crate) fn mount_callers() -> Result<ForeignRoot, Missing> {
         Ok(ForeignRoot::of(&parts::callers()?))
     }
 
     /// Mounts one with other unpacked packages.
-    pub fn of(packages: &Path) -> ForeignRoot {
+    pub(crate) fn of(packages: &Path) -> ForeignRoot {
         let place = TempDir::new().unwrap();
         let root = ForeignRoot { path: place.path().to_owned(), _place: place };
         mount_fresh(&root.path, "mode=755");
@@ -71,19 +71,19 @@ impl ForeignRoot {
     }
 
     /// The outside path of `name` inside.
-    pub fn join(&self, name: &str) -> PathBuf {
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
     /// Writes a file inside; its directory is made.
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         let path = self.path.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
     }
 
     /// The inside path of the first program whose name begins with `prefix`: some carry their version.
-    pub fn program(&self, prefix: &str) -> PathBuf {
+    pub(crate) fn program(&self, prefix: &str) -> PathBuf {
         let mut names: Vec<_> = std::fs::read_dir(self.join("usr/bin")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
         let found = names.iter().find(|name| name.to_string_lossy().starts_with(prefix));
@@ -91,7 +91,7 @@ impl ForeignRoot {
     }
 
     /// A program inside, as root.
-    pub fn command(&self, program: &str) -> Command {
+    pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("chroot");
         command.arg(&self.path).arg(program).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C");
         command

@@ -14,7 +14,7 @@ use super::command::wait_for;
 
 /// What a request gets.
 #[derive(Clone, Debug)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// This status, and no body.
     Status(u16),
     /// A redirect with this status.
@@ -27,7 +27,7 @@ pub enum Answer {
 
 /// A request as it came.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     /// `POST /path HTTP/1.1`
     pub line: String,
     /// Names in lower case.
@@ -39,12 +39,12 @@ pub struct Request {
 
 impl Request {
     /// The value of a header field.
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value)
     }
 
     /// The body.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 }
@@ -58,7 +58,7 @@ struct Shared {
 }
 
 /// A running receiver, on a free port of 127.0.0.1 until the test ends.
-pub struct Webhook {
+pub(crate) struct Webhook {
     pub address: SocketAddr,
     shared: Arc<Shared>,
     scheme: &'static str,
@@ -66,12 +66,12 @@ pub struct Webhook {
 
 impl Webhook {
     /// With TLS.
-    pub fn https(identity: &Identity) -> Webhook {
+    pub(crate) fn https(identity: &Identity) -> Webhook {
         Webhook::start(Some(identity.server_config()))
     }
 
     /// In clear.
-    pub fn http() -> Webhook {
+    pub(crate) fn http() -> Webhook {
         Webhook::start(None)
     }
 
@@ -95,36 +95,36 @@ impl Webhook {
     }
 
     /// Where it listens.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("{}://127.0.0.1:{}/hook", self.scheme, self.address.port())
     }
 
     /// The answers to the next requests.
-    pub fn first(self, answers: &[Answer]) -> Webhook {
+    pub(crate) fn first(self, answers: &[Answer]) -> Webhook {
         *self.shared.next.lock().unwrap() = answers.to_vec();
         self
     }
 
     /// The answer to all others; without it, 204.
-    pub fn always(&self, answer: Answer) {
+    pub(crate) fn always(&self, answer: Answer) {
         *self.shared.always.lock().unwrap() = Some(answer);
     }
 
     /// Every request so far.
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
     }
 
     /// Waits for `count` requests.
     #[track_caller]
-    pub fn wait_for_requests(&self, count: usize) -> Vec<Request> {
+    pub(crate) fn wait_for_requests(&self, count: usize) -> Vec<Request> {
         wait_for(&format!("{count} requests"), || self.shared.requests.lock().unwrap().len() >= count);
         self.requests()
     }
 
     /// Waits for a request about this event.
     #[track_caller]
-    pub fn wait_for_event(&self, event: &str) -> Request {
+    pub(crate) fn wait_for_event(&self, event: &str) -> Request {
         let mut found = None;
         wait_for(&format!("a request about {event}"), || {
             found = self.requests().into_iter().find(|request| request.json()["type"] == event);
@@ -173,7 +173,7 @@ fn respond(stream: &mut impl Write, answer: &Answer) -> Option<()> {
 }
 
 /// True if nobody connected to `listener` so far.
-pub fn is_untouched(listener: &TcpListener) -> bool {
+pub(crate) fn is_untouched(listener: &TcpListener) -> bool {
     listener.set_nonblocking(true).unwrap();
     let touched: std::io::Result<(TcpStream, SocketAddr)> = listener.accept();
     touched.is_err()

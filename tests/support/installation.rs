@@ -19,14 +19,14 @@ use super::command::{self, Ended, wait_for};
 use super::isolation;
 
 /// The daemon's uid and gid in a system installation. No passwd entry is needed.
-pub const DAEMON_ID: u32 = 4242;
+pub(crate) const DAEMON_ID: u32 = 4242;
 /// A caller without any right. No passwd entry either: containers run any uid.
-pub const CALLER_ID: u32 = 4301;
+pub(crate) const CALLER_ID: u32 = 4301;
 /// Another one.
-pub const OTHER_ID: u32 = 4302;
+pub(crate) const OTHER_ID: u32 = 4302;
 
 /// One installation, empty configuration, daemon not started.
-pub struct Installation {
+pub(crate) struct Installation {
     pub paths: Paths,
     scratch: TempDir,
     daemon: Option<Child>,
@@ -34,7 +34,7 @@ pub struct Installation {
 
 impl Installation {
     /// One user's installation below a temporary directory; any uid, no namespaces.
-    pub fn rootless() -> Installation {
+    pub(crate) fn rootless() -> Installation {
         let scratch = TempDir::new().unwrap();
         let system = Paths::system(Path::new(PREFIX));
         assert!(!system.config_file.exists(), "{} exists, so nothing is rootless here", system.config_file.display());
@@ -56,12 +56,12 @@ impl Installation {
     }
 
     /// A system installation at the prefix that the build fixed, which is this test's alone: only after `isolated!()`.
-    pub fn system() -> Installation {
+    pub(crate) fn system() -> Installation {
         Installation::system_with_spool("mode=755")
     }
 
     /// As [`Installation::system`], the spool on a file system of its own with these mount options (`size=256k,mode=755`).
-    pub fn system_with_spool(options: &str) -> Installation {
+    pub(crate) fn system_with_spool(options: &str) -> Installation {
         isolation::mount_fresh(Path::new(PREFIX), "mode=755");
         let paths = Paths::system(Path::new(PREFIX));
         let etc = paths.config_file.parent().unwrap();
@@ -80,13 +80,13 @@ impl Installation {
     }
 
     /// Writes mailchute.toml.
-    pub fn configure(&self, toml: &str) {
+    pub(crate) fn configure(&self, toml: &str) {
         std::fs::write(&self.paths.config_file, toml).unwrap();
     }
 
     /// Writes a mailchute.toml that names this host and sends all mail to `next_hop`; `more` is more TOML. Attempts follow each
     /// other quickly, unless `more` says otherwise.
-    pub fn relay_to(&self, next_hop: &str, more: &str) {
+    pub(crate) fn relay_to(&self, next_hop: &str, more: &str) {
         let retry = if more.contains("retry_min") { "" } else { "retry_min = \"1s\"\nretry_max = \"2s\"\n" };
         self.configure(&format!(
             "mailname = \"sender.example\"\nhostname = \"host.sender.example\"\nnext_hop = \"{next_hop}\"\n{retry}{more}\n"
@@ -94,7 +94,7 @@ impl Installation {
     }
 
     /// Writes a file that only the daemon may read, below the configuration directory.
-    pub fn write_secret(&self, path: &Path, content: &str) {
+    pub(crate) fn write_secret(&self, path: &Path, content: &str) {
         let directory = path.parent().unwrap();
         if !directory.exists() {
             make_directory(directory, 0o700, self.daemon_id());
@@ -105,7 +105,7 @@ impl Installation {
     }
 
     /// A file of the test's own, readable for everybody.
-    pub fn write_public(&self, name: &str, content: &str) -> PathBuf {
+    pub(crate) fn write_public(&self, name: &str, content: &str) -> PathBuf {
         let path = self.paths.config_file.with_file_name(name);
         std::fs::write(&path, content).unwrap();
         path
@@ -113,14 +113,14 @@ impl Installation {
 
     /// The queue, as root and the owner see it: one JSON object per message (SENDMAIL.md Q3).
     #[track_caller]
-    pub fn queue(&self) -> Vec<Value> {
+    pub(crate) fn queue(&self) -> Vec<Value> {
         let listing = self.mailchute(&["list", "--json"]).succeeded().stdout;
         listing.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Waits until the only message in the queue makes `condition` true, and returns it.
     #[track_caller]
-    pub fn wait_for_entry(&self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn wait_for_entry(&self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
         let mut found = None;
         wait_for(what, || {
             found = self.queue().into_iter().find(|entry| condition(entry));
@@ -130,12 +130,12 @@ impl Installation {
     }
 
     /// Where the daemon's stderr is collected.
-    pub fn daemon_log(&self) -> String {
+    pub(crate) fn daemon_log(&self) -> String {
         std::fs::read_to_string(self.scratch.path().join("mailchuted.log")).unwrap_or_default()
     }
 
     /// The names in one directory of the spool; of a disk that was unplugged, none.
-    pub fn spooled(&self, directory: &str) -> Vec<String> {
+    pub(crate) fn spooled(&self, directory: &str) -> Vec<String> {
         let entries = std::fs::read_dir(self.paths.spool.join(directory)).into_iter().flatten();
         let mut names: Vec<String> = entries.flatten().map(|entry| entry.file_name().into_string().unwrap()).collect();
         names.sort();
@@ -143,7 +143,7 @@ impl Installation {
     }
 
     /// As [`Installation::spooled`], for names of any bytes.
-    pub fn spooled_bytes(&self, directory: &str) -> Vec<Vec<u8>> {
+    pub(crate) fn spooled_bytes(&self, directory: &str) -> Vec<Vec<u8>> {
         use std::os::unix::ffi::OsStringExt;
         let entries = std::fs::read_dir(self.paths.spool.join(directory)).into_iter().flatten();
         let mut names: Vec<Vec<u8>> = entries.map(|entry| entry.unwrap().file_name().into_vec()).collect();
@@ -153,30 +153,30 @@ impl Installation {
 
     /// `sendmail` with these arguments, run as we are.
     #[track_caller]
-    pub fn sendmail(&self, arguments: &[&str], message: &[u8]) -> Ended {
+    pub(crate) fn sendmail(&self, arguments: &[&str], message: &[u8]) -> Ended {
         command::run(self.program(env!("CARGO_BIN_EXE_sendmail")).args(arguments), message)
     }
 
     /// `sendmail` as a caller without any right, under no_new_privs.
     #[track_caller]
-    pub fn sendmail_as(&self, uid: u32, arguments: &[&str], message: &[u8]) -> Ended {
+    pub(crate) fn sendmail_as(&self, uid: u32, arguments: &[&str], message: &[u8]) -> Ended {
         command::run(self.program_as(uid, env!("CARGO_BIN_EXE_sendmail")).args(arguments), message)
     }
 
     /// `mailchute` with these arguments, run as we are.
     #[track_caller]
-    pub fn mailchute(&self, arguments: &[&str]) -> Ended {
+    pub(crate) fn mailchute(&self, arguments: &[&str]) -> Ended {
         command::run(self.program(env!("CARGO_BIN_EXE_mailchute")).args(arguments), b"")
     }
 
     /// `mailchute` as another uid.
     #[track_caller]
-    pub fn mailchute_as(&self, uid: u32, arguments: &[&str]) -> Ended {
+    pub(crate) fn mailchute_as(&self, uid: u32, arguments: &[&str]) -> Ended {
         command::run(self.program_as(uid, env!("CARGO_BIN_EXE_mailchute")).args(arguments), b"")
     }
 
     /// A program in the environment of this installation and in no other.
-    pub fn program(&self, path: impl AsRef<OsStr>) -> Command {
+    pub(crate) fn program(&self, path: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(path);
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", self.scratch.path());
         command.env("XDG_CONFIG_HOME", self.scratch.path().join("config")).env("XDG_STATE_HOME", self.scratch.path().join("state"));
@@ -184,7 +184,7 @@ impl Installation {
     }
 
     /// A program run as `uid` with its own group alone, under no_new_privs.
-    pub fn program_as(&self, uid: u32, path: impl AsRef<OsStr>) -> Command {
+    pub(crate) fn program_as(&self, uid: u32, path: impl AsRef<OsStr>) -> Command {
         let mut command = self.program("setpriv");
         let id = uid.to_string();
         command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--no-new-privs", "--"]).arg(path);
@@ -193,7 +193,7 @@ impl Installation {
 
     /// Starts the daemon and waits until it answers.
     #[track_caller]
-    pub fn start_daemon(&mut self) {
+    pub(crate) fn start_daemon(&mut self) {
         self.spawn_daemon();
         let end = Instant::now() + Duration::from_secs(30);
         while !self.answers() {
@@ -204,12 +204,12 @@ impl Installation {
     }
 
     /// Starts the daemon; whether it can run is the caller's question.
-    pub fn spawn_daemon(&mut self) -> &mut Child {
+    pub(crate) fn spawn_daemon(&mut self) -> &mut Child {
         self.spawn_daemon_with(&[])
     }
 
     /// As [`Installation::spawn_daemon`], with more in its environment.
-    pub fn spawn_daemon_with(&mut self, environment: &[(&str, &OsStr)]) -> &mut Child {
+    pub(crate) fn spawn_daemon_with(&mut self, environment: &[(&str, &OsStr)]) -> &mut Child {
         let program = env!("CARGO_BIN_EXE_mailchuted");
         let mut command = match self.daemon_id() {
             Some(uid) => self.program_as(uid, program),
@@ -223,7 +223,7 @@ impl Installation {
     }
 
     /// The pid of the running daemon.
-    pub fn daemon_pid(&self) -> u32 {
+    pub(crate) fn daemon_pid(&self) -> u32 {
         self.daemon.as_ref().unwrap().id()
     }
 
@@ -237,7 +237,7 @@ impl Installation {
 
     /// Asks the daemon to end, and gives it the ten seconds that it has.
     #[track_caller]
-    pub fn stop_daemon(&mut self) {
+    pub(crate) fn stop_daemon(&mut self) {
         let mut child = self.daemon.take().unwrap();
         command::signal(&child, Signal::SIGTERM);
         let status = command::wait(&mut child, Duration::from_secs(10));
@@ -248,25 +248,25 @@ impl Installation {
     }
 
     /// kill -9.
-    pub fn kill_daemon(&mut self) {
+    pub(crate) fn kill_daemon(&mut self) {
         end(&mut self.daemon.take().unwrap());
     }
 
     /// SIGABRT, as the daemon sends it to itself where it cannot go on.
-    pub fn abort_daemon(&mut self) -> std::process::ExitStatus {
+    pub(crate) fn abort_daemon(&mut self) -> std::process::ExitStatus {
         let mut child = self.daemon.take().unwrap();
         command::signal(&child, Signal::SIGABRT);
         child.wait().unwrap()
     }
 
     /// Asks the daemon to read its configuration again.
-    pub fn reload_daemon(&self) {
+    pub(crate) fn reload_daemon(&self) {
         command::signal(self.daemon.as_ref().unwrap(), Signal::SIGHUP);
     }
 
     /// Waits until nothing is left to deliver: no file in `new/` and `cur/`.
     #[track_caller]
-    pub fn wait_until_drained(&self) {
+    pub(crate) fn wait_until_drained(&self) {
         let mut left = Vec::new();
         let end = Instant::now() + Duration::from_secs(60);
         while Instant::now() < end {
@@ -281,7 +281,7 @@ impl Installation {
 
     /// Waits until the daemon's log holds `text`.
     #[track_caller]
-    pub fn wait_for_log(&self, text: &str) {
+    pub(crate) fn wait_for_log(&self, text: &str) {
         wait_for(&format!("`{text}` in the daemon's log"), || self.daemon_log().contains(text));
     }
 

@@ -15,7 +15,7 @@ const INSIDE: &str = "MAILCHUTE_TEST_INSIDE";
 const ENTERED: &str = "MAILCHUTE_TEST_ENTERED";
 
 /// True in the inner process. The outer one starts it, waits, and gets false, or why it cannot be.
-pub fn enter(test: &str) -> Result<bool, Missing> {
+pub(crate) fn enter(test: &str) -> Result<bool, Missing> {
     if std::env::var(INSIDE).is_ok_and(|name| name == test) {
         settle();
         std::fs::write(std::env::var_os(ENTERED).unwrap(), test).unwrap();
@@ -63,7 +63,7 @@ fn open_way_to(clone: &Path) {
 
 /// A fresh tmpfs for temporary files, this process's alone. A clone that lies there stays in sight.
 #[track_caller]
-pub fn cover_temporary_files() {
+pub(crate) fn cover_temporary_files() {
     let (temporary, clone) = (std::env::temp_dir(), Path::new(env!("CARGO_MANIFEST_DIR")));
     if clone.starts_with(&temporary) {
         cover_but(&temporary, clone, "mode=1777");
@@ -85,13 +85,13 @@ fn cover_but(cover: &Path, clone: &Path, options: &str) {
 
 /// mount(8).
 #[track_caller]
-pub fn mount(arguments: &[&Path]) {
+pub(crate) fn mount(arguments: &[&Path]) {
     command::run(Command::new("mount").args(arguments), b"").succeeded();
 }
 
 /// A fresh tmpfs over `path`, which is made if it is not there.
 #[track_caller]
-pub fn mount_fresh(path: &Path, options: &str) {
+pub(crate) fn mount_fresh(path: &Path, options: &str) {
     std::fs::create_dir_all(path).unwrap();
     mount(&["-t".as_ref(), "tmpfs".as_ref(), "-o".as_ref(), options.as_ref(), "none".as_ref(), path]);
 }

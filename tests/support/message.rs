@@ -2,7 +2,7 @@
 
 /// A message as a test looks at it. Line ends are LF.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub(crate) struct Message {
     /// Name and unfolded-as-is value of each field, in order.
     pub fields: Vec<(String, String)>,
     pub body: String,
@@ -10,7 +10,7 @@ pub struct Message {
 
 impl Message {
     /// Splits `bytes`, with CRLF or LF.
-    pub fn parse(bytes: &[u8]) -> Message {
+    pub(crate) fn parse(bytes: &[u8]) -> Message {
         let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
         let (header, body) = text.split_once("\n\n").unwrap_or((text.strip_suffix('\n').unwrap_or(&text), ""));
         let mut fields: Vec<(String, String)> = Vec::new();
@@ -31,19 +31,19 @@ impl Message {
 
     /// The value of the only field `name`.
     #[track_caller]
-    pub fn field(&self, name: &str) -> &str {
+    pub(crate) fn field(&self, name: &str) -> &str {
         let all = self.all(name);
         assert_eq!(all.len(), 1, "{name} in {:?}", self.fields);
         all[0]
     }
 
     /// The values of all fields `name`, in order.
-    pub fn all(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         self.fields.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str()).collect()
     }
 
     /// The message without what transport added on top: everything above and including the last trace field or signature.
-    pub fn without_trace(&self) -> Message {
+    pub(crate) fn without_trace(&self) -> Message {
         const TRACE: &[&str] = &["Return-Path", "Delivered-To", "X-Original-To", "Received", "DKIM-Signature"];
         let own = |(name, _): &&(String, String)| TRACE.iter().any(|trace| trace.eq_ignore_ascii_case(name));
         let top = self.fields.iter().take_while(own).count();

@@ -4,18 +4,18 @@
 //! with `require!(…)`. Both skip loudly where they cannot be had, and fail where the variable CI is set.
 
 #[macro_use]
-pub mod parts;
+pub(crate) mod parts;
 #[macro_use]
-pub mod isolation;
-pub mod certificates;
-pub mod command;
-pub mod dns;
-pub mod foreign_root;
-pub mod https;
-pub mod installation;
-pub mod keys;
-pub mod message;
-pub mod oracles;
-pub mod postfix;
-pub mod scripted;
-pub mod sockets;
+pub(crate) mod isolation;
+pub(crate) mod certificates;
+pub(crate) mod command;
+pub(crate) mod dns;
+pub(crate) mod foreign_root;
+pub(crate) mod https;
+pub(crate) mod installation;
+pub(crate) mod keys;
+pub(crate) mod message;
+pub(crate) mod oracles;
+pub(crate) mod postfix;
+pub(crate) mod scripted;
+pub(crate) mod sockets;

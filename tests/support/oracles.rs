@@ -7,10 +7,10 @@ use super::command;
 use super::parts::{self, Missing};
 
 /// The name and the text of a TXT record.
-pub type Txt<'a> = (&'a str, &'a str);
+pub(crate) type Txt<'a> = (&'a str, &'a str);
 
 /// What dkimpy says of each signature in `message`, top first: `pass`, or why not.
-pub fn dkimpy(message: &[u8], records: &[Txt]) -> Result<Vec<String>, Missing> {
+pub(crate) fn dkimpy(message: &[u8], records: &[Txt]) -> Result<Vec<String>, Missing> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/dkimpy_verify.py");
     let mut command = Command::new(parts::python()?);
     command.arg(script).args(records.iter().flat_map(|(name, text)| [name, text]));
@@ -19,7 +19,7 @@ pub fn dkimpy(message: &[u8], records: &[Txt]) -> Result<Vec<String>, Missing> {
 }
 
 /// What OpenDKIM says of `message`: its one line, which ends in `succeeded` for a good signature.
-pub fn opendkim(message: &[u8], records: &[Txt]) -> Result<String, Missing> {
+pub(crate) fn opendkim(message: &[u8], records: &[Txt]) -> Result<String, Missing> {
     let packages = parts::packages()?;
     let place = tempfile::tempdir().unwrap();
     let write = |name: &str, content: &[u8]| {
@@ -43,14 +43,14 @@ pub fn opendkim(message: &[u8], records: &[Txt]) -> Result<String, Missing> {
 
 /// What Python finds in a message.
 #[derive(Debug, PartialEq, Eq, serde::Deserialize)]
-pub struct Mime {
+pub(crate) struct Mime {
     /// Media type and decoded content, in hex, of each leaf.
     pub leaves: Vec<(String, String)>,
     pub defects: Vec<String>,
 }
 
 /// What Python's email parser finds in `message`.
-pub fn python_email(message: &[u8]) -> Result<Mime, Missing> {
+pub(crate) fn python_email(message: &[u8]) -> Result<Mime, Missing> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/mime_judge.py");
     let ended = command::run(Command::new(parts::python()?).arg(script), message).succeeded();
     Ok(serde_json::from_str(&ended.stdout).unwrap())

@@ -5,25 +5,25 @@ use std::path::PathBuf;
 
 /// Why a test cannot run here. One line: what is missing, and how to get it.
 #[derive(Debug)]
-pub struct Missing(pub String);
+pub(crate) struct Missing(pub String);
 
 /// The unpacked Debian packages.
-pub fn packages() -> Result<PathBuf, Missing> {
+pub(crate) fn packages() -> Result<PathBuf, Missing> {
     part("root", "the unpacked mail and DNS servers")
 }
 
 /// The unpacked Debian packages of programs that send mail.
-pub fn callers() -> Result<PathBuf, Missing> {
+pub(crate) fn callers() -> Result<PathBuf, Missing> {
     part("callers", "the unpacked programs that send mail")
 }
 
 /// The directory that holds node's package nodemailer.
-pub fn node_modules() -> Result<PathBuf, Missing> {
+pub(crate) fn node_modules() -> Result<PathBuf, Missing> {
     Ok(part("node", "nodemailer")?.join("node_modules"))
 }
 
 /// The packages of the virtual environment, for a Python that is not its own.
-pub fn site_packages() -> Result<PathBuf, Missing> {
+pub(crate) fn site_packages() -> Result<PathBuf, Missing> {
     let library = part("venv", "the Python environment")?.join("lib");
     let versions = std::fs::read_dir(&library).into_iter().flatten().flatten();
     versions
@@ -33,22 +33,22 @@ pub fn site_packages() -> Result<PathBuf, Missing> {
 }
 
 /// The unpacked packages of a mail system that has a root of its own: `exim`, `sendmail`.
-pub fn mail_system(name: &str) -> Result<PathBuf, Missing> {
+pub(crate) fn mail_system(name: &str) -> Result<PathBuf, Missing> {
     part(name, &format!("the unpacked {name}"))
 }
 
 /// The unpacked makers of file systems, and qemu's storage daemon.
-pub fn disks() -> Result<PathBuf, Missing> {
+pub(crate) fn disks() -> Result<PathBuf, Missing> {
     part("disks", "the makers of file systems")
 }
 
 /// The modules of Perl that judge DSNs.
-pub fn perl_modules() -> Result<PathBuf, Missing> {
+pub(crate) fn perl_modules() -> Result<PathBuf, Missing> {
     Ok(part("judges", "the reader of notices in Perl")?.join("usr/share/perl5"))
 }
 
 /// The Python of the virtual environment.
-pub fn python() -> Result<PathBuf, Missing> {
+pub(crate) fn python() -> Result<PathBuf, Missing> {
     let python = part("venv", "the Python environment")?.join("bin/python");
     // It is a link, into a directory that may be closed to this user.
     if python.is_file() { Ok(python) } else { Err(Missing(format!("{} cannot be run by this user", python.display()))) }
@@ -64,7 +64,7 @@ fn part(name: &str, what: &str) -> Result<PathBuf, Missing> {
 }
 
 /// A tool of the host.
-pub fn tool(name: &str) -> Result<PathBuf, Missing> {
+pub(crate) fn tool(name: &str) -> Result<PathBuf, Missing> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/sbin".into(), "/sbin".into()])
@@ -74,7 +74,7 @@ pub fn tool(name: &str) -> Result<PathBuf, Missing> {
 }
 
 /// Says loudly that `test` does not run; in CI, where nothing may be missing, fails it.
-pub fn skip(test: &str, missing: &Missing) {
+pub(crate) fn skip(test: &str, missing: &Missing) {
     let line = format!("SKIPPED: {test}: {}", missing.0);
     eprintln!("{line}");
     // Test runners swallow what passing tests print; tests/run shows the lines of this file.

@@ -9,17 +9,17 @@ use super::command::{self, wait_for};
 use super::foreign_root::ForeignRoot;
 
 /// The names that its certificate must have.
-pub const HOST: &str = "mx.receiver.example";
+pub(crate) const HOST: &str = "mx.receiver.example";
 /// 550 5.1.1. Every other local part of receiver.example is taken, except the next one.
-pub const REFUSED: &str = "gone@receiver.example";
+pub(crate) const REFUSED: &str = "gone@receiver.example";
 /// 450 4.2.1.
-pub const DEFERRED: &str = "later@receiver.example";
+pub(crate) const DEFERRED: &str = "later@receiver.example";
 /// What port 587 lets in.
-pub const USER: &str = "mailer";
-pub const PASSWORD: &str = "correct horse";
+pub(crate) const USER: &str = "mailer";
+pub(crate) const PASSWORD: &str = "correct horse";
 
 /// A running Postfix in its own root.
-pub struct Postfix {
+pub(crate) struct Postfix {
     root: ForeignRoot,
     master: Child,
 }
@@ -76,7 +76,7 @@ const SASL: &str = "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: 
 
 impl Postfix {
     /// Starts it with this identity and waits until both ports answer.
-    pub fn start(root: ForeignRoot, identity: &Identity) -> Postfix {
+    pub(crate) fn start(root: ForeignRoot, identity: &Identity) -> Postfix {
         root.write("etc/postfix/main.cf", MAIN);
         root.write("etc/postfix/master.cf", MASTER);
         root.write("etc/postfix/identity.pem", format!("{}{}", identity.key_pem, identity.certificate_pem));
@@ -106,7 +106,7 @@ impl Postfix {
     }
 
     /// The messages that arrived, oldest first, with LF line ends and the trace fields of the receiver on top.
-    pub fn messages(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn messages(&self) -> Vec<Vec<u8>> {
         let Ok(entries) = std::fs::read_dir(self.root.join("var/mail/inbox/new")) else { return Vec::new() };
         let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
         files.sort();
@@ -115,13 +115,13 @@ impl Postfix {
 
     /// Waits for `count` messages.
     #[track_caller]
-    pub fn wait_for_messages(&self, count: usize) -> Vec<Vec<u8>> {
+    pub(crate) fn wait_for_messages(&self, count: usize) -> Vec<Vec<u8>> {
         wait_for(&format!("{count} messages at Postfix"), || self.messages().len() >= count);
         self.messages()
     }
 
     /// What Postfix logged.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         let read = |name| std::fs::read_to_string(self.root.join(name)).unwrap_or_default();
         read("var/log/start") + &read("var/log/postfix.log")
     }

@@ -13,7 +13,7 @@ use super::command::wait_for;
 
 /// What the receiver does when a command begins with the words of a rule.
 #[derive(Clone, Debug)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// These lines, without CRLF.
     Lines(String),
     /// These bytes.
@@ -38,7 +38,7 @@ struct Rule {
 
 /// How a receiver behaves. Without any rule it accepts everything and offers nothing.
 #[derive(Clone, Default)]
-pub struct Script {
+pub(crate) struct Script {
     capabilities: Vec<String>,
     rules: Vec<Rule>,
     tls: Option<Arc<rustls::ServerConfig>>,
@@ -51,83 +51,83 @@ pub struct Script {
 }
 
 impl Script {
-    pub fn new() -> Script {
+    pub(crate) fn new() -> Script {
         Script::default()
     }
 
     /// One more EHLO capability.
-    pub fn offer(mut self, capability: &str) -> Script {
+    pub(crate) fn offer(mut self, capability: &str) -> Script {
         self.capabilities.push(capability.to_owned());
         self
     }
 
     /// Commands that begin with `command` (upper case; "" is the connection itself, "." the end of data) get `reply`.
     /// The first rule that fits wins.
-    pub fn on(mut self, command: &str, reply: Reply) -> Script {
+    pub(crate) fn on(mut self, command: &str, reply: Reply) -> Script {
         self.rules.push(Rule { command: command.to_owned(), reply, times: None });
         self
     }
 
     /// As [`Script::on`], for the first `times` such commands of all connections.
-    pub fn first(mut self, times: usize, command: &str, reply: Reply) -> Script {
+    pub(crate) fn first(mut self, times: usize, command: &str, reply: Reply) -> Script {
         self.rules.push(Rule { command: command.to_owned(), reply, times: Some(times) });
         self
     }
 
     /// As [`Script::on`], with one line.
-    pub fn say(self, command: &str, line: &str) -> Script {
+    pub(crate) fn say(self, command: &str, line: &str) -> Script {
         self.on(command, Reply::Lines(line.to_owned()))
     }
 
     /// Offers STARTTLS.
-    pub fn starttls(mut self, identity: &Identity) -> Script {
+    pub(crate) fn starttls(mut self, identity: &Identity) -> Script {
         self.tls = Some(identity.server_config());
         self
     }
 
     /// TLS from the first byte.
-    pub fn implicit_tls(mut self, identity: &Identity) -> Script {
+    pub(crate) fn implicit_tls(mut self, identity: &Identity) -> Script {
         self.implicit_tls = true;
         self.starttls(identity)
     }
 
     /// Sends these bytes in clear behind the reply to STARTTLS: what an attacker in the middle does.
-    pub fn inject_after_starttls(mut self, bytes: &[u8]) -> Script {
+    pub(crate) fn inject_after_starttls(mut self, bytes: &[u8]) -> Script {
         self.injected = bytes.to_vec();
         self
     }
 
     /// Offers AUTH PLAIN LOGIN, once TLS is on, and takes mail only from this user.
-    pub fn login(mut self, user: &str, password: &str) -> Script {
+    pub(crate) fn login(mut self, user: &str, password: &str) -> Script {
         self.login = Some((user.to_owned(), password.to_owned()));
         self
     }
 
     /// Resets each connection when this many bytes have been received.
-    pub fn reset_after_receiving(mut self, bytes: usize) -> Script {
+    pub(crate) fn reset_after_receiving(mut self, bytes: usize) -> Script {
         self.cut_input = Some(bytes);
         self
     }
 
     /// Resets each connection when this many bytes have been sent.
-    pub fn reset_after_sending(mut self, bytes: usize) -> Script {
+    pub(crate) fn reset_after_sending(mut self, bytes: usize) -> Script {
         self.cut_output = Some(bytes);
         self
     }
 
     /// Makes each cut grow: the second connection lives twice as long as the first, the third three times.
-    pub fn growing_cut(mut self) -> Script {
+    pub(crate) fn growing_cut(mut self) -> Script {
         self.growing = true;
         self
     }
 
     /// Runs it on a free port of 127.0.0.1.
-    pub fn start(self) -> Receiver {
+    pub(crate) fn start(self) -> Receiver {
         self.start_at("127.0.0.1:0")
     }
 
     /// Runs it at `address`.
-    pub fn start_at(self, address: &str) -> Receiver {
+    pub(crate) fn start_at(self, address: &str) -> Receiver {
         let mut listener = TcpListener::bind(address);
         // One that was there before lets its port go a moment after its end.
         wait_for("the port", || {
@@ -148,7 +148,7 @@ impl Script {
 
 /// One mail transaction, as far as it came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Transaction {
+pub(crate) struct Transaction {
     /// The argument of MAIL FROM: path and parameters.
     pub mail: String,
     /// The arguments of the RCPT TO that were accepted.
@@ -161,7 +161,7 @@ pub struct Transaction {
 
 /// One connection.
 #[derive(Clone, Debug, Default)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// The bytes received, in clear.
     pub received: Vec<u8>,
     /// Each command line, without CRLF. Mail data are not in it.
@@ -190,42 +190,42 @@ struct Shared {
 }
 
 /// A running receiver.
-pub struct Receiver {
+pub(crate) struct Receiver {
     pub address: SocketAddr,
     shared: Arc<Shared>,
 }
 
 impl Receiver {
     /// It as a next hop, with the words behind `?`.
-    pub fn url(&self, scheme: &str, query: &str) -> String {
+    pub(crate) fn url(&self, scheme: &str, query: &str) -> String {
         format!("{scheme}://127.0.0.1:{}{}{query}", self.address.port(), if query.is_empty() { "" } else { "?" })
     }
 
     /// Every connection so far.
-    pub fn connections(&self) -> Vec<Connection> {
+    pub(crate) fn connections(&self) -> Vec<Connection> {
         self.log().connections.clone()
     }
 
     /// Every accepted message so far.
-    pub fn messages(&self) -> Vec<Transaction> {
+    pub(crate) fn messages(&self) -> Vec<Transaction> {
         self.connections().into_iter().flat_map(|connection| connection.transactions).filter(|one| one.accepted).collect()
     }
 
     /// The number of accepted messages so far.
-    pub fn accepted(&self) -> usize {
+    pub(crate) fn accepted(&self) -> usize {
         self.log().connections.iter().flat_map(|connection| &connection.transactions).filter(|one| one.accepted).count()
     }
 
     /// Waits for `count` accepted messages.
     #[track_caller]
-    pub fn wait_for_messages(&self, count: usize) -> Vec<Transaction> {
+    pub(crate) fn wait_for_messages(&self, count: usize) -> Vec<Transaction> {
         wait_for(&format!("{count} messages"), || self.accepted() >= count);
         self.messages()
     }
 
     /// Waits for `count` connections.
     #[track_caller]
-    pub fn wait_for_connections(&self, count: usize) {
+    pub(crate) fn wait_for_connections(&self, count: usize) {
         wait_for(&format!("{count} connections"), || self.log().connections.len() >= count);
     }
 

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 /// A TCP or UDP socket of a process that the promise forbids.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Forbidden {
+pub(crate) struct Forbidden {
     /// `tcp`, `tcp6`, `udp` or `udp6`.
     pub protocol: &'static str,
     /// The kernel's line in /proc/net.
@@ -19,7 +19,7 @@ const TCP_LISTEN: &str = "0A";
 const ESTABLISHED: &str = "01";
 
 /// The TCP sockets in LISTEN and the UDP sockets without a peer that `pid` has open now. Empty for a process that has ended.
-pub fn forbidden(pid: u32) -> Vec<Forbidden> {
+pub(crate) fn forbidden(pid: u32) -> Vec<Forbidden> {
     let inodes = socket_inodes(pid);
     let mut found = Vec::new();
     for protocol in ["tcp", "tcp6", "udp", "udp6"] {
@@ -38,14 +38,14 @@ pub fn forbidden(pid: u32) -> Vec<Forbidden> {
 }
 
 /// Watches every process of ours, all the time, until [`Watch::end`].
-pub struct Watch {
+pub(crate) struct Watch {
     stop: Arc<AtomicBool>,
     watcher: JoinHandle<Seen>,
 }
 
 /// What a watch saw.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// How often a process of ours was looked at.
     pub looks: usize,
     pub forbidden: Vec<Forbidden>,
@@ -53,7 +53,7 @@ pub struct Seen {
 
 impl Watch {
     /// Begins to watch the processes that run one of our three programs, in this process-id namespace.
-    pub fn begin() -> Watch {
+    pub(crate) fn begin() -> Watch {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let watcher = std::thread::spawn(move || {
@@ -70,7 +70,7 @@ impl Watch {
     }
 
     /// Ends the watch.
-    pub fn end(self) -> Seen {
+    pub(crate) fn end(self) -> Seen {
         self.stop.store(true, Ordering::Relaxed);
         self.watcher.join().unwrap()
     }

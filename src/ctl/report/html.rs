@@ -19,13 +19,13 @@ pub(super) struct Html {
 
 impl Html {
     /// Markup of our own.
-    pub fn raw(&mut self, markup: &'static str) -> &mut Html {
+    pub(crate) fn raw(&mut self, markup: &'static str) -> &mut Html {
         self.out.push_str(markup);
         self
     }
 
     /// A text of anybody, in an element or between the quotes of an attribute: printable, escaped, of bounded length.
-    pub fn text(&mut self, text: impl Display) -> &mut Html {
+    pub(crate) fn text(&mut self, text: impl Display) -> &mut Html {
         let text = text.to_string();
         let cut: Cow<'_, str> = match text.char_indices().nth(LONGEST) {
             Some((end, _)) => Cow::Owned(format!("{} …", text.get(..end).unwrap_or_default())),
@@ -45,12 +45,12 @@ impl Html {
     }
 
     /// The same, so that a text that runs from right to left moves nothing beside it.
-    pub fn foreign(&mut self, text: impl Display) -> &mut Html {
+    pub(crate) fn foreign(&mut self, text: impl Display) -> &mut Html {
         self.raw("<bdi>").text(text).raw("</bdi>")
     }
 
     /// The document.
-    pub fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         self.out
     }
 }

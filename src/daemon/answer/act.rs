@@ -24,13 +24,13 @@ const SELECTION: usize = 200;
 /// A request to do something to messages.
 pub(super) struct Order {
     /// What.
-    pub act: Act,
+    pub(crate) act: Act,
     /// Queue ids; none means all that match.
-    pub ids: Vec<String>,
+    pub(crate) ids: Vec<String>,
     /// The conditions.
-    pub filter: Filter,
+    pub(crate) filter: Filter,
     /// Only say what would be done.
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
 }
 
 /// Does it to the messages of these ids that match, or to all that match and that the peer may steer. EX 1 if one was not found or

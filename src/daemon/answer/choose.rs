@@ -23,13 +23,13 @@ const PAGE_RECIPIENTS: usize = 10_000;
 #[derive(Clone)]
 pub(super) struct Wanted {
     /// Which ones the asker may have.
-    pub may: fn(&Rights, &Message) -> bool,
+    pub(crate) may: fn(&Rights, &Message) -> bool,
     /// Whose rights.
-    pub rights: Rights,
+    pub(crate) rights: Rights,
     /// The conditions.
-    pub filter: Filter,
+    pub(crate) filter: Filter,
     /// False where the recipients of what was found are not needed.
-    pub with_recipients: bool,
+    pub(crate) with_recipients: bool,
 }
 
 /// What matches, page by page.

@@ -31,12 +31,12 @@ pub(super) const REBUILDING: &str = "rebuilding";
 const REASON_LOST: &str = "the state was lost; the reason is not known any more";
 
 /// The files that the start found without a row, by directory.
-pub type Orphans = Vec<(QueueId, QueueDir)>;
+pub(crate) type Orphans = Vec<(QueueId, QueueDir)>;
 
 /// Makes rows for `orphans` until `is_stopping`. Returns what it found and did.
 ///
 /// Errors: [`Stopped`] where the state_writer has stopped.
-pub fn adopt(
+pub(crate) fn adopt(
     store: &Store,
     state_writer: &StateWriter,
     orphans: &[(QueueId, QueueDir)],
@@ -169,7 +169,7 @@ fn tell(id: QueueId, place: QueueDir, reason: &str, admission: &Admission, recov
 /// [`adopt`] on a thread of its own; its count is logged.
 ///
 /// Errors: the kernel's, where there can be no thread.
-pub fn spawn(
+pub(crate) fn spawn(
     store: Arc<Store>,
     state_writer: StateWriter,
     orphans: Orphans,

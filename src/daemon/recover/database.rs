@@ -18,7 +18,7 @@ use state::{State, is_damage, is_newer};
 use store::Store;
 
 /// The file name of the database in the spool.
-pub const STATE_FILE: &str = "state.sqlite";
+pub(crate) const STATE_FILE: &str = "state.sqlite";
 /// Says that SQLite called the database damaged while the daemon ran; its text says how.
 const SUSPECT: &str = "state.sqlite.suspect";
 /// Damaged databases that are kept for a person.
@@ -27,7 +27,7 @@ const KEPT: usize = 3;
 /// Opens the database; a damaged one is put aside and begun anew. Returns it and whether it was lost.
 ///
 /// Errors: EX_CONFIG for one of a newer program; EX_IOERR where the disk refuses, or not even a new one can be made.
-pub fn open_state(store: &Store, now: i64) -> Result<(State, bool), Failure> {
+pub(crate) fn open_state(store: &Store, now: i64) -> Result<(State, bool), Failure> {
     let path = store.path(STATE_FILE);
     let suspicion = std::fs::read_to_string(store.path(SUSPECT)).ok();
     if let Some(why) = suspicion {
@@ -50,7 +50,7 @@ fn open(path: &Path) -> rusqlite::Result<State> {
 }
 
 /// Puts the database aside and makes a new one. The caller rebuilds it from the files.
-pub fn begin_anew(store: &Store, why: &str, now: i64) -> Result<(State, bool), Failure> {
+pub(crate) fn begin_anew(store: &Store, why: &str, now: i64) -> Result<(State, bool), Failure> {
     let path = store.path(STATE_FILE);
     let failed = |e: std::io::Error| unusable(&path, &e);
     read_through(&path).map_err(failed)?;
@@ -66,14 +66,14 @@ pub fn begin_anew(store: &Store, why: &str, now: i64) -> Result<(State, bool), F
 }
 
 /// The error as the end of the program.
-pub fn unusable(path: &Path, e: &(impl std::fmt::Display + std::any::Any)) -> Failure {
+pub(crate) fn unusable(path: &Path, e: &(impl std::fmt::Display + std::any::Any)) -> Failure {
     let newer = (e as &dyn std::any::Any).downcast_ref::<rusqlite::Error>().is_some_and(is_newer);
     let exit = if newer { Exit::Config } else { Exit::IoErr };
     Failure::new(exit, format!("{}: {e}; no mail is delivered until it works", path.display()))
 }
 
 /// Leaves word for the next start: this database must not be built upon. Best effort, for the disk may be what is broken.
-pub fn mark_damaged(store: &Store, why: &str) {
+pub(crate) fn mark_damaged(store: &Store, why: &str) {
     let _ = std::fs::write(store.path(SUSPECT), why).and_then(|()| std::fs::File::open(store.path("."))?.sync_all());
 }
 

@@ -15,21 +15,21 @@ use store::Store;
 const CLOCK_STEP: i64 = 60;
 
 /// A database that can be built upon.
-pub struct Started {
+pub(crate) struct Started {
     /// The database.
-    pub state: State,
+    pub(crate) state: State,
     /// What was settled.
-    pub recovered: Recovered,
+    pub(crate) recovered: Recovered,
     /// Files that have no row yet.
-    pub orphans: Orphans,
+    pub(crate) orphans: Orphans,
     /// How they are to be treated.
-    pub how: Recovery,
+    pub(crate) how: Recovery,
 }
 
 /// Opens the database and makes files and rows agree. Damage that shows only then is treated as damage that showed at once.
 ///
 /// Errors: as [`database::open_state`].
-pub fn start(store: &Store, params: &Params) -> Result<Started, Failure> {
+pub(crate) fn start(store: &Store, params: &Params) -> Result<Started, Failure> {
     let now = sys::clock::now();
     // Before it is opened, which may change it.
     let suspect_waits = suspect_waits(store, params, now);

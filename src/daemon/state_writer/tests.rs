@@ -231,6 +231,6 @@ fn damage_that_shows_at_work_stops_the_ledger_and_is_known_to_the_next_start() {
     let read = |state: &State, _: &Store| (0..3000).try_for_each(|n| state.recipients(QueueId::new(1, n)).map(drop));
     assert!(state_writer.work(read).unwrap().blocking_recv().is_err());
     assert!(stopped.recv_timeout(Duration::from_secs(10)).unwrap().contains("malformed"));
-    assert!(recover::open_state(&scratch.store(), NOW).unwrap().1, "lost, and begun anew");
+    assert!(recover::database::open_state(&scratch.store(), NOW).unwrap().1, "lost, and begun anew");
     assert_eq!(scratch.names(layout::CUR), [message.envelope.id.to_string()]);
 }

@@ -53,15 +53,15 @@ const LARGE_LINES: usize = 4;
 
 /// What messages are taken by.
 #[derive(Clone)]
-pub struct Taker {
+pub(crate) struct Taker {
     /// Where everything lies.
-    pub paths: Paths,
+    pub(crate) paths: Paths,
     /// The configuration in force.
-    pub current: Arc<Current>,
+    pub(crate) current: Arc<Current>,
     /// Whether mail is taken.
-    pub admission: Arc<AdmissionControl>,
+    pub(crate) admission: Arc<AdmissionControl>,
     /// What must end before the daemon does.
-    pub tasks: Tasks,
+    pub(crate) tasks: Tasks,
 }
 
 /// What the connections share.
@@ -84,7 +84,7 @@ impl Door {
 /// Opens the socket and takes messages from now on.
 ///
 /// Errors: EX_CANTCREAT with the path.
-pub fn start(taker: Taker) -> Result<JoinHandle<()>, Failure> {
+pub(crate) fn start(taker: Taker) -> Result<JoinHandle<()>, Failure> {
     let listener = answer::listen(&taker.paths.submit_socket())?;
     let all = usize::try_from((sys::process::descriptor_limit().unwrap_or(1024) / SHARE).clamp(8, PLACES)).unwrap_or(8);
     let places = ConnectionLimiter::new(all, (all / OF_ONE).max(1));

@@ -16,7 +16,7 @@ use mail::{Address, date, limits};
 use spool::drop::{CommittedMessage, DropError, SpoolWriter};
 
 /// A message that is being taken.
-pub struct Offer {
+pub(crate) struct Offer {
     draft: SpoolWriter,
     wire: WireCheck,
     crc: crc32fast::Hasher,
@@ -65,7 +65,7 @@ fn envelope_of(setup: &Setup, mode: Mode, line: &[u8], peer: Peer, now: i64) -> 
 
 impl Offer {
     /// SK4: the next bytes.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         if self.draft.written().saturating_add(bytes.len() as u64) > self.limit {
             let text = format!("message too large: more than {} bytes (message_size_limit)", self.limit);
             return Err(Failure::new(Exit::DataErr, text));
@@ -76,7 +76,7 @@ impl Offer {
     }
 
     /// SK5 and SK6. `crc` is the peer's.
-    pub fn finish(mut self, crc: u32) -> Result<CommittedMessage, Failure> {
+    pub(crate) fn finish(mut self, crc: u32) -> Result<CommittedMessage, Failure> {
         if self.crc.finalize() != crc {
             return Err(Failure::new(Exit::IoErr, "the checksum is wrong: it was damaged on the way"));
         }

@@ -33,7 +33,7 @@ pub enum Verdict {
 }
 
 /// The client of one webhook.
-pub struct Client {
+pub(crate) struct Client {
     agent: Agent,
 }
 
@@ -41,7 +41,7 @@ impl Client {
     /// A client that trusts what `endpoint` says.
     ///
     /// Errors: one line about the certificates.
-    pub fn new(endpoint: &Endpoint) -> Result<Client, String> {
+    pub(crate) fn new(endpoint: &Endpoint) -> Result<Client, String> {
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
@@ -64,7 +64,7 @@ impl Client {
     }
 
     /// Sends `due`, signed for `now`.
-    pub fn post(&self, endpoint: &Endpoint, due: &Due, now: i64) -> Verdict {
+    pub(crate) fn post(&self, endpoint: &Endpoint, due: &Due, now: i64) -> Verdict {
         let request = self
             .agent
             .post(&endpoint.url)

@@ -156,7 +156,7 @@ impl Queue {
     }
 
     /// When the next event of `webhook` is due.
-    pub fn next_at(&self, webhook: &str) -> Result<Option<i64>> {
+    pub(crate) fn next_at(&self, webhook: &str) -> Result<Option<i64>> {
         self.connection.prepare_cached("SELECT min(next) FROM delivery WHERE webhook = ?1")?.query_row([webhook], |row| row.get(0))
     }
 
@@ -182,7 +182,7 @@ impl Queue {
     }
 
     /// Forgets what waits for webhooks that are not configured any more, and makes everything else due at `now`, as after a reload.
-    pub fn keep_only(&mut self, webhooks: &[String], now: i64) -> Result<()> {
+    pub(crate) fn keep_only(&mut self, webhooks: &[String], now: i64) -> Result<()> {
         let gone: Vec<String> = self.waiting.keys().filter(|name| !webhooks.contains(name)).cloned().collect();
         for name in gone {
             self.connection.execute("DELETE FROM delivery WHERE webhook = ?1", [&name])?;
@@ -212,7 +212,7 @@ impl Queue {
     }
 
     /// When the first event of `webhook` happened that was tried and is still here.
-    pub fn failing_since(&self, webhook: &str) -> Result<Option<i64>> {
+    pub(crate) fn failing_since(&self, webhook: &str) -> Result<Option<i64>> {
         let query = "SELECT min(at) FROM delivery WHERE webhook = ?1 AND attempts > 0";
         self.connection.prepare_cached(query)?.query_row([webhook], |row| row.get(0))
     }

@@ -41,13 +41,13 @@ pub struct Family {
 
 /// Writes families in the order in which they are given; every family is written once, with all its samples.
 #[derive(Debug, Default)]
-pub struct Exposition {
+pub(crate) struct Exposition {
     text: String,
 }
 
 impl Exposition {
     /// Begins a family.
-    pub fn family(&mut self, family: &Family) {
+    pub(crate) fn family(&mut self, family: &Family) {
         let Family { name, kind, help } = family;
         // Writing to a String cannot fail.
         let _ = write!(self.text, "# TYPE {name} {}\n# HELP {name} ", kind.word());
@@ -56,13 +56,13 @@ impl Exposition {
     }
 
     /// A sample of a gauge or counter.
-    pub fn sample(&mut self, family: &Family, labels: &[(&str, &str)], value: impl Into<Value>) {
+    pub(crate) fn sample(&mut self, family: &Family, labels: &[(&str, &str)], value: impl Into<Value>) {
         let suffix = if family.kind == Kind::Counter { "_total" } else { "" };
         self.line(family.name, suffix, labels, value.into());
     }
 
     /// A histogram.
-    pub fn histogram(&mut self, family: &Family, histogram: &Histogram) {
+    pub(crate) fn histogram(&mut self, family: &Family, histogram: &Histogram) {
         let mut below = 0;
         for (bound, count) in histogram.bounds.iter().zip(&histogram.counts) {
             below += count;
@@ -91,7 +91,7 @@ impl Exposition {
     }
 
     /// The whole text.
-    pub fn finish(mut self) -> String {
+    pub(crate) fn finish(mut self) -> String {
         self.text.push_str(END);
         self.text
     }

@@ -10,7 +10,7 @@ use mail::{Address, ReversePath, limits, xtext};
 
 /// A reply that refuses: code and text with its enhanced status (RFC 5321 4.2, RFC 3463).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// 4yz or 5yz
     pub code: u16,
     /// Enhanced status and words.
@@ -19,14 +19,14 @@ pub struct Refusal {
 
 impl Refusal {
     /// A refusal from its parts.
-    pub fn new(code: u16, text: impl Into<String>) -> Refusal {
+    pub(crate) fn new(code: u16, text: impl Into<String>) -> Refusal {
         Refusal { code, text: text.into() }
     }
 }
 
 /// What a client says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub(crate) enum Command {
     /// HELO
     Helo,
     /// EHLO
@@ -51,7 +51,7 @@ pub enum Command {
 
 /// `MAIL FROM:<…>` with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mail {
+pub(crate) struct Mail {
     /// The reverse-path, qualified.
     pub sender: ReversePath,
     /// RFC 1870; 0 where it was not given.
@@ -64,7 +64,7 @@ pub struct Mail {
 
 /// `RCPT TO:<…>` with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rcpt {
+pub(crate) struct Rcpt {
     /// The forward-path, not yet resolved.
     pub wanted: Wanted,
     /// RFC 3461 4.1
@@ -76,7 +76,7 @@ pub struct Rcpt {
 /// The command in `line`. `names` qualifies a bare sender.
 ///
 /// Errors: the reply.
-pub fn parse(line: &[u8], names: &Names) -> Result<Command, Refusal> {
+pub(crate) fn parse(line: &[u8], names: &Names) -> Result<Command, Refusal> {
     if line.iter().any(u8::is_ascii_control) {
         return Err(Refusal::new(500, "5.5.2 Error: control character in command"));
     }

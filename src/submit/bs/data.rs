@@ -5,7 +5,7 @@
 
 /// How lines end in this session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LineEnd {
+pub(crate) enum LineEnd {
     /// CR LF
     CrLf,
     /// LF
@@ -27,7 +27,7 @@ enum At {
 
 /// The state between two pieces.
 #[derive(Clone, Copy, Debug)]
-pub struct Data {
+pub(crate) struct Data {
     ends: LineEnd,
     at: At,
     bare_lf: bool,
@@ -35,18 +35,18 @@ pub struct Data {
 
 impl Data {
     /// The start of mail data.
-    pub fn new(ends: LineEnd) -> Data {
+    pub(crate) fn new(ends: LineEnd) -> Data {
         Data { ends, at: At::Start, bare_lf: false }
     }
 
     /// True if a LF without CR was seen in a CRLF session.
-    pub fn has_bare_lf(&self) -> bool {
+    pub(crate) fn has_bare_lf(&self) -> bool {
         self.bare_lf
     }
 
     /// Looks at the next bytes; `out` gets the text without stuffing. Returns how many bytes belonged to the data, the end
     /// included, once the end is there; `None` if it goes on.
-    pub fn feed(&mut self, input: &[u8], mut out: impl FnMut(&[u8])) -> Option<usize> {
+    pub(crate) fn feed(&mut self, input: &[u8], mut out: impl FnMut(&[u8])) -> Option<usize> {
         // What has been looked at and not yet gone out.
         let mut begin = 0;
         for (at, &byte) in input.iter().enumerate() {

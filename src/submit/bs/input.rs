@@ -12,7 +12,7 @@ const SILENCE: u16 = 300;
 
 /// What came next.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Next<T> {
+pub(crate) enum Next<T> {
     /// A line, or the end of data.
     Line(T),
     /// A line that is none; the words of the reply.
@@ -25,7 +25,7 @@ pub enum Next<T> {
 
 /// The buffer over standard input.
 #[derive(Debug, Default)]
-pub struct Input {
+pub(crate) struct Input {
     buffer: Vec<u8>,
     at: usize,
     ends: Option<LineEnd>,
@@ -33,12 +33,12 @@ pub struct Input {
 
 impl Input {
     /// True if no whole line is there: the next thing to do is to wait for the client.
-    pub fn must_wait(&self) -> bool {
+    pub(crate) fn must_wait(&self) -> bool {
         memchr::memchr(b'\n', self.rest()).is_none()
     }
 
     /// How lines end in this session.
-    pub fn line_end(&self) -> LineEnd {
+    pub(crate) fn line_end(&self) -> LineEnd {
         self.ends.unwrap_or(LineEnd::CrLf)
     }
 
@@ -67,7 +67,7 @@ impl Input {
     /// The next command line, without its end. The first one decides how lines end.
     ///
     /// Errors: EX_IOERR.
-    pub fn line(&mut self) -> Result<Next<Vec<u8>>, Failure> {
+    pub(crate) fn line(&mut self) -> Result<Next<Vec<u8>>, Failure> {
         let mut too_long = false;
         let length = loop {
             if let Some(length) = memchr::memchr(b'\n', self.rest()) {
@@ -99,7 +99,7 @@ impl Input {
     }
 
     /// Mail data to its end; `out` gets the text.
-    pub fn data(&mut self, data: &mut Data, mut out: impl FnMut(&[u8])) -> Next<()> {
+    pub(crate) fn data(&mut self, data: &mut Data, mut out: impl FnMut(&[u8])) -> Next<()> {
         loop {
             match data.feed(self.rest(), &mut out) {
                 Some(used) => {

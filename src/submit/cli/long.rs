@@ -3,7 +3,7 @@
 
 /// What a letter after `-o` or a name after `-O` means here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meaning {
+pub(crate) enum Meaning {
     /// `-oe`, ErrorMode
     ErrorMode,
     /// `-oi`, IgnoreDots
@@ -81,7 +81,7 @@ const REFUSED_ENDINGS: &[&str] = &["CertFile", "KeyFile", "Path"];
 
 /// The meaning of a name after `-O`: in any case, and in any unambiguous abbreviation, as Sendmail takes them. What could be a
 /// refused name is refused.
-pub fn of_name(name: &str) -> Meaning {
+pub(crate) fn of_name(name: &str) -> Meaning {
     if let Some((_, meaning)) = HONOURED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
         return *meaning;
     }
@@ -103,7 +103,7 @@ pub fn of_name(name: &str) -> Meaning {
 }
 
 /// The meaning of a letter after `-o`.
-pub fn of_letter(letter: u8) -> Meaning {
+pub(crate) fn of_letter(letter: u8) -> Meaning {
     match letter {
         b'i' => Meaning::IgnoreDots,
         b'e' => Meaning::ErrorMode,

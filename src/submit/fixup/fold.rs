@@ -3,7 +3,7 @@
 use mail::limits;
 
 /// Folds the field that begins at `begin` and ends `out`: at white space; where there is none, after 998 bytes.
-pub fn lines(out: &mut Vec<u8>, begin: usize) {
+pub(crate) fn lines(out: &mut Vec<u8>, begin: usize) {
     let field = out.get(begin..).unwrap_or_default();
     if field.len() <= limits::LINE || !has_long_line(field) {
         return;

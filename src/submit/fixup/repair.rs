@@ -9,7 +9,7 @@ use mail::encoded_word;
 use mail::seven_bit::{PARAMETERS, parameters, unstructured};
 
 /// Appends the repaired value of `field` to `out`, which ends in the field's name and colon.
-pub fn value(head: &Head, field: &HeadField, mailname: &str, out: &mut Vec<u8>) {
+pub(crate) fn value(head: &Head, field: &HeadField, mailname: &str, out: &mut Vec<u8>) {
     let value = field.at.value_in(head.bytes);
     match &field.list {
         Some(list) => addresses(value, list, head.is_qualified(field).then_some(mailname), out),

@@ -8,7 +8,7 @@ const BOUNDARY: usize = 256;
 
 /// What kind of body the media type promises.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Media {
+pub(crate) enum Media {
     /// text/*, or no media type at all (RFC 2045 5.2).
     Text,
     /// multipart/*.
@@ -45,7 +45,7 @@ pub enum Encoding {
 
 impl Encoding {
     /// True if the bytes are the content itself.
-    pub fn is_identity(self) -> bool {
+    pub(crate) fn is_identity(self) -> bool {
         matches!(self, Encoding::SevenBit | Encoding::EightBit)
     }
 
@@ -64,7 +64,7 @@ impl Encoding {
 
 impl Media {
     /// The media type that a field's value names.
-    pub fn parse(value: &[u8]) -> Media {
+    pub(crate) fn parse(value: &[u8]) -> Media {
         let (kind, rest) = token(skip_blanks(value));
         let (subtype, rest) = token(skip_blanks(skip_blanks(rest).strip_prefix(b"/").unwrap_or_default()));
         let is = |word: &[u8]| subtype.eq_ignore_ascii_case(word);

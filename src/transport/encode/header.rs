@@ -15,7 +15,7 @@ const TYPE: &str = "Content-Type";
 const ENCODING: &str = "Content-Transfer-Encoding";
 
 /// True if no field says how the body is to be read: H7 labels it then.
-pub fn lacks_mime(section: &[u8]) -> bool {
+pub(crate) fn lacks_mime(section: &[u8]) -> bool {
     let scanned = Section::scan(section);
     ![VERSION, TYPE, ENCODING].iter().any(|name| scanned.named(section, name).next().is_some())
 }
@@ -65,7 +65,7 @@ fn in_7_bits(section: &[u8], field: &Field) -> Vec<u8> {
 }
 
 /// The section with its lines over 998 bytes broken, which folds the field (H9); `None` where there are none.
-pub fn with_short_lines(section: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn with_short_lines(section: &[u8]) -> Option<Vec<u8>> {
     let lines = || section.split_inclusive(|byte| *byte == b'\n');
     if !lines().any(|line| line.len() > limits::LINE + 2) {
         return None;

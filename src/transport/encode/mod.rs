@@ -31,7 +31,7 @@ pub mod received;
 pub mod rewrite;
 pub mod sink;
 pub mod structure;
-pub mod survey;
+pub(crate) mod survey;
 pub mod transfer;
 
 use std::fs::File;

@@ -207,7 +207,7 @@ impl Utf8 {
     }
 
     /// True if all of it was.
-    pub fn is_valid(&self) -> bool {
+    pub(crate) fn is_valid(&self) -> bool {
         !self.is_broken && self.carry.is_empty()
     }
 }

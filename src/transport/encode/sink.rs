@@ -70,7 +70,7 @@ impl<F: FnOnce() -> io::Result<File>> Sink<F> {
     }
 
     /// True if the last bytes ended a line, or there were none.
-    pub fn ends_line(&self) -> bool {
+    pub(crate) fn ends_line(&self) -> bool {
         self.last.is_none_or(|last| last == b'\n')
     }
 

@@ -17,7 +17,7 @@ use mail::header::Section;
 /// Entities within each other.
 pub const DEPTH: usize = 100;
 /// Entities of a message.
-pub const ENTITIES: usize = 1 << 20;
+pub(crate) const ENTITIES: usize = 1 << 20;
 /// Bytes of a part's header section; what follows is body.
 const HEADER: usize = 1 << 20;
 
@@ -95,7 +95,7 @@ enum Phase {
 }
 
 /// One reading of a message.
-pub struct Structure<V> {
+pub(crate) struct Structure<V> {
     visitor: V,
     open: Vec<Open>,
     phase: Phase,
@@ -107,14 +107,14 @@ impl<V: Visitor> Structure<V> {
     /// A reading that begins behind `header`, the message's own.
     ///
     /// Errors: those of `visitor`, here and below.
-    pub fn new(header: &[u8], visitor: V) -> io::Result<Self> {
+    pub(crate) fn new(header: &[u8], visitor: V) -> io::Result<Self> {
         let mut structure = Structure { visitor, open: Vec::new(), phase: Phase::Between, header: header.to_vec(), count: 0 };
         structure.end_header(Role::Top, true)?;
         Ok(structure)
     }
 
     /// Takes the next line, or piece of one.
-    pub fn feed(&mut self, fragment: Fragment) -> io::Result<()> {
+    pub(crate) fn feed(&mut self, fragment: Fragment) -> io::Result<()> {
         if fragment.is_whole()
             && fragment.text.starts_with(b"--")
             && let Some((at, is_last)) = self.find(fragment.text)
@@ -128,7 +128,7 @@ impl<V: Visitor> Structure<V> {
     }
 
     /// The end of the message.
-    pub fn finish(mut self) -> io::Result<V> {
+    pub(crate) fn finish(mut self) -> io::Result<V> {
         self.close(0)?;
         Ok(self.visitor)
     }

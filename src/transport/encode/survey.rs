@@ -15,7 +15,7 @@ use mail::limits;
 /// Reads `body`, which follows the header section `header`, and decides.
 ///
 /// Errors: the body cannot be read.
-pub fn survey(header: &[u8], body: &Bytes, demand: Demand) -> io::Result<Plan> {
+pub(crate) fn survey(header: &[u8], body: &Bytes, demand: Demand) -> io::Result<Plan> {
     let mut structure = Structure::new(header, Survey::new(demand))?;
     lines::each(body, |fragment| structure.feed(fragment))?;
     let survey = structure.finish()?;

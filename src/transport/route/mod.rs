@@ -30,7 +30,7 @@ use resolver::{NoAnswer, Resolver, a_label};
 pub use target::{Endpoint, RouteKey, Target};
 
 /// The longest that all lookups for one route may take. What was found until then is used.
-pub const ROUTE_TIME: Duration = Duration::from_secs(60);
+pub(crate) const ROUTE_TIME: Duration = Duration::from_secs(60);
 /// The port of mail exchangers (RFC 5321 4.5.4.2).
 const SMTP_PORT: u16 = 25;
 

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Mail exchangers of one domain that are considered. RFC 5321 5.1 asks for at least two.
-pub const EXCHANGES: usize = 20;
+pub(crate) const EXCHANGES: usize = 20;
 /// Addresses of one host that are considered.
 pub const ADDRESSES: usize = 10;
 
@@ -92,7 +92,7 @@ fn shuffle<T>(items: &mut [T], mut seed: u64) {
 
 /// The addresses of one host in the order to try them: IPv6 and IPv4 by turns, so that a family that does not work costs one
 /// timeout and not all of them.
-pub fn interleave(v6: Vec<IpAddr>, v4: Vec<IpAddr>) -> Vec<IpAddr> {
+pub(crate) fn interleave(v6: Vec<IpAddr>, v4: Vec<IpAddr>) -> Vec<IpAddr> {
     let (mut v6, mut v4) = (VecDeque::from(v6), VecDeque::from(v4));
     let mut all: Vec<IpAddr> = Vec::new();
     while all.len() < ADDRESSES && !(v6.is_empty() && v4.is_empty()) {
@@ -108,7 +108,7 @@ pub fn interleave(v6: Vec<IpAddr>, v4: Vec<IpAddr>) -> Vec<IpAddr> {
 
 /// True for an address that a stranger's DNS record may send us to. Loopback and unspecified addresses are this host: whoever owns
 /// a domain could otherwise make the daemon speak to services that trust local clients. Multicast and broadcast are no host.
-pub fn is_remote(address: IpAddr) -> bool {
+pub(crate) fn is_remote(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => !(v4.is_loopback() || v4.octets().first() == Some(&0) || v4.is_multicast() || v4.is_broadcast()),
         IpAddr::V6(v6) => !(v6.is_loopback() || v6.is_unspecified() || v6.is_multicast()),

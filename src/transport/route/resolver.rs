@@ -24,7 +24,7 @@ use super::servers::{self, Stamp};
 use mail::printable;
 
 /// The longest one lookup may take, all servers and repetitions included.
-pub const LOOKUP_TIME: Duration = Duration::from_secs(20);
+pub(crate) const LOOKUP_TIME: Duration = Duration::from_secs(20);
 
 /// Why there are no records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl Resolver {
     }
 
     /// The addresses of a mail exchanger, from the DNS alone: /etc/hosts and search lists are not how the world sees a domain.
-    pub async fn exchanger_addresses(&self, name: &str) -> Result<Vec<IpAddr>, NoAnswer> {
+    pub(crate) async fn exchanger_addresses(&self, name: &str) -> Result<Vec<IpAddr>, NoAnswer> {
         let current = self.current()?;
         self.addresses(&current, fully_qualified(name)?).await
     }
@@ -227,7 +227,7 @@ fn plain(name: &Name) -> String {
 }
 
 /// The A-label form of `domain` in lower case (RFC 5890 2.3.2.1); nothing for a name that the DNS cannot hold.
-pub fn a_label(domain: &str) -> Option<String> {
+pub(crate) fn a_label(domain: &str) -> Option<String> {
     let name = if domain.is_ascii() { Name::from_ascii(domain) } else { Name::from_utf8(domain) };
     name.ok().map(|name| plain(&name)).filter(|name| !name.is_empty())
 }

@@ -19,7 +19,7 @@ type Boxed<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
 /// hickory's tokio runtime, but for its UDP sockets.
 #[derive(Clone, Default)]
-pub struct Runtime(TokioRuntimeProvider);
+pub(crate) struct Runtime(TokioRuntimeProvider);
 
 impl RuntimeProvider for Runtime {
     type Handle = <TokioRuntimeProvider as RuntimeProvider>::Handle;
@@ -43,7 +43,7 @@ impl RuntimeProvider for Runtime {
 }
 
 /// A UDP socket that speaks with one DNS server.
-pub struct ConnectedUdp(UdpSocket);
+pub(crate) struct ConnectedUdp(UdpSocket);
 
 impl DnsUdpSocket for ConnectedUdp {
     type Time = TokioTime;

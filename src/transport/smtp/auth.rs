@@ -96,7 +96,7 @@ pub(super) enum Mechanism {
 
 impl Mechanism {
     /// The mechanism to use: PLAIN, which is one round trip and specified, before LOGIN.
-    pub fn choose(offer: &Capabilities) -> Option<Self> {
+    pub(crate) fn choose(offer: &Capabilities) -> Option<Self> {
         match (offer.auth_plain, offer.auth_login) {
             (true, _) => Some(Mechanism::Plain),
             (_, true) => Some(Mechanism::Login),
@@ -105,7 +105,7 @@ impl Mechanism {
     }
 
     /// The lines to send, each after a 334 to the one before.
-    pub fn lines(self, credentials: &Credentials) -> Vec<Zeroizing<Vec<u8>>> {
+    pub(crate) fn lines(self, credentials: &Credentials) -> Vec<Zeroizing<Vec<u8>>> {
         match self {
             Mechanism::Plain => vec![line("AUTH PLAIN ", &credentials.plain())],
             Mechanism::Login => {

@@ -16,7 +16,7 @@ use super::reply::{self, ReplyError, ReplyReader};
 use mail::Reply;
 
 /// What a session runs over: TCP, a unix socket, or TLS over either.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
@@ -68,17 +68,17 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub fn new(stream: Box<dyn Stream>) -> Self {
+    pub(crate) fn new(stream: Box<dyn Stream>) -> Self {
         Connection { stream, replies: ReplyReader::default() }
     }
 
     /// The stream without its buffers, for TLS to take over. None if anything has arrived that no reply took.
-    pub fn into_stream(self) -> Option<Box<dyn Stream>> {
+    pub(crate) fn into_stream(self) -> Option<Box<dyn Stream>> {
         self.replies.is_empty().then_some(self.stream)
     }
 
     /// The next reply. `limit` is for the reply as a whole, from now.
-    pub async fn read_reply(&mut self, limit: Duration) -> Result<Reply, Broken> {
+    pub(crate) async fn read_reply(&mut self, limit: Duration) -> Result<Reply, Broken> {
         let deadline = Instant::now() + limit;
         loop {
             if let Some(reply) = self.replies.take().map_err(Broken::Reply)? {
@@ -92,7 +92,7 @@ impl Connection {
     }
 
     /// A reply that has arrived although nothing was asked, or that the connection has ended. Does not wait.
-    pub async fn unasked(&mut self) -> Result<Option<Reply>, Broken> {
+    pub(crate) async fn unasked(&mut self) -> Result<Option<Reply>, Broken> {
         if self.replies.is_empty() {
             let read = poll_fn(|cx| Poll::Ready(self.poll_fill(cx))).await;
             match read {
@@ -108,7 +108,7 @@ impl Connection {
     }
 
     /// Writes all of `bytes`, within `limit`.
-    pub async fn write(&mut self, bytes: &[u8], limit: Duration) -> Result<(), WriteError> {
+    pub(crate) async fn write(&mut self, bytes: &[u8], limit: Duration) -> Result<(), WriteError> {
         let mut accepted = 0;
         let deadline = Instant::now() + limit;
         let result = timeout_at(deadline, poll_fn(|cx| self.poll_write_all(cx, bytes, &mut accepted))).await;
@@ -157,7 +157,7 @@ impl Connection {
     }
 
     /// Ends our side politely; TLS gets its closing alert. Waits for nothing but the kernel.
-    pub async fn shutdown(&mut self, limit: Duration) {
+    pub(crate) async fn shutdown(&mut self, limit: Duration) {
         // The message's fate is decided: what fails here changes nothing.
         let _ = timeout_at(Instant::now() + limit, poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx))).await;
     }

@@ -88,7 +88,7 @@ impl Pieces<'_> {
     /// The next piece, of at most [`PIECE`] bytes (the prefix comes whole); None after the last.
     ///
     /// Errors: the file cannot be read, or ends before its length.
-    pub async fn next(&mut self) -> io::Result<Option<&[u8]>> {
+    pub(crate) async fn next(&mut self) -> io::Result<Option<&[u8]>> {
         if !self.prefix_is_done {
             self.prefix_is_done = true;
             if !self.content.prefix.is_empty() {

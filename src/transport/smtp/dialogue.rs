@@ -34,13 +34,13 @@ pub(super) struct Dialogue {
 
 impl Dialogue {
     /// The failure of a connection that broke in `stage`.
-    pub fn lost(&self, stage: Stage, why: &Broken) -> Failure {
+    pub(crate) fn lost(&self, stage: Stage, why: &Broken) -> Failure {
         let status = if matches!(why, Broken::Reply(_)) { PROTOCOL } else { BAD_CONNECTION };
         Failure::lost(stage, &self.peer, status, why.to_string())
     }
 
     /// Reads the answer to what was written for `stage`.
-    pub async fn answer(&mut self, stage: Stage, expected: u16) -> Result<Reply, Failure> {
+    pub(crate) async fn answer(&mut self, stage: Stage, expected: u16) -> Result<Reply, Failure> {
         match self.connection.read_reply(self.timeouts.of(stage)).await {
             Ok(reply) => self.judge(stage, expected, reply),
             Err(why) => Err(self.lost(stage, &why)),
@@ -48,14 +48,14 @@ impl Dialogue {
     }
 
     /// Writes one command and reads its answer.
-    pub async fn command(&mut self, stage: Stage, line: &[u8], expected: u16) -> Result<Reply, Failure> {
+    pub(crate) async fn command(&mut self, stage: Stage, line: &[u8], expected: u16) -> Result<Reply, Failure> {
         self.expect_silence(stage).await?;
         self.write(stage, line).await?;
         self.answer(stage, expected).await
     }
 
     /// Writes `bytes` whole.
-    pub async fn write(&mut self, stage: Stage, bytes: &[u8]) -> Result<(), Failure> {
+    pub(crate) async fn write(&mut self, stage: Stage, bytes: &[u8]) -> Result<(), Failure> {
         match self.connection.write(bytes, self.timeouts.of(stage)).await {
             Ok(()) => Ok(()),
             Err(error) => Err(self.cut_short(stage, &error).await),
@@ -63,7 +63,7 @@ impl Dialogue {
     }
 
     /// The failure of a write. A server that gives up says why before it closes: that is the better reason.
-    pub async fn cut_short(&mut self, stage: Stage, error: &WriteError) -> Failure {
+    pub(crate) async fn cut_short(&mut self, stage: Stage, error: &WriteError) -> Failure {
         match self.connection.unasked().await {
             Ok(Some(reply)) if reply.is_transient() || reply.is_permanent() => self.last_word(stage, reply),
             _ => self.lost(stage, &error.why),
@@ -72,7 +72,7 @@ impl Dialogue {
 
     /// Makes sure that nothing has arrived that no command asked for: a 421 before the end of an idle connection is a refusal,
     /// anything else could be taken for the answer to what comes next.
-    pub async fn expect_silence(&mut self, stage: Stage) -> Result<(), Failure> {
+    pub(crate) async fn expect_silence(&mut self, stage: Stage) -> Result<(), Failure> {
         match self.connection.unasked().await {
             Ok(None) => Ok(()),
             Ok(Some(reply)) if reply.is_transient() || reply.is_permanent() => Err(self.last_word(stage, reply)),

@@ -57,7 +57,7 @@ pub(super) struct Group {
 
 impl Group {
     /// The group for `envelope`; `reset` puts RSET in front, where an earlier transaction was left open.
-    pub fn new(envelope: &Envelope, offer: &Capabilities, reset: bool) -> Self {
+    pub(crate) fn new(envelope: &Envelope, offer: &Capabilities, reset: bool) -> Self {
         let mut group = Group { recipients: envelope.recipients.len(), ..Group::default() };
         if reset {
             group.push(Stage::MailFrom, true, "RSET");

@@ -11,7 +11,7 @@ use mail::wire::{WireCheck, WireError};
 const END_OF_DATA: &[u8] = b".\r\n";
 
 /// One content on its way out, in pieces of any size.
-pub struct Encoder {
+pub(crate) struct Encoder {
     check: WireCheck,
     at_line_start: bool,
     line_dot: memmem::Finder<'static>,
@@ -27,7 +27,7 @@ impl Encoder {
     /// Appends `piece` to `out`, every dot at the start of a line doubled.
     ///
     /// Errors: the piece breaks the wire form. Nothing of it is in `out` then, and the end of data must not be sent.
-    pub fn encode(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
+    pub(crate) fn encode(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
         self.check.feed(piece)?;
         if self.at_line_start && piece.first() == Some(&b'.') {
             out.push(b'.');
@@ -49,7 +49,7 @@ impl Encoder {
     /// Appends the end of data.
     ///
     /// Errors: the last line has no CRLF; nothing was appended.
-    pub fn finish(self, out: &mut Vec<u8>) -> Result<(), WireError> {
+    pub(crate) fn finish(self, out: &mut Vec<u8>) -> Result<(), WireError> {
         self.check.finish()?;
         out.extend_from_slice(END_OF_DATA);
         Ok(())

@@ -15,7 +15,7 @@ pub(super) struct AnyCertificate {
 }
 
 impl AnyCertificate {
-    pub fn new(provider: Arc<CryptoProvider>) -> Self {
+    pub(crate) fn new(provider: Arc<CryptoProvider>) -> Self {
         AnyCertificate { provider }
     }
 }

@@ -27,7 +27,7 @@ impl Roots {
     /// The certificates in `path`.
     ///
     /// Errors: the file cannot be read, holds none, or one that is none.
-    pub fn of_file(path: &Path) -> Result<Self, String> {
+    pub(crate) fn of_file(path: &Path) -> Result<Self, String> {
         let failed = |why: String| format!("ca_file {}: {why}", path.display());
         let bytes = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
         let mut store = RootCertStore::empty();
@@ -42,7 +42,7 @@ impl Roots {
     }
 
     /// The system's store.
-    pub fn of_system() -> Self {
+    pub(crate) fn of_system() -> Self {
         Roots::System
     }
 
@@ -50,7 +50,7 @@ impl Roots {
     ///
     /// Errors: the system has no certificate that can be used. Single ones that cannot be are left out, as every other program
     /// does.
-    pub fn load(&self) -> Result<RootCertStore, String> {
+    pub(crate) fn load(&self) -> Result<RootCertStore, String> {
         let found = match self {
             Roots::File(_, store) => return Ok(store.clone()),
             Roots::System => rustls_native_certs::load_native_certs(),

@@ -7,7 +7,7 @@ use crate::support::command::{self, wait_for};
 use crate::support::foreign_root::ForeignRoot;
 use crate::support::scripted::{Receiver, Transaction};
 
-pub struct Exim {
+pub(crate) struct Exim {
     root: ForeignRoot,
     receiver: Receiver,
 }
@@ -16,7 +16,7 @@ const EXIM: u32 = 5020;
 const PROGRAM: &str = "/usr/sbin/sendmail";
 
 impl Exim {
-    pub fn start(root: ForeignRoot) -> Exim {
+    pub(crate) fn start(root: ForeignRoot) -> Exim {
         let receiver = receiver("127.0.0.3:25");
         settle(&root, &[("Debian-exim", EXIM)]);
         root.write(

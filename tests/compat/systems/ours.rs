@@ -6,13 +6,13 @@ use super::{DOMAIN, HOST, MailSystem, give_name, receiver};
 use crate::support::installation::Installation;
 use crate::support::scripted::{Receiver, Transaction};
 
-pub struct Ours {
+pub(crate) struct Ours {
     installation: Installation,
     receiver: Receiver,
 }
 
 impl Ours {
-    pub fn start() -> Ours {
+    pub(crate) fn start() -> Ours {
         let receiver = receiver("127.0.0.1:25");
         let mut installation = Installation::system();
         installation.configure(&format!("mailname = \"{DOMAIN}\"\nhostname = \"{HOST}\"\nnext_hop = \"smtp://127.0.0.1:25?tls=none\"\n"));

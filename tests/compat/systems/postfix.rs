@@ -10,7 +10,7 @@ use crate::support::command::{self, wait_for};
 use crate::support::foreign_root::ForeignRoot;
 use crate::support::scripted::{Receiver, Transaction};
 
-pub struct Postfix {
+pub(crate) struct Postfix {
     root: ForeignRoot,
     receiver: Receiver,
     master: Child,
@@ -42,7 +42,7 @@ postlog unix-dgram n - n - 1 postlogd
 ";
 
 impl Postfix {
-    pub fn start(root: ForeignRoot) -> Postfix {
+    pub(crate) fn start(root: ForeignRoot) -> Postfix {
         let receiver = receiver("127.0.0.2:25");
         settle(&root, &[("postfix", POSTFIX), ("postdrop", POSTDROP)]);
         root.write(

@@ -7,7 +7,7 @@ use crate::support::command::{self, wait_for};
 use crate::support::foreign_root::ForeignRoot;
 use crate::support::scripted::{Receiver, Transaction};
 
-pub struct Sendmail {
+pub(crate) struct Sendmail {
     root: ForeignRoot,
     receiver: Receiver,
 }
@@ -17,7 +17,7 @@ const SMMSP: u32 = 5011;
 const PROGRAM: &str = "/usr/sbin/sendmail";
 
 impl Sendmail {
-    pub fn start(root: ForeignRoot) -> Sendmail {
+    pub(crate) fn start(root: ForeignRoot) -> Sendmail {
         let receiver = receiver("127.0.0.4:25");
         settle(&root, &[("smmta", SMMTA), ("smmsp", SMMSP)]);
         root.write("etc/mail/service.switch", "hosts files\naliases files\npasswd files\n");

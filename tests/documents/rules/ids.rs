@@ -4,7 +4,7 @@
 const NONE: &[&str] = &["C0", "V4", "V6"];
 
 /// The ids in a text, in their order; `D3 to D7` is five.
-pub fn in_text(text: &str) -> Vec<String> {
+pub(crate) fn in_text(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut begins_range = false;
     for (word, before) in words(text) {
@@ -43,7 +43,7 @@ fn is_control_set(text: &str, word: &str) -> bool {
 }
 
 /// True for a word of the form of an id.
-pub fn is_id(word: &str) -> bool {
+pub(crate) fn is_id(word: &str) -> bool {
     let is_number = |text: &str| (1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     let is_upper = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase());
     match word.split('-').collect::<Vec<_>>().as_slice() {
@@ -75,7 +75,7 @@ fn between(first: &str, last: &str) -> Vec<String> {
 }
 
 /// The ids that a test is named after: `t_smtp_1_i3_nothing_leaves` is T-SMTP-1 and I3.
-pub fn in_name(name: &str) -> Vec<String> {
+pub(crate) fn in_name(name: &str) -> Vec<String> {
     let parts: Vec<&str> = name.split('_').collect();
     let mut found = Vec::new();
     let mut at = 0;

@@ -8,14 +8,14 @@ use super::{ids, texts};
 
 /// A rule, as a document states it.
 #[derive(Clone, Debug)]
-pub struct Rule {
+pub(crate) struct Rule {
     pub id: String,
     pub document: String,
     pub text: String,
 }
 
 /// The rules of all documents: rows of tables whose first cell is an id, and items that begin with a bold one.
-pub fn rules(files: &[File]) -> Vec<Rule> {
+pub(crate) fn rules(files: &[File]) -> Vec<Rule> {
     files.iter().filter(|file| file.path.starts_with("docs/")).flat_map(rules_of).collect()
 }
 
@@ -43,7 +43,7 @@ fn defined_by(line: &str) -> Option<&str> {
 }
 
 /// Everything that is wrong.
-pub fn problems(files: &[File]) -> Vec<String> {
+pub(crate) fn problems(files: &[File]) -> Vec<String> {
     let tests = tree::tests(files);
     let rules = rules(files);
     let cited = cited(files, &tests);

@@ -2,7 +2,7 @@
 //! who obeys it. docs/WALKTHROUGH.md, "Rule ids", says which ids stand where.
 
 mod ids;
-pub mod judge;
+pub(crate) mod judge;
 mod texts;
 
 use super::tree::{self, File};

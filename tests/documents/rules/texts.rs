@@ -4,7 +4,7 @@ use super::super::tree::File;
 use super::ids;
 
 /// The parts of a file in which rules and documents are cited, each with its line, counted from 1.
-pub fn of(file: &File) -> Vec<(usize, &str)> {
+pub(crate) fn of(file: &File) -> Vec<(usize, &str)> {
     let lines = file.text.lines().enumerate().map(|(at, line)| (at + 1, line));
     if file.path.ends_with(".md") {
         return prose(lines);

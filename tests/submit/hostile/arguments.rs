@@ -163,7 +163,7 @@ fn t_arg_3_addresses_are_text_and_nothing_is_executed() {
 }
 
 /// The file that the rows name, in a directory that is open to all.
-pub struct Bait {
+pub(crate) struct Bait {
     directory: tempfile::TempDir,
     pub file: PathBuf,
 }
@@ -171,7 +171,7 @@ pub struct Bait {
 const SECRET: &str = "root: secret@bait.example\nalias_file = \"/etc/shadow\"\n";
 
 impl Bait {
-    pub fn lay() -> Bait {
+    pub(crate) fn lay() -> Bait {
         let directory = tempfile::tempdir().unwrap();
         // Short, since local parts have 64 bytes.
         let file = directory.path().join("b");
@@ -182,14 +182,14 @@ impl Bait {
     }
 
     #[track_caller]
-    pub fn assert_untouched(&self, row: &dyn std::fmt::Debug) {
+    pub(crate) fn assert_untouched(&self, row: &dyn std::fmt::Debug) {
         assert_eq!(fs::read_to_string(&self.file).unwrap(), SECRET, "{row:?}");
         assert_eq!(fs::read_dir(self.directory.path()).unwrap().count(), 1, "{row:?}");
     }
 }
 
 /// `sendmail`, as a caller without any right, every call that names a file or makes a process written to `trace`.
-pub fn traced(installation: &Installation, trace: &Path) -> Command {
+pub(crate) fn traced(installation: &Installation, trace: &Path) -> Command {
     let mut command = installation.program("strace");
     command.args(["-f", "-y", "-s", "4096", "-e", "trace=file,process", "-o"]).arg(trace);
     let id = CALLER.to_string();
@@ -230,7 +230,7 @@ fn assert_kept(installation: &Installation, row: &Row, word: &str, stderr: &str)
 
 /// Nothing is executed, no file outside the spool is made or changed, and the bait is never even looked at.
 #[track_caller]
-pub fn assert_calls(trace: &str, bait: &str, spool: &Path, kept: bool, row: &dyn std::fmt::Debug) {
+pub(crate) fn assert_calls(trace: &str, bait: &str, spool: &Path, kept: bool, row: &dyn std::fmt::Debug) {
     const MAKE_OR_CHANGE: &[&str] = &[
         "creat", "mkdir", "mknod", "link", "symlink", "rename", "unlink", "rmdir", "truncate", "chmod", "fchmod", "chown", "lchown",
         "fchown", "utime", "mount",

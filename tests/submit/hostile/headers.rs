@@ -171,7 +171,7 @@ fn t_hdr_1_nothing_that_is_said_of_the_sender_adds_a_field() {
 }
 
 /// True if a line begins as a Bcc field does. The letters alone stand in many a random Message-ID.
-pub fn has_bcc(message: &Message) -> bool {
+pub(crate) fn has_bcc(message: &Message) -> bool {
     let names = message.text.split("\r\n").filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim_end());
     names.into_iter().any(|name| ["bcc", "resent-bcc"].iter().any(|bcc| name.eq_ignore_ascii_case(bcc)))
 }

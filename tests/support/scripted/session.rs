@@ -28,7 +28,7 @@ const POSITIVE: u8 = b'2';
 const GO_ON: u8 = b'3';
 
 /// Serves `stream` until somebody has had enough.
-pub fn run(shared: &Shared, stream: TcpStream, index: usize) {
+pub(crate) fn run(shared: &Shared, stream: TcpStream, index: usize) {
     let _ = stream.set_nodelay(true);
     let mut session = Session { shared, index, stream: Stream::Plain(stream), buffer: Vec::new(), received: 0, sent: 0 };
     // How it ended is in the log of the connection; the error says nothing more.
