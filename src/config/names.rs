@@ -2,7 +2,7 @@
 //!
 //! In: the configuration, /etc/mailname, the kernel's host name; never DNS. Out: valid domain names.
 
-use super::Config;
+use crate::load::Config;
 use exit::{Exit, Failure};
 use mail::Address;
 

@@ -14,7 +14,8 @@ use hickory_resolver::proto::rr::Name;
 
 use super::from::{self, FromError};
 use super::sign::Signer;
-use crate::{Selector, SigningDomain, file};
+use crate::file;
+use crate::name::{Selector, SigningDomain};
 use config::params::{DkimPolicy, DomainParams, Params};
 
 /// All configured domains.

@@ -5,7 +5,8 @@ use std::fmt;
 use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 
 use super::{canon, fields};
-use crate::{PrivateKey, Selector, SigningDomain};
+use crate::key::PrivateKey;
+use crate::name::{Selector, SigningDomain};
 use mail::base64;
 use mail::header::Section;
 

@@ -6,7 +6,8 @@
 
 use rusqlite::OptionalExtension;
 
-use super::{Result, State, damage};
+use crate::database::{Result, State};
+use crate::errors::of_form;
 
 /// What counts is what has a file that the user caused: waiting, held, failed. Finished and removed mail does not.
 const CREATE: &str = "
@@ -47,7 +48,7 @@ impl State {
         let has = "SELECT 1 FROM sqlite_schema WHERE name = 'usage'";
         match self.connection.query_row(has, [], |_| Ok(())).optional()? {
             Some(()) => Ok(()),
-            None => self.connection.execute_batch(CREATE).map_err(damage::of_form),
+            None => self.connection.execute_batch(CREATE).map_err(of_form),
         }
     }
 

@@ -1,9 +1,10 @@
 //! Whether the file can be used at all: what SQLite says when it cannot, and a look that costs little.
 
-use rusqlite::{Connection, Error, ErrorCode};
+use rusqlite::{Connection, Error};
 
-use super::schema::{SCHEMA, is_foreign};
-use super::{Result, State};
+use crate::database::{Result, State};
+use crate::errors::{damage, of_form};
+use crate::schema::SCHEMA;
 
 /// A file up to this size, in bytes, is checked from end to end: some tenths of a second.
 const WHOLE: u64 = 32 << 20;
@@ -19,12 +20,6 @@ const EDGES: &[(&str, &str)] = &[
     ("notice_recipient", "message"),
     ("run", "key"),
 ];
-
-/// True where the file itself is damaged, or is none of ours: it has to be put aside, and trying again does not help. False for
-/// errors of the disk.
-pub fn is_damage(e: &Error) -> bool {
-    matches!(e.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) || is_foreign(e)
-}
 
 impl State {
     /// Looks for damage before anything is built on the rows: every page of a small file, and the edges of each table of a large one.
@@ -55,16 +50,6 @@ fn edge(connection: &Connection, table: &str, key: &str, order: &str) -> Result<
     statement.query([])?.next().map(drop)
 }
 
-/// A table, or a column, that is not there, is damage.
-pub(super) fn of_form(e: Error) -> Error {
-    match e {
-        Error::SqlInputError { .. } => damage(&e.to_string()),
-        // The same, where SQLite cannot say at which letter of the statement it is wrong.
-        Error::SqliteFailure(code, _) if code.extended_code == rusqlite::ffi::SQLITE_ERROR => damage(&e.to_string()),
-        e => e,
-    }
-}
-
 /// What the check says, as an error. It tells of pages that the disk did not let it read as if they were damaged, but with the code.
 fn verdict(found: &str) -> Error {
     let code = found.rsplit_once("error code=").and_then(|(_, code)| code.trim().parse::<i32>().ok());
@@ -76,14 +61,10 @@ fn verdict(found: &str) -> Error {
     }
 }
 
-fn damage(found: &str) -> Error {
-    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-    Error::SqliteFailure(code, Some(format!("damaged: {}", mail::printable::text(found))))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::errors::is_damage;
 
     #[test]
     fn a_page_that_the_disk_does_not_give_is_no_damage() {

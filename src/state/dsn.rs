@@ -13,7 +13,8 @@ use std::collections::HashMap;
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{Message, RecipientRow, Result, State};
+use crate::database::{Result, State};
+use crate::rows::{Message, RecipientRow};
 use mail::envelope::Notify;
 use mail::queue_id::QueueId;
 
@@ -60,12 +61,12 @@ pub struct DueDsn {
     pub head: Option<Vec<u8>>,
 }
 
-pub(super) fn bits_of(notify: Notify) -> i64 {
+pub(crate) fn bits_of(notify: Notify) -> i64 {
     let bit = |on: bool, action: Action| if on { action as i64 } else { 0 };
     bit(notify.success, Action::Relayed) | bit(notify.failure, Action::Failed) | bit(notify.delay, Action::Delayed)
 }
 
-pub(super) fn notify_of(bits: i64) -> Notify {
+pub(crate) fn notify_of(bits: i64) -> Notify {
     let has = |action: Action| bits & action as i64 != 0;
     Notify { success: has(Action::Relayed), failure: has(Action::Failed), delay: has(Action::Delayed) }
 }

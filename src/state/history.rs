@@ -3,8 +3,9 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::rows::ATTEMPT_COLUMNS;
-use super::{Attempt, Event, Origin, Progress, RecipientUpdate, Result, State, Transaction};
+use crate::database::{Result, State};
+use crate::rows::ATTEMPT_COLUMNS;
+use crate::rows::{Attempt, Event, Origin, Progress, RecipientUpdate, Transaction};
 use mail::envelope::CallerInfo;
 use mail::printable::counted;
 use mail::queue_id::QueueId;

@@ -1,6 +1,6 @@
 //! The queue in numbers: how many messages, how large, how old.
 
-use super::{Result, State};
+use crate::database::{Result, State};
 
 /// What lies in one place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

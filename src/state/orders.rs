@@ -1,7 +1,7 @@
 //! What operators want done to messages once the attempt under way has ended. Kept with the rows, so that what was promised is done
 //! even if the daemon ends first.
 
-use super::{Result, State};
+use crate::database::{Result, State};
 use mail::queue_id::QueueId;
 
 /// How the keys in `run` begin; the queue id follows.

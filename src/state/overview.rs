@@ -2,9 +2,10 @@
 
 use rusqlite::params;
 
-use super::rows::{COLUMNS, message_of};
-use super::stats::HAD_FAILED;
-use super::{Message, Result, State};
+use crate::database::{Result, State};
+use crate::rows::Message;
+use crate::rows::{COLUMNS, message_of};
+use crate::stats::HAD_FAILED;
 use mail::queue_id::QueueId;
 
 /// A recipient who waits.

@@ -5,8 +5,9 @@
 
 use rusqlite::params;
 
-use super::rows::{COLUMNS, message_of};
-use super::{Message, QueueDir, Result, State};
+use crate::database::{Result, State};
+use crate::rows::{COLUMNS, message_of};
+use crate::rows::{Message, QueueDir};
 use mail::queue_id::QueueId;
 
 /// Seconds that a time may lie ahead before the clock counts as set back.

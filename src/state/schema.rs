@@ -10,7 +10,7 @@
 
 use rusqlite::Connection;
 
-use super::{Result, damage};
+use crate::errors::{FOREIGN, error, newer_than_this, of_form};
 
 /// The version of the schema (`PRAGMA user_version`).
 pub const SCHEMA: i64 = 2;
@@ -133,17 +133,17 @@ pub(super) enum Found {
 /// Looks at a file that the daemon is about to use.
 ///
 /// Errors: SQLite's; [`is_newer`] tells a file of a newer program, [`is_foreign`] one that was never ours.
-pub(super) fn look(connection: &Connection) -> Result<Found> {
+pub(super) fn look(connection: &Connection) -> rusqlite::Result<Found> {
     match connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? {
         0 if connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))? => Ok(Found::Empty),
         version @ 1..=SCHEMA => Ok(Found::Version(version)),
-        newer if newer > SCHEMA => Err(newer_than_this(newer)),
+        newer if newer > SCHEMA => Err(newer_than_this(newer, SCHEMA)),
         _ => Err(error(FOREIGN)),
     }
 }
 
 /// Makes the tables, or brings them forward, in one transaction.
-pub(super) fn bring_forward(connection: &Connection, found: Found) -> Result<()> {
+pub(super) fn bring_forward(connection: &Connection, found: Found) -> rusqlite::Result<()> {
     let steps = match found {
         Found::Empty => format!("{VERSION_1} {TO_2}"),
         Found::Version(1) => TO_2.to_owned(),
@@ -157,40 +157,15 @@ pub(super) fn bring_forward(connection: &Connection, found: Found) -> Result<()>
 const LATER: &str = "CREATE INDEX IF NOT EXISTS recipient_original ON recipient (original COLLATE NOCASE) WHERE original <> '';";
 
 /// Makes it where it is missing: once, at the cost of reading all recipients.
-pub(super) fn add_indexes(connection: &Connection) -> Result<()> {
-    connection.execute_batch(LATER).map_err(damage::of_form)
+pub(super) fn add_indexes(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(LATER).map_err(of_form)
 }
 
 /// For those that only read: the tables must be those of today.
-pub(super) fn check(connection: &Connection) -> Result<()> {
+pub(super) fn check(connection: &Connection) -> rusqlite::Result<()> {
     match connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? {
         SCHEMA => Ok(()),
-        newer if newer > SCHEMA => Err(newer_than_this(newer)),
+        newer if newer > SCHEMA => Err(newer_than_this(newer, SCHEMA)),
         older => Err(error(&format!("it has schema {older}; mailchuted brings it to {SCHEMA} when it starts"))),
     }
-}
-
-const NEWER: &str = "written by a newer mailchute: it has schema";
-const FOREIGN: &str = "a database of another program";
-
-fn newer_than_this(version: i64) -> rusqlite::Error {
-    error(&format!("{NEWER} {version}, and this program knows {SCHEMA}: upgrade it"))
-}
-
-fn error(text: &str) -> rusqlite::Error {
-    rusqlite::Error::ToSqlConversionFailure(text.into())
-}
-
-/// True for the refusal of a file that a newer program made.
-pub fn is_newer(e: &rusqlite::Error) -> bool {
-    says(e, NEWER)
-}
-
-/// True for a file that is a database, but never was a state of ours.
-pub(crate) fn is_foreign(e: &rusqlite::Error) -> bool {
-    says(e, FOREIGN)
-}
-
-fn says(e: &rusqlite::Error, text: &str) -> bool {
-    matches!(e, rusqlite::Error::ToSqlConversionFailure(inner) if inner.to_string().starts_with(text))
 }

@@ -2,8 +2,9 @@
 
 use rusqlite::params;
 
-use super::rows::{COLUMNS, message_of};
-use super::{Message, QueueDir, Result, State};
+use crate::database::{Result, State};
+use crate::rows::{COLUMNS, message_of};
+use crate::rows::{Message, QueueDir};
 use mail::queue_id::QueueId;
 
 /// The messages of one place.

@@ -2,6 +2,7 @@
 
 use super::*;
 use mail::envelope::CallerInfo;
+use mail::queue_id::QueueId;
 
 pub(super) fn message(n: u32) -> Message {
     Message {
@@ -202,7 +203,8 @@ fn no_question_of_the_daemon_reads_the_whole_history() {
         include_str!("trace.rs"),
         include_str!("dsn.rs"),
         include_str!("numbers.rs"),
-        include_str!("lib.rs"),
+        include_str!("database.rs"),
+        include_str!("messages.rs"),
     ];
     let mut seen = 0;
     for text in sources.iter().flat_map(|source| source.split('"').skip(1).step_by(2)) {
@@ -257,7 +259,7 @@ fn a_file_of_schema_1_is_brought_forward_with_everything_in_it() {
 fn a_newer_file_and_one_of_another_program_are_refused_and_left_alone() {
     let scratch = tempfile::tempdir().unwrap();
     for (sql, is_refused) in
-        [("PRAGMA user_version = 99", is_newer as fn(&rusqlite::Error) -> bool), ("CREATE TABLE t (x)", schema::is_foreign)]
+        [("PRAGMA user_version = 99", is_newer as fn(&rusqlite::Error) -> bool), ("CREATE TABLE t (x)", errors::is_foreign)]
     {
         let path = scratch.path().join(format!("{}.sqlite", sql.len()));
         rusqlite::Connection::open(&path).unwrap().execute_batch(sql).unwrap();

@@ -2,8 +2,9 @@
 
 use rusqlite::params;
 
-use super::rows::{COLUMNS, message_of};
-use super::{Message, Result, State};
+use crate::database::{Result, State};
+use crate::rows::Message;
+use crate::rows::{COLUMNS, message_of};
 use mail::queue_id::QueueId;
 
 impl State {

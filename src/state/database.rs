@@ -1,0 +1,119 @@
+//! The open database: its pragmas, transactions and snapshots. What is asked of it stands in the other files, table by table.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+
+use crate::schema;
+
+/// How a commit is synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Written in order; a power cut may take the last ones.
+    Ordered,
+    /// On the disk before the call returns.
+    Full,
+}
+
+/// The open database.
+pub struct State {
+    pub(crate) connection: Connection,
+    durability: Durability,
+    is_new: bool,
+}
+
+/// Pages that the daemon keeps in memory, in KiB (negative, as SQLite wants it).
+const CACHE_KIB: i64 = -16_384;
+/// The key of [`State::crashed`].
+const CRASHED: &str = "crashed";
+
+pub(crate) type Result<T> = rusqlite::Result<T>;
+
+impl State {
+    /// Opens or makes the database for the daemon, the only writer.
+    ///
+    /// Errors: SQLite's; a newer schema and a database of another program are refused ([`is_newer`], [`is_foreign`]) and left alone.
+    pub fn open(path: &Path) -> Result<State> {
+        let connection = Connection::open(path)?;
+        // Before anything is changed: it may not be ours to change.
+        let found = schema::look(&connection)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "cache_size", CACHE_KIB)?;
+        connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
+        connection.pragma_update(None, "trusted_schema", false)?;
+        schema::bring_forward(&connection, found)?;
+        schema::add_indexes(&connection)?;
+        connection.set_prepared_statement_cache_capacity(48);
+        let state = State { connection, durability: Durability::Full, is_new: found == schema::Found::Empty };
+        state.count_usage()?;
+        Ok(state)
+    }
+
+    /// Opens the database for reading only.
+    ///
+    /// Errors: SQLite's; a missing file is one, and one of another schema, which the daemon brings forward when it starts.
+    pub fn open_to_read(path: &Path) -> Result<State> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        schema::check(&connection)?;
+        Ok(State { connection, durability: Durability::Full, is_new: false })
+    }
+
+    /// Runs `read`, which sees the database as it is now, whatever is written meanwhile. One lock for all its statements, which would
+    /// otherwise take one each: of a listing, a third of its time.
+    pub fn snapshot<T>(&self, read: impl FnOnce(&State) -> Result<T>) -> Result<T> {
+        self.connection.execute_batch("BEGIN")?;
+        let value = read(self);
+        self.connection.execute_batch("COMMIT")?;
+        value
+    }
+
+    /// Runs `work` in one transaction with this durability; an error rolls all of it back.
+    pub fn transaction<T>(&mut self, durability: Durability, work: impl FnOnce(&State) -> Result<T>) -> Result<T> {
+        if durability != self.durability {
+            let level = if durability == Durability::Full { "FULL" } else { "NORMAL" };
+            self.connection.pragma_update(None, "synchronous", level)?;
+            self.durability = durability;
+        }
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        match work(self) {
+            Ok(value) => self.connection.execute_batch("COMMIT").map(|()| value),
+            Err(e) => {
+                // The first error is the one to tell; a failed rollback ends with the connection.
+                let _ = self.connection.execute_batch("ROLLBACK");
+                Err(e)
+            }
+        }
+    }
+
+    /// True if there were no tables before this program opened it.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// A value that outlives the daemon (`boot_id`, `clean_stop`).
+    pub fn get(&self, key: &str) -> Result<Option<String>> {
+        self.connection.prepare_cached("SELECT value FROM run WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()
+    }
+
+    /// When the machine last stopped without a clean stop of the daemon, unix seconds: the delivery of what is older and not
+    /// attempted since may have lost its record.
+    pub fn crashed(&self) -> Result<Option<i64>> {
+        Ok(self.get(CRASHED)?.and_then(|text| text.parse().ok()))
+    }
+
+    /// Remembers that it did so before `now`.
+    pub fn set_crashed(&self, now: i64) -> Result<()> {
+        self.set(CRASHED, &now.to_string())
+    }
+
+    /// Sets such a value.
+    pub fn set(&self, key: &str, value: &str) -> Result<()> {
+        self.connection
+            .prepare_cached("INSERT INTO run VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2")?
+            .execute([key, value])
+            .map(|_| ())
+    }
+}
