@@ -1,7 +1,7 @@
 //! What operators do to messages: hold, release, remove, requeue, expire, bounce, flush.
 //!
 //! In: who does what to which messages, and the open spool. Out: the files where they belong, their rows, a line of history for
-//! each, and what is to be said of each. The same for the daemon's state_writer and for root while the daemon is stopped.
+//! each, and what is to be said of each. The same for the daemon's state writer and for root while the daemon is stopped.
 //!
 //! The files move first and durably, the rows follow in the caller's transaction, and only then is anybody answered. A crash between
 //! the two is settled at the next start: what went to `hold/` stays there, what left it goes back, and nothing is lost. A message

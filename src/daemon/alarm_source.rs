@@ -5,8 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::current::Current;
+use crate::database::STATE_FILE;
 use crate::dispatch::Dispatch;
-use crate::recover::{STATE_FILE, WAS_LOST, is_rebuilding};
+use crate::reasons::WAS_LOST;
+use crate::recover::is_rebuilding;
 use config::Paths;
 use mail::printable;
 use observe::alarms::judge::{AlarmInputs, Space};

@@ -95,7 +95,7 @@ pub(crate) async fn run(deliverer: Arc<Deliverer>, route: RouteKey) {
         Err(Unreachable::ForNow { status, reason }) => suspend(&deliverer, &setup, &route, Vec::new(), status, &reason).await,
         Err(Unreachable::ForGood { status, reason }) => refuse_all(&deliverer, &route, status, &reason).await,
     };
-    // The state_writer's own thread has said why it stopped and ends the daemon.
+    // The state writer's own thread has said why it stopped and ends the daemon.
     let (Ok(()) | Err(Stopped)) = result;
 }
 

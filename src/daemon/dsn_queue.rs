@@ -1,6 +1,6 @@
 //! DSNs: who is told that mail failed, is late, or was handed on to a system that does not report (RFC 3461, 3464, 6522).
 //!
-//! In: outcomes, from the state_writer. Out: messages in `new/`, from the null reverse-path. Senders and remote servers choose much of
+//! In: outcomes, from the state writer. Out: messages in `new/`, from the null reverse-path. Senders and remote servers choose much of
 //! what is quoted; neither can make more than one DSN of a message and attempt, or a DSN about a DSN. Only the disk can
 //! fail here, and then the DSN stays due.
 //!
@@ -17,7 +17,7 @@
 //!
 //! | module | work |
 //! |---|---|
-//! | [`due`] | what has to be told, in the state_writer's transaction |
+//! | [`due`] | what has to be told, in the state writer's transaction |
 //! | [`limit`] | how many may leave in an hour |
 //! | [`original`] | what is quoted of the message |
 //! | [`addressee`] | to whom, or why to nobody |
@@ -80,7 +80,7 @@ pub(crate) async fn run(dsns: Arc<DsnQueue>) {
     while !dsns.stop.is_set() {
         let sleep = match turn(&dsns).await {
             Ok(sleep) => sleep,
-            // The state_writer's own thread has said why it stopped and ends the daemon.
+            // The state writer's own thread has said why it stopped and ends the daemon.
             Err(Stopped) => return,
         };
         if sleep > 0 {

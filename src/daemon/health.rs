@@ -35,7 +35,7 @@ impl Health {
         Some(self.last_relayed.load(Ordering::Relaxed)).filter(|at| *at > 0)
     }
 
-    /// The scheduler went attempt, the state_writer answered.
+    /// The scheduler went attempt, the state writer answered.
     pub(crate) fn made_progress(&self) {
         self.progress.store(self.uptime(), Ordering::Relaxed);
     }

@@ -1,6 +1,6 @@
 //! Deletes history that is older than `history_time`, or more than `history_size`: in the background, a little at a time.
 //!
-//! Each turn is a transaction of a few milliseconds among those of the state_writer, and the pauses between them are longer than the
+//! Each turn is a transaction of a few milliseconds among those of the state writer, and the pauses between them are longer than the
 //! turns, so that no delivery waits noticeably. What a power cut takes of a turn is deleted again.
 
 use std::sync::Arc;
@@ -43,7 +43,7 @@ impl Bounds {
 pub(crate) async fn run(current: Arc<Current>, state_writer: StateWriter) {
     loop {
         tokio::time::sleep(LOOK).await;
-        // The state_writer's own thread has said why it stopped and ends the daemon.
+        // The state writer's own thread has said why it stopped and ends the daemon.
         if let Err(Stopped) = sweep(&current, &state_writer).await {
             return;
         }
@@ -71,7 +71,7 @@ async fn sweep(current: &Current, state_writer: &StateWriter) -> Result<(), Stop
 mod tests {
     use super::*;
     use crate::plan::Plan;
-    use crate::state_writer::rows_of;
+    use crate::rows::rows_of;
     use mail::queue_id::QueueId;
     use state::{Message, QueueDir};
     use testing::{claimed, envelope};

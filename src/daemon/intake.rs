@@ -86,7 +86,7 @@ impl Memory {
 }
 
 impl Intake {
-    /// Runs until `stop` is signalled or the state_writer stops.
+    /// Runs until `stop` is signalled or the state writer stops.
     pub(crate) fn run(mut self) -> Result<(), String> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).map_err(|e| format!("inotify: {}", e.desc()))?;
         let flags = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE;
@@ -263,7 +263,7 @@ fn shown(name: &OsStr) -> String {
 }
 
 fn text_of(_: Stopped) -> String {
-    "the state_writer has stopped".to_owned()
+    "the state writer has stopped".to_owned()
 }
 
 enum Woken {

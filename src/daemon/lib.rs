@@ -1,7 +1,7 @@
 //! The daemon's side of a message's way.
 //!
 //! ```text
-//!   new/ ─▶ intake ─▶ state_writer (row) ─▶ schedule ─▶ dispatch/queue ─▶ delivery ─▶ prepare ─▶ smtp ─▶ the next hop
+//!   new/ ─▶ intake ─▶ state writer (row) ─▶ schedule ─▶ dispatch/queue ─▶ delivery ─▶ prepare ─▶ smtp ─▶ the next hop
 //!                        ▲                                            │           (digest, dkim, encode)
 //!                        │                                            ▼
 //!                        ├── settle ◀── outcome ◀── replies, failures, route answers
@@ -39,6 +39,7 @@ mod backoff;
 mod budget;
 mod config_check;
 mod current;
+mod database;
 mod delivery;
 mod dispatch;
 mod dsn_queue;
@@ -55,14 +56,18 @@ mod pausing;
 mod plan;
 mod prepare;
 mod queue;
+mod quota;
+mod reasons;
 mod record;
 mod recover;
 mod release;
 mod reload;
+mod rows;
 mod run;
 mod schedule;
 mod serve;
 mod setup;
+mod socket;
 mod state_writer;
 mod stop;
 mod submission;

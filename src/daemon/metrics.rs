@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::recover::STATE_FILE;
 use crate::current::Current;
+use crate::database::STATE_FILE;
 use crate::dispatch::Dispatch;
 use crate::health::Health;
 use config::Paths;
@@ -93,7 +93,7 @@ async fn write(writer: &MetricsWriter, path: PathBuf, started: i64) -> std::io::
     tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
 }
 
-/// The queue's numbers, on a connection of its own: the state_writer is not held up.
+/// The queue's numbers, on a connection of its own: the state writer is not held up.
 fn queue(path: &Path, now: i64) -> rusqlite::Result<QueueSnapshot> {
     let bounds = AGES.map(|(_, seconds)| now.saturating_sub(seconds));
     let numbers = State::open_to_read(path)?.queue_numbers(&bounds)?;

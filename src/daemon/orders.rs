@@ -1,6 +1,6 @@
 //! What operators want done to messages whose attempt is under way: kept until the attempt ends.
 //!
-//! Both ends run on the state_writer's thread: an order is given in the same turn that finds the row in the daemon's hands, and the
+//! Both ends run on the state writer's thread: an order is given in the same turn that finds the row in the daemon's hands, and the
 //! record that ends the attempt takes it. So none can come too late or be forgotten. Those that stop a message are in the database
 //! as well ([`State::set_order`](state::State::set_order)), for a daemon that ends before the attempt does.
 

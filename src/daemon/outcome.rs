@@ -118,7 +118,7 @@ pub(crate) struct DeliveryAttempt {
     pub(crate) stop: Option<Stop>,
     /// Unix seconds.
     pub(crate) now: i64,
-    /// An operator had it expire: this attempt is its last. The state_writer knows, and fills it in.
+    /// An operator had it expire: this attempt is its last. The state writer knows, and fills it in.
     pub(crate) was_expired: bool,
     /// When the message is given up, as its attempt began.
     pub(crate) expires: i64,

@@ -19,7 +19,7 @@ impl Pausing {
     pub(crate) fn set(&self, since: Option<String>) {
         let Some(since) = since else { return self.dispatch.resume() };
         let (waiting, now) = (self.dispatch.pause(since), sys::clock::now());
-        // A stopped state_writer ends the daemon by itself; the next start finds these messages due.
+        // A stopped state writer ends the daemon by itself; the next start finds these messages due.
         let _ = self.state_writer.work(move |state, _| waiting.into_iter().try_for_each(|id| state.schedule(id, Some(now))));
     }
 }

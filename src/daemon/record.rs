@@ -1,6 +1,6 @@
 //! From the replies of a server to committed outcomes and log lines.
 //!
-//! In: a job and what came of it. Out: its recipients' outcomes in the state_writer; with the last job of a attempt, the message's
+//! In: a job and what came of it. Out: its recipients' outcomes in the state writer; with the last job of an attempt, the message's
 //! conclusion. Nothing is logged as done before it is committed.
 
 use std::sync::Arc;

@@ -22,103 +22,22 @@
 //! group with one commit and one sync of the directories. A crash anywhere leaves less to settle for the next start.
 
 pub(crate) mod adopt;
-pub(crate) mod database;
 pub(crate) mod start;
+mod terms;
 
 use super::backoff;
-use super::plan::Policy;
-pub(crate) use adopt::Orphans;
+use crate::reasons::{BY_HAND, IN_DATA};
 use config::OnUncertain;
-pub(crate) use database::{STATE_FILE, mark_damaged};
 use log::events;
 use mail::queue_id::QueueId;
 use spool::layout;
 use state::{Durability, Event, Message, Order, Progress, QueueDir, RecipientUpdate, State, Wanted};
 use store::{Claim, Store};
+pub(crate) use terms::{Orphans, Recovered, Recovery, Trouble, is_rebuilding};
+use terms::{REBUILDING, tell_unclaimed};
 
-/// The reason of possible duplicates after a boot without a clean stop.
-pub(crate) const POWER_CUT: &str = "the machine stopped while it was due; a power cut may have lost a delivery's record";
-/// How the reasons of messages begin that are held after a lost database.
-pub(super) const WAS_LOST: &str = "the state was lost";
-/// The reason of those that may have been delivered.
-const LOST: &str = "the state was lost, so it may have been delivered already; `mailchute requeue` sends it, `mailchute remove` drops it";
-/// The daemon died between the final dot and the committed outcome.
-const IN_DATA: &str = "the daemon stopped between the final dot and the record of its outcome";
-/// The reason of a file that lies elsewhere than anybody recorded.
-const BY_HAND: &str = "moved by hand";
 /// Messages that are settled in one transaction.
 const GROUP: usize = 500;
-
-/// What the start found and did.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Recovered {
-    /// Files without a row that were admitted.
-    pub(crate) admitted: usize,
-    /// Messages that were in data.
-    pub(crate) uncertain: usize,
-    /// Rows whose file had vanished.
-    pub(crate) vanished: usize,
-    /// Files that were moved or removed to follow their row.
-    pub(crate) settled: usize,
-    /// Files that are no messages.
-    pub(crate) corrupt: usize,
-}
-
-impl Recovered {
-    /// Logs it, if there is anything to tell.
-    pub(crate) fn tell(&self) {
-        if *self != Recovered::default() {
-            events::recovered(self.admitted, self.uncertain, self.vanished, self.settled, self.corrupt);
-        }
-    }
-}
-
-/// True while a lost database has not been rebuilt to the end.
-pub(crate) fn is_rebuilding(state: &State) -> rusqlite::Result<bool> {
-    Ok(state.get(adopt::REBUILDING)?.is_some_and(|value| value == "1"))
-}
-
-/// How to recover.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Recovery {
-    /// Unix seconds.
-    pub(crate) now: i64,
-    /// The database was lost or damaged.
-    pub(crate) state_was_lost: bool,
-    /// For messages that get their row only now.
-    pub(crate) policy: Policy,
-    /// What to do with messages that were in data.
-    pub(crate) on_uncertain: OnUncertain,
-    /// The machine was started since, without a clean stop of the daemon.
-    pub(crate) after_crash: bool,
-    /// Waits that were planned for later than this may come from a clock that ran ahead, unix seconds: `now` where the clock is known
-    /// to have been set back, else what no wait of ours reaches.
-    pub(crate) suspect_waits: i64,
-}
-
-/// Why files and rows cannot be made to agree: then nothing may be delivered.
-#[derive(Debug)]
-pub(crate) enum Trouble {
-    /// What SQLite said; it may be damage.
-    Database(rusqlite::Error),
-    /// What the kernel said, with the path.
-    Disk(String),
-}
-
-impl std::fmt::Display for Trouble {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Trouble::Database(e) => write!(f, "{STATE_FILE}: {e}"),
-            Trouble::Disk(e) => f.write_str(e),
-        }
-    }
-}
-
-impl From<rusqlite::Error> for Trouble {
-    fn from(e: rusqlite::Error) -> Self {
-        Trouble::Database(e)
-    }
-}
 
 /// Makes the files of all rows agree with them, and returns the files that have none.
 pub(crate) fn reconcile(state: &mut State, store: &Store, how: Recovery) -> Result<(Recovered, Orphans), Trouble> {
@@ -129,7 +48,7 @@ pub(crate) fn reconcile(state: &mut State, store: &Store, how: Recovery) -> Resu
     let (unsettled, orphans) = compare(state, list(store)?)?;
     if how.state_was_lost {
         // Where there is nothing to rebuild, as in a new spool, nothing is uncertain: not even if this run ends at once.
-        state.set(adopt::REBUILDING, if orphans.is_empty() { "0" } else { "1" })?;
+        state.set(REBUILDING, if orphans.is_empty() { "0" } else { "1" })?;
     }
     in_groups(state, store, &unsettled, |state, (id, found)| follow(state, store, *id, *found, how, &mut recovered))?;
     let orders = state.orders()?;
@@ -204,19 +123,6 @@ fn compare(state: &State, files: Vec<(QueueId, QueueDir)>) -> rusqlite::Result<D
     })?;
     orphans.extend(files);
     Ok((unsettled, orphans))
-}
-
-/// Says why a file is no message, or not now. One that the disk does not let us read must not keep all others waiting.
-fn tell_unclaimed(id: QueueId, claim: Claim, recovered: &mut Recovered) {
-    match claim {
-        Claim::Corrupt(why) => {
-            events::corrupt(&id.to_string(), &why);
-            recovered.corrupt += 1;
-        }
-        Claim::Newer(version) => events::newer(&id.to_string(), version),
-        Claim::Unread(e) => events::storage_failed(&format!("cur/{id}"), &format!("{e}; left there until the next start")),
-        Claim::Message(_) | Claim::Later | Claim::Vanished | Claim::Stuck(_) => {}
-    }
 }
 
 /// A row whose file is not where it says: brings row and file together.

@@ -27,12 +27,12 @@ impl Releaser {
     /// Messages that were held because they could not be signed are tried with the keys of today; if those are no better, they are
     /// held again.
     pub(crate) async fn release_dkim_holds(self) {
-        // A stopped state_writer ends the daemon by itself.
+        // A stopped state writer ends the daemon by itself.
         let _ = self.release_held(DKIM_HOLD, |_| true, "the keys were read again").await;
     }
 
     /// Releases the messages that are held for a reason that begins with `prefix` and that `is_free` of it. `why` goes into their
-    /// history. A page at a time: however many there are, the state_writer is not kept from others.
+    /// history. A page at a time: however many there are, the state writer is not kept from others.
     ///
     /// Errors: [`Stopped`].
     pub(crate) async fn release_held(

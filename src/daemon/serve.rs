@@ -22,7 +22,7 @@ use crate::recover::start::Started;
 use crate::recover::{self, Orphans, Recovery};
 use crate::schedule::Scheduler;
 use crate::setup::Setup;
-use crate::state_writer::{self, StateWriter, Stopped};
+use crate::state_writer::{StateWriter, Stopped};
 use crate::stop::Stop;
 use crate::wire::{Base, EventSinks, Parts};
 use crate::{answer, dsn_queue, history, metrics, notify, schedule, submission};
@@ -30,9 +30,9 @@ use crate::{answer, dsn_queue, history, metrics, notify, schedule, submission};
 /// How long deliveries may go on after SIGTERM. The promise is ten seconds for everything.
 const GRACE: Duration = Duration::from_secs(6);
 
-/// Runs until somebody asks for the end, or the state_writer stops.
+/// Runs until somebody asks for the end, or the state writer stops.
 ///
-/// Errors: what cannot be started, or why the state_writer stopped.
+/// Errors: what cannot be started, or why the state writer stopped.
 pub(super) async fn serve(
     paths: Paths,
     store: Arc<Store>,
@@ -52,7 +52,7 @@ pub(super) async fn serve(
     let parts = Parts::new(&base, setup, outlets);
     parts.pausing.set(paused);
     recovered.tell();
-    // A stopped state_writer ends the daemon by itself, with its reason.
+    // A stopped state writer ends the daemon by itself, with its reason.
     let _ = parts.admission.begin().await;
     parts.tasks.spawn(parts.releaser.clone().release_dkim_holds());
     adopt(&base, &parts, orphans, how).map_err(thread_failed)?;
@@ -100,7 +100,7 @@ pub(super) fn thread_failed(e: std::io::Error) -> Failure {
     Failure::new(Exit::OsErr, format!("cannot start a thread: {e}"))
 }
 
-/// The state_writer cannot write: nothing may be sent any more, so everything ends.
+/// The state writer cannot write: nothing may be sent any more, so everything ends.
 fn end_on_failure(stop: Arc<Stop>) -> impl FnOnce(String) + Send {
     move |reason| {
         let text = format!("the spool or its database failed: {reason}; no mail was lost; start mailchuted again when the disk works");
@@ -115,7 +115,7 @@ fn adopt(base: &Base, parts: &Parts, orphans: Orphans, how: Recovery) -> std::io
     recover::adopt::spawn(Arc::clone(&base.store), base.state_writer.clone(), orphans, how, move || stop.is_set(), wake).map(drop)
 }
 
-/// Runs the scheduler. It ends early only where the state_writer stopped, which ends the daemon by itself, or by a panic, which must.
+/// Runs the scheduler. It ends early only where the state writer stopped, which ends the daemon by itself, or by a panic, which must.
 async fn watch_scheduler(scheduler: Arc<Scheduler>, stop: Arc<Stop>) {
     let ended = tokio::spawn(schedule::run(scheduler)).await;
     if ended.is_err() {
@@ -167,7 +167,7 @@ fn start_intake(base: &Base, scheduler: &Arc<Scheduler>, claims: &Arc<EventFd>) 
     let admitted = move |admitted: Admitted| {
         if admitted.plan.next_attempt.is_none() {
             let started = runtime.block_on(start_attempt(&starting, &admitted));
-            // Then the state_writer has stopped, which ends the daemon.
+            // Then the state writer has stopped, which ends the daemon.
             let _ = started;
         } else {
             starting.dispatch.wake.notify_one();
@@ -192,7 +192,7 @@ fn start_intake(base: &Base, scheduler: &Arc<Scheduler>, claims: &Arc<EventFd>) 
 
 async fn start_attempt(scheduler: &Arc<Scheduler>, admitted: &Admitted) -> Result<(), Stopped> {
     let claimed = &admitted.claimed;
-    let (message, rows, _) = state_writer::rows_of(claimed, &admitted.plan);
+    let (message, rows, _) = crate::rows::rows_of(claimed, &admitted.plan);
     let recipients = rows.into_iter().map(|row| JobRecipient { n: row.n, address: row.address }).collect();
     schedule::start_attempt(scheduler, message, recipients).await
 }
@@ -213,6 +213,6 @@ async fn finish(state_writer: StateWriter, intake: JoinHandle<()>, writer_thread
         let _ = tokio::time::timeout(Duration::from_secs(1), done).await;
     }
     drop(state_writer);
-    // Tasks that did not end keep the state_writer open; the process ends all the same.
+    // Tasks that did not end keep the state writer open; the process ends all the same.
     let _ = tokio::time::timeout(Duration::from_secs(1), tokio::task::spawn_blocking(move || writer_thread.join())).await;
 }

@@ -30,119 +30,32 @@ use std::sync::{Arc, PoisonError, RwLock, mpsc};
 
 use tokio::sync::oneshot;
 
-use super::admission::Limits;
 use super::orders::Orders;
-use super::outcome::{Conclusion, DeliveryAttempt, GivenUp};
 use super::plan::Plan;
-use super::recover;
+use crate::database;
+use crate::quota::Limits;
+use crate::rows::rows_of;
+pub(crate) use command::{Admission, Arrival, OutcomeRecord, Recorded, Stopped};
+use command::{Asked, Command};
 use log::events;
-use mail::envelope::{Envelope, Notify};
 use mail::queue_id::QueueId;
-use state::{Durability, Message, Origin, Progress, QueueDir, RecipientRow, RecipientUpdate, State, Transaction};
+use state::{Durability, QueueDir, State};
 use store::{ClaimedMessage, Store};
-use writer::{Asked, Broken, Work, Writer};
+use writer::{Broken, Writer};
 
+mod command;
 mod writer;
 
-/// Commands that are committed together at most.
-const GROUP: usize = 512;
 /// Commands that may wait before senders have to.
 const BACKLOG: usize = 4096;
 
-/// What one job found out.
-#[derive(Debug)]
-pub(crate) struct OutcomeRecord {
-    /// The message.
-    pub(crate) id: QueueId,
-    /// What is new about its recipients.
-    pub(crate) updates: Vec<RecipientUpdate>,
-    /// The transaction that they come from, for the history.
-    pub(crate) transaction: Transaction,
-    /// The next hop understands RFC 3461: it reports on what it takes.
-    pub(crate) hop_reports: bool,
-    /// Set with the last job of a attempt: the message is concluded.
-    pub(crate) attempt: Option<DeliveryAttempt>,
-}
-
-impl OutcomeRecord {
-    /// True if nothing ended: every recipient waits, and nobody stopped the message.
-    fn is_mere_delay(&self) -> bool {
-        let waits = !self.updates.is_empty() && self.updates.iter().all(|update| update.progress == Progress::Deferred);
-        waits && self.attempt.as_ref().is_none_or(|attempt| attempt.stop.is_none() && attempt.now < attempt.expires)
-    }
-}
-
-/// A file that has no row yet, as far as its finder knows.
-#[derive(Debug)]
-pub(crate) struct Arrival {
-    /// Its row.
-    pub(crate) message: Message,
-    /// Its recipients' rows.
-    pub(crate) recipients: Vec<RecipientRow>,
-    /// Where it came from.
-    pub(crate) origin: Origin,
-    /// Where the file is.
-    pub(crate) found: QueueDir,
-}
-
-/// What the state_writer says to a claimed file.
-#[derive(Debug)]
-pub(crate) enum Admission {
-    /// It is new: a row was made, and the file is where its row says.
-    Admitted,
-    /// It is new, and held for this reason, which was not planned: admission is closed, or its sender is over the cap.
-    Held(String),
-    /// It is the same file as one that is known and still open; nothing to do.
-    Known,
-    /// It had been finished, and its removal was lost: the file was removed again.
-    Resurrected,
-    /// Its id belongs to another message: moved to `corrupt/`.
-    Foreign,
-}
-
-enum Command {
-    /// With what its sender may have.
-    Admit(Box<Arrival>, Arc<Limits>, oneshot::Sender<Admission>),
-    Mark(QueueId, oneshot::Sender<()>),
-    Record(Box<OutcomeRecord>, oneshot::Sender<Recorded>),
-    Work(Durability, Box<dyn Work>),
-}
-
-impl Command {
-    /// True for what the files repeat, or what a power cut may take without harm: a delay that is forgotten is only an attempt that
-    /// comes too early, and its mark, forgotten with it, makes it uncertain.
-    fn needs_no_sync(&self, orders: &Orders) -> bool {
-        match self {
-            Command::Mark(..) => true,
-            Command::Admit(arrival, ..) => arrival.message.place == QueueDir::Cur,
-            Command::Record(record, _) => record.is_mere_delay() && !orders.has(record.id),
-            Command::Work(durability, _) => *durability == Durability::Ordered,
-        }
-    }
-}
-
-/// What a record did.
-#[derive(Debug, Default)]
-pub(crate) struct Recorded {
-    /// The conclusion, with the last job of a attempt.
-    pub(crate) conclusion: Option<Conclusion>,
-    /// Recipients that were given up.
-    pub(crate) given_up: Vec<GivenUp>,
-    /// Somebody has to be told.
-    pub(crate) dsn_due: bool,
-}
-
-/// The way to the state_writer. Cheap to clone; the thread ends when the last one is dropped.
+/// The way to the state writer. Cheap to clone; the thread ends when the last one is dropped.
 #[derive(Clone)]
 pub(crate) struct StateWriter {
     commands: mpsc::SyncSender<Command>,
     orders: Arc<Orders>,
     limits: Arc<RwLock<Arc<Limits>>>,
 }
-
-/// The state_writer has stopped: the disk or the database failed. Its reason is in the log.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Stopped;
 
 impl StateWriter {
     /// Starts the thread. `on_stop` is called once if it has to stop because of an error.
@@ -156,14 +69,14 @@ impl StateWriter {
         let given = Arc::clone(&orders);
         let run = move || {
             let marking = Arc::clone(&store);
-            // A state_writer that has gone without a word would be a daemon that takes mail and never sends any.
+            // A state writer that has gone without a word would be a daemon that takes mail and never sends any.
             let run = || Writer::new(state, store, given).map_err(Broken::from).and_then(|writer| writer.run(&receiver));
             let ended = catch_unwind(AssertUnwindSafe(run));
-            let internal = || Broken { reason: "internal error in the state_writer; please report it".to_owned(), is_damage: false };
+            let internal = || Broken { reason: "internal error in the state writer; please report it".to_owned(), is_damage: false };
             if let Err(Broken { reason, is_damage }) = ended.unwrap_or_else(|_| Err(internal())) {
                 events::storage_failed("state.sqlite or the spool", &reason);
                 if is_damage {
-                    recover::mark_damaged(&marking, &reason);
+                    database::mark_damaged(&marking, &reason);
                 }
                 on_stop(reason);
             }
@@ -250,50 +163,6 @@ impl StateWriter {
         self.send(Command::Work(durability, Box::new(Asked::new(work, sender))))?;
         Ok(receiver)
     }
-}
-
-/// The rows of a message that has just been claimed.
-pub(super) fn rows_of(claimed: &ClaimedMessage, plan: &Plan) -> (Message, Vec<RecipientRow>, Origin) {
-    let envelope = &claimed.envelope;
-    let accepted = mail::date::parse_rfc3339(&envelope.time).unwrap_or_default();
-    let message = Message {
-        id: envelope.id,
-        uid: claimed.uid,
-        digest: claimed.digest.clone(),
-        size: envelope.size,
-        accepted,
-        expires: plan.expires,
-        reverse_path: envelope.reverse_path.to_string(),
-        message_id: claimed.message_id.clone(),
-        place: if plan.hold.is_some() { QueueDir::Hold } else { QueueDir::Cur },
-        reason: plan.hold.clone().unwrap_or_default(),
-        attempts: 0,
-        last_attempt: None,
-        next_attempt: plan.next_attempt,
-        in_data: false,
-        finished: None,
-    };
-    let recipient = |(n, recipient): (usize, &mail::envelope::Recipient)| RecipientRow {
-        n: u32::try_from(n).unwrap_or(u32::MAX),
-        address: recipient.address.to_string(),
-        original: recipient.original.clone().unwrap_or_default(),
-        notify: recipient.notify.unwrap_or(Notify::UNSAID),
-        progress: Progress::Deferred,
-        status: String::new(),
-        reply: String::new(),
-        relay: String::new(),
-        at: None,
-    };
-    (message, envelope.recipients.iter().enumerate().map(recipient).collect(), origin_of(envelope))
-}
-
-/// What the kernel says of a caller of the second door goes before what the caller says.
-fn origin_of(envelope: &Envelope) -> Origin {
-    let mut caller = envelope.caller.clone();
-    if let Some(peer) = envelope.peer {
-        (caller.gid, caller.pid) = (Some(peer.gid), Some(peer.pid));
-    }
-    Origin { attested: envelope.peer.is_some(), caller, warnings: envelope.warnings.clone() }
 }
 
 #[cfg(test)]

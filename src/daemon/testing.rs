@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::recover::STATE_FILE;
 use super::setup::Setup;
 use super::state_writer::StateWriter;
+use crate::database::STATE_FILE;
 use crate::stop::Stop;
 use crate::wire::{Base, EventSinks, Parts};
 use config::paths::Mode;

@@ -1,9 +1,9 @@
-//! What operators do to messages, in the daemon: a hundred at a time in the state_writer's turns, so that deliveries go on between them.
+//! What operators do to messages, in the daemon: a hundred at a time in the state writer's turns, so that deliveries go on between them.
 
 use std::sync::Arc;
 
+use super::asked::{Answer, Rights, Server, stopped};
 use super::choose::Wanted;
-use super::{Answer, Rights, Server, stopped};
 use admin::op::{AdminOp, Named, Reach};
 use control::filter::Filter;
 use control::protocol::{Act, Done};
@@ -16,7 +16,7 @@ use state::given_up;
 use crate::outcome::Stop;
 use state::{Message, RecipientRow, State};
 
-/// Messages of one turn of the state_writer.
+/// Messages of one turn of the state writer.
 const TURN: usize = 100;
 /// Bytes of the selection that the log repeats.
 const SELECTION: usize = 200;
@@ -59,7 +59,7 @@ pub(super) async fn act(server: &Arc<Server>, rights: Rights, order: Order, out:
 
 /// Who asks, as histories have it. Names may be kept on another host, by a service that answers when it likes.
 pub(super) async fn by(rights: Rights) -> Result<String, Failure> {
-    let name = tokio::task::spawn_blocking(move || sys::process::user_name(rights.uid)).await.map_err(super::database)?;
+    let name = tokio::task::spawn_blocking(move || sys::process::user_name(rights.uid)).await.map_err(super::asked::database)?;
     Ok(format!("by {name} (uid {})", rights.uid))
 }
 
@@ -138,7 +138,7 @@ impl Doing<'_> {
         }
     }
 
-    /// One turn of the state_writer; two where something comes out of the trash.
+    /// One turn of the state writer; two where something comes out of the trash.
     async fn turn(&self, named: Vec<Named>) -> Result<Vec<Done>, Failure> {
         let rights = self.rights;
         let may = move |message: &Message| Rights::may_modify(&rights, message);

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use super::{Rights, Server, database, read};
+use super::asked::{Rights, Server, database, read};
 use admin::entries;
 use control::filter::{Filter, QueueState};
 use control::listing::Entry;
 use exit::Failure;
 use mail::queue_id::QueueId;
 
-use crate::recover::STATE_FILE;
+use crate::database::STATE_FILE;
 use spool::layout;
 use state::{Message, QueueDir, State};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use super::{Answer, Rights, Server, stopped};
+use super::asked::{Answer, Rights, Server, stopped};
 use control::protocol::{Count, Select};
 use exit::Failure;
 use log::events;
@@ -13,7 +13,7 @@ use state::{QueueDir, State};
 
 /// Seconds between two flushes by ordinary users (SENDMAIL.md section 7).
 pub(super) const FLUSH_INTERVAL: i64 = 30;
-/// Messages that one turn of the state_writer makes due: deliveries go on between two.
+/// Messages that one turn of the state writer makes due: deliveries go on between two.
 pub(super) const FLUSH_PAGE: usize = 1000;
 
 /// Everybody may ask for a flush of what they may see; ordinary users not too often, which is no error (SENDMAIL.md section 14).

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Rights, Server, read, status};
+use super::asked::{Answer, Rights, Server, read};
+use super::status::status;
 use control::filter::domain_of;
 use control::history::{DaemonSnapshot, RouteView, WhyInputs};
 use control::protocol::Detail;

@@ -4,7 +4,8 @@
 use control::warnings;
 use std::sync::Arc;
 
-use super::{Answer, Rights, Server, act, stopped};
+use super::act;
+use super::asked::{Answer, Rights, Server, stopped};
 use control::protocol::Text;
 use exit::{Exit, Failure};
 use log::events;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::asked::{Answer, Rights, Server, database, read};
 use super::choose::Wanted;
-use super::{Answer, Rights, Server, database, history, read};
+use super::history;
 use control::filter::Filter;
 use control::listing::Entry;
 use control::overview::Overview;

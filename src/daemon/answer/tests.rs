@@ -8,6 +8,7 @@ use crate::plan::Policy;
 use crate::testing::idle;
 use mail::queue_id::QueueId;
 use testing::{Scratch, claimed, envelope};
+use tokio::io::AsyncWriteExt;
 
 const ME: Rights = Rights { uid: 4301, is_admin: false, sees_all: false, sees_own: true };
 

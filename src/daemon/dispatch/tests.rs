@@ -17,7 +17,7 @@ fn route(domain: &str) -> RouteKey {
 fn start(dispatch: &Dispatch, n: u32, routes: &[(&RouteKey, usize)]) -> QueueId {
     let mut claimed = claimed(envelope(&["a@b.example"]));
     claimed.envelope.id = QueueId::new(1, n);
-    let (message, ..) = super::super::state_writer::rows_of(&claimed, &Policy::of(&Params::default()).plan(&claimed, 0));
+    let (message, ..) = crate::rows::rows_of(&claimed, &Policy::of(&Params::default()).plan(&claimed, 0));
     let recipients = |count: usize| (0..count).map(|n| JobRecipient { n: n as u32, address: String::new() }).collect();
     dispatch.start_attempt(message, routes.iter().map(|(route, count)| ((*route).clone(), recipients(*count))).collect());
     QueueId::new(1, n)

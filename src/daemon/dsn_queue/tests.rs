@@ -8,7 +8,7 @@ use crate::due;
 use crate::outcome;
 use crate::outcome::{Conclusion, DeliveryAttempt};
 use crate::plan::Plan;
-use crate::state_writer::rows_of;
+use crate::rows::rows_of;
 use config::{Names, OnUncertain, Params};
 use mail::envelope::{Envelope, Notify, Recipient};
 use mail::{EnhancedStatus, ReversePath};
@@ -68,7 +68,7 @@ impl Spool {
         id
     }
 
-    /// N1: one attempt in which recipient n fares like `progress[n]`, at `now`; the file follows as the state_writer moves it.
+    /// N1: one attempt in which recipient n fares like `progress[n]`, at `now`; the file follows as the state writer moves it.
     fn attempt(&mut self, id: QueueId, progress: &[Progress], now: i64) -> bool {
         self.round_at(id, progress, now, false)
     }

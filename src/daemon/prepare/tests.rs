@@ -22,7 +22,7 @@ const NOW: i64 = 1_795_358_700;
 /// The job of all recipients of a claimed message.
 fn work(setup: &Setup, claimed: &ClaimedMessage) -> Work {
     let dispatch = Dispatch::new(1);
-    let (message, rows, _) = crate::state_writer::rows_of(claimed, &Policy::of(&setup.params).plan(claimed, NOW));
+    let (message, rows, _) = crate::rows::rows_of(claimed, &Policy::of(&setup.params).plan(claimed, NOW));
     let recipients: Vec<JobRecipient> = rows.into_iter().map(|row| JobRecipient { n: row.n, address: row.address }).collect();
     let route = setup.router.route_of(&claimed.envelope.recipients[0].address);
     dispatch.start_attempt(message, vec![(route.clone(), recipients)]);

@@ -12,9 +12,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{BY_HAND, LOST, Recovered, Recovery, tell_unclaimed};
+use super::terms::{Orphans, REBUILDING, Recovered, Recovery, tell_unclaimed};
 use crate::plan::Plan;
-use crate::state_writer;
+use crate::reasons::{BY_HAND, LOST};
 use crate::state_writer::{Admission, Arrival, StateWriter, Stopped};
 use log::events;
 use mail::queue_id::QueueId;
@@ -24,18 +24,12 @@ use store::{Claim, ClaimedMessage, Store};
 
 /// Files that get their rows together.
 const BATCH: usize = 256;
-/// The key of the note that a lost database is being rebuilt.
-pub(super) const REBUILDING: &str = "rebuilding";
-
 /// The reason of what was parked before the database was lost.
 const REASON_LOST: &str = "the state was lost; the reason is not known any more";
 
-/// The files that the start found without a row, by directory.
-pub(crate) type Orphans = Vec<(QueueId, QueueDir)>;
-
 /// Makes rows for `orphans` until `is_stopping`. Returns what it found and did.
 ///
-/// Errors: [`Stopped`] where the state_writer has stopped.
+/// Errors: [`Stopped`] where the state writer has stopped.
 pub(crate) fn adopt(
     store: &Store,
     state_writer: &StateWriter,
@@ -127,7 +121,7 @@ fn arrival_of_parked(claimed: &ClaimedMessage, place: QueueDir, order: Option<&O
 }
 
 fn arrival(claimed: &ClaimedMessage, plan: &Plan, found: QueueDir) -> Arrival {
-    let (message, recipients, origin) = state_writer::rows_of(claimed, plan);
+    let (message, recipients, origin) = crate::rows::rows_of(claimed, plan);
     Arrival { message, recipients, origin, found }
 }
 
@@ -178,7 +172,7 @@ pub(crate) fn spawn(
     wake: impl Fn() + Send + 'static,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     std::thread::Builder::new().name("recovery".to_owned()).spawn(move || {
-        // A stopped state_writer ends the daemon by itself.
+        // A stopped state writer ends the daemon by itself.
         if let Ok(recovered) = adopt(&store, &state_writer, &orphans, how, is_stopping) {
             recovered.tell();
             wake();

@@ -2,8 +2,9 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use super::database::{self, STATE_FILE};
-use super::{Orphans, Recovered, Recovery, Trouble, is_rebuilding, reconcile};
+use super::reconcile;
+use super::terms::{Orphans, Recovered, Recovery, Trouble, is_rebuilding};
+use crate::database::{self, STATE_FILE};
 use crate::plan::Policy;
 use config::Params;
 use exit::Failure;
@@ -80,7 +81,7 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use crate::state_writer::rows_of;
+    use crate::rows::rows_of;
     use spool::layout;
     use state::{Progress, RecipientUpdate};
     use testing::Scratch;

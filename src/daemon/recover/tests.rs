@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::database::STATE_FILE;
+use crate::plan::Policy;
+use crate::reasons::LOST;
 use crate::state_writer::StateWriter;
 use config::Params;
 use testing::{MESSAGE, Scratch, envelope};
@@ -26,7 +29,7 @@ impl Spool {
     /// A message in `cur/`, and a row of it that was changed.
     fn message(&mut self, change: impl FnOnce(&mut Message)) -> QueueId {
         let claimed = self.scratch.claimed(TO);
-        let (mut row, recipients, event) = super::super::state_writer::rows_of(&claimed, &how().policy.plan(&claimed, NOW));
+        let (mut row, recipients, event) = crate::rows::rows_of(&claimed, &how().policy.plan(&claimed, NOW));
         change(&mut row);
         self.state.insert(&row, &recipients, &event).unwrap();
         self.state.update(&row).unwrap();

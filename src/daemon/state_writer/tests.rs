@@ -1,4 +1,4 @@
-//! What the state_writer answers, and when.
+//! What the state writer answers, and when.
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use super::*;
 use crate::backoff::Backoff;
+use crate::database::STATE_FILE;
 use crate::outcome::Stop;
+use crate::outcome::{Conclusion, DeliveryAttempt};
 use crate::plan::Policy;
-use crate::recover::STATE_FILE;
 use config::{OnUncertain, Params};
 use spool::layout;
+use state::{Message, Progress, RecipientUpdate, Transaction};
 use testing::{Scratch, claimed, envelope};
 
 struct Running {
@@ -231,6 +233,6 @@ fn damage_that_shows_at_work_stops_the_ledger_and_is_known_to_the_next_start() {
     let read = |state: &State, _: &Store| (0..3000).try_for_each(|n| state.recipients(QueueId::new(1, n)).map(drop));
     assert!(state_writer.work(read).unwrap().blocking_recv().is_err());
     assert!(stopped.recv_timeout(Duration::from_secs(10)).unwrap().contains("malformed"));
-    assert!(recover::database::open_state(&scratch.store(), NOW).unwrap().1, "lost, and begun anew");
+    assert!(database::open_state(&scratch.store(), NOW).unwrap().1, "lost, and begun anew");
     assert_eq!(scratch.names(layout::CUR), [message.envelope.id.to_string()]);
 }

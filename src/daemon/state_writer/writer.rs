@@ -5,15 +5,14 @@
 use std::sync::{Arc, mpsc};
 
 use nix::errno::Errno;
-use tokio::sync::oneshot;
 
-use super::{Admission, Arrival, Command, GROUP, OutcomeRecord, Recorded};
-use crate::admission::Limits;
+use super::command::{Admission, Arrival, Command, OutcomeRecord, Recorded};
 use crate::due;
 use crate::orders::Orders;
 use crate::outcome;
 use crate::outcome::{Conclusion, GivenUp};
-use crate::recover::POWER_CUT;
+use crate::quota::Limits;
+use crate::reasons::POWER_CUT;
 use log::events;
 use mail::queue_id::QueueId;
 use spool::layout;
@@ -21,44 +20,8 @@ use state::{Durability, Event, Message, QueueDir, State, is_damage};
 use store::Store;
 use store::ballast;
 
-/// Something else to do with the database and the files.
-pub(super) trait Work: Send {
-    /// Does it, again if it must be.
-    fn run(&mut self, state: &State, store: &Store) -> rusqlite::Result<()>;
-    /// Gives what the last run found, after its commit: told before, an administrator could believe in what a crash then undoes.
-    fn answer(self: Box<Self>);
-}
-
-/// The work of a closure.
-pub(super) struct Asked<F, T> {
-    work: F,
-    found: Option<T>,
-    answer: oneshot::Sender<T>,
-}
-
-impl<F, T> Asked<F, T> {
-    pub(super) fn new(work: F, answer: oneshot::Sender<T>) -> Asked<F, T> {
-        Asked { work, found: None, answer }
-    }
-}
-
-impl<F, T> Work for Asked<F, T>
-where
-    F: FnOnce(&State, &Store) -> rusqlite::Result<T> + Clone + Send,
-    T: Send,
-{
-    fn run(&mut self, state: &State, store: &Store) -> rusqlite::Result<()> {
-        self.found = Some((self.work.clone())(state, store)?);
-        Ok(())
-    }
-
-    fn answer(self: Box<Self>) {
-        if let Some(found) = self.found {
-            // Nobody may be waiting any more; the work counts all the same.
-            let _ = self.answer.send(found);
-        }
-    }
-}
+/// Commands that are committed together at most.
+const GROUP: usize = 512;
 
 /// What a command found, to be told once it is committed.
 enum Reply {

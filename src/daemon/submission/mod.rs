@@ -21,6 +21,7 @@
 
 mod offer;
 mod receive;
+mod shared;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,16 +30,12 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use super::answer;
 use super::limiter::ConnectionLimiter;
-use crate::admission::AdmissionControl;
-use crate::current::Current;
-use crate::tasks::Tasks;
-use config::Paths;
-use config::paths::Mode;
+use crate::socket;
 use control::submission::Reply;
 use exit::{Exit, Failure};
-use mail::envelope::Peer;
+use shared::Door;
+pub(crate) use shared::Taker;
 
 /// The most connections, where descriptors are plenty. Each may need three of them.
 const PLACES: u64 = 256;
@@ -51,41 +48,11 @@ const THREADS: usize = 4;
 /// Envelope lines above 64 KiB that are read at a time: thousands of recipients each.
 const LARGE_LINES: usize = 4;
 
-/// What messages are taken by.
-#[derive(Clone)]
-pub(crate) struct Taker {
-    /// Where everything lies.
-    pub(crate) paths: Paths,
-    /// The configuration in force.
-    pub(crate) current: Arc<Current>,
-    /// Whether mail is taken.
-    pub(crate) admission: Arc<AdmissionControl>,
-    /// What must end before the daemon does.
-    pub(crate) tasks: Tasks,
-}
-
-/// What the connections share.
-struct Door {
-    taker: Taker,
-    threads: Semaphore,
-    large_lines: Semaphore,
-}
-
-impl Door {
-    /// Runs `work` on a thread that may wait for the disk, when one is free.
-    async fn wait<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
-        let stopping = || Failure::new(Exit::Unavailable, "the daemon is stopping");
-        let _turn = self.threads.acquire().await.map_err(|_| stopping())?;
-        let panicked = |_| Failure::new(Exit::Software, "internal error; please report it");
-        tokio::task::spawn_blocking(work).await.map_err(panicked)?
-    }
-}
-
 /// Opens the socket and takes messages from now on.
 ///
 /// Errors: EX_CANTCREAT with the path.
 pub(crate) fn start(taker: Taker) -> Result<JoinHandle<()>, Failure> {
-    let listener = answer::listen(&taker.paths.submit_socket())?;
+    let listener = socket::listen(&taker.paths.submit_socket())?;
     let all = usize::try_from((sys::process::descriptor_limit().unwrap_or(1024) / SHARE).clamp(8, PLACES)).unwrap_or(8);
     let places = ConnectionLimiter::new(all, (all / OF_ONE).max(1));
     let door = Door { taker, threads: Semaphore::new(THREADS), large_lines: Semaphore::new(LARGE_LINES) };
@@ -120,13 +87,4 @@ async fn accept(door: Arc<Door>, places: Arc<ConnectionLimiter>, listener: UnixL
 fn turn_away(stream: &UnixStream) {
     let busy = Failure::new(Exit::TempFail, "the daemon is busy with other submissions; send again in a moment");
     let _ = stream.try_write(&Reply::refused(&busy).line());
-}
-
-/// Whom the envelope names. In a rootless spool every file is its owner's, and nobody else but root can come here.
-fn peer_of(mode: Mode, peer: Peer) -> Result<Option<Peer>, Failure> {
-    match mode {
-        Mode::System => Ok(Some(peer)),
-        Mode::Rootless if peer.uid == 0 || peer.uid == sys::process::euid() => Ok(None),
-        Mode::Rootless => Err(Failure::new(Exit::NoPerm, "this spool belongs to another user")),
-    }
 }

@@ -4,7 +4,7 @@
 //! limits and the same policy as for `sendmail`; what the claim will check is checked here too, because it is better to be refused
 //! than to be kept in `corrupt/`.
 
-use super::Taker;
+use super::shared::Taker;
 use crate::setup::Setup;
 use config::paths::Mode;
 use config::policy::User;
@@ -59,7 +59,7 @@ fn envelope_of(setup: &Setup, mode: Mode, line: &[u8], peer: Peer, now: i64) -> 
     envelope.smtputf8 |= needs_utf8;
     envelope.time = date::rfc3339(now);
     envelope.warnings.push(format!("came over the submission socket from process {}", peer.pid));
-    envelope.peer = super::peer_of(mode, peer)?;
+    envelope.peer = peer_of(mode, peer)?;
     Ok(envelope)
 }
 
@@ -91,4 +91,13 @@ impl Offer {
 
 fn refused(e: &DropError) -> Failure {
     Failure::new(e.exit, e.to_string())
+}
+
+/// Whom the envelope names. In a rootless spool every file is its owner's, and nobody else but root can come here.
+fn peer_of(mode: Mode, peer: Peer) -> Result<Option<Peer>, Failure> {
+    match mode {
+        Mode::System => Ok(Some(peer)),
+        Mode::Rootless if peer.uid == 0 || peer.uid == sys::process::euid() => Ok(None),
+        Mode::Rootless => Err(Failure::new(Exit::NoPerm, "this spool belongs to another user")),
+    }
 }

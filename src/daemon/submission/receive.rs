@@ -8,8 +8,8 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::oneshot;
 
-use super::Door;
 use super::offer::{self, Offer};
+use super::shared::Door;
 use control::submission::{CHUNK, Reply};
 use exit::{Exit, Failure};
 use mail::envelope::Peer;

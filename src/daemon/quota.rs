@@ -1,0 +1,105 @@
+//! What one user may have in the spool, and the hold of what comes beyond it. Pure but for the wake-up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use config::Params;
+use state::{State, Usage};
+use tokio::sync::Notify;
+
+/// How the reason of messages begins that came while their sender was over a cap. They go on when it is not any more.
+pub(crate) const QUOTA_HOLD: &str = "over the cap: ";
+/// How the reason of messages begins that came while admission was closed. They go on when it is opened.
+pub(crate) const CLOSED_HOLD: &str = "admission is closed: ";
+/// What is enforced when a message gets its row.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Limits {
+    /// Messages of one user; 0 = no limit.
+    messages: u64,
+    /// Bytes of one user; 0 = no limit.
+    bytes: u64,
+    /// Why admission is closed.
+    closed: Option<String>,
+    /// The daemon's own user.
+    own: u32,
+    reached: Arc<Notify>,
+}
+
+impl Limits {
+    pub(crate) fn new(params: &Params, closed: Option<String>, reached: Arc<Notify>) -> Limits {
+        let (messages, bytes) = (params.user_message_limit, params.user_bytes_limit.0);
+        Limits { messages, bytes, closed, own: sys::process::euid(), reached }
+    }
+
+    fn is_exempt(&self, uid: u32) -> bool {
+        uid == 0 || uid == self.own
+    }
+
+    /// Why a message of `size` bytes by `uid`, who has `has` in the spool, is held.
+    pub(crate) fn hold(&self, uid: u32, has: Usage, size: u64) -> Option<String> {
+        if let Some(reason) = self.closed.as_ref().filter(|_| uid != self.own) {
+            return Some(format!("{CLOSED_HOLD}{reason}; it goes on when admission is opened"));
+        }
+        if self.is_exempt(uid) {
+            return None;
+        }
+        let next = "it goes on when there is room, and `mailchute requeue` sends it now";
+        if self.messages > 0 && has.messages >= self.messages {
+            return Some(format!("{QUOTA_HOLD}uid {uid} has {} messages in the spool (user_message_limit); {next}", has.messages));
+        }
+        let over = self.bytes > 0 && has.bytes.saturating_add(size) > self.bytes;
+        over.then(|| format!("{QUOTA_HOLD}uid {uid} has {} bytes in the spool (user_bytes_limit); {next}", has.bytes))
+    }
+
+    /// True if a user who has this may not add to it.
+    fn is_reached(&self, has: Usage) -> bool {
+        self.messages > 0 && has.messages >= self.messages || self.bytes > 0 && has.bytes >= self.bytes
+    }
+
+    /// Wakes the publisher if a message of `size` bytes more brings `uid` to a cap.
+    pub(crate) fn tell_if_reached(&self, uid: u32, has: Usage, size: u64) {
+        let after = Usage { messages: has.messages.saturating_add(1), bytes: has.bytes.saturating_add(size) };
+        if self.is_reached(after) && !self.is_exempt(uid) {
+            self.reached.notify_one();
+        }
+    }
+
+    /// The users who have reached a cap.
+    pub(crate) fn users(&self, state: &State) -> rusqlite::Result<BTreeMap<u32, Usage>> {
+        let bound = |limit: u64| if limit > 0 { limit } else { u64::MAX };
+        let mut users: BTreeMap<u32, Usage> = state.users_from(bound(self.messages), bound(self.bytes))?.into_iter().collect();
+        users.retain(|uid, _| !self.is_exempt(*uid));
+        Ok(users)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use config::Size;
+
+    fn limits(messages: u64, bytes: u64) -> Limits {
+        let params = Params { user_message_limit: messages, user_bytes_limit: Size(bytes), ..Params::default() };
+        Limits { own: 7, ..Limits::new(&params, None, Arc::default()) }
+    }
+
+    #[test]
+    fn t_spool_5_a_message_over_a_cap_is_held_and_the_exempt_have_none() {
+        let has = |messages, bytes| Usage { messages, bytes };
+        let caps = limits(3, 100);
+        assert_eq!(caps.hold(1000, has(2, 90), 10), None);
+        assert!(caps.hold(1000, has(3, 0), 1).is_some_and(|why| why.starts_with("over the cap: uid 1000 has 3 messages")));
+        assert!(caps.hold(1000, has(2, 90), 11).is_some_and(|why| why.contains("90 bytes")));
+        assert_eq!((caps.hold(0, has(9, 900), 11), caps.hold(7, has(9, 900), 11)), (None, None));
+        assert_eq!(limits(0, 0).hold(1000, has(u64::MAX, u64::MAX), u64::MAX), None);
+    }
+
+    #[test]
+    fn closed_admission_holds_everybodys_mail_but_the_notices() {
+        let closed = Limits { closed: Some("moving".into()), ..limits(0, 0) };
+        for uid in [0, 1000] {
+            assert!(closed.hold(uid, Usage::default(), 1).is_some_and(|why| why.starts_with("admission is closed: moving")), "{uid}");
+        }
+        assert_eq!(closed.hold(7, Usage::default(), 1), None);
+    }
+}

@@ -1,0 +1,51 @@
+//! The rows of a claimed message.
+
+use mail::envelope::{Envelope, Notify};
+use state::{Message, Origin, Progress, QueueDir, RecipientRow};
+use store::ClaimedMessage;
+
+use crate::plan::Plan;
+
+/// The rows of a message that has just been claimed.
+pub(crate) fn rows_of(claimed: &ClaimedMessage, plan: &Plan) -> (Message, Vec<RecipientRow>, Origin) {
+    let envelope = &claimed.envelope;
+    let accepted = mail::date::parse_rfc3339(&envelope.time).unwrap_or_default();
+    let message = Message {
+        id: envelope.id,
+        uid: claimed.uid,
+        digest: claimed.digest.clone(),
+        size: envelope.size,
+        accepted,
+        expires: plan.expires,
+        reverse_path: envelope.reverse_path.to_string(),
+        message_id: claimed.message_id.clone(),
+        place: if plan.hold.is_some() { QueueDir::Hold } else { QueueDir::Cur },
+        reason: plan.hold.clone().unwrap_or_default(),
+        attempts: 0,
+        last_attempt: None,
+        next_attempt: plan.next_attempt,
+        in_data: false,
+        finished: None,
+    };
+    let recipient = |(n, recipient): (usize, &mail::envelope::Recipient)| RecipientRow {
+        n: u32::try_from(n).unwrap_or(u32::MAX),
+        address: recipient.address.to_string(),
+        original: recipient.original.clone().unwrap_or_default(),
+        notify: recipient.notify.unwrap_or(Notify::UNSAID),
+        progress: Progress::Deferred,
+        status: String::new(),
+        reply: String::new(),
+        relay: String::new(),
+        at: None,
+    };
+    (message, envelope.recipients.iter().enumerate().map(recipient).collect(), origin_of(envelope))
+}
+
+/// What the kernel says of a caller of the second door goes before what the caller says.
+fn origin_of(envelope: &Envelope) -> Origin {
+    let mut caller = envelope.caller.clone();
+    if let Some(peer) = envelope.peer {
+        (caller.gid, caller.pid) = (Some(peer.gid), Some(peer.pid));
+    }
+    Origin { attested: envelope.peer.is_some(), caller, warnings: envelope.warnings.clone() }
+}

@@ -1,0 +1,138 @@
+//! What the state writer is asked, and what it answers.
+
+use std::sync::Arc;
+
+use mail::queue_id::QueueId;
+use state::{Durability, Message, Origin, Progress, QueueDir, RecipientRow, RecipientUpdate, State, Transaction};
+use store::Store;
+use tokio::sync::oneshot;
+
+use crate::orders::Orders;
+use crate::outcome::{Conclusion, DeliveryAttempt, GivenUp};
+use crate::quota::Limits;
+
+/// What one job found out.
+#[derive(Debug)]
+pub(crate) struct OutcomeRecord {
+    /// The message.
+    pub(crate) id: QueueId,
+    /// What is new about its recipients.
+    pub(crate) updates: Vec<RecipientUpdate>,
+    /// The transaction that they come from, for the history.
+    pub(crate) transaction: Transaction,
+    /// The next hop understands RFC 3461: it reports on what it takes.
+    pub(crate) hop_reports: bool,
+    /// Set with the last job of an attempt: the message is concluded.
+    pub(crate) attempt: Option<DeliveryAttempt>,
+}
+
+impl OutcomeRecord {
+    /// True if nothing ended: every recipient waits, and nobody stopped the message.
+    fn is_mere_delay(&self) -> bool {
+        let waits = !self.updates.is_empty() && self.updates.iter().all(|update| update.progress == Progress::Deferred);
+        waits && self.attempt.as_ref().is_none_or(|attempt| attempt.stop.is_none() && attempt.now < attempt.expires)
+    }
+}
+
+/// A file that has no row yet, as far as its finder knows.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    /// Its row.
+    pub(crate) message: Message,
+    /// Its recipients' rows.
+    pub(crate) recipients: Vec<RecipientRow>,
+    /// Where it came from.
+    pub(crate) origin: Origin,
+    /// Where the file is.
+    pub(crate) found: QueueDir,
+}
+
+/// What the state writer says to a claimed file.
+#[derive(Debug)]
+pub(crate) enum Admission {
+    /// It is new: a row was made, and the file is where its row says.
+    Admitted,
+    /// It is new, and held for this reason, which was not planned: admission is closed, or its sender is over the cap.
+    Held(String),
+    /// It is the same file as one that is known and still open; nothing to do.
+    Known,
+    /// It had been finished, and its removal was lost: the file was removed again.
+    Resurrected,
+    /// Its id belongs to another message: moved to `corrupt/`.
+    Foreign,
+}
+
+pub(super) enum Command {
+    /// With what its sender may have.
+    Admit(Box<Arrival>, Arc<Limits>, oneshot::Sender<Admission>),
+    Mark(QueueId, oneshot::Sender<()>),
+    Record(Box<OutcomeRecord>, oneshot::Sender<Recorded>),
+    Work(Durability, Box<dyn Work>),
+}
+
+impl Command {
+    /// True for what the files repeat, or what a power cut may take without harm: a delay that is forgotten is only an attempt that
+    /// comes too early, and its mark, forgotten with it, makes it uncertain.
+    pub(super) fn needs_no_sync(&self, orders: &Orders) -> bool {
+        match self {
+            Command::Mark(..) => true,
+            Command::Admit(arrival, ..) => arrival.message.place == QueueDir::Cur,
+            Command::Record(record, _) => record.is_mere_delay() && !orders.has(record.id),
+            Command::Work(durability, _) => *durability == Durability::Ordered,
+        }
+    }
+}
+
+/// What a record did.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded {
+    /// The conclusion, with the last job of an attempt.
+    pub(crate) conclusion: Option<Conclusion>,
+    /// Recipients that were given up.
+    pub(crate) given_up: Vec<GivenUp>,
+    /// Somebody has to be told.
+    pub(crate) dsn_due: bool,
+}
+
+/// The state writer has stopped: the disk or the database failed. Its reason is in the log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopped;
+
+/// Something else to do with the database and the files.
+pub(super) trait Work: Send {
+    /// Does it, again if it must be.
+    fn run(&mut self, state: &State, store: &Store) -> rusqlite::Result<()>;
+    /// Gives what the last run found, after its commit: told before, an administrator could believe in what a crash then undoes.
+    fn answer(self: Box<Self>);
+}
+
+/// The work of a closure.
+pub(super) struct Asked<F, T> {
+    work: F,
+    found: Option<T>,
+    answer: oneshot::Sender<T>,
+}
+
+impl<F, T> Asked<F, T> {
+    pub(super) fn new(work: F, answer: oneshot::Sender<T>) -> Asked<F, T> {
+        Asked { work, found: None, answer }
+    }
+}
+
+impl<F, T> Work for Asked<F, T>
+where
+    F: FnOnce(&State, &Store) -> rusqlite::Result<T> + Clone + Send,
+    T: Send,
+{
+    fn run(&mut self, state: &State, store: &Store) -> rusqlite::Result<()> {
+        self.found = Some((self.work.clone())(state, store)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(found) = self.found {
+            // Nobody may be waiting any more; the work counts all the same.
+            let _ = self.answer.send(found);
+        }
+    }
+}
