@@ -13,6 +13,7 @@ mod rules;
 mod standards;
 mod tree;
 mod walkthrough;
+mod words;
 
 use std::path::{Path, PathBuf};
 
