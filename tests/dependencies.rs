@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::command::run;
+use crate::support::parts;
 
 /// Licences that an `MIT OR Apache-2.0` binary may carry. Permissive ones alone.
 const LICENCES: &[&str] = &[
@@ -144,6 +145,7 @@ fn traces(binary: &Path) -> Vec<&'static [u8]> {
 
 #[test]
 fn the_injector_alone_links_no_runtime_no_tls_no_sql() {
+    require!(parts::beyond_this_tree("a build of its own"));
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut cargo = Command::new(env!("CARGO"));
     // A directory of its own: one call of cargo unifies features, and the lock of the usual one is taken.

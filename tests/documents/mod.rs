@@ -6,6 +6,7 @@ pub(crate) mod events;
 mod files_list;
 mod fuzzing;
 mod generated;
+mod hosted_ci;
 mod manual;
 mod paths;
 mod proofs;

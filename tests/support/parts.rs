@@ -59,6 +59,11 @@ pub(crate) fn beyond_this_tree(what: &str) -> Result<(), Missing> {
     if is_quick() { Err(Missing(format!("needs {what}, which a quick run does without"))) } else { Ok(()) }
 }
 
+/// An error in a quick run: the test takes more than some seconds.
+pub fn time() -> Result<(), Missing> {
+    beyond_this_tree("time")
+}
+
 fn is_quick() -> bool {
     std::env::var_os("MAILCHUTE_QUICK").is_some()
 }
