@@ -13,6 +13,7 @@ type Row = (&'static str, &'static str);
 const GIVEN_UP: &[Row] = &[
     ("as it is told", "say who tells it what"),
     ("deeds", "AdminOp, operation"),
+    ("give_up_time", "queue_lifetime"),
     ("mending", "fixing"),
     ("seats", "permits, or states of the queue"),
 ];
@@ -31,7 +32,6 @@ const STILL_THERE: &[Row] = &[
     ("door", "submission socket"),
     ("everything for it waits", "the route is suspended; its messages stay queued"),
     ("facts", "snapshot, inputs"),
-    ("give_up_time", "queue_lifetime"),
     ("in sight of a person", "kept for review"),
     ("is told", "say who gets or says what"),
     ("ledger", "state writer"),

@@ -60,7 +60,7 @@ pub(crate) fn beyond_this_tree(what: &str) -> Result<(), Missing> {
 }
 
 /// An error in a quick run: the test takes more than some seconds.
-pub fn time() -> Result<(), Missing> {
+pub(crate) fn time() -> Result<(), Missing> {
     beyond_this_tree("time")
 }
 
