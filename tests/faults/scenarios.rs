@@ -194,7 +194,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         after: Some(plain),
         from_start: false,
         steps: |driver| {
-            driver.until(|driver| driver.log().matches("event=\"delayed\"").count() >= 3);
+            driver.until(|driver| driver.log().matches("event=\"deferred\"").count() >= 3);
             driver.ask("hold", "released");
             driver.ask("hold", "held");
             driver.ask("remove", "removed");

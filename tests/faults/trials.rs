@@ -84,7 +84,7 @@ pub(crate) fn changed_is_never_sent(binaries: &Binaries) -> Result<(), String> {
     let mut bench = daemon::Bench::new(binaries, scenario);
     let receiver = Script::new().first(1, "RCPT", Reply::Lines("450 4.2.1 busy".into())).start();
     let _daemon = Running(bench.begin(&receiver)?);
-    wait_for("the first attempt", || bench.log().contains("event=\"delayed\""));
+    wait_for("the first attempt", || bench.log().contains("event=\"deferred\""));
     let (_, id, bytes) = &bench.letters[0];
     let path = bench.installation.paths.spool.join(layout::CUR).join(id);
     let changed = String::from_utf8(bytes.clone()).unwrap().replace("message one", "message two");

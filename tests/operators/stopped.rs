@@ -100,7 +100,7 @@ fn a_message_that_nobody_has_claimed_yet_is_known_to_every_verb() {
         assert!(text.contains("`systemctl --user st") && !text.contains("systemctl st"), "{text}");
     }
     let shown = out(&["show", &new]);
-    assert!(shown.contains("off1@x.example  waiting") && shown.contains("Subject: hello"), "{shown}");
+    assert!(shown.contains("off1@x.example  deferred") && shown.contains("Subject: hello"), "{shown}");
     assert!(out(&["cat", &new]).contains("Subject: hello"));
     for verb in ["trace", "why"] {
         for subject in [new.as_str(), "OFF1@x.example"] {

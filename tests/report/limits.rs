@@ -46,7 +46,7 @@ fn u04_a_storm_of_two_thousand_failures_loses_no_record_and_sends_no_more_than_t
     const FAILURES: usize = 2000;
     let receiver = Script::new().offer("PIPELINING").say("RCPT TO:<gone", "550 5.1.1 no such user").start();
     let mut installation = Installation::rootless();
-    installation.relay_to(&receiver.url("smtp", "tls=none"), "admin_address = \"admin@x.example\"\nnotice_limit = 10");
+    installation.relay_to(&receiver.url("smtp", "tls=none"), "admin_address = \"admin@x.example\"\ndsn_limit = 10");
     installation.start_daemon();
     let lines: String = (0..FAILURES).map(storm_dialog).collect();
     let session = format!("EHLO storm\r\n{lines}QUIT\r\n");
@@ -81,7 +81,7 @@ fn storm_dialog(n: usize) -> String {
 fn u04_a_storm_of_failures_makes_the_capped_number_of_notices_and_one_digest() {
     let receiver = Script::new().say("RCPT TO:<gone@", "550 5.1.1 no such user").start();
     let mut installation = Installation::rootless();
-    installation.relay_to(&receiver.url("smtp", "tls=none"), "admin_address = \"admin@x.example\"\nnotice_limit = 2");
+    installation.relay_to(&receiver.url("smtp", "tls=none"), "admin_address = \"admin@x.example\"\ndsn_limit = 2");
     installation.start_daemon();
     for _ in 0..8 {
         installation.sendmail(&["-f", "alice@author.example", "gone@receiver.example"], MESSAGE).succeeded();

@@ -80,7 +80,7 @@ async fn t_out_5_a_route_that_is_known_tells_nobody_of_the_mail_of_others() {
     for (rights, sees) in [(all, true), (ME, false)] {
         let (lines, _) = ask(&server, rights, &why).await;
         assert_eq!(lines.iter().any(|line| line.contains(r#""waiting":1"#)), sees, "{lines:?}");
-        let (lines, _) = ask(&server, rights, r#"{"verb":"look"}"#).await;
+        let (lines, _) = ask(&server, rights, r#"{"verb":"snapshot"}"#).await;
         assert_eq!(lines[0].contains(&format!(r#""route":"{route}""#)), sees, "{lines:?}");
     }
 }

@@ -175,8 +175,8 @@ mod tests {
         };
         let page = page(&facts, &counters.read());
         for line in [
-            "mailchute_queue_messages{state=\"waiting\",age=\"older\"} 3",
-            "mailchute_queue_bytes{state=\"waiting\"} 4096",
+            "mailchute_queue_messages{state=\"queued\",age=\"older\"} 3",
+            "mailchute_queue_bytes{state=\"queued\"} 4096",
             "mailchute_queue_oldest_seconds 100",
             "mailchute_recipient_outcomes_total{route=\"smtp://relay.example\",outcome=\"failed\",class=\"5\"} 1",
             "mailchute_sessions_total{route=\"smtp://relay.example\",tls=\"TLSv1.3\"} 1",
