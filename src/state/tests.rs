@@ -108,7 +108,7 @@ fn the_history_has_the_acceptance_each_attempt_and_the_id_that_the_next_hop_gave
     state.record(id, &Event { at: 1015, kind: "requested".into(), text: "flush".into() }).unwrap();
     state.record_attempt(id, &update(0, Progress::Relayed, "250 2.0.0 Ok: queued as 4XyZ"), &transaction, 1020).unwrap();
     let kinds: Vec<String> = state.events(id).unwrap().into_iter().map(|event| event.kind).collect();
-    assert_eq!(kinds, ["accepted", "delayed", "requested", "relayed"]);
+    assert_eq!(kinds, ["accepted", "deferred", "requested", "relayed"]);
     assert_eq!(state.events(id).unwrap()[0].text, "uid 7, 10 bytes, 2 recipients");
     let attempts = state.attempts_of(id).unwrap();
     let last = attempts.last().unwrap();

@@ -88,7 +88,7 @@ fn an_alarm_is_raised_once_and_cleared_once_over_a_restart_and_told_everywhere()
 }
 
 #[test]
-fn a_next_hop_that_is_down_a_bad_key_and_a_file_in_corrupt_are_alarms_until_they_are_mended() {
+fn a_next_hop_that_is_down_a_bad_key_and_a_file_in_corrupt_are_alarms_until_they_are_corrected() {
     let mut installation = Installation::rootless();
     let (events, toml) = event_file(&installation);
     // Nobody listens there.
@@ -127,7 +127,7 @@ fn a_next_hop_that_is_not_configured_any_more_is_no_alarm() {
 }
 
 #[test]
-fn a_notice_that_fails_is_an_alarm_until_somebody_has_taken_it_away() {
+fn a_dsn_that_fails_is_an_alarm_until_somebody_has_taken_it_away() {
     let receiver = Script::new().say("RCPT TO:", "550 5.1.1 nobody here").start();
     let mut installation = Installation::rootless();
     let (events, toml) = event_file(&installation);

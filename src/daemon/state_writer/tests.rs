@@ -180,7 +180,7 @@ fn a_message_whose_file_has_vanished_or_cannot_be_moved_stops_only_itself() {
 }
 
 #[test]
-fn an_error_of_the_database_stops_the_ledger_and_nothing_is_answered() {
+fn an_error_of_the_database_stops_the_state_writer_and_nothing_is_answered() {
     let running = Running::new();
     let message = one(&running);
     let id = message.envelope.id;
@@ -195,7 +195,7 @@ fn an_error_of_the_database_stops_the_ledger_and_nothing_is_answered() {
 }
 
 #[test]
-fn an_error_of_the_directory_stops_the_ledger_and_the_file_stays() {
+fn an_error_of_the_directory_stops_the_state_writer_and_the_file_stays() {
     let running = Running::new();
     let message = claimed(envelope(&["bob@receiver.example"]));
     running.admit(&message);
@@ -206,7 +206,7 @@ fn an_error_of_the_directory_stops_the_ledger_and_the_file_stays() {
 }
 
 #[test]
-fn a_panic_in_the_ledger_ends_the_daemon() {
+fn a_panic_in_the_state_writer_ends_the_daemon() {
     let running = Running::new();
     assert!(running.state_writer.work(|_, _| -> rusqlite::Result<()> { panic!("a defect") }).unwrap().blocking_recv().is_err());
     let reason = running.stopped.recv_timeout(Duration::from_secs(10)).unwrap();
@@ -214,7 +214,7 @@ fn a_panic_in_the_ledger_ends_the_daemon() {
 }
 
 #[test]
-fn damage_that_shows_at_work_stops_the_ledger_and_is_known_to_the_next_start() {
+fn damage_that_shows_at_work_stops_the_state_writer_and_is_known_to_the_next_start() {
     let scratch = Scratch::new();
     let path = scratch.path().join(STATE_FILE);
     let message = scratch.claimed(&["bob@receiver.example"]);

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_notice_is_untold_and_ordinary_failures_are_not() {
+    fn a_failed_dsn_is_undelivered_and_ordinary_failures_are_not() {
         let mut remembered = AlarmMemory::default();
         remembered.note(&record(1, "failed", &[("queue_id", "A"), ("from", "x@y"), ("reply", "550 no")]));
         assert!(remembered.undelivered_dsns.is_empty());

@@ -125,7 +125,7 @@ fn h9_no_line_that_leaves_is_longer_than_998_bytes() {
 }
 
 #[test]
-fn t_hdr_4_a_mebibyte_of_any_one_thing_is_mended_in_linear_time() {
+fn t_hdr_4_a_mebibyte_of_any_one_thing_is_corrected_in_linear_time() {
     for (begin, piece, end) in [
         ("To: ", "ü <a@x>,", ""),
         ("To: ", "(ü)ü (ü) b <a@x>(ü),", ""),
