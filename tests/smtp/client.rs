@@ -6,23 +6,34 @@ use std::time::Duration;
 use mailchute::config::TlsPolicy;
 use mailchute::mail::envelope::{Body, Recipient};
 use mailchute::mail::{Address, Reply, ReversePath};
-use mailchute::relay::smtp::{Content, Envelope, Failure, Octets, Place, Protocol, Session, Settings, Target, Timeouts};
+use mailchute::relay::smtp::{Content, Envelope, Failure, Octets, Place, Protocol, Session, Settings, Stage, Target, Timeouts};
 use mailchute::relay::tls::TlsClient;
 
 use super::sink::Running;
+use crate::support::command::PATIENCE;
 
-/// Long enough for a busy machine, short enough to wait for.
-pub const PATIENCE: Duration = Duration::from_millis(400);
-
+/// For servers that answer or hang up: nothing ends by the clock.
 pub fn settings() -> Settings {
-    let timeouts = Timeouts { data_termination: PATIENCE, ..Timeouts::new(PATIENCE, PATIENCE) };
+    let long = PATIENCE;
+    let timeouts = Timeouts { tls: long, data_initiation: long, data_block: long, quit: long, ..Timeouts::new(long, long) };
     Settings { ehlo_name: "h.example".to_owned(), timeouts, tls: Arc::new(TlsClient::new(None).unwrap()) }
 }
 
-/// For servers that answer: no test ends by waiting.
-pub fn patient() -> Settings {
-    let timeouts = Timeouts::new(Duration::from_secs(20), Duration::from_secs(20));
-    Settings { timeouts, ..settings() }
+/// For a server that says nothing in `stage`: that step ends by the clock, and no other.
+pub fn impatient(stage: Stage) -> Settings {
+    let mut settings = settings();
+    let timeouts = &mut settings.timeouts;
+    let limit = match stage {
+        Stage::Greeting => &mut timeouts.greeting,
+        Stage::Ehlo => &mut timeouts.command,
+        Stage::MailFrom => &mut timeouts.mail,
+        Stage::RcptTo => &mut timeouts.rcpt,
+        Stage::Data => &mut timeouts.data_initiation,
+        Stage::FinalDot => &mut timeouts.data_termination,
+        other => panic!("no test is silent in {other}"),
+    };
+    *limit = Duration::from_millis(400);
+    settings
 }
 
 pub fn target(server: &Running) -> Target {
