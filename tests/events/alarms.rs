@@ -182,6 +182,8 @@ fn a_lost_database_is_an_alarm_until_what_was_held_is_decided() {
     let lost = wait_for_event(&events, "the event", |line| line["event"] == "state_lost");
     assert_eq!(lost["held"], 1);
     look_until(&installation, &events, "state_lost", &["raised"]);
+    // The daemon answers a little before it has read all files again; until then there is nothing to remove.
+    installation.wait_for_entry("the held message", |entry| entry["queue_name"] == "hold");
     installation.mailchute(&["remove", "ALL"]).succeeded();
     look_until(&installation, &events, "state_lost", &["raised", "cleared"]);
 }
