@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::command::{run, run_unlimited};
+use crate::support::parts;
 
 /// Licences that an `MIT OR Apache-2.0` binary may carry. Permissive ones alone.
 const LICENCES: &[&str] = &[
@@ -72,6 +73,39 @@ fn no_crate_comes_in_two_versions_without_a_reason() {
     let twice: BTreeSet<&str> = versions.iter().filter(|(_, all)| all.len() > 1).map(|(name, _)| name.as_str()).collect();
     let explained: BTreeSet<&str> = TWICE.iter().map(|(name, _)| *name).collect();
     assert_eq!(twice, explained, "left: what is there twice; right: what TWICE explains");
+}
+
+/// Crates that are not to come back, and why.
+const BANNED: &[(&str, &str)] = &[
+    ("openssl-sys", "one TLS is enough, and it is rustls"),
+    ("native-tls", "one TLS is enough, and it is rustls"),
+    ("ring", "aws-lc-rs does what it does, and makes RSA keys"),
+    ("rsa", "a timing side channel (RUSTSEC-2023-0071)"),
+    ("chrono", "no safe local zone; jiff has one"),
+    ("webpki-roots", "the store of the system is the one that an administrator can change"),
+];
+
+#[test]
+fn every_crate_comes_from_the_registry_with_its_checksum_and_none_is_banned() {
+    let lock = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
+    let lock: toml::Table = toml::from_str(&lock).unwrap();
+    let packages = lock["package"].as_array().unwrap();
+    assert!(packages.len() > 100);
+    for package in packages {
+        let name = package["name"].as_str().unwrap();
+        let text = |key: &str| package.get(key).and_then(toml::Value::as_str);
+        match text("source") {
+            None => assert!(name.starts_with("mailchute"), "{name} comes from a directory"),
+            Some(source) => {
+                assert!(source == "registry+https://github.com/rust-lang/crates.io-index" && text("checksum").is_some(), "{name}: {source}")
+            }
+        }
+    }
+    // Cargo.lock names crates that no feature turns on, too: what is really built counts.
+    for package in tree(&["--edges", "normal,build,dev"]) {
+        let banned = BANNED.iter().find(|(name, _)| *name == package.name);
+        assert!(banned.is_none(), "{package:?}: {}", banned.unwrap().1);
+    }
 }
 
 #[test]
@@ -148,6 +182,7 @@ fn traces(binary: &Path) -> Vec<&'static [u8]> {
 
 #[test]
 fn the_injector_alone_links_no_runtime_no_tls_no_sql() {
+    require!(parts::beyond_this_tree("a build of its own"));
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut cargo = Command::new(env!("CARGO"));
     // A directory of its own: one call of cargo unifies features, and the lock of the usual one is taken.

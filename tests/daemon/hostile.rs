@@ -57,6 +57,7 @@ fn t_spool_1_one_of_each_hostile_object_delays_nobody() {
 
 #[test]
 fn t_spool_5_ten_thousand_immovable_names_neither_hide_mail_nor_keep_the_daemon_busy() {
+    require!(crate::support::parts::time());
     let (mut installation, receiver) = installed();
     for n in 0..10_100 {
         std::fs::create_dir_all(new(&installation).join(format!("d{n}/full"))).unwrap();
@@ -122,6 +123,7 @@ fn a_message_that_vanishes_from_cur_stops_only_itself() {
 
 #[test]
 fn ten_thousand_recipients_arrive_once_each() {
+    require!(crate::support::parts::time());
     let (mut installation, receiver) = installed();
     let recipients: String = (0..10_000).map(|n| format!("To: r{n}@receiver.example\n")).collect();
     installation.sendmail(&["-t"], format!("From: a@sender.example\n{recipients}\nHello\n").as_bytes()).succeeded();

@@ -100,6 +100,7 @@ fn no_more_connections_are_open_to_one_next_hop_than_configured() {
 
 #[test]
 fn large_messages_arrive_byte_for_byte_in_bounded_memory() {
+    require!(crate::support::parts::time());
     let receiver = Script::new().start();
     let mut installation = Installation::rootless();
     installation.relay_to(&receiver.url("smtp", "tls=none"), "");

@@ -177,6 +177,7 @@ fn t_spool_8_a_thousand_slow_clients_of_one_user_hold_up_nobody() {
 
 #[test]
 fn t_spool_8_a_client_that_says_nothing_is_hung_up_on() {
+    require!(crate::support::parts::time());
     let (installation, _receiver) = installed();
     let line = envelope("");
     let starts: [&[u8]; 4] = [b"", &line.as_bytes()[..9], line.as_bytes(), &[line.as_bytes(), &[0, 0, 0, 9, b'x']].concat()];

@@ -43,6 +43,7 @@ fn t_dsn_1_a_dsn_that_is_sent_on_by_an_answering_machine_ends_there() {
 /// The scale of this is 100,000 in benches/storm.
 #[test]
 fn u04_a_storm_of_two_thousand_failures_loses_no_record_and_sends_no_more_than_the_cap() {
+    require!(crate::support::parts::time());
     const FAILURES: usize = 2000;
     let receiver = Script::new().offer("PIPELINING").say("RCPT TO:<gone", "550 5.1.1 no such user").start();
     let mut installation = Installation::rootless();

@@ -15,6 +15,7 @@ use world::{Plan, World};
 
 #[test]
 fn the_soak_loses_nothing_and_grows_nothing() {
+    require!(crate::support::parts::time());
     let (mut world, began) = (World::new(Plan::chosen()), Instant::now());
     let (samples, kills) = std::thread::scope(|scope| {
         let world = &world;

@@ -121,6 +121,7 @@ fn t_smtp_1_no_end_of_data_in_any_dress_survives() {
 /// 50 MiB through less than 16 MiB of memory.
 #[test]
 fn fifty_mebibytes_stream_through_a_few_of_memory() {
+    require!(crate::support::parts::time());
     let sandbox = Sandbox::new("message_size_limit = 0");
     let mut child = sandbox.command(SENDMAIL).arg("a@x.example").spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();

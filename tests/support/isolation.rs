@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::command;
-use super::parts::{Missing, tool};
+use super::parts::{self, Missing, tool};
 
 /// Names the test in the inner process.
 const INSIDE: &str = "MAILCHUTE_TEST_INSIDE";
@@ -21,6 +21,7 @@ pub(crate) fn enter(test: &str) -> Result<bool, Missing> {
         std::fs::write(std::env::var_os(ENTERED).unwrap(), test).unwrap();
         return Ok(true);
     }
+    parts::beyond_this_tree("namespaces")?;
     if !nix::unistd::geteuid().is_root() {
         return Err(Missing("needs root for namespaces and other uids".to_owned()));
     }
