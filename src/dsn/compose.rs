@@ -3,9 +3,10 @@
 use jiff::tz::TimeZone;
 
 use super::addressee::addressee;
+use super::content::Dsn;
 use super::original::Original;
 use super::recipient::DsnRecipient;
-use super::render::{self, Dsn};
+use super::render;
 use config::Names;
 use mail::Address;
 use state::{Action, DueDsn, Progress, RecipientRow};

@@ -2,8 +2,8 @@
 //!
 //! Every byte that comes out is ASCII and printable, or the CRLF and blank of a fold, whatever went in.
 
+use super::content::Dsn;
 use super::recipient::{DsnRecipient, Said};
-use super::render::Dsn;
 use mail::{date, xtext};
 use state::Action;
 

@@ -9,11 +9,12 @@
 //! | [`original`] | what is quoted of the message |
 //! | [`addressee`] | to whom, or why to nobody |
 //! | [`compose`], [`told`] | the facts together |
-//! | [`render`], [`fields`], [`words`] | the bytes |
+//! | [`content`], [`render`], [`fields`], [`words`] | the bytes |
 //! | [`write`](mod@write) | into the spool |
 
 pub(crate) mod addressee;
 pub mod compose;
+pub mod content;
 pub mod fields;
 pub mod limit;
 pub mod original;

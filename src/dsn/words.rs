@@ -1,7 +1,7 @@
 //! The part of a DSN that people read: what happened, why, and what to do now. Pure.
 
+use super::content::Dsn;
 use super::recipient::{DsnRecipient, GivenUp, Said};
-use super::render::Dsn;
 use mail::date;
 use mail::printable;
 use state::Action;

@@ -9,6 +9,7 @@ use super::*;
 use mail::envelope::Envelope;
 use mail::header;
 use mail::header::Section;
+use mail::queue_id::QueueId;
 use mail::wire::WireCheck;
 
 static UTC: TimeZone = TimeZone::UTC;

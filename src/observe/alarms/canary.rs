@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::command::{self, PATH};
+use super::program::{self, PATH};
 use config::units::TimeOfDay;
 use mail::{Address, date, printable};
 
@@ -124,7 +124,7 @@ pub fn send(sendmail: &Path, to: &Address, message: &str, environment: &[(&str, 
         let _ = stdin.write_all(message.as_bytes());
     }
     let stderr = child.stderr.take();
-    let status = command::wait(&mut child, SENDMAIL).map_err(|e| failed(&e))?;
+    let status = program::wait(&mut child, SENDMAIL).map_err(|e| failed(&e))?;
     if status.success() {
         return Ok(());
     }

@@ -5,20 +5,17 @@
 //! runs as the daemon's user, in the daemon's sandbox, and is ended after [`LIMIT`], by its process id.
 
 use std::io::Write;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::active::Change;
+use super::program::{self, PATH};
 use mail::date;
 
 /// How long it may run.
 const LIMIT: Duration = Duration::from_secs(30);
-/// How often it is looked at.
-const LOOK: Duration = Duration::from_millis(20);
 /// Bytes of a variable.
 const VALUE: usize = 1000;
-/// Where programs are found.
-pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Runs it and waits for its end.
 ///
@@ -39,26 +36,8 @@ fn run_within(argv: &[String], change: &Change, host: &str, limit: Duration) -> 
         // Less than a pipe holds, so this cannot wait; a program that does not read it is free to.
         let _ = writeln!(stdin, "{}", serde_json::Value::Object(line));
     }
-    let status = wait(&mut child, limit).map_err(|e| failed(&e))?;
+    let status = program::wait(&mut child, limit).map_err(|e| failed(&e))?;
     if status.success() { Ok(()) } else { Err(failed(&status)) }
-}
-
-/// The end of `child`; after `limit` by force.
-///
-/// Errors: it had to be ended.
-pub(super) fn wait(child: &mut Child, limit: Duration) -> std::io::Result<ExitStatus> {
-    let deadline = Instant::now() + limit;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        if Instant::now() >= deadline {
-            child.kill()?;
-            child.wait()?;
-            return Err(std::io::Error::new(std::io::ErrorKind::TimedOut, format!("did not end within {} s", limit.as_secs())));
-        }
-        std::thread::sleep(LOOK);
-    }
 }
 
 /// What the program is told. mailchute(8) lists them.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::alarm::{Alarm, Kind};
 use super::canary::Fate;
-use super::memory::{AlarmMemory, Trouble};
+use super::memory::AlarmMemory;
 use config::Params;
 use control::warnings;
 
@@ -171,7 +171,7 @@ fn behind(webhook: &WebhookSnapshot, now: i64) -> Option<String> {
 }
 
 /// Seconds as a person says them.
-pub(super) fn span(seconds: i64) -> String {
+fn span(seconds: i64) -> String {
     match seconds {
         s if s < 120 => format!("{s} s"),
         s if s < 7200 => format!("{} min", s / 60),
@@ -180,13 +180,9 @@ pub(super) fn span(seconds: i64) -> String {
     }
 }
 
-/// A trouble that began at `since` and was last seen at `last`.
-pub(super) fn trouble(since: i64, last: i64, reason: &str) -> Trouble {
-    Trouble { since, last, reason: reason.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::memory::Trouble;
     use super::*;
 
     const LIMITS: Limits = Limits { age: 1000, route: 100, silence: 500, space: 1 << 28 };
@@ -218,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_suspended_next_hop_is_told_but_not_one_dead_domain_of_the_world() {
-        let suspended = [("relay:587".to_owned(), trouble(0, 90, "refused"))].into();
+        let suspended = [("relay:587".to_owned(), Trouble { last: 90, ..Trouble::new(0, "refused") })].into();
         let remembered = AlarmMemory { suspended, ..AlarmMemory::default() };
         assert!(kinds(&at(99), &remembered).is_empty());
         assert_eq!(kinds(&at(100), &remembered), [(Kind::RouteSuspended, "relay:587".to_owned())]);

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::canary::Canary;
-use super::judge::trouble;
 use log::record::Record;
 
 /// Failures that are remembered; one is enough for an alarm.
@@ -25,6 +24,13 @@ pub struct Trouble {
     pub last: i64,
     /// Why, one printable line.
     pub reason: String,
+}
+
+impl Trouble {
+    /// Seen for the first time.
+    pub(super) fn new(at: i64, reason: &str) -> Trouble {
+        Trouble { since: at, last: at, reason: reason.to_owned() }
+    }
 }
 
 /// What is remembered.
@@ -91,7 +97,7 @@ impl AlarmMemory {
             "dsn_suppressed" => self.note_undelivered_dsn(text("queue_id"), text("reason")),
             "route_suspended" => self.note_suspended(text("route"), at, text("reason")),
             "route_resumed" => drop(self.suspended.remove(text("route"))),
-            "storage_failed" => self.storage = Some(trouble(at, at, &format!("{}: {}", text("what"), text("reason")))),
+            "storage_failed" => self.storage = Some(Trouble::new(at, &format!("{}: {}", text("what"), text("reason")))),
             "state_lost" => self.state_lost = true,
             "admission_closed" => self.admission_closed = Some(text("reason").to_owned()),
             "admission_opened" => self.admission_closed = None,
@@ -112,7 +118,7 @@ impl AlarmMemory {
     fn note_suspended(&mut self, route: &str, at: i64, reason: &str) {
         let is_known = self.suspended.contains_key(route);
         if is_known || self.suspended.len() < ROUTES {
-            let one = self.suspended.entry(route.to_owned()).or_insert_with(|| trouble(at, at, reason));
+            let one = self.suspended.entry(route.to_owned()).or_insert_with(|| Trouble::new(at, reason));
             (one.last, one.reason) = (at, reason.to_owned());
         }
     }
@@ -143,7 +149,7 @@ mod tests {
         let mut remembered = AlarmMemory::default();
         assert!(remembered.note(&record(10, "route_suspended", &[("route", "r:25"), ("reason", "refused")])));
         remembered.note(&record(20, "route_suspended", &[("route", "r:25"), ("reason", "timeout")]));
-        assert_eq!(remembered.suspended["r:25"], trouble(10, 20, "timeout"));
+        assert_eq!(remembered.suspended["r:25"], Trouble { since: 10, last: 20, reason: "timeout".to_owned() });
         for n in 0..1000 {
             remembered.note(&record(30, "route_suspended", &[("route", &n.to_string())]));
         }

@@ -21,6 +21,7 @@ pub mod canary;
 pub mod command;
 pub mod judge;
 pub mod memory;
+mod program;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};

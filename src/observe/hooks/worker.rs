@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::client::{Client, Verdict};
 use super::endpoint::{Endpoint, outlet};
 use super::queue::Due;
-use super::{Hooks, Inner};
+use super::shared::{Hooks, Inner};
 use log::events;
 
 /// The first pause, in seconds; each further one is four times as long.
