@@ -7,31 +7,31 @@ use super::recipient::DsnRecipient;
 use mail::Address;
 use mail::queue_id::QueueId;
 
-/// Everything that a DSN says. Times are unix seconds.
+/// The content of a DSN. Times are unix seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Dsn<'a> {
-    /// The host that reports.
+    /// The reporting host.
     pub mailname: &'a str,
-    /// That is no domain name, but what the host calls itself.
+    /// True if the mailname is a guess rather than a domain name.
     pub is_guess: bool,
     /// For dates.
     pub zone: &'a TimeZone,
-    /// To whom it goes.
+    /// The recipient of the DSN.
     pub to: &'a Address,
-    /// The message that it is about.
+    /// The message that the DSN is about.
     pub id: QueueId,
-    /// When that was accepted.
+    /// When the message was accepted.
     pub accepted: i64,
-    /// When that is given up.
+    /// When the message expires.
     pub expires: i64,
-    /// What happened, one for each recipient that is told of.
+    /// The recipients that the DSN reports.
     pub recipients: &'a [DsnRecipient],
-    /// What is known of the message itself; none where its file is gone.
+    /// The message itself; `None` if its file is missing.
     pub original: Option<&'a Original>,
-    /// When it happened.
+    /// The time of the event.
     pub at: i64,
-    /// When the DSN is written.
+    /// The time of the DSN.
     pub now: i64,
-    /// Any number: the boundary, which nobody shall be able to guess.
+    /// Random, for a boundary that nobody can guess.
     pub random: u64,
 }

@@ -1,8 +1,8 @@
-//! `alarm_command`: a program of the administrator's, run for each alarm that is raised or cleared.
+//! `alarm_command`: the administrator's program, run for each alarm that is raised or cleared.
 //!
-//! In: the argument vector of the configuration, which root owns, and an alarm whose texts are printable already. No shell. The
-//! environment is empty but for the variables of [`variables`]; standard input is the same as JSON. Its output goes nowhere. It
-//! runs as the daemon's user, in the daemon's sandbox, and is ended after [`LIMIT`], by its process id.
+//! In: the argument vector of the configuration, which root owns, and an alarm whose texts are already printable. No shell. The
+//! environment contains only the variables of [`variables`]; standard input has the same data as JSON. The output is discarded. The
+//! program runs as the daemon's user, in the daemon's sandbox, and is killed after [`LIMIT`], by its process id.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -12,14 +12,14 @@ use super::active::Change;
 use super::program::{self, PATH};
 use mail::date;
 
-/// How long it may run.
+/// How long the program may run.
 const LIMIT: Duration = Duration::from_secs(30);
-/// Bytes of a variable.
+/// The longest value of a variable, in bytes.
 const VALUE: usize = 1000;
 
-/// Runs it and waits for its end.
+/// Runs the program and waits for it.
 ///
-/// Errors: one line: it could not be started, ended with another code than 0, or did not end.
+/// Errors, one line: it could not be started, its exit code was not 0, or it was killed.
 pub fn run(argv: &[String], change: &Change, host: &str) -> Result<(), String> {
     run_within(argv, change, host, LIMIT)
 }
@@ -33,14 +33,14 @@ fn run_within(argv: &[String], change: &Change, host: &str, limit: Duration) -> 
     if let Some(mut stdin) = child.stdin.take() {
         let line: serde_json::Map<String, serde_json::Value> =
             variables(change, host).into_iter().map(|(name, value)| (name.to_lowercase(), value.into())).collect();
-        // Less than a pipe holds, so this cannot wait; a program that does not read it is free to.
+        // Less than a pipe holds, so this cannot block. The program need not read it.
         let _ = writeln!(stdin, "{}", serde_json::Value::Object(line));
     }
     let status = program::wait(&mut child, limit).map_err(|e| failed(&e))?;
     if status.success() { Ok(()) } else { Err(failed(&status)) }
 }
 
-/// What the program is told. mailchute(8) lists them.
+/// The variables for the program. mailchute(8) lists them.
 fn variables(change: &Change, host: &str) -> Vec<(&'static str, String)> {
     let alarm = &change.alarm;
     let cut = |text: &str| text.get(..text.floor_char_boundary(VALUE)).unwrap_or_default().to_owned();

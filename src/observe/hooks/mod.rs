@@ -1,16 +1,16 @@
-//! Webhooks: events to HTTPS receivers, signed as Standard Webhooks asks.
+//! Webhooks: events for HTTPS receivers, signed as Standard Webhooks requires.
 //!
 //! In: the records of the event table, and the receivers of the configuration. Out: a POST for each event that a receiver wants,
-//! at least once, always under the same `webhook-id`. A receiver that is down, slow or hostile holds up its own queue and nothing
-//! else: each has a thread, none of them is one that mail needs.
+//! at least once, always with the same `webhook-id`. A receiver that is down, slow or hostile delays only its own queue: each has its
+//! own thread, and mail needs none of them.
 //!
 //! ```text
-//!   log ─▶ outlet ─▶ queue (webhooks.sqlite) ─▶ one worker per receiver ─▶ POST ─▶ 2xx: done
-//!                         ▲                                                  ├─▶ 3xx, 4xx: this event again, later
-//!                         └──────────────────────────────────────────────────┴─▶ 429, 5xx, nothing: all again, later
+//!   log ─▶ dispatcher ─▶ queue (webhooks.sqlite) ─▶ one worker per receiver ─▶ POST ─▶ 2xx: done
+//!                             ▲                                                  ├─▶ 3xx, 4xx: retry this event later
+//!                             └──────────────────────────────────────────────────┴─▶ 429, 5xx, no answer: retry all later
 //! ```
-//! Once in the queue an event survives kill -9. What is logged in the moment before a crash may not have come so far; the history
-//! in the spool has it.
+//! A queued event survives kill -9. An event that is logged just before a crash may not reach the queue; the history in the spool has
+//! it.
 
 pub mod client;
 pub mod endpoint;
@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub use shared::{Hooks, Settings};
 
 impl Hooks {
-    /// Takes the receivers of a configuration: at the start, and at each reload. What waits is tried at once.
+    /// Applies the receivers of a configuration, at start and at each reload. Queued events are tried at once.
     ///
     /// Errors: the kernel has no room for a thread.
     pub fn apply(self: &Arc<Self>, settings: Settings) -> std::io::Result<()> {

@@ -1,4 +1,4 @@
-//! What the workers of all webhooks share: the open queue, and the settings in force.
+//! The state shared by the workers of all webhooks: the open queue and the settings in force.
 //!
 //! In: the records of the event table, and the receivers of the configuration. Out: events in the queue, and a signal to the workers.
 
@@ -12,20 +12,20 @@ use crate::dispatcher::Listener;
 use log::events;
 use log::record::Record;
 
-/// What the configuration says of the receivers.
+/// The receivers of a configuration.
 #[derive(Debug, Default)]
 pub struct Settings {
-    /// The receivers that can be used.
+    /// The usable receivers.
     pub endpoints: Vec<Arc<Endpoint>>,
-    /// Events of one receiver that may wait.
+    /// The most queued events of one receiver.
     pub queue_limit: u64,
-    /// Seconds after which an event is given up.
-    pub give_up: i64,
+    /// The lifetime of an event in seconds.
+    pub lifetime: i64,
     /// The name of this host in each event.
     pub host: String,
 }
 
-/// What all workers share.
+/// The shared state.
 pub struct Hooks {
     path: PathBuf,
     inner: Mutex<Inner>,
@@ -39,21 +39,21 @@ pub(super) struct Inner {
     /// Open while there is a receiver.
     pub(super) queue: Option<Queue>,
     endpoints: Vec<Arc<Endpoint>>,
-    /// Events of one receiver that may wait.
+    /// The most queued events of one receiver.
     pub(super) limit: u64,
-    /// Seconds after which an event is given up.
-    pub(super) give_up: i64,
+    /// The lifetime of an event in seconds.
+    pub(super) lifetime: i64,
     /// The name of this host in each event.
     host: String,
-    /// Workers of an older one end.
+    /// Workers of an older generation stop.
     pub(super) generation: u64,
-    pub(super) ending: bool,
-    /// The queue does not work, and that was told.
+    pub(super) stopping: bool,
+    /// The queue does not work, and that was logged.
     is_broken: bool,
 }
 
 impl Hooks {
-    /// No receiver yet; the queue lies in `spool`.
+    /// Creates the state without receivers. The queue is in `spool`.
     pub fn new(spool: &Path) -> Arc<Hooks> {
         Arc::new(Hooks { path: spool.join(queue::FILE), inner: Mutex::default(), news: Condvar::new() })
     }
@@ -62,20 +62,20 @@ impl Hooks {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the receivers of a configuration. Returns them with the generation that their workers belong to.
+    /// Applies the receivers of a configuration. Returns them with the generation of their workers.
     pub(super) fn configure(&self, settings: Settings) -> (u64, Vec<Arc<Endpoint>>) {
         let mut inner = self.lock();
         inner.generation += 1;
         inner.endpoints = settings.endpoints;
         inner.limit = settings.queue_limit;
-        inner.give_up = settings.give_up;
+        inner.lifetime = settings.lifetime;
         inner.host = settings.host;
         let names: Vec<String> = inner.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
         if self.opened(&mut inner)
             && let Some(queue) = &mut inner.queue
             && let Err(e) = queue.keep_only(&names, sys::clock::now())
         {
-            self.tell_broken(&mut inner, &e);
+            self.log_broken(&mut inner, &e);
         }
         self.news.notify_all();
         (inner.generation, inner.endpoints.clone())
@@ -96,50 +96,50 @@ impl Hooks {
         let limit = inner.limit;
         let added = inner.queue.as_mut().map(|queue| queue.add(&new, limit));
         match added {
-            Some(Err(e)) => self.tell_broken(&mut inner, &e),
+            Some(Err(e)) => self.log_broken(&mut inner, &e),
             _ => inner.is_broken = false,
         }
         self.news.notify_all();
     }
 
-    /// Opens the queue where there is a receiver. True if it is open.
+    /// Opens the queue if there is a receiver. True if it is open.
     fn opened(&self, inner: &mut Inner) -> bool {
         if inner.queue.is_none() && !inner.endpoints.is_empty() {
             match Queue::open(&self.path) {
                 Ok(queue) => inner.queue = Some(queue),
-                Err(e) => self.tell_broken(inner, &e),
+                Err(e) => self.log_broken(inner, &e),
             }
         }
         inner.queue.is_some()
     }
 
-    fn tell_broken(&self, inner: &mut Inner, e: &rusqlite::Error) {
+    fn log_broken(&self, inner: &mut Inner, e: &rusqlite::Error) {
         if !std::mem::replace(&mut inner.is_broken, true) {
             events::webhook_failed(queue::FILE, &e.to_string());
         }
     }
 
-    /// How the receivers do, for the alarms.
-    pub fn facts(&self) -> Vec<WebhookSnapshot> {
+    /// The state of the receivers, for the alarms.
+    pub fn snapshots(&self) -> Vec<WebhookSnapshot> {
         let inner = self.lock();
         let Some(queue) = &inner.queue else { return Vec::new() };
-        let facts = |endpoint: &Arc<Endpoint>| WebhookSnapshot {
+        let snapshot = |endpoint: &Arc<Endpoint>| WebhookSnapshot {
             name: endpoint.name.clone(),
             waiting: queue.waiting(&endpoint.name),
             lost: queue.lost(&endpoint.name).unwrap_or_default(),
             failing_since: queue.failing_since(&endpoint.name).unwrap_or_default(),
         };
-        inner.endpoints.iter().map(facts).collect()
+        inner.endpoints.iter().map(snapshot).collect()
     }
 
-    /// Lets the workers end. None is waited for: what one of them has under way is sent again after the next start.
-    pub fn end(&self) {
-        self.lock().ending = true;
+    /// Stops the workers without waiting for them: an event under way is sent again after the next start.
+    pub fn stop(&self) {
+        self.lock().stopping = true;
         self.news.notify_all();
     }
 }
 
-/// What the receivers want of a record.
+/// The entries for the receivers that want this record.
 fn wanted(inner: &Inner, record: &Record) -> Vec<New> {
     let wanting: Vec<_> = inner.endpoints.iter().filter(|endpoint| endpoint.wants(record)).collect();
     if wanting.is_empty() {
