@@ -4,6 +4,7 @@
 //! rights (THREATS PF26-7), then takes the daemon's lock, so that no daemon starts meanwhile.
 
 mod act;
+mod found;
 mod unindexed;
 
 use std::fs::File;
@@ -11,7 +12,7 @@ use std::os::unix::fs::MetadataExt;
 
 use fs2::FileExt as Lock;
 
-use self::unindexed::Found;
+use self::found::Found;
 use super::select::Selection;
 use admin::{entries, pause};
 use config::Config;
