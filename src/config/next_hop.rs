@@ -185,6 +185,62 @@ mod tests {
     }
 
     #[test]
+    fn each_scheme_has_its_port_and_its_policy_and_each_policy_its_word() {
+        for (text, port, implicit_tls, tls) in [
+            ("smtp://x?tls=opportunistic", 587, false, TlsPolicy::Opportunistic),
+            ("smtp://x?tls=verified", 587, false, TlsPolicy::Verified),
+            ("smtps://x", 465, true, TlsPolicy::Verified),
+            ("smtps://x?tls=required", 465, true, TlsPolicy::Required),
+            ("lmtp://x", 24, false, TlsPolicy::None),
+            ("lmtp://x/?tls=required", 24, false, TlsPolicy::Required),
+        ] {
+            assert_eq!(host(text), Some(("x".to_owned(), port, implicit_tls, tls, None)), "{text}");
+            let Ok(NextHop::Host(parsed)) = NextHop::parse(text) else { panic!("{text}") };
+            assert_eq!(parsed.lmtp, text.starts_with("lmtp"));
+        }
+        for word in ["", "None", "any"] {
+            assert!(NextHop::parse(&format!("smtp://x?tls={word}")).is_err(), "{word:?}");
+        }
+        assert!(NextHop::parse("smtps://x?tls=opportunistic").is_err());
+        assert_eq!(NextHop::parse("mx"), Ok(NextHop::Mx));
+    }
+
+    #[test]
+    fn a_user_is_decoded_and_may_hold_what_its_place_allows() {
+        let user = |text: &str| match NextHop::parse(&format!("smtp://{text}@x")) {
+            Ok(NextHop::Host(host)) => host.user,
+            _ => None,
+        };
+        for (text, name) in [("me", "me"), ("me%40x.example", "me@x.example"), ("a@b", "a@b"), ("%c3%BC", "ü"), ("%7e%7E", "~~")] {
+            assert_eq!(user(text).as_deref(), Some(name), "{text}");
+        }
+        for text in ["", "%", "%4", "%zz", "%ff", "%0a", "me:secret"] {
+            assert_eq!(user(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_host_and_port_and_never_the_user() {
+        for (text, shown) in [("mx", "mx"), ("smtp://me@x", "x:587"), ("smtp://[::1]:25", "::1:25"), ("lmtp+unix:///run/l", "/run/l")] {
+            assert_eq!(NextHop::parse(text).unwrap().to_string(), shown);
+        }
+        let why = NextHop::try_from("smtp://me:secret@x".to_owned()).unwrap_err();
+        assert!(why.starts_with("next hop `") && !why.contains("secret"), "{why}");
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_nothing_stands_behind_it() {
+        for text in
+            ["smtp://[::1", "smtp://[::1]25", "smtp://[]", "smtp://:25", "smtp://x:", "smtp://x_y!", "smtp://ü.example", "smtp://x:-1"]
+        {
+            assert!(NextHop::parse(text).is_err(), "{text}");
+        }
+        for text in ["smtp://a-b_c.example", "smtp://[::1]", "smtp://192.0.2.1:0"] {
+            assert!(NextHop::parse(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
     fn a_password_in_the_url_and_auth_in_clear_are_refused() {
         for text in [
             "smtp://me:secret@relay.example",
@@ -193,6 +249,7 @@ mod tests {
             "http://x",
             "smtp://",
             "smtp://a b",
+            "smtp://a b@x",
             "smtps://x?tls=none",
             "smtp://x:99999",
             "smtp://x?auth=plain",

@@ -28,6 +28,8 @@ macro_rules! parameters {
         $(#[$meta])*
         #[derive(Clone, Debug, Deserialize)]
         #[serde(default, deny_unknown_fields)]
+        // The prose is written for a manual page, where a bracket is a bracket.
+        #[allow(rustdoc::broken_intra_doc_links)]
         pub struct $name {
             $(#[doc = $prose] pub $field: $type,)*
         }

@@ -186,7 +186,7 @@ mod tests {
         let dispatcher =
             EventDispatcher::start(Feed { records, wake: sender.clone(), lost: Arc::new(AtomicU64::new(0)) }, settings, vec![listener])
                 .unwrap();
-        dispatcher.stop(Duration::from_secs(60));
+        dispatcher.stop(Duration::from_secs(600));
         assert_eq!(*heard.lock().unwrap(), (0..1500).collect::<Vec<i64>>());
         assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), 1500);
     }
@@ -205,7 +205,7 @@ mod tests {
             std::thread::yield_now();
         }
         sender.send(Some(record(1))).unwrap();
-        dispatcher.stop(Duration::from_secs(60));
+        dispatcher.stop(Duration::from_secs(600));
         assert!(scratch.path().join("new").exists());
         assert_eq!(std::fs::read_to_string(scratch.path().join("old")).unwrap_or_default(), "");
     }
