@@ -135,7 +135,10 @@ fn parse_host(text: &str, default_port: u16) -> Result<(String, u16), &'static s
     let (host, port) = match text.strip_prefix('[') {
         Some(literal) => {
             let (host, rest) = literal.split_once(']').ok_or("the bracket is not closed")?;
-            (host, rest.strip_prefix(':'))
+            match rest.strip_prefix(':') {
+                None if !rest.is_empty() => return Err("unexpected text after the bracket"),
+                port => (host, port),
+            }
         }
         None => match text.rsplit_once(':') {
             Some((host, port)) => (host, Some(port)),
