@@ -33,11 +33,13 @@ fn fold_line(line: &[u8], out: &mut Vec<u8>) {
     let mut room = limits::LINE;
     while rest.len() > room {
         let blanks = rest.iter().take_while(|b| is_blank(b)).count();
-        if blanks > room {
+        let point = fold_point(rest, blanks, room);
+        if point <= blanks {
+            // The text behind the blanks begins too late: a line of blanks alone would be one that ends the header for some readers.
             rest = rest.get(blanks - 1..).unwrap_or_default();
             continue;
         }
-        let (head, tail) = rest.split_at(fold_point(rest, blanks, room));
+        let (head, tail) = rest.split_at(point);
         out.extend_from_slice(head);
         out.extend_from_slice(b"\r\n");
         room = limits::LINE;
@@ -56,7 +58,7 @@ fn is_blank(byte: &u8) -> bool {
 }
 
 /// Where to break a line that begins with so many `blanks` and ends in text: before the last white space after text, else after
-/// `room` bytes, but not within a UTF-8 character.
+/// `room` bytes, but not within a UTF-8 character. Not beyond the blanks where not one character of text fits behind them.
 fn fold_point(rest: &[u8], blanks: usize, room: usize) -> usize {
     let window = rest.get(..=room).unwrap_or(rest);
     let is_boundary = |at: &usize| rest.get(*at).is_none_or(|byte| byte & 0xc0 != 0x80);
@@ -110,6 +112,26 @@ mod tests {
         }
         let text = format!("A: {}end", "word ".repeat(1000));
         assert_eq!(folded(&format!("{text}\r\n")).replace("\r\n", ""), text, "nothing but line ends was added");
+    }
+
+    /// Found by the property below: 998 blanks before the text filled a line of their own. The same happened where a character of
+    /// several bytes began on the last byte of the line.
+    #[test]
+    fn h9_blanks_that_fill_a_line_do_not_become_one() {
+        for text in ["z", "ü", "€", "😀", "zz", "üz"] {
+            for blanks in 990..1003 {
+                for word in [1, 20, 994, 996, 998, 1500] {
+                    let field = format!("A: b\r\n {}{}{text}\r\n", "x".repeat(word), " ".repeat(blanks));
+                    let inner = format!("A: b\r\n{}{text}{}\r\n", " ".repeat(blanks), "x".repeat(word));
+                    for out in [folded(&field), folded(&inner)] {
+                        assert!(out.split_terminator("\r\n").all(|line| !line.trim().is_empty()), "{text} after {blanks} blanks, {word} x");
+                    }
+                }
+            }
+        }
+        // The input that proptest found.
+        let field = format!("A: A{}{}z\r\n", "AüüüüüA!Aa!!!Aü!A!!A0!üa!ü!AüaüüAü0!AüA".repeat(55), " ".repeat(1127));
+        assert!(folded(&field).split_terminator("\r\n").all(|line| !line.trim().is_empty()));
     }
 
     proptest::proptest! {
