@@ -1,9 +1,10 @@
 //! `count`, `shape` and `stats`: the queue in numbers.
 
+use super::json;
 use super::offline::Offline;
+use super::output::print;
 use super::queue::{self, Piece};
 use super::select::Selection;
-use super::{json, print};
 use crate::qshape::{AGES, Row, Shape};
 use config::Config;
 use control::client;

@@ -4,12 +4,13 @@
 //! rights (THREATS PF26-7), then takes the daemon's lock, so that no daemon starts meanwhile.
 
 mod act;
+mod found;
 mod unindexed;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use self::unindexed::Found;
+use self::found::Found;
 use super::select::Selection;
 use admin::{entries, pause};
 use config::Config;

@@ -1,7 +1,8 @@
 //! `pause` and `resume`: delivery stops and goes on. `close` and `open`: mail is refused and taken.
 
+use super::act;
 use super::offline::Offline;
-use super::{act, print};
+use super::output::print;
 use config::Config;
 use control::client;
 use control::client::ClientError;

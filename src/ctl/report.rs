@@ -13,13 +13,15 @@
 
 mod chart;
 mod html;
+mod inputs;
 mod messages;
 mod page;
 
 use std::path::Path;
 
 use super::offline::Offline;
-use super::{print, show};
+use super::output::print;
+use super::show;
 use config::Config;
 use config::names::Names;
 use control::client;
@@ -27,7 +29,7 @@ use control::client::ClientError;
 use control::overview::Overview;
 use control::protocol::{Part, Request, Status};
 use exit::{Exit, Failure};
-use page::PageInputs;
+use inputs::PageInputs;
 
 /// Bytes of a header section that are read for its subject.
 const HEADER: usize = 64 << 10;

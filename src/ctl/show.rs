@@ -5,8 +5,9 @@ use std::io::Write;
 use jiff::tz::TimeZone;
 use mail_parser::{HeaderValue, MessageParser};
 
+use super::json;
 use super::offline::Offline;
-use super::{json, print};
+use super::output::print;
 use config::Config;
 use control::client;
 use control::client::ClientError;

@@ -1,7 +1,7 @@
 //! `mailchute status`: how the daemon is, in a few lines.
 
 use super::offline::Offline;
-use super::print;
+use super::output::print;
 use config::Config;
 use control::client;
 use control::client::ClientError;

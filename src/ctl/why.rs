@@ -5,9 +5,10 @@
 
 use serde::Serialize;
 
+use super::json;
 use super::offline::Offline;
+use super::output::print;
 use super::status::span;
-use super::{json, print};
 use crate::advice::advise;
 use config::Config;
 use config::paths::Mode;

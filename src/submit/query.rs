@@ -19,7 +19,7 @@ use mail::{Address, printable};
 /// JSON Lines (`-j`).
 ///
 /// Errors: EX_UNAVAILABLE, EX_NOPERM; EX_IOERR where standard output is gone.
-pub fn list(paths: &Paths, json: bool, detailed: bool) -> Result<(), Failure> {
+pub(crate) fn list(paths: &Paths, json: bool, detailed: bool) -> Result<(), Failure> {
     let out = std::io::stdout();
     let mut printer = match (json, detailed) {
         (true, _) => Printer::json(out),
@@ -57,7 +57,7 @@ fn point_to_mailchute(failure: Failure) -> Failure {
 /// `-bP`: how many messages there are that the caller may see.
 ///
 /// Errors: EX_UNAVAILABLE, EX_NOPERM.
-pub fn count(paths: &Paths) -> Result<u64, Failure> {
+pub(crate) fn count(paths: &Paths) -> Result<u64, Failure> {
     let request = Request::Count { ids: Vec::new(), filter: Filter::default() };
     let counts: Vec<Count> = client::ask(paths, &request).map_err(|e| point_to_mailchute(e.into()))?;
     Ok(counts.first().map_or(0, |count| count.messages))
@@ -66,7 +66,7 @@ pub fn count(paths: &Paths) -> Result<u64, Failure> {
 /// `-q`: mail is tried now.
 ///
 /// Errors: EX_UNAVAILABLE, EX_NOPERM.
-pub fn flush(paths: &Paths, what: &Flush) -> Result<(), Failure> {
+pub(crate) fn flush(paths: &Paths, what: &Flush) -> Result<(), Failure> {
     let select = match what {
         Flush::All => Select::All {},
         Flush::Matching { field, negated, text } => {
@@ -83,7 +83,7 @@ pub fn flush(paths: &Paths, what: &Flush) -> Result<(), Failure> {
 }
 
 /// Where mail for `address` would go: the daemon's word, or `unknown` where it does not answer.
-pub fn relay(paths: &Paths, address: &Address) -> String {
+pub(crate) fn relay(paths: &Paths, address: &Address) -> String {
     let request = Request::Route { addresses: vec![address.to_string()] };
     let answer = client::ask::<Text>(paths, &request).ok().and_then(|texts| texts.into_iter().next());
     answer.map_or_else(|| "unknown".to_owned(), |text| printable::bytes(&text.bytes()))

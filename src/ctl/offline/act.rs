@@ -2,7 +2,7 @@
 //! or whose row was lost, are moved between the directories; the next start of the daemon makes their rows. Who held them is kept in
 //! the database until then.
 
-use super::unindexed::Found;
+use super::found::Found;
 use super::{Offline, unreadable};
 use crate::select::Selection;
 use admin::op::{AdminOp, Named, Reach, was_removed};

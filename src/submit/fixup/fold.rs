@@ -2,6 +2,9 @@
 
 use mail::limits;
 
+/// Bytes of the longest character (RFC 3629 3).
+const CHARACTER: usize = 4;
+
 /// Folds the field that begins at `begin` and ends `out`: at white space; where there is none, after 998 bytes.
 pub(crate) fn lines(out: &mut Vec<u8>, begin: usize) {
     let field = out.get(begin..).unwrap_or_default();
@@ -33,13 +36,12 @@ fn fold_line(line: &[u8], out: &mut Vec<u8>) {
     let mut room = limits::LINE;
     while rest.len() > room {
         let blanks = rest.iter().take_while(|b| is_blank(b)).count();
-        let point = fold_point(rest, blanks, room);
-        if point <= blanks {
-            // The text behind the blanks begins too late: a line of blanks alone would be one that ends the header for some readers.
+        // The room has to take a whole character of text behind them.
+        if blanks + CHARACTER > room {
             rest = rest.get(blanks - 1..).unwrap_or_default();
             continue;
         }
-        let (head, tail) = rest.split_at(point);
+        let (head, tail) = rest.split_at(fold_point(rest, blanks, room));
         out.extend_from_slice(head);
         out.extend_from_slice(b"\r\n");
         room = limits::LINE;
@@ -58,7 +60,7 @@ fn is_blank(byte: &u8) -> bool {
 }
 
 /// Where to break a line that begins with so many `blanks` and ends in text: before the last white space after text, else after
-/// `room` bytes, but not within a UTF-8 character. Not beyond the blanks where not one character of text fits behind them.
+/// `room` bytes, but not within a UTF-8 character.
 fn fold_point(rest: &[u8], blanks: usize, room: usize) -> usize {
     let window = rest.get(..=room).unwrap_or(rest);
     let is_boundary = |at: &usize| rest.get(*at).is_none_or(|byte| byte & 0xc0 != 0x80);
@@ -109,6 +111,10 @@ mod tests {
             assert!(out.ends_with("\r\n"));
             let text = |field: &str| field.replace("\r\n", "").replace(' ', "");
             assert_eq!(text(&out), text(&field));
+        }
+        for (blanks, text) in (990..1000).flat_map(|blanks| ["z", "ü", "\u{1f600}"].map(|text| (blanks, text))) {
+            let out = folded(&format!("A: b\r\n{}{text}\r\n", " ".repeat(blanks)));
+            assert!(out.split_terminator("\r\n").all(|line| line.len() <= limits::LINE && !line.trim().is_empty()), "{blanks} {text}");
         }
         let text = format!("A: {}end", "word ".repeat(1000));
         assert_eq!(folded(&format!("{text}\r\n")).replace("\r\n", ""), text, "nothing but line ends was added");
