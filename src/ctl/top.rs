@@ -3,8 +3,9 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use super::json;
+use super::output::print;
 use super::status::span;
-use super::{json, print};
 use config::Config;
 use control::client;
 use control::history::{DaemonSnapshot, RouteView};
@@ -28,7 +29,7 @@ pub(super) fn top(config: &Config, count: Option<u64>, delay: Duration, as_json:
     let mut before: Option<DaemonSnapshot> = None;
     let mut looks = 0;
     loop {
-        let answers: Vec<DaemonSnapshot> = client::ask(&config.paths, &Request::DaemonSnapshot {})?;
+        let answers: Vec<DaemonSnapshot> = client::ask(&config.paths, &Request::Snapshot {})?;
         let look = answers.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon gave no answer"))?;
         match (as_json, is_screen) {
             (true, _) => json::print(&look)?,

@@ -12,12 +12,11 @@
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::panic::catch_unwind;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
-
-use fs2::FileExt as Lock;
 
 use super::recover;
 use super::setup::Setup;
@@ -35,6 +34,7 @@ use observe::metrics::counters::Counters;
 use spool::layout;
 use store::Store;
 use store::ballast;
+use store::lock::SpoolLock;
 
 const USAGE: &str = "\
 mailchuted delivers what sendmail(8) has put into the spool. It runs in the foreground, as the owner of the spool,
@@ -97,12 +97,15 @@ fn check() -> Result<(), Failure> {
 
 /// Runs until it is told to stop.
 fn daemon() -> Result<(), Failure> {
+    // First of all: by default SIGHUP ends a process, and a reload may be asked for at any moment. SIGTERM may end a start; whatever
+    // it has begun, the next start finishes.
+    sys::process::block_hangup();
     sys::process::prepare();
     sys::process::keep_memory_private();
     let config = Config::load()?;
     let feed = observe::logging::start();
     let store = Arc::new(open_store(&config.paths)?);
-    let _locked = lock(&store)?;
+    let _locked = lock(&config.paths.spool)?;
     let setup = Setup::new(&config)?;
     let hooks = Hooks::new(&config.paths.spool);
     // Before the first event is dealt out.
@@ -110,19 +113,19 @@ fn daemon() -> Result<(), Failure> {
     let (alarms, woken) = AlarmManager::load(&config.paths.spool);
     let counters = Arc::new(Counters::default());
     let listeners = vec![hooks.listener(), alarms.listener(), Counters::listener(&counters)];
-    let outlet = EventDispatcher::start(feed, setup.event_file_settings(), listeners);
-    let outlet = outlet.map_err(thread_failed)?;
-    let outlets = EventSinks { counters, outlet: outlet.reloader(), hooks: Arc::clone(&hooks), alarms: Arc::clone(&alarms) };
-    let ended = deliver(config.paths, store, setup, (outlets, woken));
+    let dispatcher = EventDispatcher::start(feed, setup.event_file_settings(), listeners);
+    let dispatcher = dispatcher.map_err(thread_failed)?;
+    let sinks = EventSinks { counters, dispatcher: dispatcher.reloader(), hooks: Arc::clone(&hooks), alarms: Arc::clone(&alarms) };
+    let ended = deliver(config.paths, store, setup, (sinks, woken));
     // However it ended, the last events say why.
-    alarms.end();
-    hooks.end();
-    outlet.end(LAST_EVENTS);
+    alarms.stop();
+    hooks.stop();
+    dispatcher.stop(LAST_EVENTS);
     ended
 }
 
 /// From the database to the end of the last delivery.
-fn deliver(paths: Paths, store: Arc<Store>, setup: Setup, outlets: (EventSinks, Receiver<()>)) -> Result<(), Failure> {
+fn deliver(paths: Paths, store: Arc<Store>, setup: Setup, sinks: (EventSinks, Receiver<()>)) -> Result<(), Failure> {
     // The start writes, too: on a full disk it needs the ballast.
     match ballast::adjust(&paths.spool, setup.params.reserve()) {
         Ok(settled) => admission::tell_ballast(settled),
@@ -135,7 +138,7 @@ fn deliver(paths: Paths, store: Arc<Store>, setup: Setup, outlets: (EventSinks, 
         .enable_all()
         .build()
         .map_err(|e| Failure::new(Exit::OsErr, format!("cannot start threads: {e}")))?;
-    let ended = runtime.block_on(serve::serve(paths, store, started, setup, outlets));
+    let ended = runtime.block_on(serve::serve(paths, store, started, setup, sinks));
     // A thread that waits for a disk that does not answer must not keep the process: what it does is safe to be cut off.
     runtime.shutdown_timeout(Duration::from_millis(500));
     ended
@@ -161,16 +164,13 @@ fn open_store(paths: &Paths) -> Result<Store, Failure> {
 }
 
 /// The lock for life: one daemon per spool. One that is just ending is waited for.
-fn lock(store: &Store) -> Result<std::fs::File, Failure> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let path = store.path("lock");
-    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-    let file = file.map_err(|e| Failure::new(Exit::CantCreate, format!("{}: {e}", path.display())))?;
+fn lock(spool: &Path) -> Result<SpoolLock, Failure> {
     for _ in 0..LOCK_TRIES {
-        if Lock::try_lock_exclusive(&file).is_ok() {
-            return Ok(file);
+        match SpoolLock::take(spool) {
+            Ok(Some(lock)) => return Ok(lock),
+            Ok(None) => std::thread::sleep(Duration::from_millis(100)),
+            Err(e) => return Err(Failure::new(Exit::CantCreate, e.to_string())),
         }
-        std::thread::sleep(Duration::from_millis(100));
     }
-    Err(Failure::new(Exit::Unavailable, format!("another mailchuted has locked {}", path.display())))
+    Err(Failure::new(Exit::Unavailable, format!("another mailchuted, or a command, has locked {}", spool.display())))
 }

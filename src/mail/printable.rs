@@ -1,5 +1,5 @@
-//! Makes hostile text safe to show (THREATS T-OUT-1): what leaves here holds no C0, DEL, C1, bidi control, or line separator,
-//! so it can neither steer a terminal nor forge a log line.
+//! Makes hostile text safe to show (THREATS T-OUT-1): the output has no C0, DEL, C1, bidi control or line separator,
+//! so it can neither control a terminal nor forge a log line.
 
 use std::borrow::Cow;
 

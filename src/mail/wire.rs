@@ -13,7 +13,7 @@ pub struct WireCheck {
     longest_line: usize,
 }
 
-/// What is wrong with the form.
+/// A violation of the wire form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WireError {
     /// A CR without LF.
@@ -86,10 +86,10 @@ impl WireCheck {
     }
 }
 
-/// What the check saw on its way.
+/// The results of the check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WireFacts {
-    /// A byte above 127 was there.
+    /// There is a byte above 127.
     pub eight_bit: bool,
     /// Bytes of the longest line, without CRLF.
     pub longest_line: usize,

@@ -10,10 +10,8 @@ mod world;
 
 use std::time::{Duration, Instant};
 
+use crate::support::command::PATIENCE;
 use world::{Plan, World};
-
-/// How long the daemon may take to send what is left, without getting on.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 #[test]
 fn the_soak_loses_nothing_and_grows_nothing() {

@@ -42,7 +42,7 @@ fn sandbox_body(config: &str, argv: &[&str], input: &str) -> String {
 }
 
 #[test]
-fn i3_i4_bare_cr_and_nul_are_mended_and_told() {
+fn i3_i4_bare_cr_and_nul_are_corrected_and_told() {
     let message = Sandbox::new("").send(&["-t"], format!("{WHOLE}X-Y: a\rb\0c\n\nx\ry\0\0z\r\r\n"));
     assert!(message.header().ends_with("X-Y: a bc"), "{}", message.text);
     assert_eq!(message.body(), "x yz\r\n");

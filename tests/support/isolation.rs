@@ -30,7 +30,7 @@ pub(crate) fn enter(test: &str) -> Result<bool, Missing> {
     let unshare = tool("unshare")?;
     let entered = tempfile::NamedTempFile::new().unwrap();
     // The shell is process 1 of the new world, and ends it: a process 1 cannot be ended by a signal of its own, such as abort().
-    let inner = command::run(
+    let inner = command::run_unlimited(
         Command::new(unshare)
             .args(["--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc", "--"])
             .args(["sh", "-c", "\"$@\"; exit $?", "sh"])

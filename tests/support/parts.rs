@@ -1,7 +1,13 @@
 //! The parts that `tests/run` brings below target/testparts, and what happens to a test whose part is missing.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::command;
+
+/// Where they lie.
+const PARTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/testparts");
 
 /// Why a test cannot run here. One line: what is missing, and how to get it.
 #[derive(Debug)]
@@ -12,9 +18,34 @@ pub(crate) fn packages() -> Result<PathBuf, Missing> {
     part("root", "the unpacked mail and DNS servers")
 }
 
-/// The unpacked Debian packages of programs that send mail.
-pub(crate) fn callers() -> Result<PathBuf, Missing> {
-    part("callers", "the unpacked programs that send mail")
+/// The unpacked Debian packages of programs that send mail: those for this host, or with MAILCHUTE_CALLERS those of another release,
+/// which is named.
+pub(crate) fn callers() -> Result<(PathBuf, Option<String>), Missing> {
+    let release = std::env::var("MAILCHUTE_CALLERS").ok().filter(|release| !release.is_empty());
+    let name = release.as_ref().map_or_else(|| "callers".to_owned(), |release| format!("callers-{release}"));
+    Ok((part(&name, "the unpacked programs that send mail")?, release))
+}
+
+/// The version of an unpacked package, from its changelog.
+pub(crate) fn version(packages: &Path, package: &str) -> Option<String> {
+    let log = packages.join("usr/share/doc").join(package).join("changelog.Debian.gz");
+    let text = command::run(Command::new("zcat").arg(log), b"").stdout;
+    Some(text.split_once('(')?.1.split_once(')')?.0.to_owned())
+}
+
+/// Writes down what a foreign program made of something of ours: printed, and added to the file that tests/run shows. It is no
+/// failure of ours, whatever it is.
+pub(crate) fn record(line: &str) {
+    println!("RECORDED: {line}");
+    append("MAILCHUTE_FOREIGN", "foreign", line);
+}
+
+/// One line more in the file that `variable` names, or in `name` beside the parts.
+fn append(variable: &str, name: &str, line: &str) {
+    let path = std::env::var_os(variable).map_or_else(|| Path::new(PARTS).join(name), PathBuf::from);
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    // Where there are no parts there is nothing to write to, and nothing to record.
+    let _ = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
 }
 
 /// The directory that holds node's package nodemailer.
@@ -71,7 +102,7 @@ fn is_quick() -> bool {
 /// A part counts only with its stamp, which is written last.
 fn part(name: &str, what: &str) -> Result<PathBuf, Missing> {
     beyond_this_tree(what)?;
-    let parts = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/testparts"));
+    let parts = PathBuf::from(PARTS);
     if parts.join(name).is_dir() && parts.join(format!("{name}.stamp")).is_file() {
         return Ok(parts.join(name));
     }
@@ -94,10 +125,7 @@ pub(crate) fn skip(test: &str, missing: &Missing) {
     let line = format!("SKIPPED: {test}: {}", missing.0);
     eprintln!("{line}");
     // Test runners swallow what passing tests print; tests/run shows the lines of this file.
-    if let Some(path) = std::env::var_os("MAILCHUTE_SKIPS") {
-        let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
-        let _ = file.and_then(|mut file| writeln!(file, "{line}"));
-    }
+    append("MAILCHUTE_SKIPS", "skipped", &line);
     assert!(is_quick() || std::env::var_os("CI").is_none(), "{line} (CI has no part missing)");
 }
 

@@ -2,6 +2,9 @@
 
 use mail::limits;
 
+/// Bytes of the longest character (RFC 3629 3).
+const CHARACTER: usize = 4;
+
 /// Folds the field that begins at `begin` and ends `out`: at white space; where there is none, after 998 bytes.
 pub(crate) fn lines(out: &mut Vec<u8>, begin: usize) {
     let field = out.get(begin..).unwrap_or_default();
@@ -33,7 +36,8 @@ fn fold_line(line: &[u8], out: &mut Vec<u8>) {
     let mut room = limits::LINE;
     while rest.len() > room {
         let blanks = rest.iter().take_while(|b| is_blank(b)).count();
-        if blanks > room {
+        // The room has to take a whole character of text behind them.
+        if blanks + CHARACTER > room {
             rest = rest.get(blanks - 1..).unwrap_or_default();
             continue;
         }
@@ -108,8 +112,32 @@ mod tests {
             let text = |field: &str| field.replace("\r\n", "").replace(' ', "");
             assert_eq!(text(&out), text(&field));
         }
+        for (blanks, text) in (990..1000).flat_map(|blanks| ["z", "ü", "\u{1f600}"].map(|text| (blanks, text))) {
+            let out = folded(&format!("A: b\r\n{}{text}\r\n", " ".repeat(blanks)));
+            assert!(out.split_terminator("\r\n").all(|line| line.len() <= limits::LINE && !line.trim().is_empty()), "{blanks} {text}");
+        }
         let text = format!("A: {}end", "word ".repeat(1000));
         assert_eq!(folded(&format!("{text}\r\n")).replace("\r\n", ""), text, "nothing but line ends was added");
+    }
+
+    /// Found by the property below: 998 blanks before the text filled a line of their own. The same happened where a character of
+    /// several bytes began on the last byte of the line.
+    #[test]
+    fn h9_blanks_that_fill_a_line_do_not_become_one() {
+        for text in ["z", "ü", "€", "😀", "zz", "üz"] {
+            for blanks in 990..1003 {
+                for word in [1, 20, 994, 996, 998, 1500] {
+                    let field = format!("A: b\r\n {}{}{text}\r\n", "x".repeat(word), " ".repeat(blanks));
+                    let inner = format!("A: b\r\n{}{text}{}\r\n", " ".repeat(blanks), "x".repeat(word));
+                    for out in [folded(&field), folded(&inner)] {
+                        assert!(out.split_terminator("\r\n").all(|line| !line.trim().is_empty()), "{text} after {blanks} blanks, {word} x");
+                    }
+                }
+            }
+        }
+        // The input that proptest found.
+        let field = format!("A: A{}{}z\r\n", "AüüüüüA!Aa!!!Aü!A!!A0!üa!ü!AüaüüAü0!AüA".repeat(55), " ".repeat(1127));
+        assert!(folded(&field).split_terminator("\r\n").all(|line| !line.trim().is_empty()));
     }
 
     proptest::proptest! {
