@@ -274,6 +274,21 @@ mod tests {
     }
 
     #[test]
+    fn h6_the_column_counts_from_the_last_fold_and_a_line_may_be_full() {
+        let word = "=?utf-8?Q?Gr=C3=BC=C3=9Fe?=";
+        for n in 1..=100 {
+            let before = "a".repeat(n);
+            let gap = if format!(" {before} {word}").len() <= LINE { " " } else { "\r\n " };
+            let field = encoded(format!(" {}\r\n {before} Grüße\r\n", "b".repeat(30)).as_bytes());
+            assert!(field.ends_with(&format!("\r\n {before}{gap}{word}\r\n")), "{field}");
+        }
+        let lines = |n: usize| encoded(format!(" ü{}\r\n", "a".repeat(n)).as_bytes()).split("\r\n").map(str::len).collect::<Vec<_>>();
+        assert_eq!(lines(49), [LINE, 0]);
+        assert_eq!(lines(50)[0], LINE);
+        assert_eq!(lines(50).len(), 3);
+    }
+
+    #[test]
     fn h6_a_long_run_fills_its_words() {
         for (text, most) in [("ü".repeat(100), 2), ("aaaaaaaaaü".repeat(20), 6), ("日本語".repeat(40), 3)] {
             let field = encoded(format!(" {text}\r\n").as_bytes());
