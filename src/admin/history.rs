@@ -5,7 +5,7 @@
 
 use crate::entries;
 use config::names::is_loopback;
-use control::history::Tried;
+use control::history;
 use control::protocol::{Detail, Happening};
 use mail::queue_id::QueueId;
 use state::{Attempt, Message, State};
@@ -31,8 +31,8 @@ pub fn detail(state: &State, message: &Message, is_active: bool, now: i64) -> ru
     })
 }
 
-fn tried(attempt: Attempt) -> Tried {
-    Tried {
+fn tried(attempt: Attempt) -> history::Attempt {
+    history::Attempt {
         address: attempt.address,
         since: attempt.since,
         at: attempt.at,

@@ -5,46 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::protocol::{Detail, Status};
+pub use super::detail::Attempt;
+use super::detail::Detail;
 use super::stats::Stats;
-
-/// One attempt at one recipient.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tried {
-    /// The forward-path.
-    pub address: String,
-    /// When it was first so, unix seconds.
-    pub since: i64,
-    /// When it ended, unix seconds.
-    pub at: i64,
-    /// How often in a row the same was found.
-    pub times: u32,
-    /// `relayed`, `waiting`, `failed`, `uncertain`.
-    pub status: String,
-    /// Enhanced status.
-    pub dsn: String,
-    /// The host that answered, with its address; else the route.
-    pub relay: String,
-    /// Its reply, or the reason.
-    pub reply: String,
-    /// The queue id that the next hop named.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub remote_id: String,
-    /// TLS version, cipher suite, and how the certificate was verified.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub tls: String,
-    /// What else there is to say.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub notes: String,
-    /// A server answered about the message.
-    pub reached: bool,
-    /// Milliseconds until the session could take mail.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub connect_ms: Option<u32>,
-    /// Milliseconds from MAIL to the last reply.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transaction_ms: Option<u32>,
-}
+use super::status::Status;
 
 /// A route as the daemon has it now.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

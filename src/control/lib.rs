@@ -4,6 +4,7 @@
 //! the peer's uid as the kernel has it, never anything in the request.
 
 pub mod client;
+mod detail;
 pub mod filter;
 pub mod history;
 pub mod listing;
@@ -11,5 +12,6 @@ pub mod overview;
 pub mod printer;
 pub mod protocol;
 pub mod stats;
+mod status;
 pub mod submission;
 pub mod warnings;

@@ -7,7 +7,7 @@ mod asked;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::print;
+use super::output::print;
 use config::names::Names;
 use config::paths::Mode;
 use config::{Config, NextHop};

@@ -2,9 +2,10 @@
 
 use jiff::tz::TimeZone;
 
+use super::json;
+use super::output::print;
 use super::queue::{self, Piece};
 use super::select::Selection;
-use super::{json, print};
 use crate::advice::advise;
 use config::Config;
 use control::filter::QueueState;

@@ -3,12 +3,13 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::output;
 use exit::{Exit, Failure};
 
 /// Prints `value` on one line.
 pub(super) fn print(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(value).map_err(|e| Failure::new(Exit::Software, e.to_string()))?;
-    super::print(&format!("{text}\n"))
+    output::print(&format!("{text}\n"))
 }
 
 /// A line of the daemon's answer.

@@ -16,6 +16,7 @@ pub mod keys;
 mod monitor;
 mod numbers;
 mod offline;
+mod output;
 mod pause;
 mod postfix;
 mod probe;
@@ -39,10 +40,10 @@ use args::{Arguments, Dkim, Modify, Verb};
 use config::Config;
 use config::paths::Mode;
 use control::client;
-use control::printer::written;
 use control::protocol::{Act, Count, Request, Select};
 use exit::{Exit, Failure};
 use mail::printable;
+use output::print;
 use select::Selection;
 use spool::layout;
 
@@ -92,11 +93,6 @@ fn finish(result: Result<(), Failure>) -> ExitCode {
             failure.exit.into()
         }
     }
-}
-
-/// Writes to stdout.
-fn print(text: &str) -> Result<(), Failure> {
-    written(std::io::stdout().write_all(text.as_bytes()))
 }
 
 fn run(verb: Verb) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::args::Monitor;
-use super::print;
+use super::output::print;
 use super::range::Range;
 use config::Config;
 use control::client;

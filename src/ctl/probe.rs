@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
 
-use super::print;
+use super::output::print;
 use config::Config;
 use config::names::Names;
 use control::client;

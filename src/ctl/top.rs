@@ -3,8 +3,9 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use super::json;
+use super::output::print;
 use super::status::span;
-use super::{json, print};
 use config::Config;
 use control::client;
 use control::history::{DaemonSnapshot, RouteView};

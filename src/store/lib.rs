@@ -36,6 +36,7 @@ use spool::layout::{self, Owner};
 
 pub mod ballast;
 mod batch;
+pub mod lock;
 mod moves;
 
 /// The uid that the kernel shows for a user it cannot name (user namespaces): never an identity.

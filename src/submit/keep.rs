@@ -14,7 +14,7 @@ use spool::drop;
 use spool::drop::{DropError, SpoolWriter};
 
 /// An open door: a message on its way in. Dropped, it leaves nothing behind.
-pub enum Door {
+pub(crate) enum Door {
     /// `new/` in the spool.
     Directory(SpoolWriter),
     /// The socket of the daemon.
@@ -32,7 +32,7 @@ pub struct CommittedMessage {
 /// full. A spool that this process cannot see says nothing here.
 ///
 /// Errors: EX_UNAVAILABLE.
-pub fn admit(config: &Config, uid: u32) -> Result<(), Failure> {
+pub(crate) fn admit(config: &Config, uid: u32) -> Result<(), Failure> {
     let reserve = Reserve { bytes: config.params.reserve(), inodes: config.params.spool_inode_reserve };
     let refusal = Admission::read(&config.paths.admission_file()).refusal(uid).or_else(|| reserve.refusal(&config.paths.spool));
     refusal.map_or(Ok(()), |text| Err(spool_failure(Exit::Unavailable, text, &config.params)))
@@ -43,7 +43,7 @@ impl Door {
     /// a full disk is full behind every door.
     ///
     /// Errors: EX_CANTCREAT where all are shut; EX_OSERR.
-    pub fn open(config: &Config, envelope: Envelope) -> Result<Door, Failure> {
+    pub(crate) fn open(config: &Config, envelope: Envelope) -> Result<Door, Failure> {
         let directory = match SpoolWriter::begin(&config.paths.spool, config.paths.mode == Mode::Rootless, envelope.clone()) {
             Ok(draft) => return Ok(Door::Directory(draft)),
             Err(e) if e.is_shut => e,
@@ -57,7 +57,7 @@ impl Door {
     /// Takes the next bytes.
     ///
     /// Errors: EX_IOERR, EX_DATAERR.
-    pub fn write(&mut self, bytes: &[u8], params: &Params) -> Result<(), Failure> {
+    pub(crate) fn write(&mut self, bytes: &[u8], params: &Params) -> Result<(), Failure> {
         match self {
             Door::Directory(draft) => draft.write(bytes).map_err(|e| failure(&e, params)),
             Door::Socket(parcel) => parcel.write(bytes),
@@ -65,7 +65,7 @@ impl Door {
     }
 
     /// Bytes taken so far.
-    pub fn written(&self) -> u64 {
+    pub(crate) fn written(&self) -> u64 {
         match self {
             Door::Directory(draft) => draft.written(),
             Door::Socket(parcel) => parcel.written(),
@@ -75,7 +75,7 @@ impl Door {
     /// Makes the message durable. `settle` fills in what is known only now.
     ///
     /// Errors: EX_CANTCREAT, EX_IOERR, EX_OSERR, and what the daemon refuses with; then nothing was kept.
-    pub fn commit(self, settle: impl FnOnce(&mut Envelope), params: &Params) -> Result<CommittedMessage, Failure> {
+    pub(crate) fn commit(self, settle: impl FnOnce(&mut Envelope), params: &Params) -> Result<CommittedMessage, Failure> {
         match self {
             Door::Directory(draft) => {
                 let kept = draft.commit(settle).map_err(|e| failure(&e, params))?;

@@ -18,7 +18,7 @@ use mail::{Address, printable};
 const WARNINGS: usize = 5;
 
 /// Resolves addresses, one after the other.
-pub struct Resolver<'a> {
+pub(crate) struct Resolver<'a> {
     params: &'a Params,
     names: &'a Names,
     aliases: LazyCell<Loaded, Box<dyn FnOnce() -> Loaded + 'a>>,
@@ -32,13 +32,13 @@ struct Loaded {
 }
 
 /// The alias file of this installation.
-pub fn alias_file(config: &Config) -> &Path {
+pub(crate) fn alias_file(config: &Config) -> &Path {
     config.params.alias_file.as_deref().unwrap_or(&config.paths.aliases)
 }
 
 impl<'a> Resolver<'a> {
     /// A resolver for one message.
-    pub fn new(config: &'a Config, names: &'a Names) -> Self {
+    pub(crate) fn new(config: &'a Config, names: &'a Names) -> Self {
         let file = alias_file(config).to_owned();
         Resolver { params: &config.params, names, aliases: LazyCell::new(Box::new(move || load(&file))), warnings: Vec::new() }
     }
@@ -51,7 +51,7 @@ impl<'a> Resolver<'a> {
     /// Where `wanted` is sent.
     ///
     /// Errors: EX_NOUSER where unknown bare names are refused; EX_CONFIG for an `admin_address` that is none.
-    pub fn resolve(&mut self, wanted: &Wanted) -> Result<Resolved, Failure> {
+    pub(crate) fn resolve(&mut self, wanted: &Wanted) -> Result<Resolved, Failure> {
         let name = match wanted {
             Wanted::Bare(name) => name,
             Wanted::Full(address) if self.names.is_local(address.domain()) => address.local(),

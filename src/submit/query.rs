@@ -19,7 +19,7 @@ use mail::{Address, printable};
 /// JSON Lines (`-j`).
 ///
 /// Errors: EX_UNAVAILABLE, EX_NOPERM; EX_IOERR where standard output is gone.
-pub fn list(paths: &Paths, json: bool, detailed: bool) -> Result<(), Failure> {
+pub(crate) fn list(paths: &Paths, json: bool, detailed: bool) -> Result<(), Failure> {
     let out = std::io::stdout();
     let mut printer = match (json, detailed) {
         (true, _) => Printer::json(out),
@@ -36,7 +36,7 @@ pub fn list(paths: &Paths, json: bool, detailed: bool) -> Result<(), Failure> {
         Some(failure) => return Err(failure),
         None => {}
     }
-    let besides = besides.map_err(point_to_mailchute)?;
+    let besides = besides.map_err(|e| point_to_mailchute(e.into()))?;
     printer.finish()?;
     if !besides.is_empty() {
         // Where stderr is closed there is nobody to tell.
@@ -57,16 +57,16 @@ fn point_to_mailchute(failure: Failure) -> Failure {
 /// `-bP`: how many messages there are that the caller may see.
 ///
 /// Errors: EX_UNAVAILABLE, EX_NOPERM.
-pub fn count(paths: &Paths) -> Result<u64, Failure> {
+pub(crate) fn count(paths: &Paths) -> Result<u64, Failure> {
     let request = Request::Count { ids: Vec::new(), filter: Filter::default() };
-    let counts: Vec<Count> = client::ask(paths, &request).map_err(point_to_mailchute)?;
+    let counts: Vec<Count> = client::ask(paths, &request).map_err(|e| point_to_mailchute(e.into()))?;
     Ok(counts.first().map_or(0, |count| count.messages))
 }
 
 /// `-q`: mail is tried now.
 ///
 /// Errors: EX_UNAVAILABLE, EX_NOPERM.
-pub fn flush(paths: &Paths, what: &Flush) -> Result<(), Failure> {
+pub(crate) fn flush(paths: &Paths, what: &Flush) -> Result<(), Failure> {
     let select = match what {
         Flush::All => Select::All {},
         Flush::Matching { field, negated, text } => {
@@ -78,11 +78,12 @@ pub fn flush(paths: &Paths, what: &Flush) -> Result<(), Failure> {
             }
         }
     };
-    client::ask::<Count>(paths, &Request::Flush { select }).map(|_| ())
+    client::ask::<Count>(paths, &Request::Flush { select })?;
+    Ok(())
 }
 
 /// Where mail for `address` would go: the daemon's word, or `unknown` where it does not answer.
-pub fn relay(paths: &Paths, address: &Address) -> String {
+pub(crate) fn relay(paths: &Paths, address: &Address) -> String {
     let request = Request::Route { addresses: vec![address.to_string()] };
     let answer = client::ask::<Text>(paths, &request).ok().and_then(|texts| texts.into_iter().next());
     answer.map_or_else(|| "unknown".to_owned(), |text| printable::bytes(&text.bytes()))

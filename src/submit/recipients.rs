@@ -22,7 +22,7 @@ const LISTED: usize = 20;
 
 /// An address as it was asked for: not yet qualified, nor expanded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub(crate) enum Wanted {
     /// A name without a domain.
     Bare(String),
     /// A whole address.
@@ -107,7 +107,7 @@ impl Wish {
 /// R2, R3, R8: the wish of one call. `head` is there with `-t`.
 ///
 /// Errors: EX_DATAERR for malformed addresses, EX_USAGE for none at all.
-pub fn wanted(operands: &[OsString], head: Option<&Head>, t_arguments: TArguments) -> Result<Vec<Wanted>, Failure> {
+pub(crate) fn wanted(operands: &[OsString], head: Option<&Head>, t_arguments: TArguments) -> Result<Vec<Wanted>, Failure> {
     let mut wish = Wish::of_operands(operands);
     if let Some(head) = head {
         let from_head = Wish::of_head(head);
@@ -134,7 +134,7 @@ pub fn wanted(operands: &[OsString], head: Option<&Head>, t_arguments: TArgument
 
 /// What became of one wanted address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Resolved {
+pub(crate) enum Resolved {
     /// It is sent there as it is, or qualified.
     Address(Address),
     /// An alias or `admin_address` decided: perhaps several addresses, perhaps none (discarded).
@@ -144,7 +144,7 @@ pub enum Resolved {
 /// The envelope's recipients: each wanted address resolved, each address once (R7), `-N` with each of them.
 ///
 /// Errors: those of `known`; EX_DATAERR for more than `limit`.
-pub fn resolve(
+pub(crate) fn resolve(
     wanted: &[Wanted],
     notify: Option<Notify>,
     limit: usize,

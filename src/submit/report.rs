@@ -15,14 +15,14 @@ const DRAIN: u64 = 100 << 20;
 const SILENCE: u16 = 30;
 
 /// A failure: `sendmail: fatal: alice(1001): …`. `quiet` is `-oeq`: the log only.
-pub fn fatal(caller: &Caller, failure: &Failure, quiet: bool) {
+pub(crate) fn fatal(caller: &Caller, failure: &Failure, quiet: bool) {
     let line = format!("fatal: {}({}): {}", caller.name, caller.uid, failure.text);
     tell(&line, quiet);
     syslog::send(Facility::Mail, Severity::Error, &line);
 }
 
 /// A refused command line. What looks like an injection is told to those who watch for break-ins.
-pub fn refused(caller: &Caller, refusal: &Refusal) {
+pub(crate) fn refused(caller: &Caller, refusal: &Refusal) {
     if let Some(option) = &refusal.injection {
         let line = format!("possible option injection: uid={} opt={option}", caller.uid);
         syslog::send(Facility::Auth, Severity::Warning, &line);
@@ -44,7 +44,7 @@ fn tell(line: &str, quiet: bool) {
 }
 
 /// A line on standard output. A reader that is gone changes nothing: what was asked for is done.
-pub fn print(text: &str) {
+pub(crate) fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
     let _ = std::io::stdout().flush();
 }

@@ -14,7 +14,7 @@ use mail::{Address, ReversePath, printable};
 /// S2: the value of `-f`: one address and nothing else, `''` or `<>`.
 ///
 /// Errors: EX_USAGE, or EX_DATAERR for bytes that are not UTF-8 (P6).
-pub fn parse(value: &OsStr, names: &Names) -> Result<ReversePath, Failure> {
+pub(crate) fn parse(value: &OsStr, names: &Names) -> Result<ReversePath, Failure> {
     let text = value.as_bytes();
     let bad = |exit, why: &str| Failure::new(exit, format!("sender address `{}`: {why}", printable::bytes(text)));
     if text.is_empty() {
@@ -41,7 +41,7 @@ pub fn parse(value: &OsStr, names: &Names) -> Result<ReversePath, Failure> {
 /// S1, S5: `user@mailname`.
 ///
 /// Errors: EX_OSERR where the login name cannot stand in an address.
-pub fn own_address(caller: &Caller, names: &Names) -> Result<Address, Failure> {
+pub(crate) fn own_address(caller: &Caller, names: &Names) -> Result<Address, Failure> {
     caller.user().own_address(names)
 }
 

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const BUSY: [u64; 6] = [20, 50, 100, 200, 400, 800];
 
 /// A message on its way to the daemon.
-pub struct Upload {
+pub(crate) struct Upload {
     socket: PathBuf,
     envelope: Envelope,
     bytes: Vec<u8>,
@@ -30,7 +30,7 @@ impl Upload {
     /// Begins a message for the socket at `path`, if somebody listens there.
     ///
     /// Errors: one line that names the socket.
-    pub fn begin(path: &Path, envelope: Envelope) -> Result<Upload, String> {
+    pub(crate) fn begin(path: &Path, envelope: Envelope) -> Result<Upload, String> {
         connect(path)?;
         Ok(Upload { socket: path.to_owned(), envelope, bytes: Vec::new() })
     }
@@ -38,7 +38,7 @@ impl Upload {
     /// Takes the next bytes.
     ///
     /// Errors: EX_DATAERR for a message that no daemon takes.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         if self.written().saturating_add(bytes.len() as u64) > limits::MESSAGE {
             return Err(Failure::new(Exit::DataErr, format!("message too large: more than {} bytes", limits::MESSAGE)));
         }
@@ -47,7 +47,7 @@ impl Upload {
     }
 
     /// Bytes taken so far.
-    pub fn written(&self) -> u64 {
+    pub(crate) fn written(&self) -> u64 {
         self.bytes.len() as u64
     }
 
@@ -55,7 +55,7 @@ impl Upload {
     ///
     /// Errors: EX_CANTCREAT where nobody listens any more, EX_IOERR where the daemon went away, and the daemon's own. After EX_IOERR
     /// the message may be delivered all the same, if only the answer was lost.
-    pub fn commit(mut self, settle: impl FnOnce(&mut Envelope)) -> Result<QueueId, Failure> {
+    pub(crate) fn commit(mut self, settle: impl FnOnce(&mut Envelope)) -> Result<QueueId, Failure> {
         settle(&mut self.envelope);
         let line = submission::encode_offer(&self.envelope).map_err(|why| Failure::new(Exit::IoErr, why))?;
         let mut waits = BUSY.into_iter();

@@ -18,7 +18,7 @@ use mail::{Address, printable};
 /// `-bv`: one line for each address on `out`. Exit code 67 if one of them cannot be sent to.
 ///
 /// Errors: EX_CONFIG; EX_IOERR where `out` is gone.
-pub fn addresses(operands: &[OsString], config: &Config, names: &Names, out: &mut impl Write) -> Result<Exit, Failure> {
+pub(crate) fn addresses(operands: &[OsString], config: &Config, names: &Names, out: &mut impl Write) -> Result<Exit, Failure> {
     let mut verdict = Exit::Ok;
     let mut resolver = Resolver::new(config, names);
     for operand in operands {
@@ -75,7 +75,7 @@ fn tell(out: &mut impl Write, address: &str, answer: &str) -> Result<(), Failure
 /// No file is no mistake.
 ///
 /// Errors: EX_DATAERR where the file cannot be read.
-pub fn alias_file(file: &Path, out: &mut impl Write, err: &mut impl Write) -> Result<Exit, Failure> {
+pub(crate) fn alias_file(file: &Path, out: &mut impl Write, err: &mut impl Write) -> Result<Exit, Failure> {
     let shown = file.display();
     let aliases = match Aliases::read(file) {
         Ok(Some(aliases)) => aliases,

@@ -82,12 +82,21 @@ fn block(signal: Signal) {
     let _ = set.thread_block();
 }
 
-/// Blocks SIGHUP, so that a closed terminal no longer ends this process (SENDMAIL.md P8).
+/// Blocks SIGHUP, which ends nothing from here on: for `sendmail`, a vanishing terminal (SENDMAIL.md P8); for the daemon, a reload
+/// that comes before it listens. Threads begin with what the one that makes them has blocked.
 pub fn block_hangup() {
     block(Signal::SIGHUP);
 }
 
-/// The limit of open descriptors; `None` if the kernel does not report it.
+/// Ends [`block_hangup`] for this thread; one that came meanwhile is delivered now.
+pub fn unblock_hangup() {
+    let mut set = nix::sys::signal::SigSet::empty();
+    set.add(Signal::SIGHUP);
+    // As above.
+    let _ = set.thread_unblock();
+}
+
+/// How many descriptors this process may have open; `None` where the kernel does not say.
 pub fn descriptor_limit() -> Option<u64> {
     use nix::sys::resource::{Resource, getrlimit};
     getrlimit(Resource::RLIMIT_NOFILE).ok().map(|(soft, _)| soft)

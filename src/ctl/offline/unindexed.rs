@@ -3,6 +3,7 @@
 //!
 //! Each question about all of them reads the envelope of each: it costs what arrived since the daemon stopped, not what is queued.
 
+use super::found::Found;
 use super::{Offline, unreadable};
 use control::listing::{Entry, Recipient};
 use control::protocol::{Detail, Happening};
@@ -10,19 +11,11 @@ use exit::Failure;
 use mail::date;
 use mail::queue_id::QueueId;
 use spool::layout;
-use state::{Message, QueueDir};
+use state::QueueDir;
 use store::ClaimedMessage;
 
 /// Where such files may lie.
 pub(super) const DIRECTORIES: [&str; 4] = [layout::NEW, layout::CUR, layout::HOLD, layout::FAILED];
-
-/// A message, as the spool has it.
-pub(super) enum Found {
-    /// The daemon knows it, or knew it until its end.
-    Row(Box<Message>),
-    /// It does not: the directory of the file.
-    File(&'static str),
-}
 
 impl Offline {
     /// What an id means: a message of the queue, a file that no row knows, or one whose file is gone and whose history is left.

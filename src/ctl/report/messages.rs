@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 
 use super::html::Html;
-use super::page::PageInputs;
+use super::inputs::PageInputs;
 use crate::advice::advise;
 use control::overview::{CLASSES, Destination, Failure, Overview};
 use mail::date;

@@ -4,28 +4,15 @@ use aws_lc_rs::digest::{SHA256, digest};
 use jiff::tz::TimeZone;
 
 use super::html::Html;
+use super::inputs::PageInputs;
 use super::{chart, messages};
 use crate::status::span;
-use control::overview::Overview;
 use control::protocol::{AlarmLine, Status};
 use mail::base64;
 use mail::date;
 use mail::printable::counted;
 
 const STYLE: &str = include_str!("style.css");
-
-/// What the page is made of. All texts in it are anybody's.
-#[derive(Debug, Default)]
-pub(super) struct PageInputs {
-    /// The name of this host in mail.
-    pub host: String,
-    /// The daemon; not live where it is stopped.
-    pub status: Status,
-    /// The messages.
-    pub overview: Overview,
-    /// The subjects of `overview.failures`, in their order.
-    pub subjects: Vec<String>,
-}
 
 /// The document, for a reader in `zone`.
 pub(super) fn write(facts: &PageInputs, zone: &TimeZone) -> String {

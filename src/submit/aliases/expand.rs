@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Aliases, Target};
+use super::file::Aliases;
+use super::target::Target;
 use config::Names;
 use mail::{Address, limits, printable};
 

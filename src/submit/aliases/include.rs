@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::{Target, targets};
+use super::target::{Target, targets};
 
 /// Bytes of a list; a longer one is no list.
 const LIMIT: u64 = 4 << 20;

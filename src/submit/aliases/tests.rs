@@ -1,5 +1,6 @@
 use super::*;
 use config::Names;
+use mail::Address;
 
 /// A world with one included file and one user.
 struct Told;
