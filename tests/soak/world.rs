@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use mailchute::exit::Exit;
+use exit::Exit;
 use nix::sys::signal::Signal;
 
 use super::receiver::{self, Arrived};
