@@ -192,7 +192,7 @@ impl World {
 
     /// What systemd does (Restart=always in the unit): a daemon that starts while an administrator's command works on the spool, which
     /// each does where it finds no daemon, finds it locked and ends; so does one that is reloaded before it has taken its handlers.
-    pub fn revive(&self) {
+    pub(super) fn revive(&self) {
         let ended = self.daemon.lock().unwrap().as_mut().and_then(|child| child.try_wait().unwrap());
         let Some(status) = ended else { return };
         let is_usual = status.code() == Some(i32::from(Exit::Unavailable.code())) || status.signal() == Some(Signal::SIGHUP as i32);
