@@ -121,12 +121,18 @@ impl Offline {
         let mut ids = Vec::new();
         for id in self.store.each_id(directory).map_err(|e| unreadable(&e))? {
             let id = id.map_err(|e| unreadable(&e))?;
-            if directory == layout::TRASH || self.row(id)?.is_none() {
+            if directory == layout::TRASH || self.row(id)?.is_none() && !self.is_settled(directory, id)? {
                 ids.push(id);
             }
         }
         ids.sort_unstable();
         Ok(ids)
+    }
+
+    /// True for a file in `cur/` whose message is finished: the daemon died before it removed the file, and the next start does.
+    fn is_settled(&self, directory: &str, id: QueueId) -> Result<bool, Failure> {
+        let Some(state) = self.state.as_ref().filter(|_| directory == layout::CUR) else { return Ok(false) };
+        Ok(state.message(id).map_err(|e| unreadable(&e))?.is_some_and(|message| message.place == Place::Gone))
     }
 
     /// The row of a message that is in the queue.

@@ -24,7 +24,10 @@ impl Offline {
         Ok(match row {
             Some(message) if message.place != QueueDir::Ended => Some(Found::Row(Box::new(message))),
             row => {
-                let file = DIRECTORIES.into_iter().find(|directory| self.store.has(directory, id)).map(Found::File);
+                // That of a finished message is on its way out.
+                let may_be_in = |directory: &&str| *directory != layout::CUR || row.is_none();
+                let mut directories = DIRECTORIES.into_iter().filter(may_be_in);
+                let file = directories.find(|directory| self.store.has(directory, id)).map(Found::File);
                 file.or_else(|| row.map(|message| Found::Row(Box::new(message))))
             }
         })
