@@ -30,7 +30,7 @@ use mail::header::Section;
 use mail::limits;
 use mail::printable;
 use mail::queue_id::QueueId;
-use mail::wire::WireFacts;
+use mail::wire::WireSummary;
 use spool::file::{self, FileError};
 use spool::layout::{self, Owner};
 
@@ -67,7 +67,7 @@ pub struct ClaimedMessage {
     /// SHA-256 of the whole file.
     pub digest: Vec<u8>,
     /// The properties of the message.
-    pub facts: WireFacts,
+    pub summary: WireSummary,
     /// The value of Message-ID, printable, or empty.
     pub message_id: String,
 }
@@ -216,10 +216,10 @@ impl Store {
             return Err(bad("`peer` in a file that the daemon did not write".to_owned()));
         }
         let mut digest = digest::Context::new(&digest::SHA256);
-        let facts = file::verify(&file, &line, |piece| digest.update(piece))?;
+        let summary = file::verify(&file, &line, |piece| digest.update(piece))?;
         let message_id = check_header(&file, line.length(), line.envelope.size)?;
         let uid = line.envelope.peer.map_or(stat.st_uid, |peer| peer.uid);
-        Ok(ClaimedMessage { envelope: line.envelope, uid, digest: digest.finish().as_ref().to_vec(), facts, message_id })
+        Ok(ClaimedMessage { envelope: line.envelope, uid, digest: digest.finish().as_ref().to_vec(), summary, message_id })
     }
 
     /// Why a file cannot be opened. Usually it was not created in the drop directory.

@@ -9,7 +9,7 @@ use mail::address::{Address, ReversePath};
 use mail::envelope;
 use mail::envelope::{Body, Envelope, Recipient, VERSION};
 use mail::queue_id::QueueId;
-use mail::wire::WireFacts;
+use mail::wire::WireSummary;
 use spool::drop::SpoolWriter;
 use spool::layout;
 use spool::layout::Owner;
@@ -102,5 +102,5 @@ pub fn envelope(recipients: &[&str]) -> Envelope {
 
 /// A claimed message that has no file.
 pub fn claimed(envelope: Envelope) -> ClaimedMessage {
-    ClaimedMessage { envelope, uid: 7, digest: vec![7; 32], facts: WireFacts::default(), message_id: String::new() }
+    ClaimedMessage { envelope, uid: 7, digest: vec![7; 32], summary: WireSummary::default(), message_id: String::new() }
 }
