@@ -25,7 +25,7 @@ pub fn write(spool: &Path, rootless: bool, to: &Address, bytes: &[u8], now: i64)
         exit: Exit::Software,
         is_shut: false,
     })?;
-    let mut writer = SpoolWriter::begin(spool, rootless, envelope(to, rootless, now))?;
+    let mut writer = SpoolWriter::create(spool, rootless, envelope(to, rootless, now))?;
     writer.write(bytes)?;
     let committed = writer.commit(|envelope| envelope.body = if summary.eight_bit { Body::EightBitMime } else { Body::SevenBit })?;
     Ok(committed.id)

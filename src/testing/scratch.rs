@@ -30,7 +30,7 @@ impl Scratch {
         Scratch { directory }
     }
 
-    /// Where it lies.
+    /// Its location.
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
@@ -56,9 +56,9 @@ impl Scratch {
 
     /// Injects a message; its lock is let go.
     pub fn inject(&self, envelope: Envelope, message: &[u8]) -> QueueId {
-        let mut draft = SpoolWriter::begin(self.path(), true, envelope).unwrap();
-        draft.write(message).unwrap();
-        draft.commit(|envelope| envelope.body = Body::SevenBit).unwrap().id
+        let mut writer = SpoolWriter::create(self.path(), true, envelope).unwrap();
+        writer.write(message).unwrap();
+        writer.commit(|envelope| envelope.body = Body::SevenBit).unwrap().id
     }
 
     /// Injects a message to these recipients, and claims it.
