@@ -15,7 +15,7 @@ const LATE: usize = 50;
 pub struct Word<'a> {
     /// The blanks and folds before it.
     pub blanks: &'a [u8],
-    /// As it stands in the field.
+    /// The text in the field.
     pub raw: &'a [u8],
     /// As it reads: without quotes and quoting backslashes.
     pub text: Vec<u8>,
