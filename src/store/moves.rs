@@ -75,7 +75,8 @@ impl Store {
     /// [`Store::sync_moves`]; until then the file may come back to where it was, and is found there again.
     pub fn discard(&self, id: QueueId, why: &str) -> std::io::Result<()> {
         match self.bury(&self.cur, id.to_string().as_ref(), why) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            // Where it is still there, `corrupt/` is not.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && !self.has(layout::CUR, id) => Ok(()),
             result => result,
         }
     }
