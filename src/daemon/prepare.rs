@@ -59,7 +59,10 @@ pub(crate) struct Prepared {
 pub(crate) fn prepare(store: &Store, setup: &Setup, work: &Work, takes_8bit: bool, now: i64) -> Result<Prepared, Obstacle> {
     let message = &work.message;
     let file = store.open_message(layout::CUR, message.id).map_err(|e| match e {
-        nix::errno::Errno::ENOENT => Obstacle::Changed("its file has vanished".to_owned()),
+        nix::errno::Errno::ENOENT => match store.check_directories() {
+            Ok(()) => Obstacle::Changed("its file has vanished".to_owned()),
+            Err(why) => Obstacle::Disk(why),
+        },
         e => Obstacle::Disk(e.desc().to_owned()),
     })?;
     let line = file::read_line(&file).map_err(obstacle)?;

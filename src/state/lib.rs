@@ -30,7 +30,7 @@ mod trace;
 
 pub use admission::Usage;
 pub use database::{Durability, State};
-pub use dsn::{Action, DueDsn};
+pub use dsn::{Action, DueDsn, POSTPONED};
 pub use errors::{is_damage, is_newer};
 pub use numbers::Numbers;
 pub use orders::{Order, Wanted};

@@ -137,6 +137,31 @@ impl Store {
         }
     }
 
+    /// Whether each directory that was opened at the start is still the one that has its name. Where one was removed or moved away,
+    /// a file that is not found says nothing about its message, and nothing may be concluded from it.
+    ///
+    /// Errors: one line that names the directory and says what to do.
+    pub fn check_directories(&self) -> Result<(), String> {
+        let opened = [layout::NEW, layout::CUR, layout::HOLD, layout::FAILED, layout::CORRUPT, layout::TRASH]
+            .map(|name| (name, self.directory(name)));
+        for (name, open) in opened {
+            let (path, same) = (self.path(name), |a: FileStat, b: FileStat| (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino));
+            let is_there = nix::sys::stat::lstat(&path).and_then(|now| Ok(same(now, sys::fs::stat(open)?)));
+            match is_there {
+                Ok(true) => {}
+                Ok(false) | Err(Errno::ENOENT | Errno::ENOTDIR) => {
+                    return Err(format!(
+                        "{} was removed or replaced; put it back with its files, or run `mailchute check` and make it anew",
+                        path.display()
+                    ));
+                }
+                // The disk does not say; others will tell of that.
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// CL1 to CL3 for one name in `new/`.
     ///
     /// Errors: only those of the disk or of a lack of resources; the name stays for a later claim.
@@ -158,6 +183,8 @@ impl Store {
         }
         match sys::fs::rename_new(&self.new, name, &self.cur, name) {
             Ok(()) => Ok(self.check_claimed(id)),
+            // Where the file is still there, its new directory is not.
+            Err(e @ Errno::ENOENT) if self.has(layout::NEW, id) => Err(e.into()),
             Err(Errno::ENOENT) => Ok(Claim::Vanished),
             Err(Errno::EEXIST) => self.claim_twin(id),
             Err(e) if is_disk_error(&e.into()) => Err(e.into()),

@@ -75,7 +75,8 @@ impl Store {
     /// the move durable; until then a crash may leave the file in `cur/`, where it is found again.
     pub fn discard(&self, id: QueueId, why: &str) -> std::io::Result<()> {
         match self.quarantine(&self.cur, id.to_string().as_ref(), why) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            // If the file is still there, `corrupt/` is missing.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && !self.has(layout::CUR, id) => Ok(()),
             result => result,
         }
     }

@@ -247,6 +247,17 @@ impl Installation {
         assert_eq!(status.and_then(|status| status.code()), Some(0), "mailchuted did not end well: {}", self.daemon_log());
     }
 
+    /// Waits until the daemon has ended by itself: its exit code.
+    #[track_caller]
+    pub(crate) fn ended_daemon(&mut self) -> Option<i32> {
+        let mut child = self.daemon.take().unwrap();
+        let status = command::wait(&mut child, Duration::from_secs(60));
+        if status.is_none() {
+            end(&mut child);
+        }
+        status.expect("the daemon ends").code()
+    }
+
     /// kill -9.
     pub(crate) fn kill_daemon(&mut self) {
         end(&mut self.daemon.take().unwrap());

@@ -296,6 +296,22 @@ fn news_that_do_not_hold_any_more_are_not_told() {
     assert_eq!(spool.due(NOW + 8 * 3600), None);
 }
 
+/// A clock that ran ahead by two days, and was set right while the daemon was stopped.
+#[test]
+fn a_dsn_that_was_due_by_a_clock_that_ran_ahead_is_due_now() {
+    const AHEAD: i64 = 2 * 86_400;
+    let mut spool = Spool::new();
+    let id = spool.message("me@x.example", &["failure"]);
+    assert!(spool.attempt(id, &[Progress::Failed], NOW + AHEAD));
+    assert_eq!(spool.due(NOW), None);
+    spool.state.heal_clock(NOW, NOW + 7 * 86_400).unwrap();
+    assert!(spool.due(NOW).is_some());
+    // One that was postponed stays so.
+    spool.state.postpone_dsn(id, NOW + POSTPONED).unwrap();
+    spool.state.heal_clock(NOW, NOW).unwrap();
+    assert_eq!((spool.due(NOW + POSTPONED - 1), spool.due(NOW + POSTPONED).is_some()), (None, true));
+}
+
 /// RFC 3464 2.3.7
 #[test]
 fn a_message_that_was_never_attempted_has_no_date_of_an_attempt() {

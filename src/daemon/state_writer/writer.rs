@@ -161,8 +161,9 @@ impl Writer {
     /// Moves a file out of `cur/`. What somebody with the daemon's or root's rights did to one file must not stop all others.
     fn park(&self, id: QueueId, to: &str) -> std::io::Result<()> {
         match self.store.shift(id, layout::CUR, to) {
-            // The row keeps the history.
+            // The row keeps the history. Where a directory has vanished, the file may come back with it.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                self.store.check_directories().map_err(|why| std::io::Error::new(e.kind(), why))?;
                 events::reconciled(id, "its file had vanished from cur/");
                 Ok(())
             }

@@ -63,6 +63,11 @@ impl ActiveAlarms {
         changes
     }
 
+    /// As [`AlarmMemory::heal_clock`].
+    pub fn heal_clock(&mut self, now: i64) {
+        self.alarms.values_mut().for_each(|raised| raised.since = raised.since.min(now));
+    }
+
     /// True if an alarm of this kind is active.
     pub fn has(&self, kind: Kind) -> bool {
         self.alarms.keys().any(|(active, _)| *active == kind)
