@@ -29,6 +29,9 @@ pub(super) enum Verb {
         /// JSON Lines, one message per line
         #[arg(short)]
         json: bool,
+        /// What failed for good, instead of what is queued or held
+        #[arg(long)]
+        failed: bool,
         /// Accepted for old scripts
         #[arg(short, action = clap::ArgAction::Count)]
         verbose: u8,
