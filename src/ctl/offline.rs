@@ -7,10 +7,8 @@ mod act;
 mod found;
 mod unindexed;
 
-use std::fs::File;
 use std::os::unix::fs::MetadataExt;
-
-use fs2::FileExt as Lock;
+use std::path::Path;
 
 use self::found::Found;
 use super::select::Selection;
@@ -30,18 +28,21 @@ use spool::layout;
 use spool::layout::Owner;
 use state::{Message, QueueDir, State, is_damage, is_newer};
 use store::Store;
+use store::lock::SpoolLock;
 
 /// Rows read at a time.
 const PAGE: usize = 500;
 
 /// The spool while its daemon is stopped.
 pub(super) struct Offline {
-    /// Where there is no database, or none that can be used, the files are all there is.
+    /// Where there is no database, or a damaged one, the files are all there is.
     state: Option<State>,
+    /// What is wrong with a damaged database.
+    damage: Option<String>,
     /// Why the database, which is not damaged, cannot be changed: then nothing is.
     trouble: Option<String>,
     store: Store,
-    _lock: File,
+    _lock: SpoolLock,
 }
 
 impl Offline {
@@ -59,22 +60,13 @@ impl Offline {
         if sys::process::euid() != meta.uid() {
             return Err(down);
         }
-        let lock =
-            std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(spool.join("lock")).map_err(|e| unreadable(&e))?;
-        Lock::try_lock_exclusive(&lock)
-            .map_err(|_| Failure::new(Exit::Unavailable, "a daemon runs but does not answer; try again, or look at its log"))?;
+        let unanswered = || Failure::new(Exit::Unavailable, "a daemon runs but does not answer; try again, or look at its log");
+        let lock = SpoolLock::take(spool).map_err(|e| unreadable(&e))?.ok_or_else(unanswered)?;
         let owner = Owner { uid: meta.uid(), gid: meta.gid() };
         let rootless = config.paths.mode == config::paths::Mode::Rootless;
         let store = Store::open(spool, owner, rootless).map_err(|e| unreadable(&e))?;
-        let path = spool.join("state.sqlite");
-        // Never made here: a database without the messages of the files would hide that the true one was lost.
-        let opened = if path.exists() { State::open(&path).map(Some) } else { Ok(None) };
-        let (state, trouble) = match opened {
-            Ok(state) => (state, None),
-            // On a full or read-only disk it can still be looked at.
-            Err(e) => (State::open_to_read(&path).ok().filter(|_| !is_newer(&e)), (!is_damage(&e)).then(|| e.to_string())),
-        };
-        Ok(Offline { state, trouble, store, _lock: lock })
+        let (state, damage, trouble) = open_state(&spool.join("state.sqlite"))?;
+        Ok(Offline { state, damage, trouble, store, _lock: lock })
     }
 
     /// Every message of the selection: what the database knows, then what it does not know yet, from the files. Without ids and states,
@@ -239,6 +231,11 @@ impl Offline {
 
     /// What there is to say beside a listing.
     pub(super) fn besides(&self) -> Result<String, Failure> {
+        if let Some(why) = &self.damage {
+            return Ok(format!(
+                "state.sqlite cannot be used ({why}), so this is what the files say; mailchuted rebuilds it when it starts"
+            ));
+        }
         Ok(Some(self.paused()?).filter(|since| !since.is_empty()).map_or_else(String::new, |since| warnings::paused(&since)))
     }
 
@@ -265,6 +262,23 @@ impl Offline {
             Ok(())
         })?;
         Ok([queued, held, failed])
+    }
+}
+
+/// The database, what is wrong with a damaged one, and why one that can be read cannot be changed. Nothing where there is none.
+///
+/// Errors: of a database that is neither read nor rebuilt; without it a listing would be a part that passes for the whole.
+fn open_state(path: &Path) -> Result<(Option<State>, Option<String>, Option<String>), Failure> {
+    // Never made here: a database without the messages of the files would hide that the true one was lost.
+    match path.try_exists().map_err(|e| unreadable(&e))?.then(|| State::open(path)).transpose() {
+        Ok(state) => Ok((state, None, None)),
+        Err(e) if is_newer(&e) => Err(Failure::new(Exit::Config, format!("{}: {e}", path.display()))),
+        Err(e) if is_damage(&e) => Ok((None, Some(e.to_string()), None)),
+        // On a full or read-only disk it can still be looked at.
+        Err(e) => match State::open_to_read(path) {
+            Ok(state) => Ok((Some(state), None, Some(e.to_string()))),
+            Err(_) => Err(Failure::new(Exit::IoErr, format!("{}: {e}", path.display()))),
+        },
     }
 }
 

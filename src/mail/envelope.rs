@@ -1,7 +1,7 @@
-//! The envelope: everything about a message that is not the message. One JSON object, the first line of a spool file.
+//! The envelope of a message: one JSON object, the first line of a spool file.
 //!
 //! In: bytes of a spool file that any local user may have written. Out: a value in which every text is checked.
-//! The keys are an allow-list (THREATS PF26-2): an unknown one makes the file corrupt.
+//! The keys are an allow-list (THREATS PF26-2): a file with an unknown key is corrupt.
 
 use serde::{Deserialize, Serialize};
 
@@ -49,13 +49,13 @@ pub struct Envelope {
     /// -9 to 9 (RFC 6710); 0 where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<i8>,
-    /// What injection changed or noticed, one short text each, for the history.
+    /// Warnings of injection about changes and problems, one short text each, for the history.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// What `sendmail` says of its caller. A claim: the caller can write what it likes.
+    /// The caller, as reported by `sendmail`. Not trusted: the caller can write anything.
     #[serde(default)]
     pub caller: CallerInfo,
-    /// The kernel's word on a caller that used the socket. Only in files that the daemon wrote itself.
+    /// The caller as reported by the kernel, for submissions over the socket. Only in files written by the daemon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<Peer>,
 }
@@ -109,7 +109,7 @@ pub struct Notify {
 impl Notify {
     /// `NEVER`
     pub const NEVER: Notify = Notify { success: false, failure: false, delay: false };
-    /// What a sender means who says nothing (RFC 3461 4.1 leaves delays to us: they are told).
+    /// The default without NOTIFY: failures and delays (RFC 3461 4.1 leaves delays to us).
     pub const UNSAID: Notify = Notify { success: false, failure: true, delay: true };
 
     /// The value of `-N` or `NOTIFY=`: `never`, or a comma list of `success`, `failure`, `delay`, in any case.
@@ -166,7 +166,7 @@ pub enum Body {
     EightBitMime,
 }
 
-/// What `sendmail` says of its caller; shown as a claim, never decided upon.
+/// The caller, as reported by itself. For display only; nothing depends on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CallerInfo {
@@ -208,7 +208,7 @@ impl Envelope {
     /// recipient and not too many.
     pub fn check(&self) -> Result<(), &'static str> {
         if self.v == 0 {
-            return Err("there is no version 0");
+            return Err("version 0 does not exist");
         }
         if self.recipients.is_empty() {
             return Err("no recipients");
@@ -221,7 +221,7 @@ impl Envelope {
         let others = [self.envid.as_deref(), self.deliver_by.as_deref(), self.hold_until.as_deref(), Some(self.time.as_str())];
         let mut texts = recipients.chain(claimed).chain(others).flatten().chain(self.warnings.iter().map(String::as_str));
         if texts.any(|text| text.chars().any(char::is_control)) {
-            return Err("a control character in the envelope");
+            return Err("control character in the envelope");
         }
         if self.crc32.len() != 8 || !self.crc32.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Err("crc32 is not eight lower-case hex digits");
@@ -230,11 +230,11 @@ impl Envelope {
             return Err("envid is too long");
         }
         if self.priority.is_some_and(|priority| !(-9..=9).contains(&priority)) {
-            return Err("priority is not within -9 to 9");
+            return Err("priority is not between -9 and 9");
         }
         let dates = [Some(&self.time), self.deliver_by.as_ref(), self.hold_until.as_ref()];
         if dates.into_iter().flatten().any(|date| super::date::parse_rfc3339(date).is_none()) {
-            return Err("a time that is not RFC 3339");
+            return Err("invalid time (RFC 3339 required)");
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
-//! The queue id that the next hop named when it took a message: what its administrator needs to find it.
+//! The queue id that the next hop assigned to a message, by which its administrator can find it.
 //!
-//! No standard says where it stands in the text of the 250. These are the forms of the servers that most mail goes to; what is not
-//! recognised is no id, and the whole reply is kept beside it anyway.
+//! No standard defines its position in the text of the 250. These are the forms of widespread servers. An unknown form yields no id; the
+//! whole reply is stored in any case.
 
 use super::status::EnhancedStatus;
 
