@@ -287,7 +287,9 @@ mod tests {
         let in_state = |state: &str| Entry { queue_name: state.into(), ..entry() };
         let filter = Filter::default().default_states();
         assert!(!filter.looks_at_recipients());
-        for (state, is_meant) in [("incoming", true), ("active", true), ("deferred", true), ("hold", true), ("failed", false), ("removed", false)] {
+        for (state, is_meant) in
+            [("incoming", true), ("active", true), ("deferred", true), ("hold", true), ("failed", false), ("removed", false)]
+        {
             let (entry, is_open) = (in_state(state), !matches!(state, "hold" | "failed" | "removed"));
             assert_eq!((filter.matches(&entry, 1100), filter.may_be(is_open, &entry)), (is_meant, is_meant), "{state}");
         }

@@ -210,6 +210,12 @@ pub(super) struct Monitor {
     /// Critical outside of this range of the oldest message's age, in seconds
     #[arg(long)]
     pub critical_age: Option<Range>,
+    /// Warning outside of this range of failed messages that are kept
+    #[arg(long, default_value = "99")]
+    pub warning_failed: Range,
+    /// Critical outside of this range of failed messages that are kept
+    #[arg(long)]
+    pub critical_failed: Option<Range>,
     /// How long the daemon may take to answer
     #[arg(long, short, default_value = "10s")]
     pub timeout: Wait,
