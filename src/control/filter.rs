@@ -246,10 +246,10 @@ mod tests {
     #[test]
     fn a_filter_knows_what_it_has_to_look_at() {
         let filter = |json: &str| serde_json::from_str::<Filter>(json).unwrap();
-        for json in [r#"{"to":"a"}"#, r#"{"domain":"x"}"#, r#"{"reason":"busy"}"#, r#"{"state":["hold"]}"#] {
+        for json in [r#"{"to":"a"}"#, r#"{"domain":"x"}"#, r#"{"reason":"busy"}"#, r#"{"state":["active"]}"#] {
             assert!(filter(json).looks_at_recipients() && !filter(json).is_everything(), "{json}");
         }
-        for json in [r#"{"from":"a"}"#, r#"{"uid":1}"#, r#"{"older":1}"#, r#"{"larger":1}"#] {
+        for json in [r#"{"from":"a"}"#, r#"{"uid":1}"#, r#"{"older":1}"#, r#"{"larger":1}"#, r#"{"state":["hold"]}"#] {
             assert!(!filter(json).looks_at_recipients() && !filter(json).is_everything(), "{json}");
         }
         assert!(filter("{}").is_everything() && !filter("{}").looks_at_recipients());

@@ -212,7 +212,7 @@ pub fn removed(queue_id: QueueId, reason: &str) {
 /// The file of a failed or corrupt message was kept for `failed_lifetime` and is deleted. The queue id is empty where the file never
 /// was a message.
 pub fn discarded(queue_id: &str, name: &str) {
-    info!(event = "discarded", queue_id = &*safe(queue_id), name = &*safe(name), "kept for failed_lifetime, and deleted");
+    info!(event = "discarded", queue_id = &*safe(queue_id), name = &*safe(name), "deleted after failed_lifetime");
 }
 
 /// A held message was released to the queue.

@@ -44,7 +44,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::message;
+    use super::super::tests::{message, recipient};
     use super::super::{Action, Origin};
     use super::*;
 
@@ -53,7 +53,8 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let state = State::open(&scratch.path().join("state.sqlite")).unwrap();
         for n in 0..4 {
-            state.insert(&message(n), &[], &Origin::default()).unwrap();
+            let row = Message { reverse_path: "a@h.example".into(), ..message(n) };
+            state.insert(&row, &[recipient(0, "bob@x.example")], &Origin::default()).unwrap();
         }
         for (n, place, finished) in
             [(0, QueueDir::Failed, 100), (1, QueueDir::Failed, 100), (2, QueueDir::Failed, 200), (3, QueueDir::Hold, 1)]
