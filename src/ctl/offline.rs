@@ -69,13 +69,15 @@ impl Offline {
         Ok(Offline { state, damage, trouble, store, _lock: lock })
     }
 
-    /// Every message of the selection: what the database knows, then what it does not know yet, from the files.
+    /// Every message of the selection: what the database knows, then what it does not know yet, from the files. Without ids and states,
+    /// of what is queued or held, as the daemon lists it.
     ///
     /// Errors: 1 where an id is unknown, after all others.
     pub(super) fn entries(&self, selection: &Selection, mut each: impl FnMut(Entry) -> Result<(), Failure>) -> Result<(), Failure> {
         let now = sys::clock::now();
         let Some(ids) = &selection.ids else {
-            return self.every(&selection.filter, now, |_, entry| if selection.filter.matches(&entry, now) { each(entry) } else { Ok(()) });
+            let filter = selection.filter.clone().default_states();
+            return self.every(&filter, now, |_, entry| if filter.matches(&entry, now) { each(entry) } else { Ok(()) });
         };
         let mut unknown = Vec::new();
         for text in ids {

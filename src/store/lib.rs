@@ -345,6 +345,21 @@ impl Store {
         Ok(emptied)
     }
 
+    /// Deletes from `corrupt/` what was moved there before `before`, with the reasons, but not what `is_kept`. Returns the names.
+    pub fn empty_corrupt(&self, before: i64, is_kept: impl Fn(QueueId) -> bool) -> std::io::Result<Vec<String>> {
+        let mut emptied = Vec::new();
+        for name in self.names(layout::CORRUPT)? {
+            let name = name?;
+            let is_kept = || corrupt_id(&name).is_some_and(&is_kept);
+            // The move is the last change of the inode.
+            let is_old = sys::fs::stat_at(&self.corrupt, &name).is_ok_and(|stat| stat.st_ctime < before);
+            if is_old && !is_kept() && sys::fs::unlink(&self.corrupt, &name).is_ok() {
+                emptied.extend(name.to_str().filter(|name| !name.ends_with(".why")).map(str::to_owned));
+            }
+        }
+        Ok(emptied)
+    }
+
     /// Deletes everything in `tmp/` that is older than a day, such as files of crashed injectors.
     pub fn sweep(&self, now: i64) -> std::io::Result<usize> {
         let tmp = sys::fs::open_directory(&self.root.join(layout::TMP))?;
@@ -358,6 +373,11 @@ impl Store {
         }
         Ok(swept)
     }
+}
+
+/// The queue id that a name in `corrupt/` begins with, if it was that of a message.
+pub fn corrupt_id(name: &OsStr) -> Option<QueueId> {
+    QueueId::parse(name.as_bytes().split(|byte| *byte == b'.').next()?)
 }
 
 /// Errors of the disk or the machine rather than of the file. The last three come from network disks.

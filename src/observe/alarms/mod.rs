@@ -171,7 +171,7 @@ fn check(manager: &AlarmManager, watched: &impl Watched, settings: &Settings, fi
     };
     let (changes, active) = {
         let mut active = lock(&manager.active);
-        let alarms = judge::judge(&inputs, &memory, Limits::of(&settings.params), |kind| active.has(kind));
+        let alarms = judge::judge(&inputs, &memory, Limits::of(&settings.params), |kind, subject| active.has(kind, subject));
         (active.update(alarms, now), active.clone())
     };
     changes.iter().for_each(log_change);
