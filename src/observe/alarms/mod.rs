@@ -85,7 +85,7 @@ impl AlarmManager {
     /// Waits until an alarm of this kind is active, at most for `limit`.
     pub fn wait_for(&self, kind: Kind, limit: Duration) {
         let end = Instant::now() + limit;
-        while !lock(&self.active).has(kind) && Instant::now() < end {
+        while !lock(&self.active).has_kind(kind) && Instant::now() < end {
             std::thread::sleep(POLL);
         }
     }
