@@ -134,7 +134,7 @@ impl Offline {
     /// True for a file in `cur/` whose message is finished: the daemon died before it removed the file, and the next start does.
     fn is_settled(&self, directory: &str, id: QueueId) -> Result<bool, Failure> {
         let Some(state) = self.state.as_ref().filter(|_| directory == layout::CUR) else { return Ok(false) };
-        Ok(state.message(id).map_err(|e| unreadable(&e))?.is_some_and(|message| message.place == Place::Gone))
+        Ok(state.message(id).map_err(|e| unreadable(&e))?.is_some_and(|message| message.place == QueueDir::Ended))
     }
 
     /// The row of a message that is in the queue.
