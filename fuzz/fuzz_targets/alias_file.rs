@@ -7,12 +7,12 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use config::Names;
+use libfuzzer_sys::fuzz_target;
 use mail::{Address, limits};
-use submit::aliases::{self, Aliases, Target, World};
 use mailchute_fuzz::is_printable;
 use mailchute_fuzz::judge::same_again;
+use submit::aliases::{self, Aliases, Target, World};
 
 /// Names that every file is asked for, beside those that stand in it.
 const ASKED: [&str; 5] = ["root", "a", "a+b", "ROOT", "nobody"];
@@ -45,8 +45,7 @@ fuzz_target!(|data: &[u8]| {
     assert!(aliases.count() <= lines && aliases.longest <= aliases.total && aliases.total <= text.len());
     let names = Names::of(Some("m.example"), None, "web1", &[]).unwrap();
     let admin = Address::parse("admin@x.example").unwrap();
-    let in_file =
-        text.split(|&byte| byte == b'\n').filter_map(|line| std::str::from_utf8(line.split(|&byte| byte == b':').next()?).ok());
+    let in_file = text.split(|&byte| byte == b'\n').filter_map(|line| std::str::from_utf8(line.split(|&byte| byte == b':').next()?).ok());
     for name in in_file.take(8).chain(ASKED) {
         for admin in [None, Some(&admin)] {
             expand(&aliases, name, &names, admin, &mut world, data);

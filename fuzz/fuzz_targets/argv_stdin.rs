@@ -12,13 +12,13 @@ use std::cell::RefCell;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use libfuzzer_sys::fuzz_target;
 use exit::Exit;
-use submit::cli::{self, Mode};
-use submit::{self, Ended};
+use libfuzzer_sys::fuzz_target;
 use mailchute_fuzz::installation::Installation;
 use mailchute_fuzz::process::{Descriptors, Printed};
 use mailchute_fuzz::{is_printable, steered, widened};
+use submit::cli::{self, Mode};
+use submit::{self, Ended};
 
 /// A Bcc that no file may show.
 const SECRET: &str = "planted-7f3a@secret.example";

@@ -9,15 +9,15 @@
 
 use std::cell::RefCell;
 
-use libfuzzer_sys::fuzz_target;
 use config::Names;
 use exit::Exit;
-use submit::bs;
-use submit::caller::Caller;
-use submit::message::Site;
+use libfuzzer_sys::fuzz_target;
 use mailchute_fuzz::installation::Installation;
 use mailchute_fuzz::process::Descriptors;
 use mailchute_fuzz::{steered, widened};
+use submit::bs;
+use submit::caller::Caller;
+use submit::message::Site;
 
 /// Octets of a reply line with its end (RFC 5321 4.5.3.1.5).
 const REPLY: usize = 512;

@@ -7,11 +7,11 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use control::client;
 use control::printer::Printer;
 use control::protocol::{Count, Detail, Done, Request, Status, Text};
 use exit::{Exit, Failure};
+use libfuzzer_sys::fuzz_target;
 use mailchute_fuzz::is_printable;
 
 fuzz_target!(|data: &[u8]| {

@@ -9,12 +9,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mail_parser::MessageParser;
 use mail::address_list::{AddressList, Spec};
 use mail::header::{self, Section};
+use mail_parser::MessageParser;
+use mailchute_fuzz::{steered, widened};
 use submit::body::{DotRule, Lines};
 use submit::head::Collector;
-use mailchute_fuzz::{steered, widened};
 
 fuzz_target!(|data: &[u8]| {
     let Some(([cut], text)) = steered(data) else { return };

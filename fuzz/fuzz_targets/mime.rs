@@ -15,10 +15,10 @@ use std::sync::Arc;
 use libfuzzer_sys::fuzz_target;
 use mail::header::{self, Section};
 use mail::wire::WireCheck;
+use mailchute_fuzz::{is_printable, judge, process, steered, widened};
+use submit::body::{DotRule, Lines};
 use transport::encode::{self, Original};
 use transport::smtp::Bytes;
-use submit::body::{DotRule, Lines};
-use mailchute_fuzz::{is_printable, judge, process, steered, widened};
 
 /// Header sections of one part that may be encoded. With none of them, the input has its own.
 const SINGLE: [&str; 5] = [

@@ -10,9 +10,9 @@
 use libfuzzer_sys::fuzz_target;
 use mail::Reply;
 use mail::status::EnhancedStatus;
+use mailchute_fuzz::{is_printable, steered};
 use transport::smtp::capabilities::Capabilities;
 use transport::smtp::reply::{LINE, LINES, READ, ReplyError, ReplyReader, TOTAL};
-use mailchute_fuzz::{is_printable, steered};
 
 fuzz_target!(|data: &[u8]| {
     let Some(([cut], bytes)) = steered(data) else { return };

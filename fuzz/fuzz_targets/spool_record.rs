@@ -14,12 +14,12 @@ use std::os::unix::fs::PermissionsExt;
 use libfuzzer_sys::fuzz_target;
 use mail::envelope::Envelope;
 use mail::header::Section;
-use spool::file::{self, Part};
-use spool::layout;
-use store::Claim;
 use mailchute_fuzz::installation::{Installation, names};
 use mailchute_fuzz::{is_printable, judge, steered};
 use serde_json::Value;
+use spool::file::{self, Part};
+use spool::layout;
+use store::Claim;
 
 /// The file's name. Seeds have it in their envelope.
 const NAME: &str = "6921CE0500000007";

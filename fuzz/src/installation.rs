@@ -51,8 +51,7 @@ impl Default for Installation {
         fs::write(&paths.config_file, "").unwrap();
         let owner = fs::metadata(&paths.spool).unwrap();
         let store = Store::open(&paths.spool, Owner { uid: owner.uid(), gid: owner.gid() }, false).unwrap();
-        let parsed =
-            |text: &&str| Config { paths: paths.clone(), params: config::parse(text.as_bytes(), Path::new("x")).unwrap() };
+        let parsed = |text: &&str| Config { paths: paths.clone(), params: config::parse(text.as_bytes(), Path::new("x")).unwrap() };
         Installation { store, configurations: CONFIGURATIONS.iter().map(parsed).collect(), paths, current: 0 }
     }
 }

@@ -105,11 +105,7 @@ fn header(message: &[u8], envelope: &Envelope) {
         }
         let colon = line.iter().position(|&byte| byte == b':').unwrap_or_else(|| panic!("no field: {:?}", String::from_utf8_lossy(line)));
         let name = &line[..colon];
-        assert!(
-            !name.is_empty() && name.iter().all(|byte| (33..=126).contains(byte)),
-            "a field name: {:?}",
-            String::from_utf8_lossy(name)
-        );
+        assert!(!name.is_empty() && name.iter().all(|byte| (33..=126).contains(byte)), "a field name: {:?}", String::from_utf8_lossy(name));
         names.push(String::from_utf8_lossy(name).to_ascii_lowercase());
     }
     let count = |wanted: &str| names.iter().filter(|name| *name == wanted).count();
