@@ -115,9 +115,10 @@ fn postsuper(words: &[String]) -> Result<Vec<Vec<String>>, Failure> {
             'v' => continue,
             other => return Err(usage(format!("postsuper -{other} is not served; see mailchute(8)"))),
         };
-        let state = queues.join(",");
+        // Postfix has no queue of failed mail: what is not listed must not be sent again or removed.
+        let state = if queues.is_empty() && value == "ALL" { QUEUES.join(",") } else { queues.join(",") };
         let mut words = vec![verb];
-        if !queues.is_empty() {
+        if !state.is_empty() {
             words.extend(["--state", &state]);
         }
         words.extend(["--", value]);
@@ -170,10 +171,10 @@ mod tests {
             ("postqueue -f", &["flush"]),
             ("postqueue -iAB", &["flush -- AB"]),
             ("postqueue -s x.example", &["flush --domain x.example"]),
-            ("postsuper -d ALL", &["remove -- ALL"]),
+            ("postsuper -d ALL", &["remove --state incoming,active,deferred,hold -- ALL"]),
             ("postsuper -d ALL deferred hold", &["remove --state deferred,hold -- ALL"]),
             ("postsuper -h A -H B -r C", &["hold -- A", "release -- B", "requeue -- C"]),
-            ("postsuper -e - -f ALL", &["expire -- -", "bounce -- ALL"]),
+            ("postsuper -e - -f ALL", &["expire -- -", "bounce --state incoming,active,deferred,hold -- ALL"]),
             ("postcat -q A", &["show -- A", "cat -- A"]),
             ("postcat -bq A B", &["cat --body -- A", "cat --body -- B"]),
             ("postcat -hq A", &["cat --headers -- A"]),
