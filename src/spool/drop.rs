@@ -208,7 +208,7 @@ impl SpoolWriter {
                 Err(e) => return Err(create_error(format!("cannot name the message in {}", self.path.display()), e.desc())),
             }
         }
-        Err(create_error(format!("cannot name the message in {}", self.path.display()), "every queue id that was tried exists already"))
+        Err(create_error(format!("cannot name the message in {}", self.path.display()), "every queue id tried is taken"))
     }
 
     /// D7.
