@@ -122,15 +122,15 @@ async fn a_valid_certificate_is_told_as_verified_under_every_policy() {
 async fn t_smtp_3_certificates_that_prove_nothing_end_verified_sessions_and_no_others() {
     let authority = Authority::new();
     for (name, config, words) in [
-        ("self-signed", self_signed(false), "is self-signed; put it into ca_file"),
-        ("self-signed, TLS 1.2", self_signed(true), "is self-signed; put it into ca_file"),
-        ("self-signed by an authority", of_an_authority(), "is self-signed and marked as that of a CA"),
+        ("self-signed", self_signed(false), "is self-signed; add it to ca_file"),
+        ("self-signed, TLS 1.2", self_signed(true), "is self-signed; add it to ca_file"),
+        ("self-signed by an authority", of_an_authority(), "is self-signed and marked as a CA certificate"),
         ("expired", authority.server("localhost", expired), "expired on 2"),
         ("for another name", authority.server("other.example", |_| {}), "is for other.example, not for localhost"),
         ("for an address", authority.server("192.0.2.1", |_| {}), "is for 192.0.2.1, not for localhost"),
-        ("self-signed, with the name of an authority", named_as_the_authority(false), "is self-signed; put it into ca_file"),
-        ("of another authority", Authority::called("another").server("localhost", |_| {}), "is issued by a CA that is not trusted here"),
-        ("of an authority of the same name", Authority::new().server("localhost", |_| {}), "was not signed by the CA of that name"),
+        ("self-signed, with the name of an authority", named_as_the_authority(false), "is self-signed; add it to ca_file"),
+        ("of another authority", Authority::called("another").server("localhost", |_| {}), "was issued by a CA that is not trusted here"),
+        ("of an authority of the same name", Authority::new().server("localhost", |_| {}), "was not signed by the trusted CA of that name"),
     ] {
         for policy in [TlsPolicy::Opportunistic, TlsPolicy::Required] {
             let server = serve(Arc::clone(&config), &OFFERS).await;

@@ -177,6 +177,6 @@ mod tests {
         assert!(error.contains("ca.pem") && error.contains("No such file"), "{error}");
         std::fs::write(&path, "no certificate").unwrap();
         let error = TlsClient::new(Some(&path)).err().unwrap();
-        assert!(error.contains("ca.pem") && error.contains("no certificate"), "{error}");
+        assert!(error.contains("ca.pem") && error.contains("no PEM certificate"), "{error}");
     }
 }
