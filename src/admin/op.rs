@@ -196,6 +196,8 @@ impl AdminOp {
             // Only without a daemon: it died between the final dot and the record of its outcome.
             let why = "the daemon stopped between the final dot and the record of its outcome";
             self.set_open(state, message.id, Progress::Uncertain, |_| why.to_owned())?;
+            // The history must say so when the message has arrived, perhaps for the second time.
+            state.record(message.id, &Event { at: self.now, kind: "uncertain".to_owned(), text: why.to_owned() })?;
         }
         if !matches!(self.act, Act::Expire | Act::Flush) {
             // Only without a daemon: it was given one before the daemon ended, and this is the later word.

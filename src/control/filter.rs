@@ -69,6 +69,12 @@ impl QueueState {
         QueueState::Removed,
     ];
 
+    /// Those of messages that are neither parked nor ended.
+    const OPEN: [QueueState; 3] = [QueueState::Incoming, QueueState::Active, QueueState::Deferred];
+
+    /// Those of the mail queue: what is queued or held.
+    const QUEUED: [QueueState; 4] = [QueueState::Incoming, QueueState::Active, QueueState::Deferred, QueueState::Hold];
+
     /// The word for it.
     pub fn word(self) -> &'static str {
         match self {
@@ -94,17 +100,31 @@ impl Filter {
         *self == Filter::default()
     }
 
+    /// The same conditions; where no state is asked for, only what is queued or held. For listings and counts that name no ids: what
+    /// failed no longer waits, and is shown where it is asked for.
+    #[must_use]
+    pub fn default_states(self) -> Filter {
+        if self.state.is_empty() { Filter { state: QueueState::QUEUED.to_vec(), ..self } } else { self }
+    }
+
     /// True where the recipients have to be known.
     pub fn looks_at_recipients(&self) -> bool {
-        self.to.is_some() || self.domain.is_some() || self.reason.is_some() || !self.state.is_empty()
+        self.to.is_some() || self.domain.is_some() || self.reason.is_some() || self.divides_the_open()
+    }
+
+    /// True where the states tell messages of `cur/` apart, which only their recipients can.
+    fn divides_the_open(&self) -> bool {
+        let asked = QueueState::OPEN.iter().filter(|state| self.state.contains(state)).count();
+        self.state.contains(&QueueState::Uncertain) || (asked > 0 && asked < QueueState::OPEN.len())
     }
 
     /// Whether the message of `entry` is meant, at `now`.
     pub fn matches(&self, entry: &Entry, now: i64) -> bool {
-        self.matches_message(entry, now) && (!self.looks_at_recipients() || self.matches_recipients(entry))
+        let is_in_state = self.state.is_empty() || self.state.iter().any(|state| is_in(entry, *state));
+        self.matches_message(entry, now) && is_in_state && (!self.looks_at_recipients() || self.matches_recipients(entry))
     }
 
-    /// The conditions that need no recipients.
+    /// The conditions that need no recipients, besides the state.
     pub fn matches_message(&self, entry: &Entry, now: i64) -> bool {
         let from = self.from.as_deref().is_none_or(|from| match from {
             "" | "<>" => entry.sender.is_empty(),
@@ -117,7 +137,7 @@ impl Filter {
     }
 
     /// False where the state says already, without the recipients, that the message is not meant: of those in `cur/` (`is_open`) it
-    /// depends on them.
+    /// may depend on them ([`Filter::looks_at_recipients`]).
     pub fn may_be(&self, is_open: bool, entry: &Entry) -> bool {
         let depends = |state: &QueueState| match state {
             QueueState::Incoming | QueueState::Active | QueueState::Deferred => is_open,
@@ -134,7 +154,7 @@ impl Filter {
         let domain = domain.is_none_or(|domain| any(&|r| domain_of(&r.address) == domain));
         let said =
             |part: &str| has(&entry.reason, part) || any(&|r| [&r.delay_reason, &r.bounce_reason].iter().any(|text| has(text, part)));
-        to && domain && self.reason.as_deref().is_none_or(said) && (self.state.is_empty() || self.state.iter().any(|s| is_in(entry, *s)))
+        to && domain && self.reason.as_deref().is_none_or(said)
     }
 }
 
@@ -226,10 +246,10 @@ mod tests {
     #[test]
     fn a_filter_knows_what_it_has_to_look_at() {
         let filter = |json: &str| serde_json::from_str::<Filter>(json).unwrap();
-        for json in [r#"{"to":"a"}"#, r#"{"domain":"x"}"#, r#"{"reason":"busy"}"#, r#"{"state":["hold"]}"#] {
+        for json in [r#"{"to":"a"}"#, r#"{"domain":"x"}"#, r#"{"reason":"busy"}"#, r#"{"state":["active"]}"#] {
             assert!(filter(json).looks_at_recipients() && !filter(json).is_everything(), "{json}");
         }
-        for json in [r#"{"from":"a"}"#, r#"{"uid":1}"#, r#"{"older":1}"#, r#"{"larger":1}"#] {
+        for json in [r#"{"from":"a"}"#, r#"{"uid":1}"#, r#"{"older":1}"#, r#"{"larger":1}"#, r#"{"state":["hold"]}"#] {
             assert!(!filter(json).looks_at_recipients() && !filter(json).is_everything(), "{json}");
         }
         assert!(filter("{}").is_everything() && !filter("{}").looks_at_recipients());
@@ -260,6 +280,25 @@ mod tests {
         assert!(!filter(r#"{"state":["failed","deferred"]}"#).may_be(false, &parked));
         assert!(filter(r#"{"state":["failed","deferred"]}"#).may_be(true, &entry()));
         assert!(!filter(r#"{"state":["failed"]}"#).may_be(true, &entry()));
+    }
+
+    #[test]
+    fn without_a_state_what_is_queued_or_held_is_meant_and_no_recipients_are_read_for_it() {
+        let in_state = |state: &str| Entry { queue_name: state.into(), ..entry() };
+        let filter = Filter::default().default_states();
+        assert!(!filter.looks_at_recipients());
+        for (state, is_meant) in
+            [("incoming", true), ("active", true), ("deferred", true), ("hold", true), ("failed", false), ("removed", false)]
+        {
+            let (entry, is_open) = (in_state(state), !matches!(state, "hold" | "failed" | "removed"));
+            assert_eq!((filter.matches(&entry, 1100), filter.may_be(is_open, &entry)), (is_meant, is_meant), "{state}");
+        }
+        let failed = Filter { state: vec![QueueState::Failed], ..Filter::default() };
+        assert_eq!(failed.clone().default_states(), failed, "an explicit state is left as it is");
+        assert!(!failed.looks_at_recipients() && failed.matches(&in_state("failed"), 1100));
+        for state in [QueueState::Deferred, QueueState::Uncertain] {
+            assert!(Filter { state: vec![state], ..Filter::default() }.looks_at_recipients());
+        }
     }
 
     #[test]

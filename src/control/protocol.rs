@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::detail::{Detail, Happening};
 use super::filter::Filter;
-pub use super::status::{AlarmLine, Status, Suspended};
+pub use super::status::{AlarmLine, NEAR_LIMIT, Status, Suspended, UserUsage};
 pub use spool::file::Part;
 
 /// Bytes that either side gives to the kernel, or takes, at a time: a listing is many short lines.

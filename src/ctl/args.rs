@@ -29,6 +29,9 @@ pub(super) enum Verb {
         /// JSON Lines, one message per line
         #[arg(short)]
         json: bool,
+        /// What failed for good, instead of what is queued or held
+        #[arg(long)]
+        failed: bool,
         /// Accepted for old scripts
         #[arg(short, action = clap::ArgAction::Count)]
         verbose: u8,
@@ -207,6 +210,12 @@ pub(super) struct Monitor {
     /// Critical outside of this range of the oldest message's age, in seconds
     #[arg(long)]
     pub critical_age: Option<Range>,
+    /// Warning outside of this range of failed messages that are kept
+    #[arg(long, default_value = "99")]
+    pub warning_failed: Range,
+    /// Critical outside of this range of failed messages that are kept
+    #[arg(long)]
+    pub critical_failed: Option<Range>,
     /// How long the daemon may take to answer
     #[arg(long, short, default_value = "10s")]
     pub timeout: Wait,

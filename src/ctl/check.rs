@@ -15,7 +15,7 @@ use exit::{Exit, Failure};
 use spool::admission::Reserve;
 use spool::layout;
 
-/// Prints the findings; EX_CONFIG if there is one.
+/// Prints the findings, then the warnings, which are about mail and not about the installation; EX_CONFIG if there is a finding.
 pub(super) fn check(config: &Config) -> Result<(), Failure> {
     let mut findings = Vec::new();
     spool(config, &mut findings);
@@ -26,11 +26,15 @@ pub(super) fn check(config: &Config) -> Result<(), Failure> {
     names(config, is_judged, &mut findings);
     asked::aliases(config, &mut findings);
     sockets(config, &mut findings);
-    asked::daemon(config, is_open, &mut findings);
-    if findings.is_empty() {
+    let warnings = asked::daemon(config, is_open, &mut findings);
+    if findings.is_empty() && warnings.is_empty() {
         return print(if is_judged { "all is well\n" } else { "all is well, as far as you may look; root sees more\n" });
     }
-    print(&findings.iter().map(|finding| format!("{}\n", mail::printable::text(finding))).collect::<String>())?;
+    let lines = findings.iter().cloned().chain(warnings.into_iter().map(|warning| format!("warning: {warning}")));
+    print(&lines.map(|line| format!("{}\n", mail::printable::text(&line))).collect::<String>())?;
+    if findings.is_empty() {
+        return Ok(());
+    }
     Err(Failure::new(Exit::Config, format!("{} finding{}", findings.len(), if findings.len() == 1 { "" } else { "s" })))
 }
 

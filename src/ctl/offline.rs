@@ -69,13 +69,15 @@ impl Offline {
         Ok(Offline { state, damage, trouble, store, _lock: lock })
     }
 
-    /// Every message of the selection: what the database knows, then what it does not know yet, from the files.
+    /// Every message of the selection: what the database knows, then what it does not know yet, from the files. Without ids and states,
+    /// of what is queued or held, as the daemon lists it.
     ///
     /// Errors: 1 where an id is unknown, after all others.
     pub(super) fn entries(&self, selection: &Selection, mut each: impl FnMut(Entry) -> Result<(), Failure>) -> Result<(), Failure> {
         let now = sys::clock::now();
         let Some(ids) = &selection.ids else {
-            return self.every(&selection.filter, now, |_, entry| if selection.filter.matches(&entry, now) { each(entry) } else { Ok(()) });
+            let filter = selection.filter.clone().default_states();
+            return self.every(&filter, now, |_, entry| if filter.matches(&entry, now) { each(entry) } else { Ok(()) });
         };
         let mut unknown = Vec::new();
         for text in ids {
@@ -121,12 +123,18 @@ impl Offline {
         let mut ids = Vec::new();
         for id in self.store.each_id(directory).map_err(|e| unreadable(&e))? {
             let id = id.map_err(|e| unreadable(&e))?;
-            if directory == layout::TRASH || self.row(id)?.is_none() {
+            if directory == layout::TRASH || self.row(id)?.is_none() && !self.is_settled(directory, id)? {
                 ids.push(id);
             }
         }
         ids.sort_unstable();
         Ok(ids)
+    }
+
+    /// True for a file in `cur/` whose message is finished: the daemon died before it removed the file, and the next start does.
+    fn is_settled(&self, directory: &str, id: QueueId) -> Result<bool, Failure> {
+        let Some(state) = self.state.as_ref().filter(|_| directory == layout::CUR) else { return Ok(false) };
+        Ok(state.message(id).map_err(|e| unreadable(&e))?.is_some_and(|message| message.place == QueueDir::Ended))
     }
 
     /// The row of a message that is in the queue.

@@ -24,7 +24,8 @@ pub(super) enum Piece<'a> {
 /// Prints the queue as text or JSON Lines.
 pub(super) fn list(config: &Config, selection: &Selection, json: bool) -> Result<(), Failure> {
     let out = std::io::stdout();
-    let mut printer = if json { Printer::json(out) } else { Printer::text(out, sys::clock::local_zone()) };
+    let printer = if json { Printer::json(out) } else { Printer::text(out, sys::clock::local_zone()) };
+    let mut printer = if selection.is_queue() { printer } else { printer.if_empty(nothing_of(selection)) };
     let ended = each(config, selection, |piece| match piece {
         Piece::Line(line) => printer.line(line),
         Piece::Entry(entry) => printer.entry(entry),
@@ -40,6 +41,11 @@ pub(super) fn list(config: &Config, selection: &Selection, json: bool) -> Result
         say(&format!("warning: {besides}"));
     }
     Ok(())
+}
+
+/// What there is to say of a part of the queue, or of what failed, that holds nothing: the queue itself may not be empty.
+fn nothing_of(selection: &Selection) -> &'static str {
+    if selection.is_failed() { "nothing has failed" } else { "no message matches" }
 }
 
 /// Calls `each` with every message of the selection that may be seen. Returns what there is to say besides.

@@ -124,6 +124,21 @@ fn from_stdin() -> Vec<String> {
 }
 
 impl Selection {
+    /// What failed for good and is kept.
+    pub(super) fn failed() -> Selection {
+        Selection { ids: None, filter: Filter { state: vec![QueueState::Failed], ..Filter::default() } }
+    }
+
+    /// True for the whole queue.
+    pub(super) fn is_queue(&self) -> bool {
+        self.ids.is_none() && self.filter.is_everything()
+    }
+
+    /// True for all that failed.
+    pub(super) fn is_failed(&self) -> bool {
+        self.ids.is_none() && self.filter == Selection::failed().filter
+    }
+
     /// The ids of each request that it takes: one request without ids for all.
     pub(super) fn requests(&self) -> Vec<Vec<String>> {
         match &self.ids {

@@ -15,7 +15,7 @@ use super::setup::Setup;
 use dkim::{BodyHasher, Signing};
 use mail::envelope::{Body, Envelope};
 use mail::header::Section;
-use mail::wire::{WireCheck, WireFacts};
+use mail::wire::{WireCheck, WireSummary};
 use mail::{date, limits};
 use spool::file;
 use spool::file::{FileError, Line};
@@ -103,7 +103,7 @@ struct Read {
     /// Where the body begins.
     body: u64,
     /// What it holds.
-    facts: WireFacts,
+    facts: WireSummary,
     body_hash: [u8; 32],
 }
 
@@ -122,7 +122,7 @@ struct Sent {
 /// What this server needs, and no more: most messages stay as they are.
 fn convert(store: &Store, read: Read, takes_8bit: bool) -> Result<Sent, Obstacle> {
     let body = read.bytes.tail(read.body);
-    let original = encode::Original { header: &read.header, body: &body, facts: read.facts };
+    let original = encode::Original { header: &read.header, body: &body, summary: read.facts };
     let converted = encode::convert(&original, takes_8bit, IN_MEMORY as usize, || store.private_file());
     let Some(converted) = converted.map_err(|e| Obstacle::Disk(e.to_string()))? else {
         let eight_bit = read.facts.eight_bit || !read.header.is_ascii();

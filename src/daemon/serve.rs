@@ -71,7 +71,7 @@ pub(super) async fn serve(
     let measuring = tokio::spawn(metrics::run(parts.metrics));
     let others = [
         tokio::spawn(Arc::clone(&parts.admission).run()),
-        tokio::spawn(history::run(Arc::clone(&parts.current), base.state_writer.clone())),
+        tokio::spawn(history::run(Arc::clone(&parts.current), base.state_writer.clone(), Arc::clone(&base.store))),
         answering,
     ];
     alarms::start(&alarm_manager, parts.alarm_source, woken).map_err(thread_failed)?;

@@ -135,6 +135,8 @@ mod tests {
         assert_eq!(SigningDomain::parse(&"a.".repeat(127)), Ok(SigningDomain("a.".repeat(126) + "a")));
         assert_eq!(SigningDomain::parse(&"a.".repeat(128)), Err(NameError::TooLong));
         assert_eq!(SigningDomain::parse(&format!("{}.org", "x".repeat(64))), Err(NameError::Label));
+        let longest = "x".repeat(63);
+        assert_eq!(Selector::parse(&longest).as_ref().map(Selector::as_str), Ok(longest.as_str()));
     }
 
     #[test]

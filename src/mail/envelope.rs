@@ -271,6 +271,76 @@ mod tests {
         }
     }
 
+    fn envelope() -> Envelope {
+        Envelope {
+            v: VERSION,
+            id: QueueId::new(1, 2),
+            size: 0,
+            crc32: "0123abcd".into(),
+            time: "2026-11-22T14:43:49Z".into(),
+            reverse_path: ReversePath::Null,
+            recipients: vec![Recipient::new(Address::new("a", "x.example").unwrap())],
+            ret: None,
+            envid: None,
+            body: Body::SevenBit,
+            smtputf8: false,
+            deliver_by: None,
+            hold_until: None,
+            priority: None,
+            warnings: Vec::new(),
+            caller: CallerInfo::default(),
+            peer: None,
+        }
+    }
+
+    /// What is wrong with the envelope after `change`.
+    fn wrong(change: impl Fn(&mut Envelope)) -> Option<&'static str> {
+        let mut envelope = envelope();
+        change(&mut envelope);
+        envelope.check().err()
+    }
+
+    #[test]
+    fn what_the_types_cannot_check_is_checked() {
+        assert_eq!(wrong(|_| {}), None);
+        assert_eq!(wrong(|e| e.v = 0), Some("version 0 does not exist"));
+        assert_eq!(wrong(|e| e.recipients.clear()), Some("no recipients"));
+        let times = |n: usize| move |e: &mut Envelope| e.recipients = vec![e.recipients[0].clone(); n];
+        assert_eq!(wrong(times(crate::limits::RECIPIENTS)), None);
+        assert_eq!(wrong(times(crate::limits::RECIPIENTS + 1)), Some("too many recipients"));
+        for digits in ["", "0123abc", "0123abcde", "0123ABCD", "0123abcg"] {
+            assert_eq!(wrong(|e| e.crc32 = digits.into()), Some("crc32 is not eight lower-case hex digits"), "{digits}");
+        }
+        assert_eq!(wrong(|e| e.envid = Some("x".repeat(crate::limits::ENVID))), None);
+        assert_eq!(wrong(|e| e.envid = Some("x".repeat(crate::limits::ENVID + 1))), Some("envid is too long"));
+        for (priority, is_good) in [(-10, false), (-9, true), (0, true), (9, true), (10, false)] {
+            assert_eq!(wrong(|e| e.priority = Some(priority)).is_none(), is_good, "{priority}");
+        }
+    }
+
+    #[test]
+    fn pf26_1_every_text_is_looked_at_and_every_time_is_one() {
+        let bad = "x\ny".to_owned();
+        let control = [
+            wrong(|e| e.recipients[0].original = Some(bad.clone())),
+            wrong(|e| e.recipients[0].orcpt = Some(bad.clone())),
+            wrong(|e| e.caller.exe = Some(bad.clone())),
+            wrong(|e| e.caller.cwd = Some(bad.clone())),
+            wrong(|e| e.caller.unit = Some(bad.clone())),
+            wrong(|e| e.envid = Some(bad.clone())),
+            wrong(|e| e.deliver_by = Some(bad.clone())),
+            wrong(|e| e.hold_until = Some(bad.clone())),
+            wrong(|e| e.time = bad.clone()),
+            wrong(|e| e.warnings = vec![bad.clone()]),
+        ];
+        assert!(control.iter().all(|why| *why == Some("control character in the envelope")), "{control:?}");
+        let time = |text: &str| {
+            [wrong(|e| e.time = text.into()), wrong(|e| e.deliver_by = Some(text.into())), wrong(|e| e.hold_until = Some(text.into()))]
+        };
+        assert_eq!(time("yesterday"), [Some("invalid time (RFC 3339 required)"); 3]);
+        assert_eq!(time("2027-01-01T00:00:00Z"), [None; 3]);
+    }
+
     #[test]
     fn smtputf8_is_written_only_where_it_is_true() {
         assert!(is_false(&false) && !is_false(&true));

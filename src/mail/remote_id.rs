@@ -100,6 +100,10 @@ mod tests {
         {
             assert_eq!(of_reply(reply), None, "{reply}");
         }
+        // What could be the id of Amazon is long, and has a digit.
+        for reply in ["250 Ok 1234567", "250 Ok thank-you", "250 No 12345678", "250 Ok 12345678 more"] {
+            assert_eq!(of_reply(reply), None, "{reply}");
+        }
         assert_eq!(of_reply(&format!("250 Ok: queued as {}", "A".repeat(4000))), None);
     }
 }

@@ -18,6 +18,7 @@ mod dsn;
 mod errors;
 pub mod given_up;
 mod history;
+mod kept;
 mod messages;
 mod numbers;
 mod orders;

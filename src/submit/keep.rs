@@ -44,7 +44,7 @@ impl Door {
     ///
     /// Errors: EX_CANTCREAT where all are shut; EX_OSERR.
     pub(crate) fn open(config: &Config, envelope: Envelope) -> Result<Door, Failure> {
-        let directory = match SpoolWriter::begin(&config.paths.spool, config.paths.mode == Mode::Rootless, envelope.clone()) {
+        let directory = match SpoolWriter::create(&config.paths.spool, config.paths.mode == Mode::Rootless, envelope.clone()) {
             Ok(draft) => return Ok(Door::Directory(draft)),
             Err(e) if e.is_shut => e,
             Err(e) => return Err(failure(&e, &config.params)),

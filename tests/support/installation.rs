@@ -111,10 +111,10 @@ impl Installation {
         path
     }
 
-    /// The queue, as root and the owner see it: one JSON object per message (SENDMAIL.md Q3).
+    /// Everything that is queued, held or has failed, as root and the owner see it: one JSON object per message (SENDMAIL.md Q3).
     #[track_caller]
     pub(crate) fn queue(&self) -> Vec<Value> {
-        let listing = self.mailchute(&["list", "--json"]).succeeded().stdout;
+        let listing = self.mailchute(&["list", "--json", "--state", "incoming,active,deferred,hold,failed"]).succeeded().stdout;
         listing.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 

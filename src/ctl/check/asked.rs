@@ -67,29 +67,40 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = String> {
     text.lines().map(str::to_owned).collect::<Vec<_>>().into_iter()
 }
 
-/// What the daemon says of itself, or that it is stopped. `is_open`: mail can be accepted. The last to be asked: root becomes the
-/// owner of the spool to look at it without its daemon.
-pub(super) fn daemon(config: &Config, is_open: bool, findings: &mut Vec<String>) {
+/// What the daemon says of itself, or that it is stopped. Returns the warnings about the mail. `is_open`: mail can be accepted. The
+/// last to be asked: root becomes the owner of the spool to look at it without its daemon.
+pub(super) fn daemon(config: &Config, is_open: bool, findings: &mut Vec<String>) -> Vec<String> {
     if !client::daemon_is_running(&config.paths) {
         let mail = if is_open { ": mail is accepted, but waits" } else { "" };
         findings.push(format!("mailchuted is not running{mail}; run {}", config.paths.mode.systemctl("start")));
         let down = Failure::new(Exit::Unavailable, "");
-        match Offline::open(config, down).and_then(|spool| spool.besides()) {
-            Ok(besides) if besides.is_empty() => {}
-            Ok(besides) => findings.push(besides),
+        match Offline::open(config, down).and_then(|spool| Ok((spool.besides()?, spool.counts()?))) {
+            Ok((besides, [_, _, failed])) => {
+                findings.extend(Some(besides).filter(|besides| !besides.is_empty()));
+                return of_mail(failed);
+            }
             // Empty for those who may not look at the spool.
             Err(failure) if failure.text.is_empty() => {}
             Err(failure) => findings.push(failure.text),
         }
-        return;
+        return Vec::new();
     }
     match client::ask::<Status>(&config.paths, &Request::Status {}) {
         Ok(statuses) => {
             let found: Vec<String> = statuses.iter().flat_map(|status| troubles(status, config.paths.mode, findings)).collect();
             findings.extend(found);
+            statuses.iter().flat_map(|status| of_mail(status.failed)).collect()
         }
-        Err(failure) => findings.push(Failure::from(failure).text),
+        Err(failure) => {
+            findings.push(Failure::from(failure).text);
+            Vec::new()
+        }
     }
+}
+
+/// What has failed is no fault of the installation, or a sign of one: only a person can tell.
+fn of_mail(failed: u64) -> Vec<String> {
+    if failed == 0 { Vec::new() } else { vec![warnings::failed(failed)] }
 }
 
 /// The findings in a status that are not `known`. Pure.
@@ -111,6 +122,7 @@ fn troubles(status: &Status, mode: Mode, known: &[String]) -> Vec<String> {
     if let Some(reason) = status.closed.as_ref().filter(|_| !stands("admission_closed", "")) {
         found.push(warnings::closed(reason));
     }
+    found.extend(status.usage.iter().map(warnings::near_limit));
     for one in status.suspended.iter().filter(|one| !stands("route_suspended", &one.route)) {
         found.push(format!("{} is suspended: {}; mend that, then run `mailchute flush`", one.route, one.reason));
     }

@@ -121,6 +121,7 @@ impl Wanted {
             return Ok(None);
         }
         if !self.with_recipients && !self.filter.looks_at_recipients() {
+            // `may_be` was the whole question.
             return Ok(Some(bare));
         }
         let entry = entries::entry(message, &state.recipients(message.id)?, is_active, now);

@@ -59,7 +59,7 @@ impl Spool {
             envid: Some("e7".into()),
             ..testing::envelope(&[])
         };
-        let mut draft = SpoolWriter::begin(&self.path, true, envelope).unwrap();
+        let mut draft = SpoolWriter::create(&self.path, true, envelope).unwrap();
         draft.write(b"From: me@h.example\r\nMessage-ID: <1@h.example>\r\n\r\nhello\r\n").unwrap();
         let id = draft.commit(|_| ()).unwrap().id;
         let Claim::Message(claimed) = self.store.claim(id.to_string()).unwrap() else { panic!("not claimed") };

@@ -113,7 +113,7 @@ impl AlarmMemory {
             "state_lost" => self.state_lost = true,
             "admission_closed" => self.admission_closed = Some(text("reason").to_owned()),
             "admission_opened" => self.admission_closed = None,
-            "corrupt" | "unusable" | "reloaded" => {}
+            "corrupt" | "unusable" | "reloaded" | "quota_reached" | "quota_cleared" => {}
             "requested" if matches!(text("verb"), "pause" | "resume") => {}
             _ => return false,
         }

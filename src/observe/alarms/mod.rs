@@ -85,7 +85,7 @@ impl AlarmManager {
     /// Waits until an alarm of this kind is active, at most for `limit`.
     pub fn wait_for(&self, kind: Kind, limit: Duration) {
         let end = Instant::now() + limit;
-        while !lock(&self.active).has(kind) && Instant::now() < end {
+        while !lock(&self.active).has_kind(kind) && Instant::now() < end {
             std::thread::sleep(POLL);
         }
     }
@@ -171,7 +171,7 @@ fn check(manager: &AlarmManager, watched: &impl Watched, settings: &Settings, fi
     };
     let (changes, active) = {
         let mut active = lock(&manager.active);
-        let alarms = judge::judge(&inputs, &memory, Limits::of(&settings.params), |kind| active.has(kind));
+        let alarms = judge::judge(&inputs, &memory, Limits::of(&settings.params), |kind, subject| active.has(kind, subject));
         (active.update(alarms, now), active.clone())
     };
     changes.iter().for_each(log_change);
