@@ -9,10 +9,11 @@
 //! ```text
 //!   N1  due::note, due::conclude   in the transaction of the outcome    the DSN is due: the next start goes on with N2
 //!   N2  compose::compose           reads the message, decides to whom   the same
-//!   N3  write::write               the DSN is durable in new/        it is sent, and once more with the same Message-ID
-//!   N4  written                    the row goes, the count of the hour  nothing
+//!   N3  begin                      its queue id is committed            the same: no message has the id
+//!   N4  write::write               the DSN is durable in new/           the message of that id is found, and N5 follows
+//!   N5  written                    the row goes, the count of the hour  nothing
 //! ```
-//! So a crash costs a second DSN at most, and never the only one. The outcome itself is committed with N1: no failure depends
+//! So a crash costs no second DSN, and never the only one. The outcome itself is committed with N1: no failure depends
 //! on a DSN being sent.
 //!
 //! | module | work |
@@ -43,7 +44,8 @@ use dsn::{compose, original, render, write};
 use log::events;
 use mail::queue_id::QueueId;
 use mail::{Address, printable};
-use spool::drop::DropError;
+use spool::drop::{DropError, fresh_id};
+use spool::layout;
 use state::{Action, DueDsn, Event, POSTPONED, State};
 use store::Store;
 use tokio::sync::Notify;
@@ -120,12 +122,28 @@ fn window(state: &State, now: i64) -> rusqlite::Result<Window> {
     Ok(state.get(WINDOW_KEY)?.map_or_else(Window::default, |text| Window::parse(&text)).at(now))
 }
 
-/// N4: `due` was told by the message `notice`.
-pub(crate) fn written(state: &State, due: &DueDsn, notice: QueueId, to: &Address, now: i64) -> rusqlite::Result<()> {
+/// What a DSN tells: recipients, and what became of them.
+type Told = Vec<(u32, Action)>;
+
+/// N3: the DSN about message `id` is to be the message `dsn`. Returns the one that was begun before and is in the spool, or was, with
+/// what it tells: then nothing is written. Whole, because a power cut may have torn the file of one that was never finished.
+pub(crate) fn begin(state: &State, store: &Store, id: QueueId, dsn: QueueId, told: &Told) -> rusqlite::Result<Option<(QueueId, Told)>> {
+    if let Some((before, told)) = state.begun_dsn(id)? {
+        // In the order in which the file goes on, and behind it the row, which outlives it.
+        let is_file = [layout::NEW, layout::CUR, layout::HOLD, layout::FAILED].iter().any(|place| store.inspect(place, before).is_ok());
+        if is_file || state.message(before)?.is_some() {
+            return Ok(Some((before, told)));
+        }
+    }
+    state.begin_dsn(id, dsn, told).map(|()| None)
+}
+
+/// N5: of message `id` this was told by the message `dsn`.
+pub(crate) fn written(state: &State, id: QueueId, told: &Told, dsn: QueueId, to: &Address, now: i64) -> rusqlite::Result<()> {
     state.set(WINDOW_KEY, &window(state, now)?.with_one_more().to_string())?;
-    let text = format!("{notice} to {}", printable::text(&to.to_string()));
-    state.record(due.message.id, &Event { at: now, kind: "notice".to_owned(), text })?;
-    state.finish_dsn(due.message.id, &told_of(due))
+    let text = format!("{dsn} to {}", printable::text(&to.to_string()));
+    state.record(id, &Event { at: now, kind: "notice".to_owned(), text })?;
+    state.finish_dsn(id, told)
 }
 
 /// Nobody is told: for this reason, or because there is nothing to tell any more.
@@ -136,7 +154,7 @@ pub(crate) fn passed_over(state: &State, due: &DueDsn, why: Option<&str>, now: i
     state.finish_dsn(due.message.id, &told_of(due))
 }
 
-fn told_of(due: &DueDsn) -> Vec<(u32, Action)> {
+fn told_of(due: &DueDsn) -> Told {
     due.recipients.iter().map(|(row, action)| (row.n, *action)).collect()
 }
 
@@ -169,17 +187,34 @@ async fn tell_sender(dsns: &Arc<DsnQueue>, setup: &Arc<Setup>, due: DueDsn, now:
     if composed.action == Action::Delayed && is_suspended(dsns, setup, &composed.to, now) {
         return postpone(dsns, due.message.id, now).await;
     }
-    let (to, action) = (composed.to.clone(), composed.action);
-    match write_now(dsns, composed.to, composed.bytes, now).await {
-        Ok(notice) => {
-            let id = due.message.id;
-            let address = to.clone();
-            dsns.state_writer.work(move |state, _| written(state, &due, notice, &address, now))?.await.map_err(|_| Stopped)?;
-            events::dsn_sent(id, notice, &printable::text(&to.to_string()), action.word());
-            Ok(0)
+    let (id, to, action) = (due.message.id, composed.to.clone(), composed.action);
+    let (dsn, told) = match write_once(dsns, &due, composed, now).await? {
+        Ok(written) => written,
+        Err(sleep) => return Ok(sleep),
+    };
+    let address = to.clone();
+    dsns.state_writer.work(move |state, _| written(state, id, &told, dsn, &address, now))?.await.map_err(|_| Stopped)?;
+    events::dsn_sent(id, dsn, &printable::text(&to.to_string()), action.word());
+    Ok(0)
+}
+
+/// N3 and N4, unless a run before this one did them. Returns the queue id, and what is told; where the disk refuses, the seconds to
+/// wait.
+async fn write_once(dsns: &Arc<DsnQueue>, due: &DueDsn, composed: Composed, now: i64) -> Result<Result<(QueueId, Told), i64>, Stopped> {
+    let dsn = match fresh_id() {
+        Ok(dsn) => dsn,
+        Err(e) => {
+            refused(&e);
+            return Ok(Err(LONGEST_SLEEP));
         }
-        Err(sleep) => Ok(sleep),
+    };
+    let (id, told) = (due.message.id, told_of(due));
+    let choosing = told.clone();
+    let before = dsns.state_writer.work(move |state, store| begin(state, store, id, dsn, &choosing))?;
+    if let Some(before) = before.await.map_err(|_| Stopped)? {
+        return Ok(Ok(before));
     }
+    Ok(write_now(dsns, Some(dsn), composed.to, composed.bytes, now).await.map(|dsn| (dsn, told)))
 }
 
 /// N2, on a thread that may wait for the disk.
@@ -209,11 +244,10 @@ async fn postpone(dsns: &DsnQueue, id: QueueId, now: i64) -> Result<i64, Stopped
     Ok(0)
 }
 
-/// N3, on a thread that may wait for the disk. Where the disk refuses: the seconds to wait.
-async fn write_now(dsns: &Arc<DsnQueue>, to: Address, bytes: Vec<u8>, now: i64) -> Result<QueueId, i64> {
+/// N4, on a thread that may wait for the disk. Where the disk refuses: the seconds to wait.
+async fn write_now(dsns: &Arc<DsnQueue>, id: Option<QueueId>, to: Address, bytes: Vec<u8>, now: i64) -> Result<QueueId, i64> {
     let paths = dsns.paths.clone();
-    let writing = move || write::write(&paths.spool, paths.mode == Mode::Rootless, &to, &bytes, now);
-    let refused = |e: &DropError| events::storage_failed("new/", &format!("a notice waits: {e}"));
+    let writing = move || write::write(&paths.spool, paths.mode == Mode::Rootless, id, &to, &bytes, now);
     match tokio::task::spawn_blocking(writing).await {
         Ok(result) => result.map_err(|e| {
             refused(&e);
@@ -222,6 +256,10 @@ async fn write_now(dsns: &Arc<DsnQueue>, to: Address, bytes: Vec<u8>, now: i64) 
         // It panicked, which is told by the panic itself.
         Err(_) => Err(LONGEST_SLEEP),
     }
+}
+
+fn refused(e: &DropError) {
+    events::storage_failed("new/", &format!("a notice waits: {e}"));
 }
 
 /// The hour is used up: the administrator is told once how many DSNs wait.
@@ -240,7 +278,7 @@ async fn tell(dsns: &Arc<DsnQueue>, setup: &Setup, waiting: u64, window: Window,
             now,
             random: sys::clock::random().unwrap_or_default(),
         };
-        if let Err(sleep) = write_now(dsns, admin.clone(), render::build_digest(&digest), now).await {
+        if let Err(sleep) = write_now(dsns, None, admin.clone(), render::build_digest(&digest), now).await {
             return Ok(sleep);
         }
     }

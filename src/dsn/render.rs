@@ -20,7 +20,7 @@ use state::Action;
 
 /// The DSN, in wire form.
 pub fn build(dsn: &Dsn<'_>) -> Vec<u8> {
-    // The same DSN always has the same Message-ID: if a crash makes us send it twice, readers can tell.
+    // The same DSN always has the same Message-ID: if it comes twice, readers can tell.
     let message_id = format!("<{}.{}.dsn@{}>", date::compact(dsn.at), dsn.id, dsn.mailname);
     let head = Head { mailname: dsn.mailname, to: dsn.to, zone: dsn.zone, now: dsn.now, automatic: "auto-replied" };
     let mut message = head.start(words::subject(dsn), message_id);

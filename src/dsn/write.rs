@@ -12,12 +12,13 @@ use mail::wire::WireCheck;
 use mail::{Address, date};
 use spool::drop::{DropError, SpoolWriter};
 
-/// Puts `bytes` into the spool, addressed to `to`, with the null reverse-path (RFC 5321 4.5.5). After `Ok` the message is durable.
+/// Puts `bytes` into the spool, addressed to `to`, with the null reverse-path (RFC 5321 4.5.5). After `Ok` the message is durable, under
+/// this queue id if one is given.
 ///
 /// The daemon writes this file, so it names the daemon as its `peer`. In a rootless spool no file has a `peer`.
 ///
 /// Errors: those of the injection; bytes not in wire form.
-pub fn write(spool: &Path, rootless: bool, to: &Address, bytes: &[u8], now: i64) -> Result<QueueId, DropError> {
+pub fn write(spool: &Path, rootless: bool, id: Option<QueueId>, to: &Address, bytes: &[u8], now: i64) -> Result<QueueId, DropError> {
     let mut check = WireCheck::default();
     let summary = check.feed(bytes).and_then(|()| check.finish()).map_err(|why| DropError {
         what: "a DSN is not in wire form".to_owned(),
@@ -25,7 +26,8 @@ pub fn write(spool: &Path, rootless: bool, to: &Address, bytes: &[u8], now: i64)
         exit: Exit::Software,
         is_shut: false,
     })?;
-    let mut writer = SpoolWriter::create(spool, rootless, envelope(to, rootless, now))?;
+    let writer = SpoolWriter::create(spool, rootless, envelope(to, rootless, now))?;
+    let mut writer = if let Some(id) = id { writer.with_id(id) } else { writer };
     writer.write(bytes)?;
     let committed = writer.commit(|envelope| envelope.body = if summary.eight_bit { Body::EightBitMime } else { Body::SevenBit })?;
     Ok(committed.id)

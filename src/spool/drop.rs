@@ -63,6 +63,8 @@ pub struct SpoolWriter {
     /// The name in `tmp/`, if O_TMPFILE is unsupported.
     named: Option<(OwnedFd, String)>,
     envelope: Envelope,
+    /// The id is somebody's choice: another one is not tried.
+    is_id_chosen: bool,
     reserved: usize,
     buffer: Vec<u8>,
     written: u64,
@@ -104,6 +106,7 @@ impl SpoolWriter {
             file,
             named,
             envelope,
+            is_id_chosen: false,
             reserved,
             buffer: Vec::with_capacity(BUFFER),
             written: 0,
@@ -112,6 +115,13 @@ impl SpoolWriter {
         };
         writer.buffer.resize(reserved, b' ');
         Ok(writer)
+    }
+
+    /// The message gets this id, of [`fresh_id`], or none.
+    #[must_use]
+    pub fn with_id(mut self, id: QueueId) -> SpoolWriter {
+        (self.envelope.id, self.is_id_chosen) = (id, true);
+        self
     }
 
     /// D2: takes the next bytes of the message, which must be in wire form.
@@ -201,7 +211,7 @@ impl SpoolWriter {
                     self.named = None;
                     return Ok(());
                 }
-                Err(Errno::EEXIST) => {
+                Err(Errno::EEXIST) if !self.is_id_chosen => {
                     self.envelope.id = fresh_id()?;
                     self.write_envelope()?;
                 }
@@ -253,7 +263,10 @@ fn shut_error(what: String, e: Errno, rootless: bool) -> DropError {
     DropError { is_shut, ..create_error(what, &hint(e, rootless)) }
 }
 
-fn fresh_id() -> Result<QueueId, DropError> {
+/// A queue id that nobody has: of this second, and random.
+///
+/// Errors: the kernel gives no randomness.
+pub fn fresh_id() -> Result<QueueId, DropError> {
     let random = sys::clock::random().map_err(|e| DropError {
         what: "cannot read /dev/urandom".to_owned(),
         why: e.to_string(),

@@ -6,6 +6,7 @@
 //! ```text
 //!   an outcome  ─ ask_dsn ─▶ ready = 0   the round still goes on
 //!   the end of the round ─ make_dsn_due ─▶ ready = 1, and a row in `notice`
+//!   its queue id is chosen ─ begin_dsn ─▶ who finds a message of that id need not write it again
 //!   the DSN is durable in new/ ─ finish_dsn ─▶ the rows are gone
 //! ```
 
@@ -162,6 +163,17 @@ impl State {
         self.connection.prepare_cached("SELECT min(due) FROM notice WHERE due > ?1")?.query_row([now], |row| row.get(0))
     }
 
+    /// The DSN about this message is going to be the message `dsn`, and to tell this. Kept in `run`, as orders are.
+    pub fn begin_dsn(&self, id: QueueId, dsn: QueueId, told: &[(u32, Action)]) -> Result<()> {
+        let told: String = told.iter().map(|(n, action)| format!(" {n}.{}", *action as i64)).collect();
+        self.set(&begun_key(id), &format!("{dsn}{told}"))
+    }
+
+    /// The DSN that was begun about this message, and what it tells; it may have been written or not.
+    pub fn begun_dsn(&self, id: QueueId) -> Result<Option<(QueueId, Vec<(u32, Action)>)>> {
+        Ok(self.get(&begun_key(id))?.and_then(|text| begun_of(&text)))
+    }
+
     /// The DSN waits until then, at most [`POSTPONED`].
     pub fn postpone_dsn(&self, id: QueueId, until: i64) -> Result<()> {
         self.connection.prepare_cached("UPDATE notice SET due = ?2 WHERE message = ?1")?.execute(params![id.to_i64(), until]).map(|_| ())
@@ -169,6 +181,7 @@ impl State {
 
     /// These have been told, or need not be. What came up meanwhile stays due.
     pub fn finish_dsn(&self, id: QueueId, told: &[(u32, Action)]) -> Result<()> {
+        self.connection.prepare_cached("DELETE FROM run WHERE key = ?1")?.execute([begun_key(id)])?;
         for (n, action) in told {
             self.connection
                 .prepare_cached("DELETE FROM notice_recipient WHERE message = ?1 AND n = ?2 AND action = ?3")?
@@ -182,6 +195,21 @@ impl State {
             .execute([id.to_i64()])
             .map(|_| ())
     }
+}
+
+/// The key in `run` of a DSN that was begun.
+fn begun_key(id: QueueId) -> String {
+    format!("dsn:{id}")
+}
+
+fn begun_of(text: &str) -> Option<(QueueId, Vec<(u32, Action)>)> {
+    let mut words = text.split(' ');
+    let dsn = QueueId::parse(words.next()?.as_bytes())?;
+    let told = |word: &str| {
+        let (n, action) = word.split_once('.')?;
+        Some((n.parse().ok()?, Action::from_i64(action.parse().ok()?)))
+    };
+    Some((dsn, words.map(told).collect::<Option<_>>()?))
 }
 
 #[cfg(test)]
@@ -210,6 +238,20 @@ mod tests {
         let row = Message { reverse_path: reverse_path.into(), ..message(0) };
         state.insert(&row, recipients, &origin()).unwrap();
         (scratch, state, row.id)
+    }
+
+    #[test]
+    fn a_dsn_that_was_begun_is_known_until_it_is_finished() {
+        let (_scratch, state, id) = with_message("me@x.example", &[recipient(0, "failure")]);
+        let told = [(0, Action::Failed), (7, Action::Delayed)];
+        assert_eq!(state.begun_dsn(id).unwrap(), None);
+        for (dsn, told) in [(QueueId::new(9, 8), &told[..]), (QueueId::new(9, 9), &[])] {
+            state.begin_dsn(id, dsn, told).unwrap();
+            assert_eq!(state.begun_dsn(id).unwrap(), Some((dsn, told.to_vec())));
+        }
+        assert_eq!(state.begun_dsn(QueueId::new(1, 99)).unwrap(), None);
+        state.finish_dsn(id, &[]).unwrap();
+        assert_eq!(state.begun_dsn(id).unwrap(), None);
     }
 
     fn due(state: &State, now: i64) -> Vec<(u32, Action)> {

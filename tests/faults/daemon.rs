@@ -268,6 +268,32 @@ pub(crate) fn killed_in(name: &str, binaries: &Binaries, choice: Choice, report:
     );
 }
 
+/// Boundaries behind the name of a DSN within which its record is committed.
+const BEHIND_A_DSN: u64 = 60;
+
+/// SIGKILL at every boundary between the name of a DSN and the record of it: a second one would be written here.
+pub(crate) fn killed_behind_a_dsn(binaries: &Binaries, choice: Choice, report: &Report) {
+    let scenario = SCENARIOS.iter().find(|scenario| scenario.name == "a notice").unwrap();
+    let points = every(0..BEHIND_A_DSN, choice.stride);
+    sweep(
+        &points,
+        choice,
+        report,
+        || Bench::new(binaries, scenario),
+        |bench, point| {
+            let mut behind = None;
+            let mut at = |boundary: &Boundary| {
+                let is_named = !boundary.entry && boundary.call == libc::SYS_linkat && boundary.result == 0;
+                behind = behind.map(|count| count + 1).or(is_named.then_some(0));
+                if behind == Some(*point) { Verdict::Kill } else { Verdict::Go }
+            };
+            let ordeal = bench.torment(&mut at, |_| {});
+            report.add("kill points daemon", u64::from(ordeal.traced.struck.is_some()));
+            report.note(bench.judge(ordeal, &format!("killed {point} behind the name of the DSN")));
+        },
+    );
+}
+
 /// EIO at every write and every sync behind the readiness, while outcomes are committed.
 pub(crate) fn refused_commits(binaries: &Binaries, choice: Choice, report: &Report) {
     for name in ["250, 450 and 550", "a notice"] {

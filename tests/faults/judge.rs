@@ -1,5 +1,6 @@
 //! What must hold when a daemon that was tormented has come to rest.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use spool::layout;
@@ -27,6 +28,7 @@ pub(crate) fn judge(bench: &Bench, ordeal: &Ordeal) -> Result<(), String> {
     }
     let messages: Vec<Transaction> = ordeal.receivers.iter().flat_map(|receiver| receiver.messages()).collect();
     let (notices, mail): (Vec<&Transaction>, Vec<&Transaction>) = messages.iter().partition(|one| one.mail.starts_with("<>"));
+    judge_notices(&notices)?;
     let known = |one: &&&Transaction| bench.scenario.letters.iter().any(|letter| one.data.ends_with(&ending(letter.name)));
     if let Some(half) = mail.iter().find(|one| !known(one)) {
         return Err(format!("half: {}", String::from_utf8_lossy(&half.data)));
@@ -36,6 +38,22 @@ pub(crate) fn judge(bench: &Bench, ordeal: &Ordeal) -> Result<(), String> {
         judge_letter(bench, ordeal, letter, &mail, !notices.is_empty()).map_err(|why| format!("{}: {why}", letter.name))?;
     }
     Ok(())
+}
+
+/// Of one failure there is one DSN. That one may come twice, like all mail; it has one queue id then.
+fn judge_notices(notices: &[&Transaction]) -> Result<(), String> {
+    let mut of_failure: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for notice in notices {
+        let text = String::from_utf8_lossy(&notice.data);
+        let header = text.split("\r\n\r\n").next().unwrap_or_default();
+        let message_id = header.lines().find(|line| line.starts_with("Message-ID:")).unwrap_or_default();
+        let queue_id = header.split_whitespace().skip_while(|word| *word != "id").nth(1).unwrap_or_default();
+        of_failure.entry(message_id.to_owned()).or_default().insert(queue_id.trim_end_matches(';').to_owned());
+    }
+    match of_failure.iter().find(|(_, ids)| ids.len() > 1) {
+        Some((message_id, ids)) => Err(format!("two DSNs of one failure, {message_id}: {ids:?}")),
+        None => Ok(()),
+    }
 }
 
 /// True if the kernel refused to open the file: then it is kept for a person, with that as its reason.

@@ -117,6 +117,12 @@ mod tests {
     }
 
     #[test]
+    fn a_daemon_killed_behind_the_name_of_a_dsn_writes_no_second_one() {
+        require!(tracer::is_allowed());
+        holds(daemon::killed_behind_a_dsn, 5, "kill points daemon", STRUCK);
+    }
+
+    #[test]
     fn a_daemon_refused_by_the_kernel_at_any_call_loses_nothing_and_does_not_spin() {
         require!(tracer::is_allowed());
         holds(daemon::refused, 2003, "errno injections", STRUCK);
