@@ -30,7 +30,7 @@ pub struct AdminOp {
     /// Unix seconds.
     pub now: i64,
     /// Seconds until a requeued message is given up.
-    pub give_up: i64,
+    pub queue_lifetime: i64,
 }
 
 /// A message that somebody named, and the id if it can be one.
@@ -87,7 +87,7 @@ impl AdminOp {
         // One that is named twice is planned once: the second plan would not know of the first.
         for named in named.into_iter().filter(|named| named.id.is_none_or(|id| seen.insert(id))) {
             match self.plan(state, store, reach, &named)? {
-                Plan::Told(is_done, text) => done.push(Done { id: named.text, done: is_done, later: false, text: text.into_owned() }),
+                Plan::Answer(is_done, text) => done.push(Done { id: named.text, done: is_done, later: false, text: text.into_owned() }),
                 Plan::Later(text) => done.push(Done { id: named.text, done: true, later: true, text: text.to_owned() }),
                 Plan::Do(message, moves) => plans.push((named, message, moves)),
             }
@@ -96,7 +96,7 @@ impl AdminOp {
         let moved = store.move_all(&moves);
         for ((named, message, _), moved) in plans.into_iter().zip(moved) {
             let text = match moved {
-                Ok(()) => self.record(state, *message).map(|()| self.told())?,
+                Ok(()) => self.record(state, *message).map(|()| self.outcome())?,
                 Err(e) => {
                     done.push(Done { id: named.text, done: false, later: false, text: format!("not done: {e}") });
                     continue;
@@ -112,24 +112,24 @@ impl AdminOp {
             Some(id) => state.message(id)?.filter(|message| (reach.may)(message)),
             None => None,
         };
-        let Some(mut message) = message else { return Ok(Plan::Told(false, "no such message".into())) };
+        let Some(mut message) = message else { return Ok(Plan::Answer(false, "no such message".into())) };
         if message.place == QueueDir::Ended {
             return Ok(match (store.has(layout::TRASH, message.id), self.act) {
-                (false, _) => Plan::Told(false, "no such message".into()),
-                (true, Act::Requeue) if self.dry_run => Plan::Told(true, self.told().into()),
+                (false, _) => Plan::Answer(false, "no such message".into()),
+                (true, Act::Requeue) if self.dry_run => Plan::Answer(true, self.outcome().into()),
                 // Not by this one: it was tried just now (`restore`).
-                (true, Act::Requeue) => Plan::Told(false, "was removed, and its file in trash/ cannot be moved".into()),
-                (true, _) => Plan::Told(false, was_removed(message.id).into()),
+                (true, Act::Requeue) => Plan::Answer(false, "was removed, and its file in trash/ cannot be moved".into()),
+                (true, _) => Plan::Answer(false, was_removed(message.id).into()),
             });
         }
         if let (QueueDir::Cur, None, Some(mark)) = (message.place, message.next_attempt, reach.mark) {
             return self.follow(state, &mut message, mark);
         }
         if let Some(why) = self.refusal(&message) {
-            return Ok(Plan::Told(false, why.into()));
+            return Ok(Plan::Answer(false, why.into()));
         }
         if self.dry_run {
-            return Ok(Plan::Told(true, self.told().into()));
+            return Ok(Plan::Answer(true, self.outcome().into()));
         }
         let from = message.place.directory().unwrap_or(layout::CUR);
         let to = match self.act {
@@ -148,7 +148,7 @@ impl AdminOp {
             Act::Expire | Act::Bounce if self.dry_run => "is being sent; it would be given up after the attempt, unless that delivers it",
             Act::Hold | Act::Remove => "is being sent; it follows after the attempt",
             Act::Expire | Act::Bounce => "is being sent; it is given up after the attempt, unless that delivers it",
-            Act::Release | Act::Requeue | Act::Flush => return Ok(Plan::Told(true, "is being sent already".into())),
+            Act::Release | Act::Requeue | Act::Flush => return Ok(Plan::Answer(true, "is being sent already".into())),
         };
         if !self.dry_run {
             if matches!(self.act, Act::Expire | Act::Bounce) {
@@ -175,7 +175,7 @@ impl AdminOp {
     }
 
     /// What is said of a message that it is done to, or would be.
-    pub fn told(&self) -> String {
+    pub fn outcome(&self) -> String {
         if self.dry_run { format!("would be {}", self.act.done()) } else { self.act.done().to_owned() }
     }
 
@@ -210,7 +210,7 @@ impl AdminOp {
             }
             Act::Requeue => {
                 (message.place, message.next_attempt, message.finished) = (QueueDir::Cur, Some(self.now), None);
-                (message.attempts, message.expires) = (0, self.now.saturating_add(self.give_up));
+                (message.attempts, message.expires) = (0, self.now.saturating_add(self.queue_lifetime));
                 message.reason = String::new();
                 self.reopen(state, message.id)?;
             }
@@ -301,7 +301,7 @@ pub fn was_removed(id: QueueId) -> String {
 /// What is to be done about one message.
 enum Plan {
     /// Nothing more than to say this.
-    Told(bool, Cow<'static, str>),
+    Answer(bool, Cow<'static, str>),
     /// Nothing yet: it follows after the attempt under way, and this is said.
     Later(&'static str),
     /// Its file moves, perhaps, and its row follows.

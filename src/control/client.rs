@@ -15,7 +15,7 @@ use exit::{Exit, Failure};
 use mail::printable;
 
 /// Silence after which a daemon counts as hung.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// True if a daemon listens on the control socket.
 pub fn daemon_is_running(paths: &Paths) -> bool {
@@ -33,7 +33,7 @@ pub fn ask_lines(paths: &Paths, request: &Request, each: impl FnMut(&str) -> boo
         Failure::new(Exit::Unavailable, format!("mail system is down: {}: {e}; is mailchuted running? try {next}", socket.display()))
     };
     let mut stream = UnixStream::connect(&socket).map_err(|e| down(&e))?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(|e| down(&e))?;
+    stream.set_read_timeout(Some(TIMEOUT)).map_err(|e| down(&e))?;
     let mut line = serde_json::to_string(request).map_err(|e| Failure::new(Exit::Software, e.to_string()))?;
     line.push('\n');
     stream.write_all(line.as_bytes()).map_err(|e| down(&e))?;

@@ -95,13 +95,13 @@ impl Filter {
     }
 
     /// True where the recipients have to be known.
-    pub fn looks_at_recipients(&self) -> bool {
+    pub fn needs_recipients(&self) -> bool {
         self.to.is_some() || self.domain.is_some() || self.reason.is_some() || !self.state.is_empty()
     }
 
     /// Whether the message of `entry` is meant, at `now`.
     pub fn matches(&self, entry: &Entry, now: i64) -> bool {
-        self.matches_message(entry, now) && (!self.looks_at_recipients() || self.matches_recipients(entry))
+        self.matches_message(entry, now) && (!self.needs_recipients() || self.matches_recipients(entry))
     }
 
     /// The conditions that need no recipients.
@@ -118,7 +118,7 @@ impl Filter {
 
     /// False where the state says already, without the recipients, that the message is not meant: of those in `cur/` (`is_open`) it
     /// depends on them.
-    pub fn may_be(&self, is_open: bool, entry: &Entry) -> bool {
+    pub fn can_match(&self, is_open: bool, entry: &Entry) -> bool {
         let depends = |state: &QueueState| match state {
             QueueState::Incoming | QueueState::Active | QueueState::Deferred => is_open,
             QueueState::Uncertain => true,
@@ -234,10 +234,10 @@ mod tests {
     fn what_is_parked_is_told_apart_without_its_recipients() {
         let filter = |json: &str| serde_json::from_str::<Filter>(json).unwrap();
         let parked = Entry { queue_name: "hold".into(), ..Entry::default() };
-        assert!(filter(r#"{"state":["hold"]}"#).may_be(false, &parked) && filter("{}").may_be(true, &entry()));
-        assert!(!filter(r#"{"state":["failed","deferred"]}"#).may_be(false, &parked));
-        assert!(filter(r#"{"state":["failed","deferred"]}"#).may_be(true, &entry()));
-        assert!(!filter(r#"{"state":["failed"]}"#).may_be(true, &entry()));
+        assert!(filter(r#"{"state":["hold"]}"#).can_match(false, &parked) && filter("{}").can_match(true, &entry()));
+        assert!(!filter(r#"{"state":["failed","deferred"]}"#).can_match(false, &parked));
+        assert!(filter(r#"{"state":["failed","deferred"]}"#).can_match(true, &entry()));
+        assert!(!filter(r#"{"state":["failed"]}"#).can_match(true, &entry()));
     }
 
     #[test]

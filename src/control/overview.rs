@@ -8,10 +8,10 @@ use super::listing::Entry;
 pub const AGES: [i64; 5] = [300, 3600, 4 * 3600, 86_400, 3 * 86_400];
 /// Classes of age.
 pub const CLASSES: usize = AGES.len() + 1;
-/// Seconds of one span of the course of time.
-pub const SPAN: i64 = 3600;
+/// Seconds of one span of the intervals of time.
+pub const INTERVAL: i64 = 3600;
 /// Spans that are looked at.
-pub const SPANS: usize = 48;
+pub const INTERVALS: usize = 48;
 
 /// What bears on the messages that the asker may see.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,10 +22,10 @@ pub struct Overview {
     pub destinations: Vec<Destination>,
     /// All further destinations together.
     pub others: Option<Destination>,
-    /// When the first span of `course` begins, unix seconds.
+    /// When the first span of `intervals` begins, unix seconds.
     pub since: i64,
     /// What came and ended, span by span.
-    pub course: Vec<Span>,
+    pub intervals: Vec<Interval>,
     /// The latest failed messages, with the recipients that failed.
     pub failures: Vec<Failure>,
     /// Bytes of the spool's file system that the daemon may still use.
@@ -54,7 +54,7 @@ impl Destination {
 
 /// Messages of one span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Span {
+pub struct Interval {
     /// Accepted.
     pub accepted: u64,
     /// Handed on, all of their recipients.

@@ -42,7 +42,7 @@ impl<W: Write> Printer<W> {
 
     /// A line of the daemon's answer.
     ///
-    /// Errors: EX_SOFTWARE where it is not understood; EX_IOERR where stdout cannot be written; [`is_gone`].
+    /// Errors: EX_SOFTWARE where it is not understood; EX_IOERR where stdout cannot be written; [`is_broken_pipe`].
     pub fn line(&mut self, line: &str) -> Result<(), Failure> {
         let entry = serde_json::from_str::<Entry>(line)
             .map_err(|e| Failure::new(Exit::Software, format!("an answer of the daemon that is not understood: {e}")))?;
@@ -56,7 +56,7 @@ impl<W: Write> Printer<W> {
 
     /// One message.
     ///
-    /// Errors: EX_IOERR where stdout cannot be written; [`is_gone`].
+    /// Errors: EX_IOERR where stdout cannot be written; [`is_broken_pipe`].
     pub fn entry(&mut self, entry: &Entry) -> Result<(), Failure> {
         self.has_printed = true;
         match &mut self.form {
@@ -81,7 +81,7 @@ impl<W: Write> Printer<W> {
 
 /// True where the failure is that the reader has gone (`mailq | head`): it has what it wanted, and the rest of the queue need not be
 /// asked for.
-pub fn is_gone(failure: &Failure) -> bool {
+pub fn is_broken_pipe(failure: &Failure) -> bool {
     failure.exit == Exit::Ok
 }
 
@@ -122,9 +122,9 @@ mod tests {
         let entry = Entry { queue_id: "6921CE05000000AB".into(), sender: "a".repeat(1 << 14), ..Entry::default() };
         for mut printer in [Printer::text(Gone, TimeZone::UTC), Printer::json(Gone)] {
             let failure = (0..2).find_map(|_| printer.entry(&entry).err()).expect("two entries are more than is kept back");
-            assert!(is_gone(&failure));
+            assert!(is_broken_pipe(&failure));
         }
         assert!(written(Err(io::ErrorKind::BrokenPipe.into())).is_ok());
-        assert!(written(Err(io::ErrorKind::StorageFull.into())).is_err_and(|failure| !is_gone(&failure)));
+        assert!(written(Err(io::ErrorKind::StorageFull.into())).is_err_and(|failure| !is_broken_pipe(&failure)));
     }
 }

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
     /// The queue as it is.
-    pub queue: Vec<Held>,
+    pub queue: Vec<QueueCount>,
     /// What went through, over growing times up to now.
-    pub passed: Vec<Passed>,
+    pub throughput: Vec<Throughput>,
 }
 
 /// The messages of one place in the spool.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held {
+pub struct QueueCount {
     /// `queued`, `hold`, `failed`.
     pub state: String,
     /// Messages.
@@ -26,7 +26,7 @@ pub struct Held {
 
 /// What went through in the last seconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Passed {
+pub struct Throughput {
     /// How many seconds.
     pub seconds: u64,
     /// Messages accepted.
@@ -49,7 +49,7 @@ impl Stats {
             _ => "queued",
         };
         let at = self.queue.iter().position(|held| held.state == state).unwrap_or_else(|| {
-            self.queue.push(Held { state: state.to_owned(), ..Held::default() });
+            self.queue.push(QueueCount { state: state.to_owned(), ..QueueCount::default() });
             self.queue.len() - 1
         });
         if let Some(held) = self.queue.get_mut(at) {
@@ -57,7 +57,7 @@ impl Stats {
             held.oldest = Some(held.oldest.map_or(entry.arrival_time, |oldest| oldest.min(entry.arrival_time)));
         }
         let age = u64::try_from(now.saturating_sub(entry.arrival_time)).unwrap_or(0);
-        for passed in self.passed.iter_mut().filter(|passed| age <= passed.seconds) {
+        for passed in self.throughput.iter_mut().filter(|passed| age <= passed.seconds) {
             (passed.accepted, passed.bytes) = (passed.accepted + 1, passed.bytes + entry.message_size);
         }
     }

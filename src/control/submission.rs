@@ -20,9 +20,9 @@ pub const CHUNK: usize = 1 << 20;
 /// Bytes of the daemon's line at most.
 pub const REPLY: usize = 4 << 10;
 /// Characters of its text.
-const TEXT: usize = 500;
+const TEXT_CHARS: usize = 500;
 /// What stands in an envelope before `time`, where it is in a file. The daemon fills it in.
-const KNOWN_LATER: &str = r#""id":"0000000000000000","size":0,"crc32":"00000000","#;
+const DAEMON_FIELDS: &str = r#""id":"0000000000000000","size":0,"crc32":"00000000","#;
 
 /// The envelope line of an offer, LF included.
 ///
@@ -30,7 +30,7 @@ const KNOWN_LATER: &str = r#""id":"0000000000000000","size":0,"crc32":"00000000"
 pub fn encode_offer(envelope: &Envelope) -> Result<Vec<u8>, String> {
     let blank = Envelope { id: QueueId::new(0, 0), size: 0, crc32: "00000000".to_owned(), peer: None, ..envelope.clone() };
     let text = serde_json::to_string(&blank).map_err(|e| e.to_string())?;
-    let (before, after) = text.split_once(KNOWN_LATER).ok_or("an envelope of another form")?;
+    let (before, after) = text.split_once(DAEMON_FIELDS).ok_or("an envelope of another form")?;
     let line = format!("{before}{after}\n");
     if line.len() > limits::ENVELOPE_LINE { Err("the envelope is larger than 8 MiB".to_owned()) } else { Ok(line.into_bytes()) }
 }
@@ -51,7 +51,7 @@ pub fn decode_offer(line: &[u8]) -> Result<Envelope, Failure> {
         return Err(Failure::new(Exit::Unavailable, text));
     }
     let rest = line.strip_prefix(b"{").ok_or_else(|| bad("no `{` at its beginning".to_owned()))?;
-    let whole = [b"{", KNOWN_LATER.as_bytes(), rest].concat();
+    let whole = [b"{", DAEMON_FIELDS.as_bytes(), rest].concat();
     let envelope: Envelope = serde_json::from_slice(&whole).map_err(|e| bad(e.to_string()))?;
     if envelope.peer.is_some() {
         return Err(bad("`peer` is not the client's to say".to_owned()));
@@ -64,8 +64,8 @@ pub fn decode_offer(line: &[u8]) -> Result<Envelope, Failure> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Reply {
-    /// The message is kept.
-    Kept {
+    /// The message is accepted.
+    Accepted {
         /// Its queue id.
         id: QueueId,
     },
@@ -81,7 +81,7 @@ pub enum Reply {
 impl Reply {
     /// A refusal, its text made printable and short.
     pub fn refused(failure: &Failure) -> Reply {
-        Reply::Refused { exit: failure.exit.code(), text: printable::text(&failure.text).chars().take(TEXT).collect() }
+        Reply::Refused { exit: failure.exit.code(), text: printable::text(&failure.text).chars().take(TEXT_CHARS).collect() }
     }
 
     /// The line, LF included.
@@ -108,13 +108,13 @@ mod tests {
             reverse_path: ReversePath::Null,
             recipients: vec![Recipient::new(Address::parse("\"size\\\":0\"@b.example").unwrap())],
             ret: None,
-            envid: Some(KNOWN_LATER.chars().take(90).collect()),
+            envid: Some(DAEMON_FIELDS.chars().take(90).collect()),
             body: Body::EightBitMime,
             smtputf8: true,
             deliver_by: None,
             hold_until: None,
             priority: Some(-3),
-            warnings: vec![KNOWN_LATER.into()],
+            warnings: vec![DAEMON_FIELDS.into()],
             caller: CallerInfo::default(),
             peer: Some(Peer { uid: 0, gid: 0, pid: 1 }),
         }
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_reply_is_one_line_and_read_as_it_was_written() {
-        for reply in [Reply::Kept { id: QueueId::new(1, 2) }, Reply::refused(&Failure::new(Exit::Unavailable, "no\nspace"))] {
+        for reply in [Reply::Accepted { id: QueueId::new(1, 2) }, Reply::refused(&Failure::new(Exit::Unavailable, "no\nspace"))] {
             let line = reply.line();
             assert_eq!(line.iter().filter(|b| **b == b'\n').count(), 1);
             assert_eq!(serde_json::from_slice::<Reply>(&line).unwrap(), reply);

@@ -107,8 +107,8 @@ fn without_daemon(
     // Before root becomes the owner of the spool.
     let by = who();
     let mut offline = Offline::open(config, down)?;
-    let give_up = i64::try_from(config.params.queue_lifetime.0.as_secs()).unwrap_or(i64::MAX / 4);
-    let op = AdminOp { act, by, dry_run, now: sys::clock::now(), give_up };
+    let queue_lifetime = i64::try_from(config.params.queue_lifetime.0.as_secs()).unwrap_or(i64::MAX / 4);
+    let op = AdminOp { act, by, dry_run, now: sys::clock::now(), queue_lifetime };
     let ended = offline.act(&op, selection, |done| tally.add(&done));
     if !dry_run && tally.count > 0 {
         log(&format!("{} {} without the daemon: {} messages, {}", act.done(), op.by, tally.count, selection.filter));

@@ -39,7 +39,8 @@ pub(super) enum Verb {
     /// How many messages there are, and their size
     Count(Chosen),
     /// The queue by destination and age
-    Shape {
+    #[command(alias = "shape")]
+    Qshape {
         /// JSON Lines, one destination per line
         #[arg(long, short)]
         json: bool,

@@ -2,7 +2,7 @@
 //!
 //! What lies around is looked at here; what a program of ours judges when it runs is asked of that program, so that the two agree.
 
-mod asked;
+mod programs;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -19,14 +19,14 @@ use spool::layout;
 pub(super) fn check(config: &Config) -> Result<(), Failure> {
     let mut findings = Vec::new();
     spool(config, &mut findings);
-    let is_open = room(config, &mut findings);
+    let is_open = free_space(config, &mut findings);
     kernel(config, &mut findings);
     private_directories(config, &mut findings);
-    let is_judged = asked::configuration(config, &mut findings);
+    let is_judged = programs::configuration(config, &mut findings);
     names(config, is_judged, &mut findings);
-    asked::aliases(config, &mut findings);
+    programs::aliases(config, &mut findings);
     sockets(config, &mut findings);
-    asked::daemon(config, is_open, &mut findings);
+    programs::daemon(config, is_open, &mut findings);
     if findings.is_empty() {
         return print(if is_judged { "all is well\n" } else { "all is well, as far as you may look; root sees more\n" });
     }
@@ -35,7 +35,7 @@ pub(super) fn check(config: &Config) -> Result<(), Failure> {
 }
 
 /// Whether mail can be written to the spool.
-fn room(config: &Config, findings: &mut Vec<String>) -> bool {
+fn free_space(config: &Config, findings: &mut Vec<String>) -> bool {
     let spool = &config.paths.spool;
     let params = &config.params;
     let refusal = if sys::fs::is_read_only(spool) {

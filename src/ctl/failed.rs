@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::json;
 use super::output::print;
-use super::queue::{self, Piece};
+use super::queue::{self, Item};
 use super::select::Selection;
 use crate::advice::advise;
 use config::Config;
@@ -23,10 +23,10 @@ pub(super) fn failed(config: &Config, mut selection: Selection, as_json: bool) -
     queue::each(config, &selection, |piece| {
         count += 1;
         match piece {
-            Piece::Line(line) if as_json => print(&format!("{line}\n")),
-            Piece::Line(line) => print(&text_of(&json::read(line)?, &zone)),
-            Piece::Entry(entry) if as_json => json::print(entry),
-            Piece::Entry(entry) => print(&text_of(entry, &zone)),
+            Item::Line(line) if as_json => print(&format!("{line}\n")),
+            Item::Line(line) => print(&text_of(&json::read(line)?, &zone)),
+            Item::Entry(entry) if as_json => json::print(entry),
+            Item::Entry(entry) => print(&text_of(entry, &zone)),
         }
     })?;
     match (as_json, count) {

@@ -104,7 +104,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::List { json, chosen } => queue::list(&config, &chosen.to_show(), json),
         Verb::Mailq { json, .. } => queue::list(&config, &Selection::default(), json),
         Verb::Count(chosen) => numbers::count(&config, &chosen.to_show()),
-        Verb::Shape { json, lines, chosen } => numbers::shape(&config, &chosen.to_show(), lines, json),
+        Verb::Qshape { json, lines, chosen } => numbers::qshape(&config, &chosen.to_show(), lines, json),
         Verb::Stats { json } => numbers::stats(&config, json),
         Verb::Show { id, json } => show::show(&config, &id, json),
         Verb::Trace { subject, json, limit } => show::trace(&config, &subject, limit, json),
@@ -112,14 +112,14 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Failed { json, chosen } => failed::failed(&config, chosen.to_show(), json),
         Verb::Top { json, count, delay } => top::top(&config, count, delay.0.max(std::time::Duration::from_millis(100)), json),
         Verb::Cat { id, part } => show::cat(&config, &id, part.into()),
-        Verb::Flush(steer) if steer.chosen.is_empty() && !steer.dry_run => flush(&config),
-        Verb::Flush(steer) => change(&config, Act::Flush, &steer),
-        Verb::Hold(steer) => change(&config, Act::Hold, &steer),
-        Verb::Release(steer) => change(&config, Act::Release, &steer),
-        Verb::Remove(steer) => change(&config, Act::Remove, &steer),
-        Verb::Requeue(steer) => change(&config, Act::Requeue, &steer),
-        Verb::Expire(steer) => change(&config, Act::Expire, &steer),
-        Verb::Bounce(steer) => change(&config, Act::Bounce, &steer),
+        Verb::Flush(options) if options.chosen.is_empty() && !options.dry_run => flush(&config),
+        Verb::Flush(options) => change(&config, Act::Flush, &options),
+        Verb::Hold(options) => change(&config, Act::Hold, &options),
+        Verb::Release(options) => change(&config, Act::Release, &options),
+        Verb::Remove(options) => change(&config, Act::Remove, &options),
+        Verb::Requeue(options) => change(&config, Act::Requeue, &options),
+        Verb::Expire(options) => change(&config, Act::Expire, &options),
+        Verb::Bounce(options) => change(&config, Act::Bounce, &options),
         Verb::Pause => pause::pause(&config, true),
         Verb::Resume => pause::pause(&config, false),
         Verb::Close { reason } => pause::admission(&config, Some(&reason)),
@@ -140,8 +140,8 @@ fn run(verb: Verb) -> Result<(), Failure> {
     }
 }
 
-fn change(config: &Config, act: Act, steer: &Modify) -> Result<(), Failure> {
-    act::act(config, act, &steer.chosen.to_change()?, steer.dry_run)
+fn change(config: &Config, act: Act, options: &Modify) -> Result<(), Failure> {
+    act::act(config, act, &options.chosen.to_change()?, options.dry_run)
 }
 
 /// Tries everything now.

@@ -3,9 +3,9 @@
 use super::json;
 use super::offline::Offline;
 use super::output::print;
-use super::queue::{self, Piece};
+use super::queue::{self, Item};
 use super::select::Selection;
-use crate::qshape::{AGES, Row, Shape};
+use crate::qshape::{AGES, Qshape, Row};
 use config::Config;
 use control::client;
 use control::listing::Entry;
@@ -41,16 +41,16 @@ pub(super) fn count(config: &Config, selection: &Selection) -> Result<(), Failur
 }
 
 /// Prints the recipients that wait or failed, by destination and age, the largest `lines` destinations.
-pub(super) fn shape(config: &Config, selection: &Selection, lines: usize, as_json: bool) -> Result<(), Failure> {
-    let (mut shape, now) = (Shape::default(), sys::clock::now());
+pub(super) fn qshape(config: &Config, selection: &Selection, lines: usize, as_json: bool) -> Result<(), Failure> {
+    let (mut table, now) = (Qshape::default(), sys::clock::now());
     queue::each(config, selection, |piece| {
         match piece {
-            Piece::Entry(entry) => shape.add(entry, now),
-            Piece::Line(line) => shape.add(&json::read::<Entry>(line)?, now),
+            Item::Entry(entry) => table.add(entry, now),
+            Item::Line(line) => table.add(&json::read::<Entry>(line)?, now),
         }
         Ok(())
     })?;
-    let (total, rows) = shape.finish();
+    let (total, rows) = table.finish();
     if as_json {
         return rows.iter().try_for_each(json::print);
     }
@@ -90,7 +90,7 @@ fn text_of(stats: &Stats, now: i64) -> String {
         text.push_str(&format!("{:<10} {:>9} {:>12} {oldest:>11}\n", printable::column(&held.state), held.messages, held.bytes / 1024));
     }
     text.push_str(&format!("\n{:<10} {:>9} {:>12} {:>10} {:>9} {:>9}\n", "the last", "accepted", "KiB", "relayed", "failed", "removed"));
-    for passed in &stats.passed {
+    for passed in &stats.throughput {
         let time = span(i64::try_from(passed.seconds).unwrap_or(i64::MAX));
         text.push_str(&format!(
             "{time:<10} {:>9} {:>12} {:>10} {:>9} {:>9}\n",

@@ -39,7 +39,7 @@ pub(super) struct Offline {
     /// Where there is no database, or none that can be used, the files are all there is.
     state: Option<State>,
     /// Why the database, which is not damaged, cannot be changed: then nothing is.
-    trouble: Option<String>,
+    write_error: Option<String>,
     store: Store,
     _lock: File,
 }
@@ -69,12 +69,12 @@ impl Offline {
         let path = spool.join("state.sqlite");
         // Never made here: a database without the messages of the files would hide that the true one was lost.
         let opened = if path.exists() { State::open(&path).map(Some) } else { Ok(None) };
-        let (state, trouble) = match opened {
+        let (state, write_error) = match opened {
             Ok(state) => (state, None),
             // On a full or read-only disk it can still be looked at.
             Err(e) => (State::open_to_read(&path).ok().filter(|_| !is_newer(&e)), (!is_damage(&e)).then(|| e.to_string())),
         };
-        Ok(Offline { state, trouble, store, _lock: lock })
+        Ok(Offline { state, write_error, store, _lock: lock })
     }
 
     /// Every message of the selection: what the database knows, then what it does not know yet, from the files.
@@ -157,7 +157,7 @@ impl Offline {
     }
 
     /// What a person who types an id means, be its file gone or not.
-    fn meant(&self, id: &str) -> Result<(QueueId, Found), Failure> {
+    fn resolve(&self, id: &str) -> Result<(QueueId, Found), Failure> {
         let no_such = || Failure::new(Exit::NotFound, format!("{}: no such message", printable::text(id)));
         let parsed = QueueId::parse(id.as_bytes()).ok_or_else(no_such)?;
         Ok((parsed, self.locate(parsed)?.ok_or_else(no_such)?))
@@ -165,7 +165,7 @@ impl Offline {
 
     /// One message with its history.
     pub(super) fn detail(&self, id: &str) -> Result<Detail, Failure> {
-        match (self.meant(id)?, &self.state) {
+        match (self.resolve(id)?, &self.state) {
             ((_, Found::Row(message)), Some(state)) => {
                 admin::history::detail(state, &message, false, sys::clock::now()).map_err(|e| unreadable(&e))
             }
@@ -202,7 +202,7 @@ impl Offline {
 
     /// The bytes of one message, in pieces.
     pub(super) fn cat(&self, id: &str, part: Part, mut each: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
-        let (parsed, found) = self.meant(id)?;
+        let (parsed, found) = self.resolve(id)?;
         let directory = match found {
             Found::Row(message) => message.place.directory().or_else(|| self.store.has(layout::TRASH, parsed).then_some(layout::TRASH)),
             Found::File(directory) => Some(directory),
@@ -236,7 +236,7 @@ impl Offline {
     }
 
     /// What there is to say beside a listing.
-    pub(super) fn besides(&self) -> Result<String, Failure> {
+    pub(super) fn warning(&self) -> Result<String, Failure> {
         Ok(Some(self.paused()?).filter(|since| !since.is_empty()).map_or_else(String::new, |since| warnings::paused(&since)))
     }
 

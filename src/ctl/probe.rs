@@ -1,7 +1,7 @@
 //! `mailchute test RCPT`: sends a message as an application would, through the real `sendmail`, and waits for its outcome.
 //!
 //! lettre composes it: an independent program's view of a message. It is given to `sendmail` as lettre would, but what `sendmail`
-//! says and the code it ends with are told as they are.
+//! says and the code it ends with are shown as they are.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -80,15 +80,15 @@ fn compose(mailname: &str, to: Mailbox, message_id: &str) -> Result<Message, Fai
 
 fn wait_for_outcome(config: &Config, message_id: &str, wait: Duration) -> Result<(), Failure> {
     let deadline = Instant::now() + wait;
-    let mut told = String::new();
+    let mut shown = String::new();
     loop {
         let found: Vec<Detail> = client::ask(&config.paths, &Request::Find { message_id: message_id.to_owned() })?;
         if let Some(detail) = found.first() {
             for recipient in &detail.entry.recipients {
                 let news = format!("{}: {} {} {}\n", recipient.address, recipient.status, recipient.relay, recipient.remote_reply);
-                if recipient.remote_reply != told {
+                if recipient.remote_reply != shown {
                     print(&printable_lines(&news))?;
-                    told.clone_from(&recipient.remote_reply);
+                    shown.clone_from(&recipient.remote_reply);
                 }
                 match recipient.status.as_str() {
                     "relayed" => return Ok(()),
@@ -104,7 +104,7 @@ fn wait_for_outcome(config: &Config, message_id: &str, wait: Duration) -> Result
         }
         if Instant::now() >= deadline {
             let id = found.first().map_or("", |detail| detail.entry.queue_id.as_str());
-            let why = hindrance(config).map_or_else(String::new, |why| format!(": {why}"));
+            let why = pause_reason(config).map_or_else(String::new, |why| format!(": {why}"));
             return Err(Failure::new(
                 Exit::Unavailable,
                 format!("no outcome within {} s{why}; it stays queued: `mailchute show {id}`", wait.as_secs()),
@@ -115,7 +115,7 @@ fn wait_for_outcome(config: &Config, message_id: &str, wait: Duration) -> Result
 }
 
 /// Why nothing is sent at all, if somebody wants it so.
-fn hindrance(config: &Config) -> Option<String> {
+fn pause_reason(config: &Config) -> Option<String> {
     let statuses: Vec<Status> = client::ask(&config.paths, &Request::Status {}).ok()?;
     statuses.first().filter(|status| !status.paused.is_empty()).map(|status| printable::text(&warnings::paused(&status.paused)))
 }

@@ -33,11 +33,11 @@ pub(crate) struct Row {
 
 /// The table while it grows.
 #[derive(Debug, Default)]
-pub(crate) struct Shape {
+pub(crate) struct Qshape {
     rows: HashMap<String, [u64; COLUMNS]>,
 }
 
-impl Shape {
+impl Qshape {
     /// Counts a message's recipients that were not relayed.
     pub(crate) fn add(&mut self, entry: &Entry, now: i64) {
         let minutes = now.saturating_sub(entry.arrival_time).max(0) / 60;
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn recipients_stand_in_the_row_of_their_domain_and_the_column_of_their_age() {
-        let mut shape = Shape::default();
+        let mut table = Qshape::default();
         for (address, status, age) in [
             ("a@x.example", "deferred", 0),
             ("b@X.example", "uncertain", 5),
@@ -84,19 +84,19 @@ mod tests {
             ("d@y.example", "failed", 1280),
             ("e@x.example", "deferred", -7),
         ] {
-            shape.add(&entry(address, status, age), 100_000);
+            table.add(&entry(address, status, age), 100_000);
         }
-        let (total, rows) = shape.finish();
+        let (total, rows) = table.finish();
         assert_eq!((total.total, total.ages), (4, [2, 1, 0, 0, 0, 0, 0, 0, 0, 1]));
         assert_eq!(rows.iter().map(|row| (row.destination.as_str(), row.total)).collect::<Vec<_>>(), [("x.example", 3), ("y.example", 1)]);
     }
 
     #[test]
     fn mail_to_countless_domains_costs_no_memory_and_is_counted_all_the_same() {
-        let mut shape = Shape::default();
-        (0..DESTINATIONS + 5).for_each(|n| shape.add(&entry(&format!("a@{n}.example"), "deferred", 1), 100_000));
-        assert!(shape.rows.len() <= DESTINATIONS + 1);
-        let (total, rows) = shape.finish();
+        let mut table = Qshape::default();
+        (0..DESTINATIONS + 5).for_each(|n| table.add(&entry(&format!("a@{n}.example"), "deferred", 1), 100_000));
+        assert!(table.rows.len() <= DESTINATIONS + 1);
+        let (total, rows) = table.finish();
         assert_eq!((total.total, rows[0].destination.as_str(), rows[0].total), (DESTINATIONS as u64 + 5, OTHERS, 5));
     }
 }

@@ -13,7 +13,7 @@ use control::protocol::Request;
 use exit::{Exit, Failure};
 
 /// A message of a listing, as it came.
-pub(super) enum Piece<'a> {
+pub(super) enum Item<'a> {
     /// The daemon's line: members that this program does not know are in it.
     Line(&'a str),
     /// From the spool itself.
@@ -25,50 +25,50 @@ pub(super) fn list(config: &Config, selection: &Selection, json: bool) -> Result
     let out = std::io::stdout();
     let mut printer = if json { Printer::json(out) } else { Printer::text(out, sys::clock::local_zone()) };
     let ended = each(config, selection, |piece| match piece {
-        Piece::Line(line) => printer.line(line),
-        Piece::Entry(entry) => printer.entry(entry),
+        Item::Line(line) => printer.line(line),
+        Item::Entry(entry) => printer.entry(entry),
     });
     match ended {
-        Err(failure) if printer::is_gone(&failure) => return Ok(()),
+        Err(failure) if printer::is_broken_pipe(&failure) => return Ok(()),
         // Nothing of the kind can be said of a queue that was not seen.
         Err(failure) if failure.exit != Exit::NotFound && !printer.has_printed() => return Err(failure),
         _ => printer.finish()?,
     }
-    let besides = ended?;
-    if !besides.is_empty() {
-        say(&format!("warning: {besides}"));
+    let warning = ended?;
+    if !warning.is_empty() {
+        say(&format!("warning: {warning}"));
     }
     Ok(())
 }
 
-/// Calls `each` with every message of the selection that may be seen. Returns what there is to say besides.
+/// Calls `each` with every message of the selection that may be seen. Returns what there is to say warning.
 ///
 /// Errors: 1 where an id is unknown, after all others.
 pub(super) fn each(
     config: &Config,
     selection: &Selection,
-    mut each: impl FnMut(Piece<'_>) -> Result<(), Failure>,
+    mut each: impl FnMut(Item<'_>) -> Result<(), Failure>,
 ) -> Result<String, Failure> {
-    let (mut besides, mut unknown, mut has_seen) = (String::new(), None, false);
+    let (mut warning, mut unknown, mut has_seen) = (String::new(), None, false);
     for ids in selection.requests() {
         let mut failure = None;
         let request = Request::List { ids, filter: selection.filter.clone() };
         let answered = client::ask_lines(&config.paths, &request, |line| {
             has_seen = true;
-            failure = each(Piece::Line(line)).err();
+            failure = each(Item::Line(line)).err();
             failure.is_none()
         });
         failure.map_or(Ok(()), Err)?;
         match answered {
-            Ok(text) => besides = text,
+            Ok(text) => warning = text,
             Err(down) if down.exit == Exit::Unavailable && !has_seen => {
                 let offline = Offline::open(config, down)?;
-                offline.entries(selection, |entry| each(Piece::Entry(&entry)))?;
-                return offline.besides();
+                offline.entries(selection, |entry| each(Item::Entry(&entry)))?;
+                return offline.warning();
             }
             Err(failure) if failure.exit == Exit::NotFound => unknown = Some(failure),
             Err(failure) => return Err(failure),
         }
     }
-    unknown.map_or(Ok(besides), Err)
+    unknown.map_or(Ok(warning), Err)
 }

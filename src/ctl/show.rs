@@ -78,41 +78,41 @@ fn text_of(detail: &Detail, header: &[u8], zone: &TimeZone) -> String {
     let entry = &detail.entry;
     let time = |at: i64| date::rfc5322(at, zone);
     let mut text = String::new();
-    let mut fact = |name: &str, value: &str| {
+    let mut line = |name: &str, value: &str| {
         if !value.is_empty() {
             text.push_str(&format!("{name:>13}: {}\n", printable::text(value)));
         }
     };
-    fact("queue id", &entry.queue_id);
-    fact("state", &entry.queue_name);
-    fact("reason", &entry.reason);
-    fact("accepted", &time(entry.arrival_time));
-    fact("sender", if entry.sender.is_empty() { "<>" } else { &entry.sender });
-    fact("user", &format!("{} (uid {})", sys::process::user_name(entry.uid), entry.uid));
+    line("queue id", &entry.queue_id);
+    line("state", &entry.queue_name);
+    line("reason", &entry.reason);
+    line("accepted", &time(entry.arrival_time));
+    line("sender", if entry.sender.is_empty() { "<>" } else { &entry.sender });
+    line("user", &format!("{} (uid {})", sys::process::user_name(entry.uid), entry.uid));
     let caller = &detail.caller;
     let id = |name: &str, id: Option<String>| id.map(|id| format!("{name} {id}"));
     let ids = [id("gid", caller.gid.map(|gid| gid.to_string())), id("pid", caller.pid.map(|pid| pid.to_string()))];
     let ids = ids.into_iter().flatten().collect::<Vec<_>>().join(", ");
     let claims = [caller.exe.as_deref(), caller.unit.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(", ");
-    fact(if detail.attested { "by the kernel" } else { "by its claim" }, &ids);
-    fact("by its claim", &claims);
-    fact("size", &format!("{} bytes", entry.message_size));
-    fact("Message-ID", &entry.message_id);
+    line(if detail.attested { "by the kernel" } else { "by its claim" }, &ids);
+    line("by its claim", &claims);
+    line("size", &format!("{} bytes", entry.message_size));
+    line("Message-ID", &entry.message_id);
     for (name, value) in decoded(header) {
-        fact(&name, &value);
+        line(&name, &value);
     }
-    fact("attempts", &entry.attempts.to_string());
-    fact("next attempt", &entry.next_attempt.map(time).unwrap_or_default());
+    line("attempts", &entry.attempts.to_string());
+    line("next attempt", &entry.next_attempt.map(time).unwrap_or_default());
     let is_open = !matches!(entry.queue_name.as_str(), "finished" | "removed" | "failed");
-    fact("given up", &entry.expires.filter(|_| is_open).map(time).unwrap_or_default());
+    line("given up", &entry.expires.filter(|_| is_open).map(time).unwrap_or_default());
     for warning in &detail.warnings {
-        fact("warning", warning);
+        line("warning", warning);
     }
     for recipient in &entry.recipients {
-        fact("recipient", &recipient_line(recipient));
+        line("recipient", &recipient_line(recipient));
     }
     for happening in &detail.history {
-        fact(&happening.kind, &format!("{}  {}", time(happening.at), happening.text));
+        line(&happening.kind, &format!("{}  {}", time(happening.at), happening.text));
     }
     text
 }

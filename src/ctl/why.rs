@@ -1,6 +1,6 @@
 //! `mailchute why`: why a message, an address, a domain or a route is as it is, and what to do. One screen.
 //!
-//! In: the circumstances, from the daemon or, while it is stopped, from the spool. Out: facts, each a line, and advice. Pure but for
+//! In: the inputs, from the daemon or, while it is stopped, from the spool. Out: findings, each a line, and advice. Pure but for
 //! the asking.
 
 use serde::Serialize;
@@ -32,13 +32,13 @@ const REPLY: usize = 300;
 /// The explanation.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 struct Why {
-    facts: Vec<String>,
+    findings: Vec<String>,
     advice: Vec<String>,
 }
 
 impl Why {
-    fn fact(&mut self, text: impl Into<String>) {
-        self.facts.push(text.into());
+    fn finding(&mut self, text: impl Into<String>) {
+        self.findings.push(text.into());
     }
 
     fn advise(&mut self, text: impl Into<String>) {
@@ -53,7 +53,7 @@ impl Why {
 ///
 /// Errors: 1 where it names nothing that is known.
 pub(super) fn why(config: &Config, subject: &str, as_json: bool) -> Result<(), Failure> {
-    let circumstances = match client::ask::<WhyInputs>(&config.paths, &Request::Why { subject: subject.to_owned() }) {
+    let inputs = match client::ask::<WhyInputs>(&config.paths, &Request::Why { subject: subject.to_owned() }) {
         Ok(answers) => answers.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon gave no answer"))?,
         Err(down) if down.exit == Exit::Unavailable => {
             let offline = Offline::open(config, down)?;
@@ -61,38 +61,38 @@ pub(super) fn why(config: &Config, subject: &str, as_json: bool) -> Result<(), F
         }
         Err(failure) => return Err(failure),
     };
-    let why = explain(subject, &circumstances, config.paths.mode, sys::clock::now());
+    let why = explain(subject, &inputs, config.paths.mode, sys::clock::now());
     if as_json {
-        let Why { facts, advice } = why;
-        return json::print(&serde_json::json!({ "subject": subject, "facts": facts, "advice": advice, "circumstances": circumstances }));
+        let Why { findings, advice } = why;
+        return json::print(&serde_json::json!({ "subject": subject, "findings": findings, "advice": advice, "inputs": inputs }));
     }
-    let lines = why.facts.iter().cloned().chain(why.advice.iter().map(|advice| format!("=> {advice}")));
+    let lines = why.findings.iter().cloned().chain(why.advice.iter().map(|advice| format!("=> {advice}")));
     print(&lines.map(|line| format!("{}\n", printable::text(&line))).collect::<String>())
 }
 
-fn explain(subject: &str, circumstances: &WhyInputs, mode: Mode, now: i64) -> Why {
+fn explain(subject: &str, inputs: &WhyInputs, mode: Mode, now: i64) -> Why {
     let mut why = Why::default();
-    if !circumstances.is_running {
-        why.fact("mailchuted is stopped: nothing is sent");
+    if !inputs.is_running {
+        why.finding("mailchuted is stopped: nothing is sent");
         why.advise(format!("start it: {}", mode.systemctl("start")));
     }
-    if !circumstances.paused.is_empty() {
-        why.fact(warnings::paused(&circumstances.paused));
+    if !inputs.paused.is_empty() {
+        why.finding(warnings::paused(&inputs.paused));
         why.advise("`mailchute resume` lets delivery go on");
     }
-    let entries = || circumstances.messages.iter().map(|detail| &detail.entry);
+    let entries = || inputs.messages.iter().map(|detail| &detail.entry);
     for entry in entries() {
-        explain_message(&mut why, entry, circumstances, now);
+        explain_message(&mut why, entry, inputs, now);
     }
-    explain_others(&mut why, subject, circumstances);
-    let flushed: Vec<&str> = entries().filter(|entry| is_flushed(entry, circumstances, now)).map(|entry| entry.queue_id.as_str()).collect();
+    explain_others(&mut why, subject, inputs);
+    let flushed: Vec<&str> = entries().filter(|entry| is_flushed(entry, inputs, now)).map(|entry| entry.queue_id.as_str()).collect();
     if !flushed.is_empty() {
-        let pronoun = if flushed.len() == 1 && circumstances.more == 0 { "it" } else { "them" };
-        let which = if circumstances.more > 0 && is_domain(subject, circumstances) { of_domain(subject) } else { flushed.join(" ") };
+        let pronoun = if flushed.len() == 1 && inputs.more == 0 { "it" } else { "them" };
+        let which = if inputs.more > 0 && is_domain(subject, inputs) { of_domain(subject) } else { flushed.join(" ") };
         why.advise(format!("`mailchute flush {which}` tries {pronoun} now"));
     }
-    for route in &circumstances.routes {
-        explain_route(&mut why, route, circumstances, now);
+    for route in &inputs.routes {
+        explain_route(&mut why, route, inputs, now);
     }
     if why.advice.is_empty() {
         why.advise("nothing is to be done");
@@ -100,24 +100,24 @@ fn explain(subject: &str, circumstances: &WhyInputs, mode: Mode, now: i64) -> Wh
     why
 }
 
-/// How many messages there are besides those that are explained.
-fn explain_others(why: &mut Why, subject: &str, circumstances: &WhyInputs) {
-    let least = if circumstances.is_partial { "at least " } else { "" };
-    let list = if is_domain(subject, circumstances) { format!(": `mailchute list {}`", of_domain(subject)) } else { String::new() };
-    match (circumstances.messages.is_empty(), circumstances.more) {
-        (true, _) => why.fact(format!("{subject}: no message of it is waiting or known")),
-        (false, 0) if circumstances.is_partial && subject.contains('@') => {
-            why.fact(format!("and perhaps more: `mailchute trace {}`", quoted(subject)));
+/// How many messages there are warning those that are explained.
+fn explain_others(why: &mut Why, subject: &str, inputs: &WhyInputs) {
+    let least = if inputs.is_partial { "at least " } else { "" };
+    let list = if is_domain(subject, inputs) { format!(": `mailchute list {}`", of_domain(subject)) } else { String::new() };
+    match (inputs.messages.is_empty(), inputs.more) {
+        (true, _) => why.finding(format!("{subject}: no message of it is waiting or known")),
+        (false, 0) if inputs.is_partial && subject.contains('@') => {
+            why.finding(format!("and perhaps more: `mailchute trace {}`", quoted(subject)));
         }
         (false, 0) => {}
-        (false, more) => why.fact(format!("and {least}{more} more{list}")),
+        (false, more) => why.finding(format!("and {least}{more} more{list}")),
     }
 }
 
 /// Whether the messages are of the domain `subject`, rather than of a route of that name.
-fn is_domain(subject: &str, circumstances: &WhyInputs) -> bool {
+fn is_domain(subject: &str, inputs: &WhyInputs) -> bool {
     let recipients = |entry: &Entry| entry.recipients.iter().any(|recipient| domain_of(&recipient.address) == subject.to_lowercase());
-    !subject.contains('@') && circumstances.messages.iter().any(|detail| recipients(&detail.entry))
+    !subject.contains('@') && inputs.messages.iter().any(|detail| recipients(&detail.entry))
 }
 
 fn of_domain(subject: &str) -> String {
@@ -131,9 +131,9 @@ fn quoted(word: &str) -> String {
 }
 
 /// Whether a flush would do anything for it, and is what to do.
-fn is_flushed(entry: &Entry, circumstances: &WhyInputs, now: i64) -> bool {
+fn is_flushed(entry: &Entry, inputs: &WhyInputs, now: i64) -> bool {
     let waits = matches!(entry.queue_name.as_str(), "incoming" | "deferred") && entry.next_attempt.is_none_or(|next| next > now);
-    waits && circumstances.is_running && circumstances.paused.is_empty() && !is_uncertain(entry)
+    waits && inputs.is_running && inputs.paused.is_empty() && !is_uncertain(entry)
 }
 
 /// It may have arrived.
@@ -141,7 +141,7 @@ fn is_uncertain(entry: &Entry) -> bool {
     entry.recipients.iter().any(|recipient| recipient.status == "uncertain")
 }
 
-fn explain_message(why: &mut Why, entry: &Entry, circumstances: &WhyInputs, now: i64) {
+fn explain_message(why: &mut Why, entry: &Entry, inputs: &WhyInputs, now: i64) {
     let id = &entry.queue_id;
     let sender = if entry.sender.is_empty() { "<>" } else { &entry.sender };
     let stands = match entry.queue_name.as_str() {
@@ -155,12 +155,12 @@ fn explain_message(why: &mut Why, entry: &Entry, circumstances: &WhyInputs, now:
         "removed" => "was removed",
         _ => "is done: every recipient was relayed",
     };
-    why.fact(format!("{id} from {sender}, accepted {} ago, {stands}", span(now - entry.arrival_time)));
+    why.finding(format!("{id} from {sender}, accepted {} ago, {stands}", span(now - entry.arrival_time)));
     if !entry.reason.is_empty() {
-        why.fact(format!("  reason: {}", entry.reason));
+        why.finding(format!("  reason: {}", entry.reason));
     }
     match entry.queue_name.as_str() {
-        "incoming" | "deferred" => explain_schedule(why, entry, circumstances, now),
+        "incoming" | "deferred" => explain_schedule(why, entry, inputs, now),
         // Whoever put it on hold, and for whatever reason.
         "hold" if is_uncertain(entry) => why.advise(advise("uncertain: ", "").unwrap_or_default()),
         "hold" => why.advise(match advise(&entry.reason, "") {
@@ -178,11 +178,11 @@ fn explain_message(why: &mut Why, entry: &Entry, circumstances: &WhyInputs, now:
         explain_recipient(why, recipient);
     }
     if shown.len() > RECIPIENTS {
-        why.fact(format!("  and {}: `mailchute show {id}`", counted(shown.len() - RECIPIENTS, "more recipient")));
+        why.finding(format!("  and {}: `mailchute show {id}`", counted(shown.len() - RECIPIENTS, "more recipient")));
     }
 }
 
-fn explain_schedule(why: &mut Why, entry: &Entry, circumstances: &WhyInputs, now: i64) {
+fn explain_schedule(why: &mut Why, entry: &Entry, inputs: &WhyInputs, now: i64) {
     let mut line = format!("  {}", counted(usize::try_from(entry.attempts).unwrap_or(usize::MAX), "attempt"));
     if let Some(last) = entry.last_attempt {
         line.push_str(&format!(", the last {} ago", span(now - last)));
@@ -197,14 +197,14 @@ fn explain_schedule(why: &mut Why, entry: &Entry, circumstances: &WhyInputs, now
         Some(expires) => line.push_str(&format!("; given up in {} (queue_lifetime)", span(expires - now))),
         None => {}
     }
-    why.fact(line);
+    why.finding(line);
     let is_due = entry.next_attempt.is_some_and(|next| next <= now);
-    if is_due && circumstances.is_running && circumstances.paused.is_empty() {
-        why.fact("  it is due, and waits for room in memory or for a connection of its route");
+    if is_due && inputs.is_running && inputs.paused.is_empty() {
+        why.finding("  it is due, and waits for room in memory or for a connection of its route");
     }
     if is_uncertain(entry) {
         let id = &entry.queue_id;
-        why.fact("  it may have arrived, and is sent again by itself at its next attempt, perhaps a second time (uncertain)");
+        why.finding("  it may have arrived, and is sent again by itself at its next attempt, perhaps a second time (uncertain)");
         why.advise(format!(
             "look there first: `mailchute hold {id}` or `mailchute remove {id}` before then keeps it from being sent again"
         ));
@@ -222,7 +222,7 @@ fn explain_recipient(why: &mut Why, recipient: &Recipient) {
         let reply: String = recipient.remote_reply.chars().take(REPLY).collect();
         line.push_str(&format!(": {reply}"));
     }
-    why.fact(line);
+    why.finding(line);
     // Of those that are uncertain, the message tells.
     if !matches!(recipient.status.as_str(), "relayed" | "uncertain")
         && let Some(advice) = advise(&recipient.remote_reply, &recipient.dsn)
@@ -235,14 +235,14 @@ fn failures(route: &RouteView) -> String {
     counted(usize::try_from(route.failures).unwrap_or(usize::MAX), "failure")
 }
 
-fn explain_route(why: &mut Why, route: &RouteView, circumstances: &WhyInputs, now: i64) {
-    let limit = circumstances.connection_limit;
+fn explain_route(why: &mut Why, route: &RouteView, inputs: &WhyInputs, now: i64) {
+    let limit = inputs.connection_limit;
     let mut line = format!("route {}: ", route.route);
     match route.until {
         Some(until) => {
             line.push_str(&format!("suspended for {} after {} in a row: {}", span(until - now), failures(route), route.reason));
             why.advise(advise(&route.reason, "").unwrap_or("mend what the reason of the route says"));
-            if circumstances.is_running && circumstances.paused.is_empty() {
+            if inputs.is_running && inputs.paused.is_empty() {
                 why.advise("`mailchute flush` tries every route now");
             }
         }
@@ -256,7 +256,7 @@ fn explain_route(why: &mut Why, route: &RouteView, circumstances: &WhyInputs, no
             counted(route.connections, "connection")
         ));
     }
-    why.fact(line);
+    why.finding(line);
     if route.until.is_none() && route.waiting > 0 && route.connections >= limit {
         why.advise("all connections of the route are at work; more are allowed by route_connections");
     }
@@ -303,7 +303,7 @@ mod tests {
     }
 
     fn text(why: &Why) -> String {
-        [why.facts.join("\n"), why.advice.join("\n")].join("\n=>\n")
+        [why.findings.join("\n"), why.advice.join("\n")].join("\n=>\n")
     }
 
     #[test]
@@ -323,24 +323,24 @@ mod tests {
 
     #[test]
     fn a_suspended_route_a_pause_and_a_stopped_daemon_are_named_first() {
-        let mut circumstances = waiting("connect: Connection refused", "4.4.1");
-        circumstances.routes = vec![RouteView {
+        let mut inputs = waiting("connect: Connection refused", "4.4.1");
+        inputs.routes = vec![RouteView {
             route: "relay:587".into(),
             failures: 3,
             until: Some(NOW + 60),
             reason: "535 no".into(),
             ..RouteView::default()
         }];
-        let once = RouteView { failures: 1, connections: 1, ..circumstances.routes[0].clone() };
-        let said = text(&explain("x", &WhyInputs { routes: vec![once], ..circumstances.clone() }, Mode::System, NOW));
+        let once = RouteView { failures: 1, connections: 1, ..inputs.routes[0].clone() };
+        let said = text(&explain("x", &WhyInputs { routes: vec![once], ..inputs.clone() }, Mode::System, NOW));
         assert!(said.contains("after 1 failure in a row") && said.contains(" 1 connection of at most"), "{said}");
-        circumstances.paused = "since noon by root (uid 0)".into();
-        circumstances.is_running = false;
-        let why = explain("x", &circumstances, Mode::System, NOW);
-        assert!(why.facts[0].contains("is stopped") && why.facts[1].contains("paused since noon"), "{why:?}");
+        inputs.paused = "since noon by root (uid 0)".into();
+        inputs.is_running = false;
+        let why = explain("x", &inputs, Mode::System, NOW);
+        assert!(why.findings[0].contains("is stopped") && why.findings[1].contains("paused since noon"), "{why:?}");
         assert!(text(&why).contains("suspended for 60 s after 3 failures in a row: 535 no"), "{why:?}");
         assert!(why.advice.iter().any(|advice| advice.contains("password file")), "{why:?}");
-        assert!(why.facts.len() + why.advice.len() <= 24, "one screen");
+        assert!(why.findings.len() + why.advice.len() <= 24, "one screen");
     }
 
     #[test]
@@ -352,69 +352,68 @@ mod tests {
             ("finished", "is done", "nothing is to be done"),
             ("active", "is being sent", "nothing is to be done"),
         ] {
-            let mut circumstances = waiting("", "");
-            circumstances.messages[0].entry.queue_name = state.into();
-            let text = text(&explain("x", &circumstances, Mode::System, NOW));
+            let mut inputs = waiting("", "");
+            inputs.messages[0].entry.queue_name = state.into();
+            let text = text(&explain("x", &inputs, Mode::System, NOW));
             assert!(text.contains(means) && text.contains(advice), "{state}: {text}");
         }
         let nothing = explain("x.example", &WhyInputs { is_running: true, ..WhyInputs::default() }, Mode::System, NOW);
-        assert_eq!(nothing.facts, ["x.example: no message of it is waiting or known"]);
+        assert_eq!(nothing.findings, ["x.example: no message of it is waiting or known"]);
     }
 
     #[test]
     fn the_messages_that_are_not_explained_are_counted_and_one_flush_is_advised() {
-        let mut circumstances = waiting("450 4.2.1 busy", "4.2.1");
-        circumstances.messages.push(circumstances.messages[0].clone());
-        circumstances.messages[1].entry.queue_id = "6921CE05000000AC".into();
-        let why = explain("X.example", &circumstances, Mode::System, NOW);
+        let mut inputs = waiting("450 4.2.1 busy", "4.2.1");
+        inputs.messages.push(inputs.messages[0].clone());
+        inputs.messages[1].entry.queue_id = "6921CE05000000AC".into();
+        let why = explain("X.example", &inputs, Mode::System, NOW);
         assert!(why.advice.contains(&"`mailchute flush 6921CE05000000AB 6921CE05000000AC` tries them now".to_owned()), "{why:?}");
         assert!(!text(&why).contains("more"), "{why:?}");
-        circumstances.more = 3;
-        let why = explain("X.example", &circumstances, Mode::System, NOW);
-        assert!(why.facts.contains(&"and 3 more: `mailchute list --domain X.example`".to_owned()), "{why:?}");
+        inputs.more = 3;
+        let why = explain("X.example", &inputs, Mode::System, NOW);
+        assert!(why.findings.contains(&"and 3 more: `mailchute list --domain X.example`".to_owned()), "{why:?}");
         assert_eq!(
             why.advice.iter().filter(|advice| advice.contains("flush")).collect::<Vec<_>>(),
             ["`mailchute flush --domain X.example` tries them now"]
         );
-        circumstances.is_partial = true;
-        let why = explain("127.0.0.1:2526", &circumstances, Mode::System, NOW);
-        assert!(why.facts.contains(&"and at least 3 more".to_owned()), "{why:?}");
-        circumstances.more = 0;
-        let why = explain("o'neil@x.example", &circumstances, Mode::System, NOW);
-        assert!(why.facts.contains(&"and perhaps more: `mailchute trace 'o'\\''neil@x.example'`".to_owned()), "{why:?}");
+        inputs.is_partial = true;
+        let why = explain("127.0.0.1:2526", &inputs, Mode::System, NOW);
+        assert!(why.findings.contains(&"and at least 3 more".to_owned()), "{why:?}");
+        inputs.more = 0;
+        let why = explain("o'neil@x.example", &inputs, Mode::System, NOW);
+        assert!(why.findings.contains(&"and perhaps more: `mailchute trace 'o'\\''neil@x.example'`".to_owned()), "{why:?}");
     }
 
     #[test]
     fn an_uncertain_message_is_sent_again_by_itself_unless_it_is_held() {
-        let mut circumstances = waiting("the daemon stopped between the final dot and the record of its outcome", "4.4.2");
-        circumstances.messages[0].entry.recipients[0].status = "uncertain".into();
-        let again = text(&explain("x", &circumstances, Mode::System, NOW));
+        let mut inputs = waiting("the daemon stopped between the final dot and the record of its outcome", "4.4.2");
+        inputs.messages[0].entry.recipients[0].status = "uncertain".into();
+        let again = text(&explain("x", &inputs, Mode::System, NOW));
         assert!(again.contains("the next in 15 min") && again.contains("sent again by itself"), "{again}");
         assert!(again.contains("`mailchute hold 6921CE05000000AB` or `mailchute remove 6921CE05000000AB` before then"), "{again}");
         assert!(!again.contains("requeue") && !again.contains("flush"), "{again}");
-        circumstances.messages[0].entry.queue_name = "hold".into();
-        circumstances.messages[0].entry.reason = "uncertain: the daemon stopped".into();
-        let held = text(&explain("x", &circumstances, Mode::System, NOW));
+        inputs.messages[0].entry.queue_name = "hold".into();
+        inputs.messages[0].entry.reason = "uncertain: the daemon stopped".into();
+        let held = text(&explain("x", &inputs, Mode::System, NOW));
         assert!(held.contains("look there first; `mailchute requeue` sends it again") && !held.contains("by itself"), "{held}");
     }
 
     #[test]
     fn while_delivery_is_paused_no_flush_is_advised() {
-        let mut circumstances = waiting("450 4.2.1 busy", "4.2.1");
-        circumstances.routes =
-            vec![RouteView { route: "relay:587".into(), until: Some(NOW + 60), reason: "x".into(), ..RouteView::default() }];
-        circumstances.paused = "since noon by root (uid 0)".into();
-        let why = explain("x", &circumstances, Mode::System, NOW);
+        let mut inputs = waiting("450 4.2.1 busy", "4.2.1");
+        inputs.routes = vec![RouteView { route: "relay:587".into(), until: Some(NOW + 60), reason: "x".into(), ..RouteView::default() }];
+        inputs.paused = "since noon by root (uid 0)".into();
+        let why = explain("x", &inputs, Mode::System, NOW);
         assert!(!text(&why).contains("flush") && text(&why).contains("mailchute resume"), "{why:?}");
     }
 
     #[test]
     fn a_message_that_its_sender_put_off_says_so() {
-        let mut circumstances = waiting("", "");
-        circumstances.messages[0].entry.queue_name = "incoming".into();
-        circumstances.messages[0].entry.attempts = 0;
-        assert!(text(&explain("x", &circumstances, Mode::System, NOW)).contains("waits because its sender asked for it (HoldUntil)"));
-        circumstances.messages[0].entry.next_attempt = None;
-        assert!(text(&explain("x", &circumstances, Mode::System, NOW)).contains("was not tried yet"));
+        let mut inputs = waiting("", "");
+        inputs.messages[0].entry.queue_name = "incoming".into();
+        inputs.messages[0].entry.attempts = 0;
+        assert!(text(&explain("x", &inputs, Mode::System, NOW)).contains("waits because its sender asked for it (HoldUntil)"));
+        inputs.messages[0].entry.next_attempt = None;
+        assert!(text(&explain("x", &inputs, Mode::System, NOW)).contains("was not tried yet"));
     }
 }

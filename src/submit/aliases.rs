@@ -9,7 +9,7 @@ mod file;
 mod include;
 mod target;
 
-pub use expand::{Expansion, World, expand};
+pub use expand::{Expansion, Lookup, expand};
 pub use file::{Aliases, Problem};
 pub use include::{parse as parse_include, read as read_include};
 pub use target::Target;

@@ -17,11 +17,11 @@ use input::{Input, Next};
 use nix::errno::Errno;
 
 use super::body::{DotRule, Lines};
-use super::keep;
 use super::local::Resolver;
-use super::message::{Accepted, Asked, Intake, Order, Site};
+use super::message::{Accepted, Intake, Order, RecipientSource, Site};
 use super::recipients::Resolved;
 use super::sender;
+use super::spool_writer;
 use exit::{Exit, Failure};
 use mail::envelope::Recipient;
 use mail::{limits, printable};
@@ -90,11 +90,11 @@ pub fn serve(site: &Site, full_name: Option<&[u8]>, out: impl Write) -> Result<E
 impl<W: Write> Session<'_, W> {
     fn say(&mut self, code: u16, text: &str) -> Result<(), Failure> {
         let text: String = printable::text(text).chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
-        write!(self.out, "{code} {text}\r\n").map_err(|e| gone(&e))
+        write!(self.out, "{code} {text}\r\n").map_err(|e| output_error(&e))
     }
 
     fn flush(&mut self) -> Result<(), Failure> {
-        self.out.flush().map_err(|e| gone(&e))
+        self.out.flush().map_err(|e| output_error(&e))
     }
 
     fn refuse(&mut self, refusal: &Refusal) -> Result<Flow, Failure> {
@@ -147,7 +147,7 @@ impl<W: Write> Session<'_, W> {
         let size = format!("SIZE {}", self.site.config.params.message_size_limit.0);
         let words = [self.site.names.mailname.as_str(), "PIPELINING", &size, "8BITMIME", "ENHANCEDSTATUSCODES", "DSN"];
         for word in words {
-            write!(self.out, "250-{word}\r\n").map_err(|e| gone(&e))?;
+            write!(self.out, "250-{word}\r\n").map_err(|e| output_error(&e))?;
         }
         self.say(250, "SMTPUTF8")
     }
@@ -162,7 +162,7 @@ impl<W: Write> Session<'_, W> {
         if limit > 0 && mail.size > limit {
             return Err(Refusal::new(552, "5.3.4 Message size exceeds fixed limit"));
         }
-        keep::admit(self.site.config, self.site.caller.uid).map_err(|refused| no_space(&refused))?;
+        spool_writer::admit(self.site.config, self.site.caller.uid).map_err(|refused| no_space(&refused))?;
         let own = sender::own_address(self.site.caller, self.site.names).map_err(|failure| refusal_of(&failure))?;
         sender::check_policy(&mail.sender, &own, self.site.caller, params).map_err(|failure| refusal_of(&failure))?;
         self.transaction = Some(Transaction { mail, recipients: Vec::new(), seen: BTreeSet::new(), accepted: 0, warnings: Vec::new() });
@@ -276,7 +276,7 @@ impl<'a> Message<'a> {
 
 fn order(transaction: Transaction, full_name: Option<&[u8]>) -> Order<'_> {
     Order {
-        asked: Asked::Given(transaction.recipients),
+        recipients: RecipientSource::Resolved(transaction.recipients),
         sender: Some(transaction.mail.sender),
         full_name,
         ret: transaction.mail.ret,
@@ -308,6 +308,6 @@ fn no_space(failure: &Failure) -> Refusal {
     Refusal::new(452, format!("4.3.1 Error: {}", failure.text))
 }
 
-fn gone(e: &std::io::Error) -> Failure {
+fn output_error(e: &std::io::Error) -> Failure {
     Failure::new(Exit::IoErr, format!("the client does not take replies: {e}"))
 }

@@ -11,7 +11,7 @@ use mail::envelope::CallerInfo;
 use mail::printable;
 
 /// Characters kept of each claimed text.
-const CLAIM: usize = 200;
+const REPORTED_CHARS: usize = 200;
 
 /// The caller of this process.
 #[derive(Clone, Debug)]
@@ -67,19 +67,19 @@ fn gecos_name(gecos: &[u8], login: &str) -> Vec<u8> {
 }
 
 /// What `sendmail` says of its caller. What cannot be read stays out.
-pub fn claims() -> CallerInfo {
+pub fn caller_info() -> CallerInfo {
     let parent = std::os::unix::process::parent_id();
     CallerInfo {
         gid: Some(sys::process::gid()),
         pid: i32::try_from(parent).ok(),
-        exe: std::fs::read_link(format!("/proc/{parent}/exe")).ok().map(|path| claim(path.as_os_str().as_bytes())),
-        cwd: std::env::current_dir().ok().map(|path| claim(path.as_os_str().as_bytes())),
+        exe: std::fs::read_link(format!("/proc/{parent}/exe")).ok().map(|path| reported(path.as_os_str().as_bytes())),
+        cwd: std::env::current_dir().ok().map(|path| reported(path.as_os_str().as_bytes())),
         unit: cgroup().and_then(|text| unit_of(&text)),
     }
 }
 
-fn claim(bytes: &[u8]) -> String {
-    printable::bytes(bytes).chars().take(CLAIM).collect()
+fn reported(bytes: &[u8]) -> String {
+    printable::bytes(bytes).chars().take(REPORTED_CHARS).collect()
 }
 
 /// The first page of /proc/self/cgroup, in one read.
@@ -93,7 +93,7 @@ fn cgroup() -> Option<String> {
 fn unit_of(cgroup: &str) -> Option<String> {
     let path = |prefix: &str| cgroup.lines().find_map(|line| line.split_once(':')?.1.strip_prefix(prefix));
     let path = path(":/").filter(|path| !path.is_empty()).or_else(|| path("name=systemd:/"))?;
-    path.rsplit('/').next().filter(|unit| !unit.is_empty()).map(|unit| claim(unit.as_bytes()))
+    path.rsplit('/').next().filter(|unit| !unit.is_empty()).map(|unit| reported(unit.as_bytes()))
 }
 
 #[cfg(test)]
@@ -118,8 +118,8 @@ mod tests {
 
     #[test]
     fn pf26_1_a_claim_holds_no_control_character() {
-        assert_eq!(claim(b"/tmp/a\nb\x1b"), "/tmp/a\\x0ab\\x1b");
-        assert_eq!(claim(&[b'x'; 999]).len(), CLAIM);
+        assert_eq!(reported(b"/tmp/a\nb\x1b"), "/tmp/a\\x0ab\\x1b");
+        assert_eq!(reported(&[b'x'; 999]).len(), REPORTED_CHARS);
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub(crate) struct Additions<'a> {
 }
 
 /// The mended section. `mailname` qualifies bare addresses.
-pub(crate) fn mend(head: &Head, mailname: &str, missing: Missing, additions: &Additions) -> Vec<u8> {
+pub(crate) fn fix(head: &Head, mailname: &str, missing: Missing, additions: &Additions) -> Vec<u8> {
     let mut out = Vec::with_capacity(head.bytes.len() + 512);
     for field in &head.fields {
         if DROPPED.iter().any(|name| field.at.is(head.bytes, name)) {

@@ -16,13 +16,13 @@ pub mod caller;
 pub mod cli;
 mod fixup;
 pub mod head;
-mod keep;
 mod local;
 pub mod message;
 mod query;
 mod recipients;
 mod report;
 mod sender;
+mod spool_writer;
 mod upload;
 mod verify;
 
@@ -35,7 +35,7 @@ use std::process::ExitCode;
 use body::{DotRule, Lines};
 use caller::Caller;
 use cli::{Call, Class, Mode, Value};
-use message::{Accepted, Asked, Intake, Order, Site};
+use message::{Accepted, Intake, Order, RecipientSource, Site};
 
 use config::{Config, Names};
 use exit::{Exit, Failure};
@@ -201,7 +201,7 @@ fn inject(call: &Call, caller: &Caller) -> Result<Ended, Failure> {
     let names = Names::load(&config)?;
     let site = Site { config: &config, names: &names, caller };
     let order = order(call, &names)?;
-    keep::admit(&config, caller.uid)?;
+    spool_writer::admit(&config, caller.uid)?;
     let mut intake = Intake::new(&site, order);
     let mut lines = Lines::new(DotRule::of(call.ignore_dots, config.params.dot));
     let mut buffer = [0; PIECE];
@@ -230,7 +230,7 @@ fn order<'a>(call: &'a Call, names: &Names) -> Result<Order<'a>, Failure> {
         warnings.push("more than one -f; the last one counts".to_owned());
     }
     Ok(Order {
-        asked: Asked::Words { operands: &call.operands, from_header: call.from_header, notify: call.notify },
+        recipients: RecipientSource::CommandLine { operands: &call.operands, from_header: call.from_header, notify: call.notify },
         sender: call.sender.as_deref().map(|value| sender::parse(value, names)).transpose()?,
         full_name: call.full_name.as_deref(),
         ret: call.ret,

@@ -7,7 +7,7 @@
 use std::cell::LazyCell;
 use std::path::Path;
 
-use super::aliases::{self, Aliases, Target, World};
+use super::aliases::{self, Aliases, Lookup, Target};
 use super::recipients::{Resolved, Wanted};
 use config::names::is_loopback;
 use config::{Config, Names, Params, UnknownLocal};
@@ -77,8 +77,8 @@ impl<'a> Resolver<'a> {
     fn expand(&mut self, name: &str, admin: Option<&Address>) -> Option<Vec<Address>> {
         let loaded = &*self.aliases;
         let expansion = aliases::expand(&loaded.aliases, name, self.names, admin, &mut Host);
-        let told = loaded.warning.iter().cloned().chain(expansion.iter().flat_map(|expansion| expansion.warnings.clone()));
-        for warning in told {
+        let found = loaded.warning.iter().cloned().chain(expansion.iter().flat_map(|expansion| expansion.warnings.clone()));
+        for warning in found {
             if self.warnings.len() < WARNINGS && !self.warnings.contains(&warning) {
                 self.warnings.push(warning);
             }
@@ -117,7 +117,7 @@ fn load(file: &Path) -> Loaded {
 /// The world as it is.
 struct Host;
 
-impl World for Host {
+impl Lookup for Host {
     fn include(&mut self, path: &str) -> Result<Vec<Target>, String> {
         aliases::read_include(path)
     }

@@ -9,8 +9,8 @@ use super::body::Changes;
 use super::caller::{self, Caller};
 use super::fixup::{self, Additions, Missing};
 use super::head::{Collected, Collector, Head};
-use super::keep::{CommittedMessage, Door};
 use super::local::Resolver;
+use super::spool_writer::{CommittedMessage, MessageWriter};
 use super::{recipients, sender};
 use config::{Config, Names};
 use exit::{Exit, Failure};
@@ -31,9 +31,9 @@ pub struct Site<'a> {
 
 /// Where the recipients come from.
 #[derive(Clone, Debug)]
-pub enum Asked<'a> {
+pub enum RecipientSource<'a> {
     /// From the command line and, with `-t`, from the header.
-    Words {
+    CommandLine {
         /// The operands.
         operands: &'a [OsString],
         /// `-t`
@@ -42,14 +42,14 @@ pub enum Asked<'a> {
         notify: Option<Notify>,
     },
     /// From an SMTP dialogue: resolved already.
-    Given(Vec<Recipient>),
+    Resolved(Vec<Recipient>),
 }
 
 /// What was asked for with one message.
 #[derive(Clone, Debug)]
 pub struct Order<'a> {
     /// Who gets it.
-    pub asked: Asked<'a>,
+    pub recipients: RecipientSource<'a>,
     /// `-f`; `None` is the caller's own address.
     pub sender: Option<ReversePath>,
     /// `-F`
@@ -88,7 +88,7 @@ pub struct Intake<'a> {
 
 enum Stage {
     Header(Collector),
-    Body(Box<Door>),
+    Body(Box<MessageWriter>),
     /// There is nobody to send it to.
     Discarded,
 }
@@ -119,7 +119,7 @@ impl<'a> Intake<'a> {
 
     /// The end of the message: makes it durable.
     ///
-    /// Errors: EX_USAGE for no recipients, EX_DATAERR for what the message is, EX_NOPERM, and those of [`Door`].
+    /// Errors: EX_USAGE for no recipients, EX_DATAERR for what the message is, EX_NOPERM, and those of [`MessageWriter`].
     pub fn finish(mut self, changes: Changes) -> Result<Accepted, Failure> {
         if let Stage::Header(collector) = &mut self.stage {
             let collected = std::mem::take(collector).finish();
@@ -129,26 +129,26 @@ impl<'a> Intake<'a> {
         if self.empty {
             warnings.push("nothing was read from standard input".to_owned());
         }
-        let Stage::Body(door) = self.stage else {
+        let Stage::Body(writer) = self.stage else {
             return Ok(Accepted { kept: None, line: format!("discarded by aliases: {}", self.line) });
         };
-        let size = door.written();
+        let size = writer.written();
         let eight_bit = self.eight_bit;
-        let mut told = Vec::new();
-        let settle = |envelope: &mut Envelope| {
+        let mut warnings_logged = Vec::new();
+        let complete = |envelope: &mut Envelope| {
             envelope.body = if eight_bit { Body::EightBitMime } else { Body::SevenBit };
             envelope.warnings.extend(warnings);
-            told.clone_from(&envelope.warnings);
+            warnings_logged.clone_from(&envelope.warnings);
         };
-        let kept = door.commit(settle, &self.site.config.params)?;
+        let kept = writer.commit(complete, &self.site.config.params)?;
         let mut line = format!("{}: {} size={size}", kept.id, self.line);
-        if !told.is_empty() {
-            line.push_str(&format!(" warnings=\"{}\"", told.join("; ")));
+        if !warnings_logged.is_empty() {
+            line.push_str(&format!(" warnings=\"{}\"", warnings_logged.join("; ")));
         }
         Ok(Accepted { kept: Some(kept), line })
     }
 
-    /// The header section is complete: everything about the message is decided here, and the door opened.
+    /// The header section is complete: everything about the message is decided here, and the writer opened.
     fn begin(&mut self, collected: &Collected) -> Result<(), Failure> {
         let head = collected.head();
         head.check()?;
@@ -165,7 +165,7 @@ impl<'a> Intake<'a> {
         let mut envelope = self.envelope(sender, recipients, now);
         envelope.warnings.extend(head.duplicates());
         envelope.smtputf8 |= !header.is_ascii() && std::str::from_utf8(&header).is_ok();
-        self.stage = Stage::Body(Box::new(Door::open(self.site.config, envelope)?));
+        self.stage = Stage::Body(Box::new(MessageWriter::open(self.site.config, envelope)?));
         self.write(&header)?;
         self.write(b"\r\n")?;
         self.write(collected.body())
@@ -173,9 +173,9 @@ impl<'a> Intake<'a> {
 
     fn recipients(&mut self, head: &Head) -> Result<Vec<Recipient>, Failure> {
         let params = &self.site.config.params;
-        let (operands, from_header, notify) = match &mut self.order.asked {
-            Asked::Given(recipients) => return Ok(std::mem::take(recipients)),
-            Asked::Words { operands, from_header, notify } => (*operands, *from_header, *notify),
+        let (operands, from_header, notify) = match &mut self.order.recipients {
+            RecipientSource::Resolved(recipients) => return Ok(std::mem::take(recipients)),
+            RecipientSource::CommandLine { operands, from_header, notify } => (*operands, *from_header, *notify),
         };
         let wanted = recipients::wanted(operands, from_header.then_some(head), params.t_arguments)?;
         let mut resolver = Resolver::new(self.site.config, self.site.names);
@@ -219,7 +219,7 @@ impl<'a> Intake<'a> {
         };
         let undisclosed = self.site.config.params.undisclosed_recipients;
         let additions = Additions { date, message_id, display_name: display_name.as_deref(), author, undisclosed };
-        Ok(fixup::mend(head, &self.site.names.mailname, missing, &additions))
+        Ok(fixup::fix(head, &self.site.names.mailname, missing, &additions))
     }
 
     /// H3: `-F`; else, for the caller's own address, `NAME` or the GECOS name.
@@ -249,21 +249,21 @@ impl<'a> Intake<'a> {
             hold_until: self.order.hold_until.map(date::rfc3339),
             priority: self.order.priority,
             warnings: std::mem::take(&mut self.order.warnings),
-            caller: caller::claims(),
+            caller: caller::caller_info(),
             peer: None,
         }
     }
 
     fn write(&mut self, piece: &[u8]) -> Result<(), Failure> {
-        let Stage::Body(door) = &mut self.stage else { return Ok(()) };
+        let Stage::Body(writer) = &mut self.stage else { return Ok(()) };
         let params = &self.site.config.params;
         let limit = params.message_size_limit.0;
-        if limit > 0 && door.written() + piece.len() as u64 > limit {
+        if limit > 0 && writer.written() + piece.len() as u64 > limit {
             let text = format!("message too large: more than {limit} bytes (message_size_limit)");
             return Err(Failure::new(Exit::DataErr, text));
         }
         self.eight_bit = self.eight_bit || !piece.is_ascii();
-        door.write(piece, params)
+        writer.write(piece, params)
     }
 }
 
@@ -281,12 +281,12 @@ fn first_author(head: &Head, names: &Names) -> Option<Address> {
     }
 }
 
-/// What the history is told of changed lines.
+/// What the history is warnings_logged of changed lines.
 fn warnings_of(changes: &Changes) -> Vec<String> {
-    let told = [
+    let warnings_logged = [
         (changes.nuls, "NUL bytes removed"),
         (changes.bare_crs, "CRs without LF became blanks"),
         (changes.dots_kept, "lines with a lone dot kept as data"),
     ];
-    told.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
+    warnings_logged.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
 }

@@ -27,20 +27,20 @@ pub(crate) fn list(paths: &Paths, json: bool, detailed: bool) -> Result<(), Fail
         (false, false) => Printer::text(out, sys::clock::local_zone()),
     };
     let mut failure = None;
-    let besides = client::ask_lines(paths, &Request::List { ids: Vec::new(), filter: Filter::default() }, |line| {
+    let warning = client::ask_lines(paths, &Request::List { ids: Vec::new(), filter: Filter::default() }, |line| {
         failure = printer.line(line).err();
         failure.is_none()
     });
     match failure {
-        Some(failure) if printer::is_gone(&failure) => return Ok(()),
+        Some(failure) if printer::is_broken_pipe(&failure) => return Ok(()),
         Some(failure) => return Err(failure),
         None => {}
     }
-    let besides = besides.map_err(point_to_mailchute)?;
+    let warning = warning.map_err(point_to_mailchute)?;
     printer.finish()?;
-    if !besides.is_empty() {
+    if !warning.is_empty() {
         // Where stderr is closed there is nobody to tell.
-        let _ = writeln!(std::io::stderr(), "sendmail: warning: {besides}");
+        let _ = writeln!(std::io::stderr(), "sendmail: warning: {warning}");
     }
     Ok(())
 }

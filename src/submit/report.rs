@@ -17,7 +17,7 @@ const SILENCE: u16 = 30;
 /// A failure: `sendmail: fatal: alice(1001): …`. `quiet` is `-oeq`: the log only.
 pub(crate) fn fatal(caller: &Caller, failure: &Failure, quiet: bool) {
     let line = format!("fatal: {}({}): {}", caller.name, caller.uid, failure.text);
-    tell(&line, quiet);
+    print_error(&line, quiet);
     syslog::send(Facility::Mail, Severity::Error, &line);
 }
 
@@ -29,14 +29,14 @@ pub(crate) fn refused(caller: &Caller, refusal: &Refusal) {
     }
     if refusal.usage {
         let line = format!("usage: {}", refusal.failure.text);
-        tell(&line, refusal.quiet);
+        print_error(&line, refusal.quiet);
         syslog::send(Facility::Mail, Severity::Error, &format!("{}({}): {line}", caller.name, caller.uid));
     } else {
         fatal(caller, &refusal.failure, refusal.quiet);
     }
 }
 
-fn tell(line: &str, quiet: bool) {
+fn print_error(line: &str, quiet: bool) {
     if !quiet {
         // One write, so that lines of parallel calls do not mix. A closed standard error is no reason for anything.
         let _ = std::io::stderr().write_all(format!("sendmail: {}\n", printable::text(line)).as_bytes());

@@ -15,7 +15,7 @@ use exit::{Exit, Failure};
 use mail::{Envelope, QueueId, limits, printable};
 
 /// How long connecting, and each write and read, may take: the daemon may have to wait for its disk.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// The waits before the daemon, which has said that it is busy, is asked again, in milliseconds.
 const BUSY: [u64; 6] = [20, 50, 100, 200, 400, 800];
 
@@ -55,13 +55,13 @@ impl Upload {
     ///
     /// Errors: EX_CANTCREAT where nobody listens any more, EX_IOERR where the daemon went away, and the daemon's own. After EX_IOERR
     /// the message may be delivered all the same, if only the answer was lost.
-    pub(crate) fn commit(mut self, settle: impl FnOnce(&mut Envelope)) -> Result<QueueId, Failure> {
-        settle(&mut self.envelope);
+    pub(crate) fn commit(mut self, complete: impl FnOnce(&mut Envelope)) -> Result<QueueId, Failure> {
+        complete(&mut self.envelope);
         let line = submission::encode_offer(&self.envelope).map_err(|why| Failure::new(Exit::IoErr, why))?;
         let mut waits = BUSY.into_iter();
         loop {
             let (code, text) = match self.hand_over(&line)? {
-                Reply::Kept { id } => return Ok(id),
+                Reply::Accepted { id } => return Ok(id),
                 Reply::Refused { exit, text } => (exit, printable::text(&text)),
             };
             let is_busy = code == Exit::TempFail.code();
@@ -89,7 +89,7 @@ impl Upload {
             return Ok(reply);
         }
         let lost = |e: &std::io::Error| match e.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => format!("no answer in {} seconds", PATIENCE.as_secs()),
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => format!("no answer in {} seconds", TIMEOUT.as_secs()),
             _ => e.to_string(),
         };
         let why = sent.and(read.map(drop)).err().map_or_else(|| "the daemon went away without an answer".to_owned(), |e| lost(&e));
@@ -111,6 +111,6 @@ impl Upload {
 }
 
 fn connect(path: &Path) -> Result<UnixStream, String> {
-    sys::stream::connect(path, PATIENCE)
+    sys::stream::connect(path, TIMEOUT)
         .map_err(|e| format!("cannot use the submission socket {}: {}; is mailchuted running?", path.display(), e.desc()))
 }

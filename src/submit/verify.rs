@@ -26,7 +26,7 @@ pub(crate) fn addresses(operands: &[OsString], config: &Config, names: &Names, o
         let list = AddressList::parse(text);
         if list.mailboxes.is_empty() && !list.has_group {
             verdict = Exit::NoUser;
-            tell(out, &printable::bytes(text), &AddressError::Empty.to_string())?;
+            write_line(out, &printable::bytes(text), &AddressError::Empty.to_string())?;
         }
         for mailbox in &list.mailboxes {
             let shown = printable::bytes(text.get(mailbox.span.clone()).unwrap_or_default());
@@ -37,10 +37,12 @@ pub(crate) fn addresses(operands: &[OsString], config: &Config, names: &Names, o
                 Err(why) => Err(why.to_string()),
             };
             match answers {
-                Ok(answers) => answers.iter().try_for_each(|(address, answer)| tell(out, address.as_ref().unwrap_or(&shown), answer))?,
+                Ok(answers) => {
+                    answers.iter().try_for_each(|(address, answer)| write_line(out, address.as_ref().unwrap_or(&shown), answer))?
+                }
                 Err(why) => {
                     verdict = Exit::NoUser;
-                    tell(out, &shown, &why)?;
+                    write_line(out, &shown, &why)?;
                 }
             }
         }
@@ -65,7 +67,7 @@ fn answers(wanted: &Wanted, resolver: &mut Resolver, config: &Config) -> Result<
     }
 }
 
-fn tell(out: &mut impl Write, address: &str, answer: &str) -> Result<(), Failure> {
+fn write_line(out: &mut impl Write, address: &str, answer: &str) -> Result<(), Failure> {
     // An address is well-formed, which does not make it safe: a quoted local part may hold U+202E (T-OUT-1).
     writeln!(out, "{}... {}", printable::safe(address), printable::safe(answer))
         .map_err(|e| Failure::new(Exit::IoErr, format!("cannot write to standard output: {e}")))

@@ -15,7 +15,7 @@ use spool::layout;
 use state::{Durability, Message, Order, State, Wanted};
 
 /// Messages of one transaction.
-const TURN: usize = 100;
+const BATCH: usize = 100;
 
 impl Offline {
     /// Does it to what was chosen, and calls `each` with what became of each message.
@@ -25,15 +25,15 @@ impl Offline {
         self.check_writable()?;
         let mut named = self.named(op, selection)?;
         while !named.is_empty() {
-            let rest = named.split_off(named.len().min(TURN));
-            self.turn(op, std::mem::replace(&mut named, rest))?.into_iter().for_each(&mut each);
+            let rest = named.split_off(named.len().min(BATCH));
+            self.batch(op, std::mem::replace(&mut named, rest))?.into_iter().for_each(&mut each);
         }
         Ok(())
     }
 
     fn check_writable(&self) -> Result<(), Failure> {
         let refused = |why: &String| Failure::new(Exit::IoErr, format!("state.sqlite cannot be changed, so nothing is: {why}"));
-        self.trouble.as_ref().map(refused).map_or(Ok(()), Err)
+        self.write_error.as_ref().map(refused).map_or(Ok(()), Err)
     }
 
     fn named(&self, op: &AdminOp, selection: &Selection) -> Result<Vec<Named>, Failure> {
@@ -60,7 +60,7 @@ impl Offline {
         Ok(named)
     }
 
-    fn turn(&mut self, op: &AdminOp, named: Vec<Named>) -> Result<Vec<Done>, Failure> {
+    fn batch(&mut self, op: &AdminOp, named: Vec<Named>) -> Result<Vec<Done>, Failure> {
         let (mut rows, mut done, mut moved) = (Vec::new(), Vec::new(), Vec::new());
         for one in named {
             let directory = match one.id.map(|id| Ok((id, self.locate(id)?))).transpose()? {
@@ -70,9 +70,9 @@ impl Offline {
             };
             match (one.id, directory) {
                 (Some(id), Some(directory)) => {
-                    let told = self.move_unindexed(op, id, directory);
-                    moved.extend(Some(id).filter(|_| told.done && !op.dry_run));
-                    done.push(told);
+                    let result = self.move_unindexed(op, id, directory);
+                    moved.extend(Some(id).filter(|_| result.done && !op.dry_run));
+                    done.push(result);
                 }
                 _ => rows.push(one),
             }
@@ -100,29 +100,29 @@ impl Offline {
 
     /// A file without a row: the directory is its state. What goes on goes through `new/`, so that the daemon checks it like any other.
     fn move_unindexed(&self, op: &AdminOp, id: QueueId, from: &'static str) -> Done {
-        let told = |done: bool, text: &str| Done { id: id.to_string(), done, later: false, text: text.to_owned() };
+        let result = |done: bool, text: &str| Done { id: id.to_string(), done, later: false, text: text.to_owned() };
         let to = match (op.act, from) {
             (Act::Requeue, layout::TRASH) => layout::NEW,
-            (_, layout::TRASH) => return told(false, &was_removed(id)),
-            (Act::Hold, layout::HOLD) => return told(false, "is on hold already"),
-            (Act::Hold, layout::FAILED) => return told(false, "has failed for good; requeue or remove it"),
+            (_, layout::TRASH) => return result(false, &was_removed(id)),
+            (Act::Hold, layout::HOLD) => return result(false, "is on hold already"),
+            (Act::Hold, layout::FAILED) => return result(false, "has failed for good; requeue or remove it"),
             (Act::Hold, _) => layout::HOLD,
             (Act::Release, layout::HOLD) => layout::NEW,
-            (Act::Release, _) => return told(false, "is not on hold"),
+            (Act::Release, _) => return result(false, "is not on hold"),
             (Act::Remove, _) => layout::TRASH,
             (Act::Requeue, layout::HOLD | layout::FAILED) => layout::NEW,
-            (Act::Requeue, _) => return told(true, "is new, and sent when the daemon starts"),
-            (Act::Expire | Act::Bounce | Act::Flush, _) => return told(false, "was not taken over by the daemon yet; start it first"),
+            (Act::Requeue, _) => return result(true, "is new, and sent when the daemon starts"),
+            (Act::Expire | Act::Bounce | Act::Flush, _) => return result(false, "was not taken over by the daemon yet; start it first"),
         };
         if let Err(why) = self.store.inspect(from, id) {
-            return told(false, &format!("not readable as a message: {why}"));
+            return result(false, &format!("not readable as a message: {why}"));
         }
         if op.dry_run {
-            return told(true, &op.told());
+            return result(true, &op.outcome());
         }
         match self.store.park(id, from, to) {
-            Ok(()) => told(true, &op.told()),
-            Err(e) => told(false, &format!("not done: {e}")),
+            Ok(()) => result(true, &op.outcome()),
+            Err(e) => result(false, &format!("not done: {e}")),
         }
     }
 

@@ -5,7 +5,7 @@
 use jiff::tz::TimeZone;
 
 use super::html::Html;
-use control::overview::{Overview, SPAN, Span};
+use control::overview::{INTERVAL, Interval, Overview};
 use mail::date;
 
 /// Units of the picture: its height, and the width of one span.
@@ -18,15 +18,15 @@ const SEEN: u64 = 4;
 
 /// Writes the picture, its legend, and its numbers.
 pub(super) fn write(html: &mut Html, overview: &Overview, zone: &TimeZone) {
-    let sum = |of: fn(&Span) -> u64| overview.course.iter().map(of).sum::<u64>();
+    let sum = |of: fn(&Interval) -> u64| overview.intervals.iter().map(of).sum::<u64>();
     let (accepted, relayed, failed) = (sum(|span| span.accepted), sum(|span| span.relayed), sum(|span| span.failed));
-    let top = scale(overview.course.iter().map(|span| span.accepted.max(span.relayed.saturating_add(span.failed))).max().unwrap_or(0));
+    let top = scale(overview.intervals.iter().map(|span| span.accepted.max(span.relayed.saturating_add(span.failed))).max().unwrap_or(0));
     html.raw("<ul class=\"legend\"><li class=\"relayed\">").text(relayed).raw(" delivered</li><li class=\"failed\">").text(failed);
     html.raw(" failed</li><li class=\"accepted\">").text(accepted).raw(" accepted</li></ul>\n");
     html.raw("<div class=\"chart\"><div class=\"scale\"><span>").text(top).raw("</span><span>0</span></div>");
     picture(html, overview, top, zone);
     html.raw("<div class=\"hours\">");
-    let hours = overview.course.len();
+    let hours = overview.intervals.len();
     for quarter in (0..=4).rev() {
         html.raw("<span>");
         match hours * quarter / 4 {
@@ -40,7 +40,7 @@ pub(super) fn write(html: &mut Html, overview: &Overview, zone: &TimeZone) {
 }
 
 fn picture(html: &mut Html, overview: &Overview, top: u64, zone: &TimeZone) {
-    let width = WIDTH * overview.course.len() as u64;
+    let width = WIDTH * overview.intervals.len() as u64;
     html.raw("<svg role=\"img\" preserveAspectRatio=\"none\" viewBox=\"0 0 ").text(width).raw(" ").text(HEIGHT);
     html.raw("\" aria-label=\"Messages delivered, failed and accepted in each hour\">\n");
     for line in [0, HEIGHT / 2, HEIGHT] {
@@ -50,8 +50,8 @@ fn picture(html: &mut Html, overview: &Overview, top: u64, zone: &TimeZone) {
         let part = (u128::from(count) * u128::from(HEIGHT)).div_ceil(u128::from(top));
         u64::try_from(part).unwrap_or(HEIGHT).min(HEIGHT)
     };
-    let spans = || overview.course.iter().zip((0u64..).map(|n| n * WIDTH));
-    for ((span, left), at) in spans().zip(begins(overview)).filter(|((span, _), _)| **span != Span::default()) {
+    let spans = || overview.intervals.iter().zip((0u64..).map(|n| n * WIDTH));
+    for ((span, left), at) in spans().zip(begins(overview)).filter(|((span, _), _)| **span != Interval::default()) {
         let (relayed, failed) = (height(span.relayed), if span.failed == 0 { 0 } else { height(span.failed).max(SEEN) });
         html.raw("<g><title>")
             .text(date::mailq(at, zone))
@@ -80,7 +80,7 @@ fn bar(html: &mut Html, class: &'static str, left: u64, y: u64, height: u64) {
 fn numbers(html: &mut Html, overview: &Overview, zone: &TimeZone) {
     html.raw("<details><summary>The numbers</summary><table><thead><tr><th>hour from</th>");
     html.raw("<th class=\"n\">delivered</th><th class=\"n\">failed</th><th class=\"n\">accepted</th></tr></thead><tbody>\n");
-    for (span, at) in overview.course.iter().zip(begins(overview)).filter(|(span, _)| **span != Span::default()) {
+    for (span, at) in overview.intervals.iter().zip(begins(overview)).filter(|(span, _)| **span != Interval::default()) {
         html.raw("<tr><td>").text(date::mailq(at, zone)).raw("</td>");
         for count in [span.relayed, span.failed, span.accepted] {
             html.raw("<td class=\"n\">").text(count).raw("</td>");
@@ -92,7 +92,7 @@ fn numbers(html: &mut Html, overview: &Overview, zone: &TimeZone) {
 
 fn begins(overview: &Overview) -> impl Iterator<Item = i64> {
     let since = overview.since;
-    (0i64..).map(move |n| since.saturating_add(n * SPAN))
+    (0i64..).map(move |n| since.saturating_add(n * INTERVAL))
 }
 
 /// The number at the top: 1, 2 or 5 and zeros, and not below `most`.
@@ -115,8 +115,8 @@ mod tests {
 
     #[test]
     fn one_failure_among_thousands_is_seen_and_stays_in_the_picture() {
-        let span = Span { accepted: 3, relayed: 99_999, failed: 1 };
-        let overview = Overview { course: vec![Span::default(), span], ..Overview::default() };
+        let span = Interval { accepted: 3, relayed: 99_999, failed: 1 };
+        let overview = Overview { intervals: vec![Interval::default(), span], ..Overview::default() };
         let mut html = Html::default();
         write(&mut html, &overview, &TimeZone::UTC);
         let text = html.finish();

@@ -70,21 +70,21 @@ fn advice(html: &mut Html, reason: &str, status: &str) {
 }
 
 /// What failed.
-pub(super) fn failed(html: &mut Html, facts: &PageInputs, zone: &TimeZone) {
+pub(super) fn failed(html: &mut Html, inputs: &PageInputs, zone: &TimeZone) {
     html.raw("<section><h2>What failed</h2>\n");
-    let failures = &facts.overview.failures;
+    let failures = &inputs.overview.failures;
     if failures.is_empty() {
         html.raw("<p class=\"none\">Nothing failed.</p></section>\n");
         return;
     }
-    let all = usize::try_from(facts.status.failed).unwrap_or(usize::MAX).max(failures.len());
+    let all = usize::try_from(inputs.status.failed).unwrap_or(usize::MAX).max(failures.len());
     html.raw("<p>").text(counted(all, "message")).raw(" failed for good and stayed in failed/");
     if all > failures.len() {
         html.raw("; these are the latest ").text(failures.len());
     }
     html.raw(". <code>mailchute requeue</code> sends one again, <code>mailchute remove</code> drops it.</p>\n");
     for (at, failure) in failures.iter().enumerate() {
-        one(html, failure, facts.subjects.get(at).map_or("", String::as_str), zone);
+        one(html, failure, inputs.subjects.get(at).map_or("", String::as_str), zone);
     }
     html.raw("</section>\n");
 }
@@ -97,7 +97,7 @@ fn one(html: &mut Html, failure: &Failure, subject: &str, zone: &TimeZone) {
     } else {
         html.foreign(subject)
     };
-    html.raw("</h3>\n<p class=\"facts\"><code>").text(&entry.queue_id).raw("</code> from ");
+    html.raw("</h3>\n<p class=\"details\"><code>").text(&entry.queue_id).raw("</code> from ");
     if entry.sender.is_empty() {
         html.raw("&lt;&gt;")
     } else {
@@ -118,7 +118,7 @@ fn one(html: &mut Html, failure: &Failure, subject: &str, zone: &TimeZone) {
         html.raw("</div>\n");
     }
     if failure.more > 0 {
-        html.raw("<p class=\"facts\">and ").text(counted(failure.more, "more recipient")).raw("; see <code>mailchute show ");
+        html.raw("<p class=\"details\">and ").text(counted(failure.more, "more recipient")).raw("; see <code>mailchute show ");
         html.text(&entry.queue_id).raw("</code></p>\n");
     }
     html.raw("</article>\n");

@@ -15,21 +15,24 @@ use mail::printable::counted;
 const STYLE: &str = include_str!("style.css");
 
 /// The document, for a reader in `zone`.
-pub(super) fn write(facts: &PageInputs, zone: &TimeZone) -> String {
+pub(super) fn write(inputs: &PageInputs, zone: &TimeZone) -> String {
     let mut page = Html::default();
     let html = &mut page;
-    head(html, &facts.host);
-    html.raw("<header><h1>Mail of ").foreign(&facts.host).raw("</h1>\n");
-    verdict(html, &facts.status);
-    html.raw("<p class=\"made\">").raw("<time datetime=\"").text(date::rfc3339(facts.overview.at)).raw("\">");
-    html.text(date::rfc5322(facts.overview.at, zone)).raw("</time>, mailchute ").text(&facts.status.version).raw("</p></header>\n<main>\n");
-    tiles(html, facts);
-    health(html, facts);
+    head(html, &inputs.host);
+    html.raw("<header><h1>Mail of ").foreign(&inputs.host).raw("</h1>\n");
+    verdict(html, &inputs.status);
+    html.raw("<p class=\"made\">").raw("<time datetime=\"").text(date::rfc3339(inputs.overview.at)).raw("\">");
+    html.text(date::rfc5322(inputs.overview.at, zone))
+        .raw("</time>, mailchute ")
+        .text(&inputs.status.version)
+        .raw("</p></header>\n<main>\n");
+    tiles(html, inputs);
+    health(html, inputs);
     html.raw("<section><h2>The last two days</h2>\n");
-    chart::write(html, &facts.overview, zone);
+    chart::write(html, &inputs.overview, zone);
     html.raw("</section>\n");
-    messages::waiting(html, &facts.overview);
-    messages::failed(html, facts, zone);
+    messages::waiting(html, &inputs.overview);
+    messages::failed(html, inputs, zone);
     html.raw("</main>\n<footer>Made by <code>mailchute report --html</code>. It is a picture of one moment: ");
     html.raw("make it again to see what has changed.</footer>\n</body>\n</html>\n");
     page.finish()
@@ -59,8 +62,8 @@ fn verdict(html: &mut Html, status: &Status) {
     };
 }
 
-fn tiles(html: &mut Html, facts: &PageInputs) {
-    let (status, now) = (&facts.status, facts.overview.at);
+fn tiles(html: &mut Html, inputs: &PageInputs) {
+    let (status, now) = (&inputs.status, inputs.overview.at);
     let ago = |at: Option<i64>, none: &str| at.map_or_else(|| none.to_owned(), |at| span(now.saturating_sub(at)));
     html.raw("<ul class=\"tiles\">");
     let mut tile = |name: &'static str, value: String| {
@@ -74,7 +77,7 @@ fn tiles(html: &mut Html, facts: &PageInputs) {
         tile("since the last delivery", ago(status.last_relayed, "–"));
         tile("since the start", span(i64::try_from(status.uptime).unwrap_or(i64::MAX)));
     }
-    if let Some(free) = facts.overview.free {
+    if let Some(free) = inputs.overview.free {
         tile("free for the spool", bytes(free));
     }
     html.raw("</ul>\n");
@@ -93,8 +96,8 @@ fn bytes(bytes: u64) -> String {
     format!("{value} {unit}")
 }
 
-fn health(html: &mut Html, facts: &PageInputs) {
-    let (status, now) = (&facts.status, facts.overview.at);
+fn health(html: &mut Html, inputs: &PageInputs) {
+    let (status, now) = (&inputs.status, inputs.overview.at);
     html.raw("<section><h2>Health</h2>\n");
     if status.live {
         html.raw("<p>Mail goes to <code>").foreign(&status.next_hop).raw("</code>.</p>\n");

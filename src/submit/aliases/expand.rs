@@ -11,7 +11,7 @@ use mail::{Address, limits, printable};
 const DEPTH: usize = 16;
 
 /// What the world outside the alias file is asked for.
-pub trait World {
+pub trait Lookup {
     /// The targets in an included file.
     fn include(&mut self, path: &str) -> Result<Vec<Target>, String>;
     /// True if a user has this name.
@@ -28,8 +28,8 @@ pub struct Expansion {
 }
 
 /// Expands `name`; `None` if neither an alias nor the catch-all takes it. `admin` gets what cannot be expanded.
-pub fn expand(aliases: &Aliases, name: &str, names: &Names, admin: Option<&Address>, world: &mut dyn World) -> Option<Expansion> {
-    let (key, targets) = find(aliases, name, world)?;
+pub fn expand(aliases: &Aliases, name: &str, names: &Names, admin: Option<&Address>, lookup: &mut dyn Lookup) -> Option<Expansion> {
+    let (key, targets) = find(aliases, name, lookup)?;
     let key = key.to_owned();
     let mut walk = Walk { names, admin, origin: name, out: Expansion::default(), work: Vec::new() };
     walk.push(targets, &[], &key);
@@ -41,15 +41,15 @@ pub fn expand(aliases: &Aliases, name: &str, names: &Names, admin: Option<&Addre
         }
         match target {
             Target::Address(address) if !names.is_local(address.domain()) => walk.out.addresses.push(address),
-            Target::Address(address) => walk.local(address.local(), &path, aliases, &mut expanded, world),
-            Target::Local(name) => walk.local(&name, &path, aliases, &mut expanded, world),
+            Target::Address(address) => walk.local(address.local(), &path, aliases, &mut expanded, lookup),
+            Target::Local(name) => walk.local(&name, &path, aliases, &mut expanded, lookup),
             Target::Final(name) => walk.deliver(&name),
             Target::Discard => {}
             Target::Include(file) if path.contains(&file) => walk.fall_back(&format!("{file} leads back to itself")),
             Target::Include(_) if path.len() >= DEPTH => walk.fall_back("aliases are nested too deep"),
             // Each file once: one that names two others, which name two others, would be read 65,536 times.
             Target::Include(file) if !expanded.insert(file.clone()) => {}
-            Target::Include(file) => match world.include(&file) {
+            Target::Include(file) => match lookup.include(&file) {
                 Ok(targets) => walk.push(&targets, &path, &file),
                 Err(why) => walk.fall_back(&why),
             },
@@ -59,8 +59,8 @@ pub fn expand(aliases: &Aliases, name: &str, names: &Names, admin: Option<&Addre
     Some(walk.out)
 }
 
-fn find<'a>(aliases: &'a Aliases, name: &str, world: &mut dyn World) -> Option<(&'a str, &'a [Target])> {
-    aliases.lookup(name).or_else(|| aliases.catch_all(|name| world.is_user(name)))
+fn find<'a>(aliases: &'a Aliases, name: &str, lookup: &mut dyn Lookup) -> Option<(&'a str, &'a [Target])> {
+    aliases.lookup(name).or_else(|| aliases.catch_all(|name| lookup.is_user(name)))
 }
 
 struct Walk<'a> {
@@ -79,8 +79,8 @@ impl Walk<'_> {
         self.work.extend(targets.iter().rev().map(|target| (target.clone(), path.clone())));
     }
 
-    fn local(&mut self, name: &str, path: &[String], aliases: &Aliases, expanded: &mut BTreeSet<String>, world: &mut dyn World) {
-        match find(aliases, name, world) {
+    fn local(&mut self, name: &str, path: &[String], aliases: &Aliases, expanded: &mut BTreeSet<String>, lookup: &mut dyn Lookup) {
+        match find(aliases, name, lookup) {
             // `alice: alice, bob`: the name itself, and no loop; a catch-all takes a name once.
             Some((key, _)) if path.last().is_some_and(|last| last == key) => self.deliver(name),
             Some(("*" | "default", _)) if path.iter().any(|key| key == "*" || key == "default") => self.deliver(name),

@@ -105,11 +105,11 @@ impl Aliases {
 /// in a backslash or the next one begins with a blank.
 fn logical_lines(text: &[u8]) -> Vec<(usize, Vec<u8>)> {
     let mut entries: Vec<(usize, Vec<u8>)> = Vec::new();
-    let mut goes_on = false;
+    let mut is_continued = false;
     for (number, line) in text.split(|&b| b == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let is_continuation = goes_on || matches!(line.first(), Some(b' ' | b'\t'));
-        if !goes_on && (line.trim_ascii().is_empty() || line.starts_with(b"#")) {
+        let is_continuation = is_continued || matches!(line.first(), Some(b' ' | b'\t'));
+        if !is_continued && (line.trim_ascii().is_empty() || line.starts_with(b"#")) {
             continue;
         }
         let (part, backslash) = line.strip_suffix(b"\\").map_or((line, false), |part| (part, true));
@@ -117,7 +117,7 @@ fn logical_lines(text: &[u8]) -> Vec<(usize, Vec<u8>)> {
             Some((_, entry)) => entry.extend_from_slice(part),
             None => entries.push((number + 1, part.to_vec())),
         }
-        goes_on = backslash;
+        is_continued = backslash;
     }
     entries
 }

@@ -9,8 +9,10 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde::Deserialize;
 use serde::de::value::StrDeserializer;
 
+use super::call::{Call, Flush, FlushField, Mode, When};
 use super::long::{self, Meaning};
-use super::{Call, Class, Flush, FlushField, Mode, OPTIONS, Opt, Refusal, Value, When};
+use super::options::{Class, OPTIONS, Opt, Value};
+use super::refusal::Refusal;
 use config::Span;
 use mail::envelope::{Notify, Ret};
 use mail::{date, limits, printable};

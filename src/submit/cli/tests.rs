@@ -1,7 +1,9 @@
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::os::unix::ffi::OsStringExt;
 
 use super::*;
+use exit::Exit;
 
 fn words(words: &[&str]) -> Vec<OsString> {
     std::iter::once(&"/usr/sbin/sendmail").chain(words).map(OsString::from).collect()

@@ -83,7 +83,7 @@ pub(super) fn daemon(config: &Config, is_open: bool, findings: &mut Vec<String>)
     }
     match client::ask::<Status>(&config.paths, &Request::Status {}) {
         Ok(statuses) => {
-            let found: Vec<String> = statuses.iter().flat_map(|status| troubles(status, config.paths.mode, findings)).collect();
+            let found: Vec<String> = statuses.iter().flat_map(|status| status_findings(status, config.paths.mode, findings)).collect();
             findings.extend(found);
         }
         Err(failure) => findings.push(failure.text),
@@ -91,8 +91,8 @@ pub(super) fn daemon(config: &Config, is_open: bool, findings: &mut Vec<String>)
 }
 
 /// The findings in a status that are not `known`. Pure.
-fn troubles(status: &Status, mode: Mode, known: &[String]) -> Vec<String> {
-    let stands = |name: &str, subject: &str| status.alarms.iter().any(|alarm| alarm.alarm == name && alarm.subject == subject);
+fn status_findings(status: &Status, mode: Mode, known: &[String]) -> Vec<String> {
+    let is_raised = |name: &str, subject: &str| status.alarms.iter().any(|alarm| alarm.alarm == name && alarm.subject == subject);
     let mut found: Vec<String> = Vec::new();
     if !status.ready {
         found.push(format!("the scheduler of mailchuted stands still: run {}", mode.systemctl("restart")));
@@ -103,13 +103,13 @@ fn troubles(status: &Status, mode: Mode, known: &[String]) -> Vec<String> {
     let alarms = status.alarms.iter().filter(|one| is_new(&one.reason));
     found.extend(alarms.map(|one| format!("{} {}; mailchute(8) says what to do about each alarm", one.severity, alarm(one))));
     // An alarm comes a moment later than what it is about.
-    if !status.paused.is_empty() && !stands("delivery_paused", "") {
+    if !status.paused.is_empty() && !is_raised("delivery_paused", "") {
         found.push(warnings::paused(&status.paused));
     }
-    if let Some(reason) = status.closed.as_ref().filter(|_| !stands("admission_closed", "")) {
+    if let Some(reason) = status.closed.as_ref().filter(|_| !is_raised("admission_closed", "")) {
         found.push(warnings::closed(reason));
     }
-    for one in status.suspended.iter().filter(|one| !stands("route_suspended", &one.route)) {
+    for one in status.suspended.iter().filter(|one| !is_raised("route_suspended", &one.route)) {
         found.push(format!("{} is suspended: {}; mend that, then run `mailchute flush`", one.route, one.reason));
     }
     found

@@ -14,9 +14,9 @@ use spool::drop;
 use spool::drop::{DropError, SpoolWriter};
 
 /// An open door: a message on its way in. Dropped, it leaves nothing behind.
-pub(crate) enum Door {
+pub(crate) enum MessageWriter {
     /// `new/` in the spool.
-    Directory(SpoolWriter),
+    Spool(SpoolWriter),
     /// The socket of the daemon.
     Socket(Upload),
 }
@@ -38,19 +38,19 @@ pub(crate) fn admit(config: &Config, uid: u32) -> Result<(), Failure> {
     refusal.map_or(Ok(()), |text| Err(spool_failure(Exit::Unavailable, text, &config.params)))
 }
 
-impl Door {
+impl MessageWriter {
     /// Opens the first door that opens. The socket is tried where the drop directory is hidden, read-only or missing for this caller;
     /// a full disk is full behind every door.
     ///
     /// Errors: EX_CANTCREAT where all are shut; EX_OSERR.
-    pub(crate) fn open(config: &Config, envelope: Envelope) -> Result<Door, Failure> {
+    pub(crate) fn open(config: &Config, envelope: Envelope) -> Result<MessageWriter, Failure> {
         let directory = match SpoolWriter::begin(&config.paths.spool, config.paths.mode == Mode::Rootless, envelope.clone()) {
-            Ok(draft) => return Ok(Door::Directory(draft)),
+            Ok(file) => return Ok(MessageWriter::Spool(file)),
             Err(e) if e.is_shut => e,
             Err(e) => return Err(failure(&e, &config.params)),
         };
         Upload::begin(&config.paths.submit_socket(), envelope)
-            .map(Door::Socket)
+            .map(MessageWriter::Socket)
             .map_err(|socket| spool_failure(Exit::CantCreate, format!("{directory}; and {socket}"), &config.params))
     }
 
@@ -59,29 +59,29 @@ impl Door {
     /// Errors: EX_IOERR, EX_DATAERR.
     pub(crate) fn write(&mut self, bytes: &[u8], params: &Params) -> Result<(), Failure> {
         match self {
-            Door::Directory(draft) => draft.write(bytes).map_err(|e| failure(&e, params)),
-            Door::Socket(parcel) => parcel.write(bytes),
+            MessageWriter::Spool(file) => file.write(bytes).map_err(|e| failure(&e, params)),
+            MessageWriter::Socket(upload) => upload.write(bytes),
         }
     }
 
     /// Bytes taken so far.
     pub(crate) fn written(&self) -> u64 {
         match self {
-            Door::Directory(draft) => draft.written(),
-            Door::Socket(parcel) => parcel.written(),
+            MessageWriter::Spool(file) => file.written(),
+            MessageWriter::Socket(upload) => upload.written(),
         }
     }
 
-    /// Makes the message durable. `settle` fills in what is known only now.
+    /// Makes the message durable. `complete` fills in what is known only now.
     ///
     /// Errors: EX_CANTCREAT, EX_IOERR, EX_OSERR, and what the daemon refuses with; then nothing was kept.
-    pub(crate) fn commit(self, settle: impl FnOnce(&mut Envelope), params: &Params) -> Result<CommittedMessage, Failure> {
+    pub(crate) fn commit(self, complete: impl FnOnce(&mut Envelope), params: &Params) -> Result<CommittedMessage, Failure> {
         match self {
-            Door::Directory(draft) => {
-                let kept = draft.commit(settle).map_err(|e| failure(&e, params))?;
+            MessageWriter::Spool(file) => {
+                let kept = file.commit(complete).map_err(|e| failure(&e, params))?;
                 Ok(CommittedMessage { id: kept.id, _locked: Some(kept) })
             }
-            Door::Socket(parcel) => match parcel.commit(settle) {
+            MessageWriter::Socket(upload) => match upload.commit(complete) {
                 Ok(id) => Ok(CommittedMessage { id, _locked: None }),
                 Err(failure) => Err(spool_failure(failure.exit, failure.text, params)),
             },
