@@ -39,9 +39,9 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' HUP TERM
 
-# Waits until `$@` succeeds, 20 s at most.
+# Waits until `$@` succeeds, five minutes at most: longer than the slowest machine needs.
 wait_until() {
-    tries=200
+    tries=3000
     until "$@" >/dev/null 2>&1; do
         tries=$((tries - 1))
         [ "$tries" -gt 0 ] || return 1
@@ -64,7 +64,7 @@ record=$("$programs/mailchute" dkim dns demo.example | grep -o 'v=DKIM1;[^"]*' |
 [ -n "$record" ] || die "mailchute dkim dns gave no record."
 
 step "A mail server on loopback, which knows that key as DNS would"
-"$programs/examples/receiver" --key "demo._domainkey.demo.example=$record" --wait 60 >"$scratch/receiver.log" 2>&1 &
+"$programs/examples/receiver" --key "demo._domainkey.demo.example=$record" --wait 300 >"$scratch/receiver.log" 2>&1 &
 receiver=$!
 wait_until grep -q '^listening on ' "$scratch/receiver.log" || die "The receiver did not start."
 port=$(sed -n 's/^listening on .*://p' "$scratch/receiver.log")

@@ -1,7 +1,7 @@
 //! The configuration: `mailchute.toml`, and the paths that the build fixed.
 //!
-//! In: one TOML file that the administrator wrote (0644, no secrets). Out: [`Config`], or one line with file, line and reason.
-//! An empty file is a working configuration. Both sides read it: the injector at each start, the daemon at start and SIGHUP.
+//! In: one TOML file that the administrator wrote (0644, no secrets). Out: [`Config`], or an error with file, line and reason.
+//! An empty file is a working configuration. `sendmail` reads it at each start, the daemon at start and on SIGHUP.
 
 pub mod load;
 pub mod names;

@@ -1,4 +1,4 @@
-//! Reads `mailchute.toml`, and says where it is wrong.
+//! Reads `mailchute.toml` and reports errors with their line.
 
 use std::path::Path;
 
@@ -8,17 +8,17 @@ use crate::params::Params;
 use crate::paths::Paths;
 use crate::wrong;
 
-/// What one program runs with.
+/// The configuration of one program.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where everything lies.
+    /// The paths of this installation.
     pub paths: Paths,
-    /// What the administrator chose.
+    /// The settings.
     pub params: Params,
 }
 
 impl Config {
-    /// Finds the paths of this process and reads the configuration file there. No file is the empty file.
+    /// Finds the paths of this process and reads its configuration file. A missing file counts as an empty one.
     ///
     /// Errors: EX_CONFIG with `file:line:column: reason`.
     pub fn load() -> Result<Config, Failure> {
@@ -77,9 +77,9 @@ mod tests {
             ("[domain.\"x\"]\nselector = []", ":2: unknown key selector; did you mean selectors?"),
             ("[webhook.\"x\"]\nfoo = 1", ":2: unknown key foo; see mailchute.toml(5)"),
             ("\ndns_servers = [\"1.1.1.1\"]", ":2: invalid socket address syntax: write address:port, such as 1.1.1.1:53"),
-            ("mailname = foo", "; texts stand in quotation marks"),
-            ("mailname = true_mail.example", "; texts stand in quotation marks"),
-            ("next_hop = smtp://h", "; texts stand in quotation marks"),
+            ("mailname = foo", "; put strings in quotation marks"),
+            ("mailname = true_mail.example", "; put strings in quotation marks"),
+            ("next_hop = smtp://h", "; put strings in quotation marks"),
             ("retry_min = \"5h\"", "retry_min (18000 s) is longer than retry_max (14400 s): set both"),
         ] {
             let said = read(text).unwrap_err().text;

@@ -1,4 +1,4 @@
-//! The names of this host: what qualifies bare addresses, and which domains are local (SENDMAIL.md S6, R6).
+//! The names of this host: the domain for bare addresses, and the local domains (SENDMAIL.md S6, R6).
 //!
 //! In: the configuration, /etc/mailname, the kernel's host name; never DNS. Out: valid domain names.
 
@@ -9,9 +9,9 @@ use mail::Address;
 /// The names of this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
-    /// Qualifies bare addresses, stands in Message-ID and Received.
+    /// Completes bare addresses; used in Message-ID and Received.
     pub mailname: String,
-    /// True if the mailname is only `hostname.localdomain`, which `mailchute check` warns about.
+    /// True if the mailname is a guess, `hostname.localdomain`. `mailchute check` warns about it.
     pub is_guess: bool,
     local: Vec<String>,
 }
@@ -19,7 +19,7 @@ pub struct Names {
 impl Names {
     /// Reads /etc/mailname, unless the configuration names one, and the host name.
     ///
-    /// Errors: EX_CONFIG for a configured mailname that is no domain name.
+    /// Errors: EX_CONFIG if the configured mailname is not a domain name.
     pub fn load(config: &Config) -> Result<Names, Failure> {
         let file = match config.params.mailname {
             Some(_) => None,
@@ -35,9 +35,9 @@ impl Names {
         })
     }
 
-    /// The names from what was found. Pure.
+    /// The names from the given sources. Pure.
     ///
-    /// Errors: a configured mailname that is no domain name.
+    /// Errors: the configured mailname is not a domain name.
     pub fn of(configured: Option<&str>, file: Option<&str>, host_name: &str, local_domains: &[String]) -> Result<Names, String> {
         let (mailname, is_guess) = match configured {
             Some(name) if Names::is_domain(name) => (name.to_owned(), false),
@@ -53,7 +53,7 @@ impl Names {
         Ok(Names { mailname, is_guess, local })
     }
 
-    /// The characters of SENDMAIL.md S6, in the form of a domain.
+    /// True for a domain in the characters of SENDMAIL.md S6.
     pub fn is_domain(name: &str) -> bool {
         name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) && Address::new("x", name).is_ok()
     }

@@ -1,13 +1,13 @@
-//! Where everything lies. The prefix is fixed at build time; in a system install no environment variable chooses anything.
+//! All paths of an installation. The prefix is fixed at build time; in a system installation, no environment variable changes a path.
 //!
-//! Rootless: where there is no system configuration file, one uid runs both sides on its own XDG directories.
+//! Rootless: without a system configuration file, one uid runs both programs on its own XDG directories.
 
 use std::path::{Path, PathBuf};
 
 /// The prefix that the build fixed: empty for the system paths.
 pub const PREFIX: &str = env!("MAILCHUTE_PREFIX");
 
-/// Who this installation serves.
+/// The users that this installation serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// All users of the host; the daemon runs as its own user.
@@ -17,7 +17,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// How a person has the daemon `start`, `reload` or tell its `status`: a piece of a message.
+    /// The command by which a person runs `start`, `reload` or `status` on the daemon, for messages.
     pub fn systemctl(self, verb: &str) -> String {
         match (self, verb) {
             (Mode::System, _) => format!("`systemctl {verb} mailchuted`"),
@@ -79,7 +79,7 @@ impl Paths {
         }
     }
 
-    /// One user's layout; the sockets lie beside the spool.
+    /// The layout of one user. The sockets are beside the spool.
     fn rootless(config: &Path, state: &Path, system: &Paths) -> Paths {
         Paths {
             mode: Mode::Rootless,
@@ -93,17 +93,17 @@ impl Paths {
         }
     }
 
-    /// What the daemon tells `sendmail` about admission.
+    /// The file in which the daemon publishes its admission state to `sendmail`.
     pub fn admission_file(&self) -> PathBuf {
         self.run.join("admission")
     }
 
-    /// The socket for callers to whom the drop directory is closed.
+    /// The submission socket, for callers that cannot write to the drop directory.
     pub fn submit_socket(&self) -> PathBuf {
         self.run.join("submit.sock")
     }
 
-    /// The `sendmail` that belongs to this installation: the installed one, or the one beside the program that asks.
+    /// The `sendmail` of this installation: the installed one, or the one beside the running program.
     pub fn sendmail(&self) -> PathBuf {
         let installed = PathBuf::from(format!("{}/usr/sbin/sendmail", PREFIX.trim_end_matches('/')));
         let beside = || std::env::current_exe().ok().map(|path| path.with_file_name("sendmail")).filter(|path| path.exists());

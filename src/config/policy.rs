@@ -1,7 +1,7 @@
-//! Who may send as whom (SENDMAIL.md S1, S3, S5). Asked twice: by `sendmail` of its caller, and by the daemon of the peer of its
-//! submission socket, which may be any program.
+//! Who may send as whom (SENDMAIL.md S1, S3, S5). `sendmail` checks its caller; the daemon checks the peer of its submission socket,
+//! which may be any program.
 //!
-//! In: a uid by the kernel's word, and its name. Out: its own address, or a refusal.
+//! In: a uid as reported by the kernel, and its name. Out: its own address, or a refusal.
 
 use super::{Names, Params, SenderPolicy};
 use exit::{Exit, Failure};
@@ -10,7 +10,7 @@ use mail::{Address, ReversePath, printable};
 /// A user of this host.
 #[derive(Clone, Copy, Debug)]
 pub struct User<'a> {
-    /// The kernel's word.
+    /// As reported by the kernel.
     pub uid: u32,
     /// The login name, or `uid1234`.
     pub name: &'a str,
@@ -19,15 +19,13 @@ pub struct User<'a> {
 impl User<'_> {
     /// S1, S5: `user@mailname`.
     ///
-    /// Errors: EX_OSERR where the login name cannot stand in an address.
+    /// Errors: EX_OSERR if the login name cannot be part of an address.
     pub fn own_address(self, names: &Names) -> Result<Address, Failure> {
         let own = Address::new(self.name, &names.mailname).or_else(|_| Address::new(&format!("uid{}", self.uid), &names.mailname));
-        own.map_err(|why| {
-            Failure::new(Exit::OsErr, format!("no sender address can be made for user {}: {why}", printable::text(self.name)))
-        })
+        own.map_err(|why| Failure::new(Exit::OsErr, format!("cannot make a sender address for user {}: {why}", printable::text(self.name))))
     }
 
-    /// True for root, and for whom the configuration trusts by name or id (SENDMAIL.md S3).
+    /// True for root, and for users that the configuration trusts by name or id (SENDMAIL.md S3).
     pub fn is_trusted(self, users: &[String], groups: &[String]) -> bool {
         let is_me = |user: &String| user == self.name || user.parse() == Ok(self.uid);
         let group_id = |group: &String| group.parse().ok().or_else(|| sys::process::group_id(group));
@@ -35,7 +33,7 @@ impl User<'_> {
         self.uid == 0 || users.iter().any(is_me) || groups.iter().any(is_mine)
     }
 
-    /// S3: may this user, whose address is `own`, send as `sender`? The null sender is open to all who may send.
+    /// S3: checks whether this user, whose address is `own`, may send as `sender`. Everybody who may send may use the null sender.
     ///
     /// Errors: EX_NOPERM.
     pub fn check_sender(self, sender: &ReversePath, own: &Address, params: &Params) -> Result<(), Failure> {

@@ -1,13 +1,13 @@
-//! The sample configuration, made from the table of parameters: what applies where nothing is set, with the prose of each row.
+//! The sample configuration, made from the table of parameters: every default, with its description.
 //!
-//! Out: valid TOML in which every line is a comment, and still valid when the settings are uncommented. install.sh installs it,
+//! Out: valid TOML in which every line is a comment, and which stays valid when the settings are uncommented. install.sh installs it;
 //! `mailchute config --defaults` prints it.
 
 use super::params::{DOMAIN_PARAMETERS, PARAMETERS, Parameter, WEBHOOK_PARAMETERS};
 
 const HEAD: &str = "\
-# mailchute.toml: what is not set here has the value shown. mailchute.toml(5) explains; `systemctl reload mailchuted`
-# makes the daemon read it again. Everybody may read this file: no passwords here.
+# mailchute.toml: the values shown are the defaults. See mailchute.toml(5). After a change, run `systemctl reload mailchuted`.
+# Everybody may read this file: do not put passwords here.
 ";
 /// Columns of the prose.
 const WIDTH: usize = 98;
@@ -25,7 +25,7 @@ pub fn text() -> String {
     out
 }
 
-/// The name of an example of the tables `name`, and what stands in them.
+/// An example name for the tables `name`, and their rows.
 fn inside(name: &str) -> (&'static str, &'static [Parameter]) {
     match name {
         "webhook" => ("ops", WEBHOOK_PARAMETERS),
@@ -38,7 +38,7 @@ fn setting(row: &Parameter) -> String {
     format!("\n{}#{} ={value}\n", comment(row.prose), row.name)
 }
 
-/// A default as TOML writes it: what is no number, boolean or list stands in quotes.
+/// A default in TOML. Everything except numbers, booleans and lists is quoted.
 fn value(default: &str) -> String {
     let is_bare = default.parse::<u64>().is_ok() || matches!(default, "true" | "false") || default.starts_with('[');
     if is_bare { default.to_owned() } else { format!("\"{default}\"") }

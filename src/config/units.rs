@@ -116,6 +116,37 @@ mod tests {
     }
 
     #[test]
+    fn each_unit_has_its_factor() {
+        for (text, bytes) in [("3", 3), ("3B", 3), ("3KiB", 3072), ("3 MiB", 3 << 20), ("2GiB", 2 << 30)] {
+            assert_eq!(Size::parse(text), Some(Size(bytes)), "{text}");
+        }
+        for (text, seconds) in [("3", 3), ("3s", 3), ("3m", 180), ("3h", 10_800), ("3 d", 259_200)] {
+            assert_eq!(Span::parse(text), Some(Span::seconds(seconds)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_a_number_or_a_text_and_an_error_says_what_was_expected() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Values {
+            size: Size,
+            span: Span,
+            at: TimeOfDay,
+        }
+        let read = |text: &str| toml::from_str::<Values>(text).map_err(|e| e.message().to_owned());
+        let values = read("size = 7\nspan = \"2m\"\nat = \"04:05\"").unwrap();
+        assert_eq!((values.size, values.span, values.at), (Size(7), Span::seconds(120), TimeOfDay { hour: 4, minute: 5 }));
+        for (text, why) in [
+            ("size = -1\nspan = 1\nat = \"04:05\"", "-1 is negative; expected a size such as 50MiB"),
+            ("size = true\nspan = 1\nat = \"04:05\"", "invalid type: boolean `true`, expected a size such as 50MiB"),
+            ("size = 1\nspan = \"1y\"\nat = \"04:05\"", "`1y` is not a time such as 30m or 5d"),
+            ("size = 1\nspan = 1\nat = \"4\"", "`4` is not a time of day such as 04:00"),
+        ] {
+            assert_eq!(read(text).unwrap_err(), why);
+        }
+    }
+
+    #[test]
     fn units_scale_and_nonsense_is_refused() {
         assert_eq!(scaled("50MiB", SIZES), Some(50 << 20));
         assert_eq!(scaled("5d", SPANS), Some(432_000));

@@ -1,7 +1,7 @@
 //! The URL of a webhook. Pure.
 //!
-//! It stands in the configuration, which root owns, and nowhere else: no message and no answer of a server can choose where the
-//! daemon connects to (THREATS T-OUT-3). HTTPS, because events name senders and recipients; HTTP to this host alone.
+//! It comes only from the configuration, which root owns: no message and no reply of a server can choose where the daemon connects
+//! (THREATS T-OUT-3). HTTPS, because events name senders and recipients; HTTP only to this host.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -13,25 +13,25 @@ use serde::Deserialize;
 pub struct WebhookUrl(String);
 
 impl WebhookUrl {
-    /// The URL that `text` is.
+    /// Parses `text`.
     pub fn parse(text: &str) -> Result<WebhookUrl, &'static str> {
         if !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err("holds a blank, a control character or one that is not ASCII");
+            return Err("must not contain a space, a control character or a non-ASCII character");
         }
-        let (scheme, rest) = text.split_once("://").ok_or("is no URL such as https://host/path")?;
+        let (scheme, rest) = text.split_once("://").ok_or("must be a URL such as https://host/path")?;
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         if authority.contains('@') {
-            return Err("holds a user or password: everybody may read this file");
+            return Err("must not contain a user or password: everybody can read this file");
         }
         if text.contains('#') {
-            return Err("a fragment is never sent: remove what begins with #");
+            return Err("a fragment is never sent: remove the part from # on");
         }
-        let host = host(authority).ok_or("the host is a name, an IPv4 address or an [IPv6] address, with a port up to 65535")?;
+        let host = host(authority).ok_or("the host must be a name, an IPv4 address or an [IPv6] address, with a port up to 65535")?;
         match scheme {
             "https" => Ok(WebhookUrl(text.to_owned())),
             "http" if is_loopback(host) => Ok(WebhookUrl(text.to_owned())),
-            "http" => Err("http:// is for 127.0.0.1, [::1] and localhost alone: events name senders and recipients"),
-            _ => Err("the scheme is https"),
+            "http" => Err("http:// is allowed for 127.0.0.1, [::1] and localhost only: events name senders and recipients"),
+            _ => Err("the scheme must be https"),
         }
     }
 

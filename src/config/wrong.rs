@@ -1,21 +1,21 @@
-//! What is wrong with the text of a configuration, in words for who wrote it. Pure.
+//! Error messages for the configuration file, for the person who wrote it. Pure.
 //!
-//! In: what the TOML parser says. Out: one line, without the password that somebody may have put into a URL (T-OUT-4: errors are
-//! read by everybody and stand in the log).
+//! In: a message of the TOML parser. Out: one line, without a password that somebody may have put into a URL (T-OUT-4: everybody can
+//! read errors, and they are logged).
 
-/// Changed letters that still make a name of another one.
+/// The largest number of changed letters for a "did you mean".
 const NEAR: usize = 2;
 
-/// `message` of the parser with what to do about it.
+/// The `message` of the parser, with the next step.
 pub fn words(message: &str) -> String {
     let message = without_passwords(&message.replace('\n', " "));
     if let Some(rest) = message.strip_prefix("unknown field `") {
         return unknown_key(rest);
     }
-    // The parser takes a word without quotation marks for one of its own literals, and names the nearest.
+    // The parser takes a word without quotation marks for one of its own literals and names the nearest one.
     let unquoted = ["invalid boolean", "string values must be quoted", "invalid unquoted", "unquoted string", "missing opening quote"];
     if unquoted.iter().any(|one| message.contains(one)) {
-        return format!("{message}; texts stand in quotation marks");
+        return format!("{message}; put strings in quotation marks");
     }
     if message.contains("invalid socket address") {
         return format!("{message}: write address:port, such as 1.1.1.1:53");
@@ -23,7 +23,7 @@ pub fn words(message: &str) -> String {
     message
 }
 
-/// `rest` is the key, a backquote, and the list of those that exist, each in backquotes.
+/// `rest` is the key, a backquote, and the list of known keys, each in backquotes.
 fn unknown_key(rest: &str) -> String {
     let (key, known) = rest.split_once('`').unwrap_or((rest, ""));
     let known = known.split('`').skip(1).step_by(2);
@@ -34,7 +34,7 @@ fn unknown_key(rest: &str) -> String {
     }
 }
 
-/// How many bytes have to be put in, taken out or replaced to make `b` of `a` (Levenshtein).
+/// The number of bytes to insert, delete or replace to turn `a` into `b` (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (n, x) in a.bytes().enumerate() {
@@ -49,13 +49,13 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 /// `text` with `***` for the password of each URL in it: of `scheme://user:password@host`, and of one that lacks its scheme.
-/// Rather too much is blanked than too little: a password may hold every character.
+/// A password may hold any character, so this blanks too much rather than too little.
 pub(crate) fn without_passwords(text: &str) -> String {
     let Some(end) = text.rfind('@') else { return text.to_owned() };
     let (before, host) = text.split_at(end);
     let begin = before.find("://").map_or(0, |at| at + 3);
     let (head, userinfo) = before.split_at(begin);
-    // Without a scheme, only what a quotation mark begins: the words of a message may hold a colon, too.
+    // Without a scheme, only text after a quotation mark: a message may contain a colon itself.
     let quoted = if begin > 0 { 0 } else { userinfo.find(['`', '"']).map_or(0, |at| at + 1) };
     let (lead, userinfo) = userinfo.split_at(quoted);
     match userinfo.split_once(':') {
@@ -76,7 +76,7 @@ mod tests {
             ("user:hunter2@foo", "user:***@foo"),
             ("smtp://user@foo:25", "smtp://user@foo:25"),
             ("smtp://foo:25", "smtp://foo:25"),
-            ("next hop `u:hunter2@h`: is neither", "next hop `u:***@h`: is neither"),
+            ("next hop `u:hunter2@h`: must be", "next hop `u:***@h`: must be"),
             ("wrong: string \"lmtp://u:hunter2@h\", expected", "wrong: string \"lmtp://u:***@h\", expected"),
             ("a `b@c` d", "a `b@c` d"),
         ] {

@@ -56,7 +56,7 @@ pub enum Request {
         subject: String,
     },
     /// How the daemon works: one [`super::history::DaemonSnapshot`].
-    DaemonSnapshot {},
+    Snapshot {},
     /// The bytes of one message: one [`Text`] per piece.
     Cat {
         /// The queue id.

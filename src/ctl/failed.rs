@@ -41,10 +41,10 @@ fn text_of(entry: &Entry, zone: &TimeZone) -> String {
     let sender = if entry.sender.is_empty() { "<>" } else { &entry.sender };
     let mut lines = vec![format!("{}  {}  {sender}", entry.queue_id, date::mailq(entry.arrival_time, zone))];
     let failed: Vec<_> = entry.recipients.iter().filter(|recipient| recipient.status == "failed").collect();
-    let mut advices = Vec::new();
+    let mut advice_lines = Vec::new();
     for recipient in failed.iter().take(RECIPIENTS) {
         lines.push(format!("    {}: {}", recipient.address, recipient.remote_reply));
-        advices.extend(advise(&recipient.remote_reply, &recipient.dsn));
+        advice_lines.extend(advise(&recipient.remote_reply, &recipient.dsn));
     }
     if failed.len() > RECIPIENTS {
         lines.push(format!("    and {}", printable::counted(failed.len() - RECIPIENTS, "more recipient")));
@@ -52,8 +52,8 @@ fn text_of(entry: &Entry, zone: &TimeZone) -> String {
     if failed.is_empty() && !entry.reason.is_empty() {
         lines.push(format!("    {}", entry.reason));
     }
-    advices.dedup();
-    lines.extend(advices.iter().map(|advice| format!("    => {advice}")));
+    advice_lines.dedup();
+    lines.extend(advice_lines.iter().map(|advice| format!("    => {advice}")));
     lines.iter().map(|line| format!("{}\n", printable::text(line))).collect()
 }
 

@@ -29,7 +29,7 @@ pub(super) fn top(config: &Config, count: Option<u64>, delay: Duration, as_json:
     let mut before: Option<DaemonSnapshot> = None;
     let mut count_done = 0;
     loop {
-        let answers: Vec<DaemonSnapshot> = client::ask(&config.paths, &Request::DaemonSnapshot {})?;
+        let answers: Vec<DaemonSnapshot> = client::ask(&config.paths, &Request::Snapshot {})?;
         let snapshot = answers.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon gave no answer"))?;
         match (as_json, is_screen) {
             (true, _) => json::print(&snapshot)?,

@@ -12,7 +12,7 @@ use crate::recover::is_rebuilding;
 use config::Paths;
 use mail::printable;
 use observe::alarms::judge::{AlarmInputs, Space};
-use observe::alarms::memory::{AlarmMemory, Over};
+use observe::alarms::memory::{AlarmMemory, Resolved};
 use observe::alarms::{Settings, Watched};
 use observe::hooks::Hooks;
 use spool::layout;
@@ -38,7 +38,7 @@ impl Watched for AlarmSource {
         self.current.get().alarm_settings(&self.paths)
     }
 
-    fn facts(&self, now: i64) -> AlarmInputs {
+    fn inputs(&self, now: i64) -> AlarmInputs {
         let setup = self.current.get();
         let state = State::open_to_read(&self.paths.spool.join(STATE_FILE)).ok();
         AlarmInputs {
@@ -49,19 +49,19 @@ impl Watched for AlarmSource {
             unusable: setup.problems.iter().map(|problem| printable::text(problem)).collect(),
             space: sys::fs::free_space(&self.paths.spool).ok().map(|(bytes, files)| Space { bytes, files }),
             corrupt: corrupt(&self.paths.spool.join(layout::CORRUPT)),
-            webhooks: self.hooks.facts(),
+            webhooks: self.hooks.snapshots(),
         }
     }
 
     /// A failed message is no longer there; what was held after a lost database was decided.
-    fn over(&self, remembered: &AlarmMemory, facts: &AlarmInputs) -> Over {
+    fn resolved(&self, memory: &AlarmMemory, inputs: &AlarmInputs) -> Resolved {
         let failed = self.paths.spool.join(layout::FAILED);
         let is_decided = || is_decided(&self.paths.spool.join(STATE_FILE)).unwrap_or(false);
-        Over {
-            told: remembered.undelivered_dsns.keys().filter(|id| failed.join(id).symlink_metadata().is_err()).cloned().collect(),
-            trying: facts.oldest.is_none(),
-            routes: remembered.suspended.keys().filter(|route| Some(*route) != facts.route.as_ref()).cloned().collect(),
-            state_lost: remembered.state_lost && is_decided(),
+        Resolved {
+            undelivered_dsns: memory.undelivered_dsns.keys().filter(|id| failed.join(id).symlink_metadata().is_err()).cloned().collect(),
+            trying: inputs.oldest.is_none(),
+            routes: memory.suspended.keys().filter(|route| Some(*route) != inputs.route.as_ref()).cloned().collect(),
+            state_lost: memory.state_lost && is_decided(),
         }
     }
 }

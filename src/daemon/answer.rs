@@ -113,7 +113,7 @@ async fn handle(server: &Arc<Server>, rights: Rights, request: Request, out: &mu
         Request::Find { message_id } => show::find_by_message_id(server, rights, message_id, out).await,
         Request::Trace { subject, limit } => history::trace(server, rights, subject, limit, out).await,
         Request::Why { subject } => history::why(server, rights, subject, out).await,
-        Request::DaemonSnapshot {} => history::look(server, rights, out).await,
+        Request::Snapshot {} => history::look(server, rights, out).await,
         Request::Cat { id, part } => show::cat(server, rights, &id, part, out).await,
         Request::Flush { select } => flush::flush(server, rights, select, out).await,
         Request::Act { act: Act::Flush, dry_run: false, .. } if !flush::may_flush(server, rights) => Ok(()),

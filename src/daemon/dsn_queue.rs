@@ -113,7 +113,7 @@ pub(crate) fn next_turn(state: &State, now: i64, limit: u32) -> rusqlite::Result
         });
     }
     match state.dsns_waiting(now)? {
-        waiting if waiting > 0 && !window.told => Ok(Turn::Tell(waiting, window)),
+        waiting if waiting > 0 && !window.admin_warned => Ok(Turn::Tell(waiting, window)),
         _ => Ok(Turn::Sleep(Some(window.end()))),
     }
 }

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn closed_admission_holds_everybodys_mail_but_the_notices() {
+    fn closed_admission_holds_everybodys_mail_but_the_dsns() {
         let closed = Limits { closed: Some("moving".into()), ..limits(0, 0) };
         for uid in [0, 1000] {
             assert!(closed.hold(uid, Usage::default(), 1).is_some_and(|why| why.starts_with("admission is closed: moving")), "{uid}");

@@ -22,7 +22,7 @@ pub(crate) struct Reload {
     /// Its limits follow, and no route stays suspended.
     pub(crate) dispatch: Arc<Dispatch>,
     /// The event file.
-    pub(crate) outlet: dispatcher::Reloader,
+    pub(crate) dispatcher: dispatcher::Reloader,
     /// The receivers of events.
     pub(crate) hooks: Arc<Hooks>,
     /// The limits of users.
@@ -49,7 +49,7 @@ impl Reload {
             queue.set_limit(setup.params.route_connections);
             queue.end_suspensions();
         });
-        self.outlet.reload(setup.event_file_settings());
+        self.dispatcher.reload(setup.event_file_settings());
         if let Err(e) = self.hooks.apply(setup.webhook_settings()) {
             events::webhook_failed("all", &e.to_string());
         }

@@ -110,19 +110,19 @@ fn daemon() -> Result<(), Failure> {
     let (alarms, woken) = AlarmManager::load(&config.paths.spool);
     let counters = Arc::new(Counters::default());
     let listeners = vec![hooks.listener(), alarms.listener(), Counters::listener(&counters)];
-    let outlet = EventDispatcher::start(feed, setup.event_file_settings(), listeners);
-    let outlet = outlet.map_err(thread_failed)?;
-    let outlets = EventSinks { counters, outlet: outlet.reloader(), hooks: Arc::clone(&hooks), alarms: Arc::clone(&alarms) };
-    let ended = deliver(config.paths, store, setup, (outlets, woken));
+    let dispatcher = EventDispatcher::start(feed, setup.event_file_settings(), listeners);
+    let dispatcher = dispatcher.map_err(thread_failed)?;
+    let sinks = EventSinks { counters, dispatcher: dispatcher.reloader(), hooks: Arc::clone(&hooks), alarms: Arc::clone(&alarms) };
+    let ended = deliver(config.paths, store, setup, (sinks, woken));
     // However it ended, the last events say why.
-    alarms.end();
-    hooks.end();
-    outlet.end(LAST_EVENTS);
+    alarms.stop();
+    hooks.stop();
+    dispatcher.stop(LAST_EVENTS);
     ended
 }
 
 /// From the database to the end of the last delivery.
-fn deliver(paths: Paths, store: Arc<Store>, setup: Setup, outlets: (EventSinks, Receiver<()>)) -> Result<(), Failure> {
+fn deliver(paths: Paths, store: Arc<Store>, setup: Setup, sinks: (EventSinks, Receiver<()>)) -> Result<(), Failure> {
     // The start writes, too: on a full disk it needs the ballast.
     match ballast::adjust(&paths.spool, setup.params.reserve()) {
         Ok(settled) => admission::tell_ballast(settled),
@@ -135,7 +135,7 @@ fn deliver(paths: Paths, store: Arc<Store>, setup: Setup, outlets: (EventSinks, 
         .enable_all()
         .build()
         .map_err(|e| Failure::new(Exit::OsErr, format!("cannot start threads: {e}")))?;
-    let ended = runtime.block_on(serve::serve(paths, store, started, setup, outlets));
+    let ended = runtime.block_on(serve::serve(paths, store, started, setup, sinks));
     // A thread that waits for a disk that does not answer must not keep the process: what it does is safe to be cut off.
     runtime.shutdown_timeout(Duration::from_millis(500));
     ended

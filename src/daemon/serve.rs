@@ -38,7 +38,7 @@ pub(super) async fn serve(
     store: Arc<Store>,
     started: Started,
     setup: Setup,
-    (outlets, woken): (EventSinks, Receiver<()>),
+    (sinks, woken): (EventSinks, Receiver<()>),
 ) -> Result<(), Failure> {
     let Started { state, recovered, orphans, how } = started;
     // Before anything shows that we run: who sees that may send a signal, and none may end us by its default.
@@ -47,9 +47,9 @@ pub(super) async fn serve(
     let paused = admin::pause::read(&state).map_err(|e| Failure::new(Exit::IoErr, format!("state.sqlite: {e}")))?;
     let (state_writer, writer_thread) =
         StateWriter::start(state, Arc::clone(&store), end_on_failure(Arc::clone(&stop))).map_err(thread_failed)?;
-    let (next_hop, board) = (setup.params.next_hop.to_string(), Arc::clone(&outlets.alarms));
+    let (next_hop, alarm_manager) = (setup.params.next_hop.to_string(), Arc::clone(&sinks.alarms));
     let base = Base { paths, store, state_writer, stop };
-    let parts = Parts::new(&base, setup, outlets);
+    let parts = Parts::new(&base, setup, sinks);
     parts.pausing.set(paused);
     recovered.tell();
     // A stopped state writer ends the daemon by itself, with its reason.
@@ -70,7 +70,7 @@ pub(super) async fn serve(
         tokio::spawn(history::run(Arc::clone(&parts.current), base.state_writer.clone())),
         answering,
     ];
-    alarms::start(&board, parts.alarm_source, woken).map_err(thread_failed)?;
+    alarms::start(&alarm_manager, parts.alarm_source, woken).map_err(thread_failed)?;
     events::started(env!("CARGO_PKG_VERSION"), &base.paths.spool.display().to_string(), &next_hop);
     notify::tell("READY=1");
     let wake = || parts.dispatch.wake.notify_one();

@@ -109,7 +109,7 @@ impl Setup {
         hooks::Settings {
             endpoints: self.webhooks.clone(),
             queue_limit: self.params.webhook_queue_limit,
-            give_up: i64::try_from(self.params.webhook_event_lifetime.0.as_secs()).unwrap_or(i64::MAX),
+            lifetime: i64::try_from(self.params.webhook_event_lifetime.0.as_secs()).unwrap_or(i64::MAX),
             host: self.session.ehlo_name.clone(),
         }
     }

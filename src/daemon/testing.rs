@@ -43,9 +43,9 @@ pub(crate) fn idle(scratch: &Scratch, toml: &str) -> Idle {
     let state = State::open(&scratch.path().join(STATE_FILE)).unwrap();
     let store = Arc::new(scratch.store());
     let (alarms, _) = AlarmManager::load(scratch.path());
-    let outlets = EventSinks { counters: Arc::default(), outlet: Reloader::default(), hooks: Hooks::new(scratch.path()), alarms };
+    let sinks = EventSinks { counters: Arc::default(), dispatcher: Reloader::default(), hooks: Hooks::new(scratch.path()), alarms };
     let (state_writer, _) = StateWriter::start(state, Arc::clone(&store), |_| {}).unwrap();
     let base = Base { paths: paths(scratch), store, state_writer, stop: Arc::new(Stop::default()) };
-    let parts = Parts::new(&base, setup(scratch, toml), outlets);
+    let parts = Parts::new(&base, setup(scratch, toml), sinks);
     Idle { base, parts }
 }

@@ -37,7 +37,7 @@ pub(crate) struct EventSinks {
     /// What is counted for the metrics.
     pub(crate) counters: Arc<Counters>,
     /// The event file.
-    pub(crate) outlet: dispatcher::Reloader,
+    pub(crate) dispatcher: dispatcher::Reloader,
     /// Receivers of webhooks.
     pub(crate) hooks: Arc<Hooks>,
     /// What is wrong now.
@@ -92,9 +92,9 @@ pub(crate) struct Parts {
 
 impl Parts {
     /// The parts of a daemon with this configuration.
-    pub(crate) fn new(base: &Base, setup: Setup, outlets: EventSinks) -> Parts {
+    pub(crate) fn new(base: &Base, setup: Setup, sinks: EventSinks) -> Parts {
         let Base { paths, store, state_writer, stop } = base;
-        let EventSinks { counters, outlet, hooks, alarms } = outlets;
+        let EventSinks { counters, dispatcher, hooks, alarms } = sinks;
         let (state_writer, stop) = (|| state_writer.clone(), || Arc::clone(stop));
         let dispatch = Arc::new(Dispatch::new(setup.params.route_connections));
         let current = Arc::new(Current::new(setup));
@@ -126,7 +126,7 @@ impl Parts {
             reload: Reload {
                 current: Arc::clone(&current),
                 dispatch: Arc::clone(&dispatch),
-                outlet,
+                dispatcher,
                 hooks: Arc::clone(&hooks),
                 admission: Arc::clone(&admission),
                 releaser: releaser.clone(),

@@ -1,16 +1,17 @@
-//! From what is due to a message for somebody, or to the reason why nobody is told. Pure.
+//! Turns a due DSN into a message, or into the reason why no DSN is sent. Pure.
 
 use jiff::tz::TimeZone;
 
 use super::addressee::addressee;
+use super::content::Dsn;
 use super::original::Original;
 use super::recipient::DsnRecipient;
-use super::render::{self, Dsn};
+use super::render;
 use config::Names;
 use mail::Address;
 use state::{Action, DueDsn, Progress, RecipientRow};
 
-/// What the configuration says to DSNs.
+/// The configuration for DSNs.
 #[derive(Clone, Copy, Debug)]
 pub struct Site<'a> {
     /// This host.
@@ -21,31 +22,31 @@ pub struct Site<'a> {
     pub zone: &'a TimeZone,
 }
 
-/// A DSN that can be sent.
+/// A DSN ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Composed {
-    /// To whom.
+    /// The recipient.
     pub to: Address,
     /// In wire form.
     pub bytes: Vec<u8>,
-    /// The gravest news in it.
+    /// The worst action in it.
     pub action: Action,
 }
 
-/// Composes the DSN; `None` where there is nothing to tell any more. `now` is unix seconds, `random` any number.
+/// Composes the DSN; `None` if there is nothing left to report. `now` is unix seconds, `random` any number.
 ///
-/// Errors: why nobody is told.
+/// Errors: why no DSN is sent.
 pub fn compose(due: &DueDsn, original: Option<&Original>, site: Site<'_>, now: i64, random: u64) -> Result<Option<Composed>, &'static str> {
     let recipients: Vec<DsnRecipient> = due
         .recipients
         .iter()
         .filter(|(row, action)| still_holds(row, *action))
-        .map(|(row, action)| told(due, row, *action, original))
+        .map(|(row, action)| recipient(due, row, *action, original))
         .collect();
-    let Some(action) = gravest(&recipients) else { return Ok(None) };
+    let Some(action) = worst(&recipients) else { return Ok(None) };
     let header = original.map_or(&[][..], |original| &original.header);
     let to = addressee(&due.message.reverse_path, header, site.names, site.admin)?;
-    let notice = Dsn {
+    let dsn = Dsn {
         mailname: &site.names.mailname,
         is_guess: site.names.is_guess,
         zone: site.zone,
@@ -59,11 +60,11 @@ pub fn compose(due: &DueDsn, original: Option<&Original>, site: Site<'_>, now: i
         now,
         random,
     };
-    let bytes = render::build(&notice);
+    let bytes = render::build(&dsn);
     Ok(Some(Composed { to, bytes, action }))
 }
 
-/// A recipient that was late may have its message by now; one that failed may be tried again by an operator.
+/// A delayed recipient may have its message by now; an operator may have requeued a failed one.
 fn still_holds(row: &RecipientRow, action: Action) -> bool {
     match action {
         Action::Relayed => row.progress == Progress::Relayed,
@@ -72,15 +73,17 @@ fn still_holds(row: &RecipientRow, action: Action) -> bool {
     }
 }
 
-fn told(due: &DueDsn, row: &RecipientRow, action: Action, original: Option<&Original>) -> DsnRecipient {
+fn recipient(due: &DueDsn, row: &RecipientRow, action: Action, original: Option<&Original>) -> DsnRecipient {
     let in_envelope = original.and_then(|original| original.envelope.recipients.get(usize::try_from(row.n).ok()?));
-    // The file may have been changed since its rows were made: then it has nothing to say about this recipient.
+    // If the file was changed since its rows were made, it does not count for this recipient.
     let same = in_envelope.filter(|recipient| recipient.address.to_string() == row.address);
-    let told = DsnRecipient::new(row, action, same.and_then(|recipient| recipient.orcpt.clone()));
+    let recipient = DsnRecipient::new(row, action, same.and_then(|same| same.orcpt.clone()));
     // RFC 3464 2.3.7: the time of an attempt, or none.
-    DsnRecipient { at: told.at.or(due.message.last_attempt), ..told }
+    DsnRecipient { at: recipient.at.or(due.message.last_attempt), ..recipient }
 }
 
-fn gravest(recipients: &[DsnRecipient]) -> Option<Action> {
-    [Action::Failed, Action::Delayed, Action::Relayed].into_iter().find(|action| recipients.iter().any(|told| told.action == *action))
+fn worst(recipients: &[DsnRecipient]) -> Option<Action> {
+    [Action::Failed, Action::Delayed, Action::Relayed]
+        .into_iter()
+        .find(|action| recipients.iter().any(|recipient| recipient.action == *action))
 }

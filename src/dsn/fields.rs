@@ -1,74 +1,74 @@
-//! The part of a DSN that programs read: message/delivery-status (RFC 3464 2). Pure.
+//! The part of a DSN for programs: message/delivery-status (RFC 3464 2). Pure.
 //!
-//! Every byte that comes out is ASCII and printable, or the CRLF and blank of a fold, whatever went in.
+//! Whatever the input, every byte of the output is printable ASCII, or the CRLF and space of a fold.
 
+use super::content::Dsn;
 use super::recipient::{DsnRecipient, Said};
-use super::render::Dsn;
 use mail::{date, xtext};
 use state::Action;
 
-/// Columns of a line before it is folded.
+/// The column at which a line is folded.
 const WIDTH: usize = 76;
-/// Bytes of a word before it is cut, well below the 998 of a line.
+/// The longest word in bytes, well below the 998 of a line; longer ones are split.
 const WORD: usize = 900;
-/// Blanks in front of a word, of which an envelope id has 98 at most.
+/// The most spaces in front of a word. An envelope id has at most 98.
 const BLANKS: usize = 97;
 
 /// The content of the part, without its MIME fields.
-pub(crate) fn delivery_status(notice: &Dsn<'_>) -> String {
+pub(crate) fn delivery_status(dsn: &Dsn<'_>) -> String {
     let mut out = String::new();
-    // RFC 3461 6.3 (b): "dns" is for a name that others know.
-    let kind = if notice.is_guess { "x-local-hostname" } else { "dns" };
-    field(&mut out, "Reporting-MTA", &format!("{kind}; {}", notice.mailname));
-    if let Some(envid) = notice.original.and_then(|original| original.envelope.envid.as_deref()) {
+    // RFC 3461 6.3 (b): "dns" is for a name that is valid in DNS.
+    let kind = if dsn.is_guess { "x-local-hostname" } else { "dns" };
+    field(&mut out, "Reporting-MTA", &format!("{kind}; {}", dsn.mailname));
+    if let Some(envid) = dsn.original.and_then(|original| original.envelope.envid.as_deref()) {
         field(&mut out, "Original-Envelope-Id", envid);
     }
-    field(&mut out, "Arrival-Date", &date::rfc5322(notice.accepted, notice.zone));
-    for told in notice.recipients {
+    field(&mut out, "Arrival-Date", &date::rfc5322(dsn.accepted, dsn.zone));
+    for recipient in dsn.recipients {
         out.push_str("\r\n");
-        recipient(&mut out, notice, told);
+        recipient_fields(&mut out, dsn, recipient);
     }
     out
 }
 
-fn recipient(out: &mut String, notice: &Dsn<'_>, told: &DsnRecipient) {
-    if let Some((kind, address)) = told.orcpt.as_deref().and_then(xtext::orcpt) {
+fn recipient_fields(out: &mut String, dsn: &Dsn<'_>, recipient: &DsnRecipient) {
+    if let Some((kind, address)) = recipient.orcpt.as_deref().and_then(xtext::orcpt) {
         field(out, "Original-Recipient", &format!("{kind};{}", original_recipient(kind, address)));
     }
-    field(out, "Final-Recipient", &final_recipient(told));
-    field(out, "Action", told.action.word());
-    field(out, "Status", &told.status.to_string());
-    match &told.said {
+    field(out, "Final-Recipient", &final_recipient(recipient));
+    field(out, "Action", recipient.action.word());
+    field(out, "Status", &recipient.status.to_string());
+    match &recipient.said {
         Said::Reply { host, text } => {
             if let Some(host) = host {
                 field(out, "Remote-MTA", &format!("dns; {host}"));
             }
             field(out, "Diagnostic-Code", &format!("smtp; {text}"));
         }
-        // RFC 3464 2.3.6: "smtp" is for what a server said.
+        // RFC 3464 2.3.6: "smtp" is for the reply of a server.
         Said::Reason(text) => field(out, "Diagnostic-Code", &format!("X-mailchute; {text}")),
     }
-    if let Some(at) = told.at {
-        field(out, "Last-Attempt-Date", &date::rfc5322(at, notice.zone));
+    if let Some(at) = recipient.at {
+        field(out, "Last-Attempt-Date", &date::rfc5322(at, dsn.zone));
     }
-    if told.action == Action::Delayed {
-        field(out, "Will-Retry-Until", &date::rfc5322(notice.expires, notice.zone));
+    if recipient.action == Action::Delayed {
+        field(out, "Will-Retry-Until", &date::rfc5322(dsn.expires, dsn.zone));
     }
 }
 
-/// RFC 3464 2.3.2; an address beyond ASCII in the 7-bit form of RFC 6533 3.
-fn final_recipient(told: &DsnRecipient) -> String {
-    if told.has_ascii_address() {
-        return format!("rfc822; {}", told.address);
+/// RFC 3464 2.3.2; a non-ASCII address in the 7-bit form of RFC 6533 3.
+fn final_recipient(recipient: &DsnRecipient) -> String {
+    if recipient.has_ascii_address() {
+        return format!("rfc822; {}", recipient.address);
     }
     let escape = |c: char| match c {
         '!'..='~' if c != '\\' && c != '+' && c != '=' => c.to_string(),
         c => format!("\\x{{{:X}}}", u32::from(c)),
     };
-    format!("utf-8; {}", told.address.chars().map(escape).collect::<String>())
+    format!("utf-8; {}", recipient.address.chars().map(escape).collect::<String>())
 }
 
-/// RFC 3461 6.3 (d): without its xtext. The type `utf-8` has none, but a 7-bit form that has to stand here (RFC 6533 3).
+/// RFC 3461 6.3 (d): with xtext decoded. The type `utf-8` has no xtext; it needs its 7-bit form here (RFC 6533 3).
 fn original_recipient(kind: &str, address: &str) -> String {
     if xtext::is_utf8(kind) {
         return xtext::to_ascii(address);
@@ -76,8 +76,8 @@ fn original_recipient(kind: &str, address: &str) -> String {
     xtext::decode(address).map_or_else(|| address.to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Appends one field, in ASCII, folded. Blanks within the value stay as many as they are: an envelope id and an address have to
-/// come back as they were given (RFC 3464 2.2.1, 2.3.2).
+/// Appends one field, in ASCII, folded. Spaces within the value are kept: an envelope id and an address must be returned unchanged
+/// (RFC 3464 2.2.1, 2.3.2).
 fn field(out: &mut String, name: &str, value: &str) {
     out.push_str(name);
     out.push(':');
@@ -100,12 +100,12 @@ fn field(out: &mut String, name: &str, value: &str) {
     out.push_str("\r\n");
 }
 
-/// A word in pieces that fit into a line. It is ASCII, so every index is between characters.
+/// Splits a word into pieces that fit on a line. It is ASCII, so every index is a character boundary.
 fn pieces(word: &str) -> impl Iterator<Item = &str> {
     (0..word.len()).step_by(WORD).filter_map(move |at| word.get(at..word.len().min(at + WORD)))
 }
 
-/// Printable ASCII: everything else as `\u{fc}`.
+/// Printable ASCII; any other character as `\u{fc}`.
 fn ascii(text: &str) -> String {
     let show = |c: char| if matches!(c, ' '..='~') { c.to_string() } else { format!("\\u{{{:x}}}", u32::from(c)) };
     text.chars().map(show).collect()

@@ -1,35 +1,35 @@
-//! How many DSNs may leave within an hour (U04). Pure: the clock is passed in.
+//! The limit of DSNs per hour (U04). Pure: the clock is passed in.
 //!
-//! The count outlives the daemon, in one value of state.sqlite, so that a daemon that crashes and starts again cannot exceed it.
+//! The count is stored as one value in state.sqlite, so that a restart cannot exceed the limit.
 
-/// Seconds of a window.
+/// The length of a window in seconds.
 const WINDOW: i64 = 3600;
 
-/// An hour, and what was sent in it.
+/// A window of one hour, and the number of DSNs sent in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Window {
     start: i64,
     sent: u32,
-    /// The administrator was told that DSNs wait.
-    pub told: bool,
+    /// The administrator was warned that DSNs are on hold.
+    pub admin_warned: bool,
 }
 
 impl Window {
-    /// The window that [`Display`](std::fmt::Display) wrote; an empty one for anything else.
+    /// Parses the output of [`Display`](std::fmt::Display). Anything else is an empty window.
     pub fn parse(text: &str) -> Window {
         let mut words = text.split(' ');
         let mut number = || words.next()?.parse::<i64>().ok();
-        let (Some(start), Some(sent), Some(told)) = (number(), number(), number()) else { return Window::default() };
-        Window { start, sent: u32::try_from(sent).unwrap_or(u32::MAX), told: told != 0 }
+        let (Some(start), Some(sent), Some(warned)) = (number(), number(), number()) else { return Window::default() };
+        Window { start, sent: u32::try_from(sent).unwrap_or(u32::MAX), admin_warned: warned != 0 }
     }
 
-    /// The window at `now`: this one, or a new one when its hour is over. A clock that was set back begins a new one, too.
+    /// The window at `now`: this one, or a new one after its end. Setting the clock back starts a new window too.
     pub fn at(self, now: i64) -> Window {
-        let is_over = now >= self.end() || now < self.start;
-        if is_over { Window { start: now, ..Window::default() } } else { self }
+        let has_ended = now >= self.end() || now < self.start;
+        if has_ended { Window { start: now, ..Window::default() } } else { self }
     }
 
-    /// True if one more may be sent; a limit of 0 is none.
+    /// True if one more may be sent. A limit of 0 means no limit.
     pub fn has_room(self, limit: u32) -> bool {
         limit == 0 || self.sent < limit
     }
@@ -39,12 +39,12 @@ impl Window {
         Window { sent: self.sent.saturating_add(1), ..self }
     }
 
-    /// The window after the administrator was told that DSNs wait.
+    /// The window after the administrator was warned that DSNs are on hold.
     pub fn with_admin_warned(self) -> Window {
-        Window { told: true, ..self }
+        Window { admin_warned: true, ..self }
     }
 
-    /// When it is over, unix seconds.
+    /// Its end, unix seconds.
     pub fn end(self) -> i64 {
         self.start.saturating_add(WINDOW)
     }
@@ -52,7 +52,7 @@ impl Window {
 
 impl std::fmt::Display for Window {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {} {}", self.start, self.sent, u8::from(self.told))
+        write!(f, "{} {} {}", self.start, self.sent, u8::from(self.admin_warned))
     }
 }
 
@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(sent, 3);
         assert!(!window.at(13_599).has_room(3) && window.at(13_600).has_room(3));
         assert!(window.has_room(0));
-        assert!(window.at(9_999).has_room(3), "a clock that was set back does not close it for ever");
+        assert!(window.at(9_999).has_room(3), "setting the clock back does not close the window for ever");
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! What a DSN quotes of the message that it is about.
+//! The original message, as quoted in a DSN.
 //!
-//! In: a spool file whose submitter may still be able to write to it. Out: its envelope, and bytes in wire form. Nothing here
-//! decides about delivery, so a file that was changed meanwhile can only make its own DSN wrong.
+//! In: a spool file whose submitter may still be able to write to it. Out: its envelope, and bytes in wire form. Nothing here decides
+//! about delivery, so changing the file can only falsify its own DSN.
 
 use std::fs::File;
 
@@ -12,15 +12,15 @@ use mail::wire::{WireCheck, WireFacts};
 use spool::file;
 use spool::file::{FileError, Part};
 
-/// Octets of a message, or of its header section, that a DSN quotes (RFC 3461 4.3 allows a limit).
+/// The most bytes of a message or header section that a DSN quotes (RFC 3461 4.3 allows a limit).
 pub(crate) const QUOTED: usize = 50 << 10;
-/// Octets of one line (RFC 5322 2.1.1); a message with a longer one is not quoted whole, because it could not be sent as it is.
+/// The longest line (RFC 5322 2.1.1). A message with a longer line is not quoted whole, because it could not be sent unchanged.
 const LINE: usize = 998;
 
-/// Ids that a DSN refers to, the newest ones.
+/// The most message ids in References; the newest are kept.
 const REFERENCES: usize = 10;
 
-/// Fields that programs put credentials into. A DSN travels on its own, and to an administrator who may be none of the sender's.
+/// Fields in which programs put credentials. A DSN may go to an administrator who must not see them.
 const SECRET: [&str; 6] = ["Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "X-Api-Key", "X-Auth-Token"];
 
 /// The message that a DSN is about.
@@ -28,9 +28,9 @@ const SECRET: [&str; 6] = ["Authorization", "Proxy-Authorization", "Cookie", "Se
 pub struct Original {
     /// ENVID, ORCPT, RET.
     pub envelope: Envelope,
-    /// The header section; empty if it is not in wire form any more.
+    /// The header section; empty if it is no longer in wire form.
     pub header: Vec<u8>,
-    /// All of it, where its sender asked for that and it can be quoted.
+    /// The whole message, if its sender asked for it and it can be quoted.
     pub whole: Option<Quoted>,
 }
 
@@ -39,7 +39,7 @@ pub struct Original {
 pub struct Quoted {
     /// The bytes.
     pub bytes: Vec<u8>,
-    /// Some are above 127.
+    /// Some bytes are above 127.
     pub eight_bit: bool,
 }
 
@@ -54,7 +54,7 @@ pub fn read_head(file: &File) -> Result<Vec<u8>, FileError> {
     Ok(head)
 }
 
-/// Reads what can be quoted from a spool file.
+/// Reads the quotable parts of a spool file.
 pub fn read(file: &File) -> Result<Original, FileError> {
     let line = file::read_line(file)?;
     let (start, end) = file::range_of(file, &line, Part::Headers)?;
@@ -65,7 +65,7 @@ pub fn read(file: &File) -> Result<Original, FileError> {
     Ok(Original { envelope: line.envelope, header: checked(header), whole })
 }
 
-/// What [`read_head`] kept.
+/// Parses the result of [`read_head`].
 ///
 /// Errors: those of the envelope line.
 pub fn of_head(head: &[u8]) -> Result<Original, FileError> {
@@ -86,17 +86,17 @@ fn bytes(file: &File, start: u64, end: u64) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn facts(bytes: &[u8]) -> Option<WireFacts> {
+fn wire_facts(bytes: &[u8]) -> Option<WireFacts> {
     let mut check = WireCheck::default();
     check.feed(bytes).and_then(|()| check.finish()).ok()
 }
 
 fn checked(header: Vec<u8>) -> Vec<u8> {
-    if facts(&header).is_some() { header } else { Vec::new() }
+    if wire_facts(&header).is_some() { header } else { Vec::new() }
 }
 
 fn quotable(bytes: Vec<u8>) -> Option<Quoted> {
-    let facts = facts(&bytes).filter(|facts| facts.longest_line <= LINE)?;
+    let facts = wire_facts(&bytes).filter(|facts| facts.longest_line <= LINE)?;
     Some(Quoted { bytes, eight_bit: facts.eight_bit })
 }
 
@@ -109,7 +109,7 @@ fn cut(header: &mut Vec<u8>) {
 }
 
 impl Original {
-    /// The header section as it is quoted: at most [`QUOTED`] bytes, without credentials. Bcc never comes into the spool.
+    /// The quoted header section: at most [`QUOTED`] bytes, without credentials. Bcc is never in the spool.
     pub(crate) fn quoted_header(&self) -> Vec<u8> {
         let section = Section::scan(&self.header);
         let is_secret = |field: &&Field| SECRET.iter().any(|name| field.is(&self.header, name));
@@ -123,7 +123,7 @@ impl Original {
         header
     }
 
-    /// True if a field holds credentials: then the message is not quoted whole, whatever its sender asked for.
+    /// True if a field has credentials. Then the message is not quoted whole, whatever its sender asked for.
     pub(crate) fn holds_credentials(&self) -> bool {
         Section::scan(&self.header).fields.iter().any(|field| SECRET.iter().any(|name| field.is(&self.header, name)))
     }
@@ -134,13 +134,13 @@ impl Original {
         section.named(&self.header, name).next().map(|field| header::unfold(field.value_in(&self.header)))
     }
 
-    /// The Message-ID, if it can stand in a field as it is (RFC 5322 3.6.4).
+    /// The Message-ID, if it is valid in a field (RFC 5322 3.6.4).
     pub fn message_id(&self) -> Option<String> {
         String::from_utf8(self.value("Message-ID")?).ok().filter(|id| is_id(id))
     }
 
-    /// What an answer refers to (RFC 5322 3.6.4): the end of what the message referred to itself, and the message; one id a line.
-    /// None where it has no Message-ID.
+    /// The References of a reply (RFC 5322 3.6.4): the last references of the message and its own id, one id per line. `None` if it
+    /// has no Message-ID.
     pub fn references(&self) -> Option<String> {
         let id = self.message_id()?;
         let parent = self.value("References").or_else(|| self.value("In-Reply-To")).unwrap_or_default();
@@ -151,7 +151,7 @@ impl Original {
         Some(end.join("\r\n "))
     }
 
-    /// The Subject as people read it: encoded words decoded, nothing that may_modify a terminal.
+    /// The Subject for people: encoded words decoded, without terminal control characters.
     pub fn subject(&self) -> Option<String> {
         let mut value = self.value("Subject")?;
         value.extend_from_slice(b"\r\n");

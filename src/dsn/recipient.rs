@@ -1,7 +1,7 @@
-//! One recipient of a DSN: the facts of its row in the words that RFC 3464 and people want. Pure.
+//! One recipient in a DSN: its row, in the form for RFC 3464 and for people. Pure.
 //!
-//! In: a row whose reply a hostile server wrote. Out: text of bounded length without control characters. What a server says about
-//! our login is not repeated: it may hold the password that it was given.
+//! In: a row whose reply a hostile server wrote. Out: text of bounded length without control characters. Replies about our login are
+//! not repeated: they may contain the password.
 
 use mail::address::Address;
 use mail::printable;
@@ -9,56 +9,56 @@ use mail::status::EnhancedStatus;
 use state::given_up::{BOUNCED as BY_HAND, BY_OPERATOR as GIVEN_UP_BY_OPERATOR, LATE as GIVEN_UP};
 use state::{Action, RecipientRow};
 
-/// Characters of a reply that are repeated (THREATS T-SMTP-6).
+/// The most characters of a reply in a DSN (THREATS T-SMTP-6).
 const REPLY: usize = 500;
 
-/// A recipient that the DSN tells of.
+/// A recipient in a DSN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DsnRecipient {
     /// The forward-path.
     pub address: String,
-    /// What the sender wrote, where an alias changed it.
+    /// The address as the sender wrote it, if an alias changed it.
     pub written: String,
     /// RFC 3461 4.2, ORCPT: `type;address`, the address in xtext.
     pub orcpt: Option<String>,
-    /// What is told.
+    /// The action.
     pub action: Action,
-    /// In the class of the action.
+    /// The status, in the class of the action.
     pub status: EnhancedStatus,
-    /// Who said what.
+    /// The reply or reason.
     pub said: Said,
-    /// Why it was given up, if it was no reply that ended it.
+    /// Why it was given up, unless a reply was the cause.
     pub given_up: Option<GivenUp>,
-    /// The reply of the last attempt came then, unix seconds. None where the row has another time: that of giving up, or of waiting
-    /// for a route.
+    /// The time of the last reply, unix seconds. `None` if the time of the row is another one: that of expiry, or of a suspended
+    /// route.
     pub at: Option<i64>,
 }
 
-/// Why nothing more is tried.
+/// Why delivery was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GivenUp {
-    /// The give-up time was over.
+    /// The queue lifetime has passed.
     Expired,
-    /// An administrator wanted it.
+    /// By an administrator.
     ByHand,
 }
 
-/// Where the reason comes from.
+/// The source of the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
-    /// A server gave this reply.
+    /// A reply of a server.
     Reply {
-        /// Its name or address literal; none where it sits behind a unix socket.
+        /// Its name or address literal; `None` for a unix socket.
         host: Option<String>,
         /// The reply, code first.
         text: String,
     },
-    /// We found out ourselves.
+    /// A reason of our own.
     Reason(String),
 }
 
 impl DsnRecipient {
-    /// What `row` says, as news of this kind.
+    /// The recipient of `row`, with this action.
     pub fn new(row: &RecipientRow, action: Action, orcpt: Option<String>) -> DsnRecipient {
         let (given_up, reply) = last(&row.reply);
         let said = said(&row.relay, reply);
@@ -81,7 +81,7 @@ impl DsnRecipient {
     }
 }
 
-/// The status in the class that the action has (RFC 3464 2.3.4 wants them to agree).
+/// The status in the class of the action (RFC 3464 2.3.4 requires them to agree).
 fn status(action: Action, text: &str) -> EnhancedStatus {
     let class = match action {
         Action::Relayed => 2,
@@ -99,13 +99,13 @@ fn said(relay: &str, reply: &str) -> Said {
     let text = shorten(&printable::text(reply));
     match code {
         Some(_) => Said::Reply { host: host(relay), text },
-        None if text.is_empty() => Said::Reason("no reason is known".to_owned()),
+        None if text.is_empty() => Said::Reason("unknown reason".to_owned()),
         None => Said::Reason(text),
     }
 }
 
-/// What the last attempt said, and why there was no further one. A message that was given up, requeued and given up again has two
-/// reasons in front, of which the first is the newer one.
+/// The reply of the last attempt, and why it was the last. A message that was given up, requeued and given up again has two reasons
+/// in front; the first is the newer one.
 fn last(reply: &str) -> (Option<GivenUp>, &str) {
     let words = [(GIVEN_UP, GivenUp::Expired), (BY_HAND, GivenUp::ByHand), (GIVEN_UP_BY_OPERATOR, GivenUp::ByHand)];
     let (mut given_up, mut rest) = (None, reply);
@@ -116,16 +116,16 @@ fn last(reply: &str) -> (Option<GivenUp>, &str) {
     (given_up, rest)
 }
 
-/// The code of a reply that stands alone.
+/// The code of a reply.
 fn code(reply: &str) -> Option<u16> {
     reply.get(..3).and_then(|digits| digits.parse().ok()).filter(|code| (200..600).contains(code))
 }
 
-/// What is said instead of a reply that [`is_about_login`].
+/// The text instead of a reply that [`is_about_login`].
 pub(super) const LOGIN_REFUSED: &str = "the next hop does not accept the login of this host";
 
-/// True for a reply that may hold what we logged in with (T-OUT-4): RFC 4954 6, at whatever stage; and every reply to AUTH itself.
-/// Where the route was suspended for it, peer and stage stand in front.
+/// True for a reply that may contain our credentials (T-OUT-4): the codes of RFC 4954 6 at any stage, and every reply to AUTH. If the
+/// route was suspended for it, peer and stage are in front.
 pub(super) fn is_about_login(reply: &str) -> bool {
     reply.contains("AUTH: ") || reply.split(": ").any(|said| matches!(code(said), Some(530 | 534 | 535 | 538)))
 }
@@ -168,10 +168,10 @@ pub(super) mod tests {
 
     #[test]
     fn a_reply_of_the_server_is_told_from_a_reason_of_ours() {
-        let told = DsnRecipient::new(&row("550 5.1.1 no such user", "5.1.1"), Action::Failed, None);
-        assert_eq!(told.said, Said::Reply { host: Some("mx.x.example".into()), text: "550 5.1.1 no such user".into() });
-        let told = DsnRecipient::new(&row("connect: timed out", "4.4.1"), Action::Delayed, None);
-        assert_eq!((told.said, told.status.to_string().as_str()), (Said::Reason("connect: timed out".into()), "4.4.1"));
+        let recipient = DsnRecipient::new(&row("550 5.1.1 no such user", "5.1.1"), Action::Failed, None);
+        assert_eq!(recipient.said, Said::Reply { host: Some("mx.x.example".into()), text: "550 5.1.1 no such user".into() });
+        let recipient = DsnRecipient::new(&row("connect: timed out", "4.4.1"), Action::Delayed, None);
+        assert_eq!((recipient.said, recipient.status.to_string().as_str()), (Said::Reason("connect: timed out".into()), "4.4.1"));
         let given_up = DsnRecipient::new(&row(&format!("{GIVEN_UP}450 4.2.1 busy"), "5.4.7"), Action::Failed, None);
         assert_eq!((given_up.given_up, given_up.at), (Some(GivenUp::Expired), None));
         assert!(matches!(given_up.said, Said::Reply { text, .. } if text == "450 4.2.1 busy"));
@@ -182,9 +182,9 @@ pub(super) mod tests {
     fn what_was_given_up_by_hand_is_told_with_the_reply_of_the_last_attempt() {
         let words = [BY_HAND.to_owned(), format!("{BY_HAND}{GIVEN_UP}"), GIVEN_UP_BY_OPERATOR.to_owned()];
         for reply in words.map(|words| format!("{words}450 4.2.1 busy")) {
-            let told = DsnRecipient::new(&row(&reply, "5.4.7"), Action::Failed, None);
-            assert_eq!(told.said, Said::Reply { host: Some("mx.x.example".into()), text: "450 4.2.1 busy".into() });
-            assert_eq!((told.given_up, told.at), (Some(GivenUp::ByHand), None));
+            let recipient = DsnRecipient::new(&row(&reply, "5.4.7"), Action::Failed, None);
+            assert_eq!(recipient.said, Said::Reply { host: Some("mx.x.example".into()), text: "450 4.2.1 busy".into() });
+            assert_eq!((recipient.given_up, recipient.at), (Some(GivenUp::ByHand), None));
         }
         let secret = DsnRecipient::new(&row(&format!("{BY_HAND}535 5.7.8 secret"), "5.4.7"), Action::Failed, None);
         assert!(matches!(secret.said, Said::Reason(text) if !text.contains("secret")), "T-OUT-4");
@@ -215,15 +215,15 @@ pub(super) mod tests {
             "530 5.7.0 secret",
             "mx[192.0.2.1]:25: MAIL FROM: 535 5.7.8 secret",
         ] {
-            let told = DsnRecipient::new(&row(reply, "4.7.8"), Action::Delayed, None);
-            assert_eq!(told.said, Said::Reason("the next hop does not accept the login of this host".into()), "{reply}");
+            let recipient = DsnRecipient::new(&row(reply, "4.7.8"), Action::Delayed, None);
+            assert_eq!(recipient.said, Said::Reason("the next hop does not accept the login of this host".into()), "{reply}");
         }
     }
 
     #[test]
     fn t_smtp_6_a_reply_is_repeated_up_to_a_bound() {
-        let told = DsnRecipient::new(&row(&format!("550 {}", "ä".repeat(9000)), "5.0.0"), Action::Failed, None);
-        assert!(matches!(told.said, Said::Reply { text, .. } if text.chars().count() == 504));
+        let recipient = DsnRecipient::new(&row(&format!("550 {}", "ä".repeat(9000)), "5.0.0"), Action::Failed, None);
+        assert!(matches!(recipient.said, Said::Reply { text, .. } if text.chars().count() == 504));
     }
 
     #[test]

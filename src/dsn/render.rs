@@ -1,8 +1,8 @@
-//! A DSN as bytes: multipart/report (RFC 6522) around words for people, fields for programs, and what is quoted. Pure.
+//! A DSN as bytes: multipart/report (RFC 6522) with text for people, fields for programs, and the quoted message. Pure.
 //!
-//! In: facts, of which the sender chose some and remote servers others. Out: a message in wire form; its header section is ASCII
-//! but for an address that is not. mail-builder writes the MIME around the parts; it would put message/rfc822 into base64, which
-//! RFC 2046 5.2.1 forbids, so the transfer encodings stand here.
+//! In: the content of a DSN, partly chosen by the sender and partly by remote servers. Out: a message in wire form. Its header section
+//! is ASCII, except for a non-ASCII address. mail-builder writes the MIME structure; it would encode message/rfc822 in base64, which
+//! RFC 2046 5.2.1 forbids, so this file sets the transfer encodings.
 
 use jiff::tz::TimeZone;
 use mail_builder::MessageBuilder;
@@ -10,75 +10,46 @@ use mail_builder::headers::content_type::ContentType;
 use mail_builder::headers::raw::Raw;
 use mail_builder::mime::{BodyPart, MimePart};
 
+use super::content::Dsn;
 use super::fields;
 use super::original::Original;
-use super::recipient::{DsnRecipient, LOGIN_REFUSED, is_about_login};
+use super::recipient::{LOGIN_REFUSED, is_about_login};
 use super::words;
-use mail::queue_id::QueueId;
 use mail::{Address, date, printable};
 use state::Action;
 
-/// Everything that a DSN says. Times are unix seconds.
-#[derive(Clone, Copy, Debug)]
-pub struct Dsn<'a> {
-    /// The host that reports.
-    pub mailname: &'a str,
-    /// That is no domain name, but what the host calls itself.
-    pub is_guess: bool,
-    /// For dates.
-    pub zone: &'a TimeZone,
-    /// To whom it goes.
-    pub to: &'a Address,
-    /// The message that it is about.
-    pub id: QueueId,
-    /// When that was accepted.
-    pub accepted: i64,
-    /// When that is given up.
-    pub expires: i64,
-    /// What happened, one for each recipient that is told of.
-    pub recipients: &'a [DsnRecipient],
-    /// What is known of the message itself; none where its file is gone.
-    pub original: Option<&'a Original>,
-    /// When it happened.
-    pub at: i64,
-    /// When the DSN is written.
-    pub now: i64,
-    /// Any number: the boundary, which nobody shall be able to guess.
-    pub random: u64,
-}
-
 /// The DSN, in wire form.
-pub fn build(notice: &Dsn<'_>) -> Vec<u8> {
-    // The same news have the same Message-ID: where a crash makes us say them twice, readers can tell.
-    let message_id = format!("<{}.{}.notice@{}>", date::compact(notice.at), notice.id, notice.mailname);
-    let head = Head { mailname: notice.mailname, to: notice.to, zone: notice.zone, now: notice.now, automatic: "auto-replied" };
-    let mut message = head.begin(words::subject(notice), message_id);
+pub fn build(dsn: &Dsn<'_>) -> Vec<u8> {
+    // The same DSN always has the same Message-ID: if a crash makes us send it twice, readers can tell.
+    let message_id = format!("<{}.{}.dsn@{}>", date::compact(dsn.at), dsn.id, dsn.mailname);
+    let head = Head { mailname: dsn.mailname, to: dsn.to, zone: dsn.zone, now: dsn.now, automatic: "auto-replied" };
+    let mut message = head.start(words::subject(dsn), message_id);
     // RFC 3834 3.1.6
-    if let Some(id) = notice.original.and_then(Original::message_id) {
+    if let Some(id) = dsn.original.and_then(Original::message_id) {
         message = message.header("In-Reply-To", Raw::new(id));
     }
-    if let Some(ids) = notice.original.and_then(Original::references) {
+    if let Some(ids) = dsn.original.and_then(Original::references) {
         message = message.header("References", Raw::new(ids));
     }
     let mut parts = vec![
-        MimePart::new("text/plain", words::text(notice)),
-        MimePart::new("message/delivery-status", fields::delivery_status(notice).into_bytes()).transfer_encoding("7bit"),
+        MimePart::new("text/plain", words::text(dsn)),
+        MimePart::new("message/delivery-status", fields::delivery_status(dsn).into_bytes()).transfer_encoding("7bit"),
     ];
-    let quoted = notice.original.and_then(|original| quoted(notice, original));
+    let quoted = dsn.original.and_then(|original| quoted(dsn, original));
     let eight_bit = quoted.as_ref().is_some_and(|(_, eight_bit)| *eight_bit);
     parts.extend(quoted.map(|(part, _)| part));
     let report = ContentType::new("multipart/report")
         .attribute("report-type", "delivery-status")
-        .attribute("boundary", format!("=_mailchute_{:016x}", notice.random));
+        .attribute("boundary", format!("=_mailchute_{:016x}", dsn.random));
     let report = MimePart::new(report, parts);
-    // RFC 2045 6.4: a multipart is labelled for what is in it.
+    // RFC 2045 6.4: a multipart has the label of its content.
     write(message.body(if eight_bit { report.transfer_encoding("8bit") } else { report }))
 }
 
-/// The third part, and whether it is 8-bit: the header section, or all of a message that failed where its sender asked for that
-/// (RFC 3461 4.3, 6.2).
-fn quoted<'a>(notice: &Dsn<'_>, original: &Original) -> Option<(MimePart<'a>, bool)> {
-    let failed = notice.recipients.iter().any(|told| told.action == Action::Failed);
+/// The third part, and whether it is 8-bit: the header section, or the whole message if it failed and its sender asked for that (RFC
+/// 3461 4.3, 6.2).
+fn quoted<'a>(dsn: &Dsn<'_>, original: &Original) -> Option<(MimePart<'a>, bool)> {
+    let failed = dsn.recipients.iter().any(|recipient| recipient.action == Action::Failed);
     if let Some(whole) = original.whole.as_ref().filter(|_| failed && !original.holds_credentials()) {
         if is_global(&original.header) {
             return Some((global("message/global", whole.bytes.clone()), false));
@@ -93,30 +64,30 @@ fn quoted<'a>(notice: &Dsn<'_>, original: &Original) -> Option<(MimePart<'a>, bo
     if is_global(&header) {
         return Some((global("message/global-headers", header), false));
     }
-    // What is not ASCII, too long for a line, or could steer the terminal that shows it, is encoded: this is a text type.
+    // Non-ASCII text, long lines and characters that could control a terminal are encoded: this is a text type.
     let is_text = |b: &u8| matches!(b, b' '..=b'~' | b'\t' | b'\r' | b'\n');
     let is_plain = header.iter().all(is_text) && header.split(|&b| b == b'\n').all(|line| line.len() < 998);
     let part = MimePart::new("text/rfc822-headers", header);
     Some((if is_plain { part.transfer_encoding("7bit") } else { part }, false))
 }
 
-/// True for a header section with UTF-8 in it (RFC 6532), which the types of RFC 822 cannot hold.
+/// True for a header section with UTF-8 (RFC 6532), which the types of RFC 822 do not allow.
 fn is_global(header: &[u8]) -> bool {
     !header.is_ascii() && std::str::from_utf8(header).is_ok()
 }
 
-/// A part of a type of RFC 6533. It may be encoded, and is: nobody knows yet what the server takes that the DSN goes to
-/// (RFC 6533 4.5).
+/// A part of a type of RFC 6533. It is encoded, as RFC 6533 4.5 allows: the abilities of the server that gets the DSN are not known
+/// yet.
 fn global<'a>(kind: &'static str, bytes: Vec<u8>) -> MimePart<'a> {
     let contents = String::from_utf8(bytes).map_or_else(|e| e.into_bytes().into(), BodyPart::from);
-    // Put in afterwards: to a part that is made of a text the crate gives a charset, which these types do not have.
+    // Set afterwards: the crate gives a charset to a part that is made of text, and these types have none.
     MimePart { contents, ..MimePart::new(kind, Vec::<u8>::new()) }
 }
 
-/// Characters of a reply in the digest.
+/// The most characters of a reply in the digest.
 const REPLY: usize = 66;
 
-/// What tells the administrator that DSNs wait.
+/// The message to the administrator when DSNs are held back by `dsn_limit`.
 #[derive(Clone, Copy, Debug)]
 pub struct Digest<'a> {
     /// The host that reports.
@@ -125,15 +96,15 @@ pub struct Digest<'a> {
     pub zone: &'a TimeZone,
     /// The administrator.
     pub to: &'a Address,
-    /// How many wait.
+    /// The number of DSNs held back.
     pub waiting: u64,
-    /// The commonest replies that they are about, with how many recipients each has.
+    /// The most frequent replies that caused them, with the number of recipients.
     pub reasons: &'a [(String, u64)],
-    /// How many may leave in an hour.
+    /// `dsn_limit`.
     pub limit: u32,
-    /// When the next ones leave.
+    /// When the next DSNs are sent.
     pub until: i64,
-    /// When it is written.
+    /// The time of the message.
     pub now: i64,
     /// Any number.
     pub random: u64,
@@ -144,34 +115,36 @@ pub fn build_digest(digest: &Digest<'_>) -> Vec<u8> {
     let message_id = format!("<{}.{:016x}.digest@{}>", date::compact(digest.now), digest.random, digest.mailname);
     let head = Head { mailname: digest.mailname, to: digest.to, zone: digest.zone, now: digest.now, automatic: "auto-generated" };
     let text = format!(
-        "Many messages have failed or are late on {}.\r\n\r\n\
-         {} notices about them wait, because no more than {} may leave within\r\n\
-         an hour (dsn_limit in mailchute.toml). The next ones leave after\r\n\
+        "Many messages on {} have failed or are delayed.\r\n\r\n\
+         {} delivery status notifications about them are on hold: no more than\r\n\
+         {} are sent within an hour (dsn_limit in mailchute.toml). The next ones\r\n\
+         will be sent after\r\n\
          {}.\r\n\r\n\
          {}\
-         Nothing is lost: `mailq` shows what failed, `mailchute show ID` tells why.\r\n",
+         Nothing is lost: `mailq` lists the failed messages, and `mailchute show ID`\r\n\
+         prints the reason.\r\n",
         digest.mailname,
         digest.waiting,
         digest.limit,
         date::rfc5322(digest.until, digest.zone),
-        commonest(digest.reasons)
+        most_frequent(digest.reasons)
     );
-    let subject = format!("{} notices of failed mail are waiting", digest.waiting);
-    write(head.begin(&subject, message_id).body(MimePart::new("text/plain", text)))
+    let subject = format!("{} delivery status notifications are on hold", digest.waiting);
+    write(head.start(&subject, message_id).body(MimePart::new("text/plain", text)))
 }
 
-/// What most of them are about: one cause, as a rule, which is what the administrator wants to know.
-fn commonest(reasons: &[(String, u64)]) -> String {
+/// The most frequent reasons. Usually there is one cause, which the administrator needs to know.
+fn most_frequent(reasons: &[(String, u64)]) -> String {
     let line = |(reply, count): &(String, u64)| {
         let reply = if is_about_login(reply) { LOGIN_REFUSED } else { reply };
         let reply: String = printable::text(reply).chars().take(REPLY).collect();
         format!("{count:>8}  {reply}\r\n")
     };
     let lines: String = reasons.iter().map(line).collect();
-    if lines.is_empty() { lines } else { format!("The commonest reasons, by recipients:\r\n\r\n{lines}\r\n") }
+    if lines.is_empty() { lines } else { format!("The most frequent reasons, with the number of recipients:\r\n\r\n{lines}\r\n") }
 }
 
-/// The fields that every message of the daemon itself has.
+/// The header fields of every message of the daemon.
 struct Head<'a> {
     mailname: &'a str,
     to: &'a Address,
@@ -181,15 +154,15 @@ struct Head<'a> {
 }
 
 impl Head<'_> {
-    /// The fields are written as they are: each value was made here, or is an address, which holds nothing that could end a field.
-    fn begin<'x>(&self, subject: &str, message_id: String) -> MessageBuilder<'x> {
+    /// Writes the fields unescaped: each value was made here, or is an address, which contains nothing that could end a field.
+    fn start<'x>(&self, subject: &str, message_id: String) -> MessageBuilder<'x> {
         MessageBuilder::new()
             .header("Date", Raw::new(date::rfc5322(self.now, self.zone)))
             .header("From", Raw::new(format!("Mail Delivery System <MAILER-DAEMON@{}>", self.mailname)))
             .header("To", Raw::new(format!("<{}>", self.to)))
             .header("Subject", Raw::new(subject.to_owned()))
             .header("Message-ID", Raw::new(message_id))
-            // RFC 3834 5: so that no machine answers.
+            // RFC 3834 5: prevents automatic replies.
             .header("Auto-Submitted", Raw::new(self.automatic))
             .header("MIME-Version", Raw::new("1.0"))
     }

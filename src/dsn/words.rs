@@ -1,103 +1,103 @@
-//! The part of a DSN that people read: what happened, why, and what to do now. Pure.
+//! The text part of a DSN, for people: what happened, why, and what to do. Pure.
 
+use super::content::Dsn;
 use super::recipient::{DsnRecipient, GivenUp, Said};
-use super::render::Dsn;
 use mail::date;
 use mail::printable;
 use state::Action;
 
-/// Columns of a line.
+/// The longest line, in columns.
 const WIDTH: usize = 72;
-/// Characters of a word before it is cut.
+/// The longest word, in characters; longer ones are split.
 const WORD: usize = 200;
 
 /// The Subject of the DSN.
-pub fn subject(notice: &Dsn<'_>) -> &'static str {
-    let has = |action: Action| notice.recipients.iter().any(|told| told.action == action);
+pub fn subject(dsn: &Dsn<'_>) -> &'static str {
+    let has = |action: Action| dsn.recipients.iter().any(|recipient| recipient.action == action);
     if has(Action::Failed) {
         "Your mail could not be delivered"
     } else if has(Action::Delayed) {
         "Your mail is delayed"
     } else {
-        "Your mail was handed on"
+        "Your mail was relayed"
     }
 }
 
-/// The text, with CRLF. Its lines are short.
-pub fn text(notice: &Dsn<'_>) -> String {
+/// The text, with CRLF and short lines.
+pub fn text(dsn: &Dsn<'_>) -> String {
     let mut out = String::new();
-    paragraph(&mut out, "", &format!("This is the mail system of the host {}.", notice.mailname));
+    paragraph(&mut out, "", &format!("This is the mail system at host {}.", dsn.mailname));
     for action in [Action::Failed, Action::Delayed, Action::Relayed] {
-        let told: Vec<&DsnRecipient> = notice.recipients.iter().filter(|told| told.action == action).collect();
-        if told.is_empty() {
+        let recipients: Vec<&DsnRecipient> = dsn.recipients.iter().filter(|one| one.action == action).collect();
+        if recipients.is_empty() {
             continue;
         }
         out.push_str("\r\n");
-        paragraph(&mut out, "", &heading(action, notice));
-        for told in told {
+        paragraph(&mut out, "", &heading(action, dsn));
+        for recipient in recipients {
             out.push_str("\r\n");
-            recipient(&mut out, told);
+            write_recipient(&mut out, recipient);
         }
     }
     out.push_str("\r\n");
-    message(&mut out, notice);
+    message(&mut out, dsn);
     out
 }
 
-fn heading(action: Action, notice: &Dsn<'_>) -> String {
+fn heading(action: Action, dsn: &Dsn<'_>) -> String {
     match action {
-        Action::Failed => "Your message could not be delivered to the following recipients. It is not tried again.".to_owned(),
+        Action::Failed => "Your message could not be delivered to the following recipients. No further attempts will be made.".to_owned(),
         Action::Delayed => format!(
-            "Your message could not be delivered yet to the following recipients. It is tried again until {}; you need not send it again.",
-            date::rfc5322(notice.expires, notice.zone)
+            "Your message has not been delivered yet to the following recipients. Delivery will be attempted until {}. You do not need to send it again.",
+            date::rfc5322(dsn.expires, dsn.zone)
         ),
-        Action::Relayed => "Your message was handed on for the following recipients, to a mail system that does not report whether it \
-                            delivers. You will hear no more of it."
+        Action::Relayed => "Your message was relayed for the following recipients to a mail system that does not report delivery. \
+                            You will receive no further notification."
             .to_owned(),
     }
 }
 
-fn recipient(out: &mut String, told: &DsnRecipient) {
-    let written = if told.written.is_empty() { String::new() } else { format!(" (you wrote: {})", told.written) };
-    paragraph(out, "  ", &format!("<{}>{written}", told.address));
-    let reason = match &told.said {
+fn write_recipient(out: &mut String, recipient: &DsnRecipient) {
+    let written = if recipient.written.is_empty() { String::new() } else { format!(" (you wrote: {})", recipient.written) };
+    paragraph(out, "  ", &format!("<{}>{written}", recipient.address));
+    let reason = match &recipient.said {
         Said::Reply { host: Some(host), text } => format!("{host} said: {text}"),
         Said::Reply { host: None, text } => format!("The next hop said: {text}"),
         Said::Reason(text) => format!("Reason: {text}"),
     };
     paragraph(out, "    ", &reason);
-    if told.action == Action::Failed {
-        paragraph(out, "    ", advice(told));
+    if recipient.action == Action::Failed {
+        paragraph(out, "    ", advice(recipient));
     }
 }
 
-/// The next step (RFC 3463 3 has the meaning of the numbers).
-fn advice(told: &DsnRecipient) -> &'static str {
-    match told.given_up {
+/// The next step for the sender (RFC 3463 3 defines the numbers).
+fn advice(recipient: &DsnRecipient) -> &'static str {
+    match recipient.given_up {
         Some(GivenUp::Expired) => {
-            return "It was tried until the time for it was over. Send it again later, or reach the recipient in another way.";
+            return "Delivery was attempted until the message expired. Send it again later, or contact the recipient in another way.";
         }
-        Some(GivenUp::ByHand) => return "An administrator of this host gave it up before the time for it was over.",
+        Some(GivenUp::ByHand) => return "An administrator of this host returned the message before it expired.",
         None => {}
     }
-    match (told.status.subject, told.status.detail) {
-        (1, 2) | (1, 10) | (4, 4) => "The domain does not exist or takes no mail. Look at the part of the address after the @.",
-        (1, 0 | 1 | 3 | 6) => "Look for a typing error in the address, or ask the recipient for the right one.",
-        (2, 1 | 2) => "The mailbox takes no mail at present. Reach the recipient in another way.",
-        (2, 3) | (3, 4) => "The message is too large there. Send a smaller one.",
-        (6, 7) => "The mail system there cannot handle addresses beyond ASCII. Use another address of the recipient.",
-        (7, _) => "The mail system there refuses it by its own rules. Show this notice to the administrator of this host.",
-        _ => "If the reason does not help, show this notice to the administrator of this host.",
+    match (recipient.status.subject, recipient.status.detail) {
+        (1, 2) | (1, 10) | (4, 4) => "The domain does not exist or does not accept mail. Check the part of the address after the @.",
+        (1, 0 | 1 | 3 | 6) => "Check the address for typing errors, or ask the recipient for the correct address.",
+        (2, 1 | 2) => "The mailbox does not accept mail at the moment. Contact the recipient in another way.",
+        (2, 3) | (3, 4) => "The message is too large for the recipient. Send a smaller one.",
+        (6, 7) => "The recipient's mail system does not support non-ASCII addresses. Use another address of the recipient.",
+        (7, _) => "The recipient's mail system rejected the message by policy. Show this message to the administrator of this host.",
+        _ => "If the reason does not help, show this message to the administrator of this host.",
     }
 }
 
-fn message(out: &mut String, notice: &Dsn<'_>) {
-    if let Some(subject) = notice.original.and_then(super::original::Original::subject) {
+fn message(out: &mut String, dsn: &Dsn<'_>) {
+    if let Some(subject) = dsn.original.and_then(super::original::Original::subject) {
         paragraph(out, "", "Subject of your message:");
         paragraph(out, "  ", &subject);
     }
-    paragraph(out, "", &format!("Accepted: {}", date::rfc5322(notice.accepted, notice.zone)));
-    paragraph(out, "", &format!("For the administrator: `mailchute show {}` tells the whole history.", notice.id));
+    paragraph(out, "", &format!("Accepted: {}", date::rfc5322(dsn.accepted, dsn.zone)));
+    paragraph(out, "", &format!("For the administrator: `mailchute show {}` prints the whole history.", dsn.id));
 }
 
 /// Appends `text` in lines of at most [`WIDTH`] columns.

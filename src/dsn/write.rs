@@ -1,5 +1,5 @@
-//! A composed DSN becomes a message in `new/`, by the same injection as everybody's (`spool::drop`), and takes the ordinary way
-//! from there: claimed, signed, delivered, kept in `failed/` if that fails.
+//! Submits a composed DSN to `new/`, with the same injection as all mail (`spool::drop`). From there it is handled like any message:
+//! claimed, signed, delivered, and kept in `failed/` if delivery fails.
 
 use std::path::Path;
 
@@ -12,24 +12,23 @@ use mail::wire::WireCheck;
 use mail::{Address, date};
 use spool::drop::{DropError, SpoolWriter};
 
-/// Puts `octets` into the spool, to `to`, from the null reverse-path (RFC 5321 4.5.5). After `Ok` it is durable.
+/// Puts `bytes` into the spool, addressed to `to`, with the null reverse-path (RFC 5321 4.5.5). After `Ok` the message is durable.
 ///
-/// The file is the daemon's own, so it names the daemon as its `peer`; in a rootless spool, where every file is the daemon's, no
-/// file has one.
+/// The daemon writes this file, so it names the daemon as its `peer`. In a rootless spool no file has a `peer`.
 ///
-/// Errors: those of the injection; bytes that are not in wire form.
+/// Errors: those of the injection; bytes not in wire form.
 pub fn write(spool: &Path, rootless: bool, to: &Address, bytes: &[u8], now: i64) -> Result<QueueId, DropError> {
     let mut check = WireCheck::default();
     let facts = check.feed(bytes).and_then(|()| check.finish()).map_err(|why| DropError {
-        what: "a notice is not in wire form".to_owned(),
+        what: "a DSN is not in wire form".to_owned(),
         why: why.to_string(),
         exit: Exit::Software,
         is_shut: false,
     })?;
-    let mut draft = SpoolWriter::begin(spool, rootless, envelope(to, rootless, now))?;
-    draft.write(bytes)?;
-    let kept = draft.commit(|envelope| envelope.body = if facts.eight_bit { Body::EightBitMime } else { Body::SevenBit })?;
-    Ok(kept.id)
+    let mut writer = SpoolWriter::begin(spool, rootless, envelope(to, rootless, now))?;
+    writer.write(bytes)?;
+    let committed = writer.commit(|envelope| envelope.body = if facts.eight_bit { Body::EightBitMime } else { Body::SevenBit })?;
+    Ok(committed.id)
 }
 
 fn envelope(to: &Address, rootless: bool, now: i64) -> Envelope {
@@ -42,7 +41,7 @@ fn envelope(to: &Address, rootless: bool, now: i64) -> Envelope {
         crc32: String::new(),
         time: date::rfc3339(now),
         reverse_path: ReversePath::Null,
-        // RFC 3461 6.1: nobody is told about what becomes of a DSN.
+        // RFC 3461 6.1: a DSN never causes another DSN.
         recipients: vec![Recipient { notify: Some(Notify::NEVER), ..Recipient::new(to.clone()) }],
         ret: None,
         envid: None,

@@ -1,18 +1,18 @@
-//! sysexits: the one table of exit codes (SENDMAIL.md section 6). An error names its code where it arises, as an [`Exit`]; no code is
-//! written as a number anywhere else, but for `mailchute monitor`, which has those of Nagios.
+//! sysexits: the one table of exit codes (SENDMAIL.md section 6). An error names its code as an [`Exit`] where it
+//! arises. No code is written as a number elsewhere, except in `mailchute monitor`, which uses the codes of Nagios.
 //!
 //! In: the errors of the three programs, as values. Out: a number that callers of `sendmail` have relied on since 1988.
 
 use std::process::ExitCode;
 
 /// An exit code of sysexits.h. 75 (EX_TEMPFAIL) is never used unless `spool_error_exit = 75` asks for it:
-/// PHP 8.5 takes 75 for success, so a message that was not kept would be lost in silence.
+/// PHP 8.5 takes 75 for success, so a message that was not spooled would be lost silently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
     /// EX_OK: the message is durably spooled, or the query was answered.
     Ok = 0,
-    /// An operator's verb that did not find every message it was given (SENDMAIL.md section 11).
+    /// An operator command did not find every message that it named (SENDMAIL.md section 11).
     NotFound = 1,
     /// EX_USAGE: bad option, mode, value; refused dangerous option; no recipients.
     Usage = 64,
@@ -20,19 +20,19 @@ pub enum Exit {
     DataErr = 65,
     /// EX_NOUSER: `-bv`, or a bare local name under `unknown_local = "reject"`.
     NoUser = 67,
-    /// EX_UNAVAILABLE: the daemon is needed and stopped; the spool refuses new mail (nearly full, a user over a limit, closed).
+    /// EX_UNAVAILABLE: the daemon is needed and stopped; the spool does not accept new mail (nearly full, a user over its quota, admission closed).
     Unavailable = 69,
     /// EX_SOFTWARE: an internal error.
     Software = 70,
-    /// EX_OSERR: the kernel refused something that always works.
+    /// EX_OSERR: a system call failed that should always work.
     OsErr = 71,
     /// EX_CANTCREAT: the spool file cannot be created, and the submission socket cannot be used.
     CantCreate = 73,
     /// EX_IOERR: reading stdin or writing the spool file failed.
     IoErr = 74,
-    /// EX_TEMPFAIL: only where the administrator asked for it.
+    /// EX_TEMPFAIL: only if the administrator asked for it.
     TempFail = 75,
-    /// EX_NOPERM: policy, or rights.
+    /// EX_NOPERM: refused by policy or permissions.
     NoPerm = 77,
     /// EX_CONFIG: unreadable or invalid configuration, wrong installation.
     Config = 78,
@@ -44,7 +44,7 @@ impl Exit {
         self as u8
     }
 
-    /// The code for a number that came over the control socket; an unknown one is [`Exit::Software`].
+    /// The code for a number received over the control socket. An unknown number is [`Exit::Software`].
     pub const fn from_code(code: u8) -> Self {
         match code {
             0 => Exit::Ok,
@@ -70,10 +70,10 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// An error on its way to a person: one line that says what failed, why, and what to do; and the code it ends in.
+/// An error for a person: one line that says what failed, why, and what to do, with the exit code.
 #[derive(Debug)]
 pub struct Failure {
-    /// What the program ends with.
+    /// The exit code of the program.
     pub exit: Exit,
     /// One line, no line feed, no program name.
     pub text: String,

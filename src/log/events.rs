@@ -1,17 +1,17 @@
 //! The event table of the daemon: one function per event, one line per call, fields in the fixed order
 //! `queue_id from to relay delay dsn status reply`.
 //!
-//! Levels: `info` for what happens all day, `warn` for what an administrator needs to see eventually, `error` for now. Every text
-//! is made printable here, wherever it comes from, so that none can forge a line, a field of the journal or an argument of a hook
-//! (THREATS T-OUT-1); a test finds the one that is not. The text log, the journal, the event file and the webhooks are all fed by
-//! these calls (`relay::logging`); [`super::names`] has their names for the configuration.
+//! Levels: `info` for routine events, `warn` for what an administrator should see eventually, `error` for what needs attention now.
+//! Every text is made printable here, whatever its source, so that no text can forge a line, a journal field or an argument of a
+//! hook (THREATS T-OUT-1); a test checks each event. These calls feed the text log, the journal, the event file and the webhooks
+//! (`observe::logging`); [`super::names`] lists the names for the configuration.
 
 use tracing::{error, info, warn};
 
 use mail::printable::safe;
 use mail::queue_id::QueueId;
 
-/// Where these calls stand: what is logged elsewhere is no event.
+/// The target of these calls. Log lines with another target are not events.
 pub(crate) const TARGET: &str = module_path!();
 
 /// The daemon is ready.
@@ -19,27 +19,27 @@ pub fn started(version: &str, spool: &str, next_hop: &str) {
     info!(event = "started", version = &*safe(version), spool = &*safe(spool), next_hop = &*safe(next_hop), "mailchuted is ready");
 }
 
-/// The daemon ends in order.
+/// The daemon stopped in an orderly way.
 pub fn stopped() {
     info!(event = "stopped", "mailchuted has stopped");
 }
 
-/// The configuration was read again.
+/// The configuration was reloaded.
 pub fn reloaded() {
-    info!(event = "reloaded", "configuration read again");
+    info!(event = "reloaded", "configuration reloaded");
 }
 
-/// The new configuration is wrong; the old one stays.
+/// The new configuration is invalid; the old one stays in force.
 pub fn reload_refused(reason: &str) {
-    error!(event = "reload_refused", reason = &*safe(reason), "the configuration is wrong, the old one stays in force");
+    error!(event = "reload_refused", reason = &*safe(reason), "the new configuration is invalid; the old one stays in force");
 }
 
-/// A message was claimed: it is ours from here.
+/// The daemon claimed a message and is responsible for it from here.
 pub fn accepted(queue_id: QueueId, from: &str, uid: u32, size: u64, recipients: usize, message_id: &str) {
     info!(event = "accepted", queue_id = %queue_id, from = &*safe(from), uid, size, recipients, message_id = &*safe(message_id));
 }
 
-/// What one attempt meant for one recipient.
+/// The outcome of one delivery attempt for one recipient.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome<'a> {
     /// Queue id.
@@ -67,7 +67,7 @@ pub fn relayed(o: Outcome<'_>) {
     );
 }
 
-/// It will be tried again.
+/// The recipient was deferred and will be tried again.
 pub fn deferred(o: Outcome<'_>) {
     info!(
         event = "deferred", queue_id = %o.queue_id, from = &*safe(o.from), to = &*safe(o.to),
@@ -76,7 +76,7 @@ pub fn deferred(o: Outcome<'_>) {
     );
 }
 
-/// It failed for good.
+/// Delivery to the recipient failed permanently.
 pub fn failed(o: Outcome<'_>) {
     warn!(
         event = "failed", queue_id = %o.queue_id, from = &*safe(o.from), to = &*safe(o.to),
@@ -85,7 +85,7 @@ pub fn failed(o: Outcome<'_>) {
     );
 }
 
-/// The connection was lost after the final dot: it may have been delivered, and may be delivered twice.
+/// The connection was lost after the final dot. The message may have been delivered, and may be delivered twice.
 pub fn uncertain(o: Outcome<'_>) {
     warn!(
         event = "uncertain", queue_id = %o.queue_id, from = &*safe(o.from), to = &*safe(o.to),
@@ -94,12 +94,12 @@ pub fn uncertain(o: Outcome<'_>) {
     );
 }
 
-/// The next attempt may deliver it a second time.
+/// The next attempt may deliver the message a second time.
 pub fn possible_duplicate(queue_id: QueueId, reason: &str) {
     warn!(event = "possible_duplicate", queue_id = %queue_id, reason = &*safe(reason));
 }
 
-/// A message was parked.
+/// A message was held.
 pub fn held(queue_id: QueueId, reason: &str) {
     warn!(event = "held", queue_id = %queue_id, reason = &*safe(reason));
 }
@@ -109,27 +109,27 @@ pub fn corrupt(name: &str, reason: &str) {
     error!(event = "corrupt", name = &*safe(name), reason = &*safe(reason), "moved to corrupt/");
 }
 
-/// Something in the drop directory that can neither be read nor moved.
+/// An entry of the drop directory can neither be read nor moved.
 pub fn stuck(name: &str, reason: &str) {
-    warn!(event = "stuck", name = &*safe(name), reason = &*safe(reason), "left where it is");
+    warn!(event = "stuck", name = &*safe(name), reason = &*safe(reason), "left in place");
 }
 
 /// A file of a newer version of mailchute.
 pub fn newer(name: &str, version: u32) {
-    error!(event = "newer", name = &*safe(name), version, "left where it is: written by a newer mailchute; upgrade this one");
+    error!(event = "newer", name = &*safe(name), version, "left in place: written by a newer mailchute; upgrade this one");
 }
 
-/// A file and its row disagreed at start, and how that was settled.
+/// A file and its row disagreed at start. `what` says how that was reconciled.
 pub fn reconciled(queue_id: QueueId, what: &str) {
     warn!(event = "reconciled", queue_id = %queue_id, what = &*safe(what));
 }
 
-/// What the start found, in messages.
-pub fn recovered(admitted: usize, uncertain: usize, vanished: usize, settled: usize, corrupt: usize) {
-    info!(event = "recovered", admitted, uncertain, vanished, settled, corrupt);
+/// The result of the recovery at start, in messages.
+pub fn recovered(admitted: usize, uncertain: usize, vanished: usize, reconciled: usize, corrupt: usize) {
+    info!(event = "recovered", admitted, uncertain, vanished, reconciled, corrupt);
 }
 
-/// A next hop cannot be used; nothing fails, everything for it waits.
+/// A next hop cannot be used. The route is suspended; its messages stay queued.
 pub fn route_suspended(route: &str, seconds: i64, reason: &str) {
     warn!(event = "route_suspended", route = &*safe(route), seconds, reason = &*safe(reason));
 }
@@ -139,127 +139,127 @@ pub fn route_resumed(route: &str) {
     info!(event = "route_resumed", route = &*safe(route));
 }
 
-/// A key or credential that mail needs cannot be used.
+/// A key or credential cannot be used.
 pub fn unusable(what: &str, reason: &str) {
     error!(event = "unusable", what = &*safe(what), reason = &*safe(reason));
 }
 
-/// Somebody is told what became of a message: by the message `notice`, `failed`, `delayed` or `relayed`.
-pub fn dsn_sent(queue_id: QueueId, notice: QueueId, to: &str, action: &str) {
-    info!(event = "dsn_sent", queue_id = %queue_id, notice = %notice, to = &*safe(to), action = &*safe(action));
+/// A DSN about the message `queue_id` was queued as `dsn_id`. The action is `failed`, `delayed` or `relayed`.
+pub fn dsn_sent(queue_id: QueueId, dsn_id: QueueId, to: &str, action: &str) {
+    info!(event = "dsn_sent", queue_id = %queue_id, dsn_id = %dsn_id, to = &*safe(to), action = &*safe(action));
 }
 
-/// Nobody is told what became of a message.
+/// No DSN is sent about a message.
 pub fn dsn_suppressed(queue_id: QueueId, reason: &str) {
     warn!(event = "dsn_suppressed", queue_id = %queue_id, reason = &*safe(reason));
 }
 
-/// `dsn_limit` is reached.
+/// `dsn_limit` was reached.
 pub fn dsn_limit_reached(waiting: u64, seconds: i64) {
-    warn!(event = "dsn_limit_reached", waiting, seconds, "more messages fail or are late than notices may leave");
+    warn!(event = "dsn_limit_reached", waiting, seconds, "more DSNs are due than dsn_limit allows within an hour");
 }
 
 /// An administrator closed admission.
 pub fn admission_closed(uid: u32, reason: &str) {
-    warn!(event = "admission_closed", uid, reason = &*safe(reason), "no new mail is taken");
+    warn!(event = "admission_closed", uid, reason = &*safe(reason), "not accepting new mail");
 }
 
 /// An administrator opened admission.
 pub fn admission_opened(uid: u32) {
-    info!(event = "admission_opened", uid, "new mail is taken again");
+    info!(event = "admission_opened", uid, "accepting mail again");
 }
 
-/// A user has as much mail in the spool as it may have.
+/// A user has reached its spool limit.
 pub fn quota_reached(uid: u32, messages: u64, bytes: u64) {
-    warn!(event = "quota_reached", uid, messages, bytes, "no more mail of this user is taken");
+    warn!(event = "quota_reached", uid, messages, bytes, "not accepting mail from this user");
 }
 
-/// There is room for mail of that user again.
+/// A user is below its spool limit again.
 pub fn quota_cleared(uid: u32) {
-    info!(event = "quota_cleared", uid, "mail of this user is taken again");
+    info!(event = "quota_cleared", uid, "accepting mail from this user again");
 }
 
-/// Space was set aside for a full disk.
+/// Space was reserved for the case of a full disk.
 pub fn ballast_made(bytes: u64) {
     info!(event = "ballast_made", bytes);
 }
 
-/// The disk is full, or nearly: the space set aside is used, so that outcomes can be recorded.
+/// The disk is full, or nearly full. The reserved space was freed so that outcomes can be recorded.
 pub fn ballast_given_back(bytes: u64, reason: &str) {
-    error!(event = "ballast_given_back", bytes, reason = &*safe(reason), "the disk of the spool is full: free some space");
+    error!(event = "ballast_given_back", bytes, reason = &*safe(reason), "the spool file system is full: free some space");
 }
 
-/// The disk or the database refused: delivery stops until it works.
+/// The disk or the database reported an error. Delivery stops until it works again.
 pub fn storage_failed(what: &str, reason: &str) {
     error!(event = "storage_failed", what = &*safe(what), reason = &*safe(reason));
 }
 
-/// The page of metrics cannot be written; deliveries go on.
+/// The metrics file cannot be written. Delivery continues.
 pub fn metrics_refused(path: &str, reason: &str) {
     warn!(event = "metrics_refused", path = &*safe(path), reason = &*safe(reason));
 }
 
-/// An administrator's request that changes something, who made it, and which messages it named.
+/// An administrator requested a change: the verb, the uid and the selected messages.
 pub fn requested(verb: &str, uid: u32, messages: u64, selection: &str) {
     info!(event = "requested", verb = &*safe(verb), uid, messages, selection = &*safe(selection));
 }
 
-/// An operator took a message out of the queue.
+/// An operator removed a message from the queue.
 pub fn removed(queue_id: QueueId, reason: &str) {
     info!(event = "removed", queue_id = %queue_id, reason = &*safe(reason));
 }
 
-/// A held message goes on.
+/// A held message was released to the queue.
 pub fn released(queue_id: QueueId, reason: &str) {
     info!(event = "released", queue_id = %queue_id, reason = &*safe(reason));
 }
 
-/// A message begins anew.
+/// A message was requeued and starts from scratch.
 pub fn requeued(queue_id: QueueId, reason: &str) {
     info!(event = "requeued", queue_id = %queue_id, reason = &*safe(reason));
 }
 
-/// The database was lost: it was made anew from the files, and what may have been delivered is held.
+/// The database was lost and rebuilt from the files. Messages that may have been delivered are held.
 pub fn state_lost(held: usize) {
-    error!(event = "state_lost", held, "state.sqlite was made anew from the files");
+    error!(event = "state_lost", held, "state.sqlite was rebuilt from the files");
 }
 
-/// Something needs a person; told once, until it is over.
+/// An alarm was raised. Logged once until it clears.
 pub fn alarm_raised(alarm: &str, subject: &str, severity: &str, reason: &str) {
     error!(event = "alarm_raised", alarm = &*safe(alarm), subject = &*safe(subject), severity = &*safe(severity), reason = &*safe(reason));
 }
 
-/// It is over, after this many seconds.
+/// An alarm cleared after this many seconds.
 pub fn alarm_cleared(alarm: &str, subject: &str, seconds: i64) {
     info!(event = "alarm_cleared", alarm = &*safe(alarm), subject = &*safe(subject), seconds);
 }
 
-/// An outlet of alarms does not work: the command, or the file.
-pub fn alarm_sink_failed(outlet: &str, reason: &str) {
-    warn!(event = "alarm_sink_failed", outlet = &*safe(outlet), reason = &*safe(reason));
+/// An alarm sink failed: `alarm_command`, or `alarms.json`.
+pub fn alarm_sink_failed(sink: &str, reason: &str) {
+    warn!(event = "alarm_sink_failed", sink = &*safe(sink), reason = &*safe(reason));
 }
 
-/// The event file cannot be written. Told once, until it can be again.
+/// The event file cannot be written. Logged once until it can be written again.
 pub fn event_file_failed(path: &str, reason: &str) {
     error!(event = "event_file_failed", path = &*safe(path), reason = &*safe(reason));
 }
 
-/// Events that an outlet did not get.
-pub fn events_lost(outlet: &str, lost: u64) {
-    warn!(event = "events_lost", outlet = &*safe(outlet), lost);
+/// An event sink missed events.
+pub fn events_lost(sink: &str, lost: u64) {
+    warn!(event = "events_lost", sink = &*safe(sink), lost);
 }
 
-/// A webhook does not take events. Told once, until it does again.
+/// A webhook does not accept events. Logged once until it does again.
 pub fn webhook_failed(webhook: &str, reason: &str) {
-    warn!(event = "webhook_failed", webhook = &*safe(webhook), reason = &*safe(reason), "its events wait");
+    warn!(event = "webhook_failed", webhook = &*safe(webhook), reason = &*safe(reason), "its events stay queued");
 }
 
-/// It takes them again.
+/// A webhook accepts events again.
 pub fn webhook_resumed(webhook: &str) {
     info!(event = "webhook_resumed", webhook = &*safe(webhook));
 }
 
-/// The canary was sent; an alarm follows if it does not arrive.
+/// The canary was sent. An alarm follows if it does not arrive.
 pub fn canary_sent(message_id: &str, to: &str) {
     info!(event = "canary_sent", message_id = &*safe(message_id), to = &*safe(to));
 }

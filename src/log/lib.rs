@@ -1,4 +1,4 @@
-//! What the programs say: one function per event, fixed fields, nothing of a message's content, no credentials.
+//! The events of the daemon: one function per event with fixed fields. No message content, no credentials.
 
 pub mod events;
 pub mod names;

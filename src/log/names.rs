@@ -1,31 +1,30 @@
-//! The names of the events, so that a configuration that waits for one that does not exist is refused. A test compares them with
-//! the table.
+//! The names of the events. The configuration may only name events that exist. A test compares this list with the table.
 
-/// All events of [`super::events`], in the order of the alphabet.
+/// All events of [`super::events`], in alphabetical order.
 pub const NAMES: &[&str] = &[
     "accepted",
     "admission_closed",
     "admission_opened",
     "alarm_cleared",
-    "alarm_sink_failed",
     "alarm_raised",
+    "alarm_sink_failed",
     "ballast_given_back",
     "ballast_made",
     "canary_sent",
-    "quota_cleared",
-    "quota_reached",
     "corrupt",
     "deferred",
+    "dsn_limit_reached",
+    "dsn_sent",
+    "dsn_suppressed",
     "event_file_failed",
     "events_lost",
     "failed",
     "held",
     "metrics_refused",
     "newer",
-    "dsn_suppressed",
-    "dsn_limit_reached",
-    "dsn_sent",
     "possible_duplicate",
+    "quota_cleared",
+    "quota_reached",
     "reconciled",
     "recovered",
     "relayed",

@@ -1,9 +1,10 @@
-//! An event as a value, and its JSON line: what the event file and the webhooks get.
+//! An event as a value, and its JSON line for the event file and the webhooks.
 //!
-//! In: the event of a `tracing` call of [`super::events`]. Out: one line of JSON, its keys in a fixed order: `schema time host level event`, then the fields of the event as mailchute-log(5) lists
-//! them. Everything is printable, also where JSON would not ask for it: a line may be shown on a terminal.
+//! In: the event of a `tracing` call of [`super::events`]. Out: one line of JSON with its keys in a fixed order: `schema time host
+//! level event`, then the fields of the event as mailchute-log(5) lists them. Every character is printable, even where JSON does not
+//! require it: a line may be shown on a terminal.
 //!
-//! The schema: [`SCHEMA`] grows when a key goes or changes its meaning. New events and new keys do not change it.
+//! [`SCHEMA`] increases when a key is removed or changes its meaning. New events and new keys do not change it.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
@@ -30,7 +31,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// The record of an event of ours at `at`, unix milliseconds. What a library logs is none, whatever its fields are called.
+    /// The record of one of our events at `at`, unix milliseconds. A log line of a library is never an event, whatever its fields.
     pub fn of(event: &tracing::Event<'_>, at: i64) -> Option<Record> {
         if event.metadata().target() != super::events::TARGET {
             return None;
@@ -58,7 +59,7 @@ impl Record {
         serde_json::to_string(&Line { record: self, host }).unwrap_or_default()
     }
 
-    /// What a webhook gets: the members that Standard Webhooks asks for, and the line as `data`.
+    /// The body for a webhook: the members that Standard Webhooks requires, with the line as `data`.
     pub fn webhook_body(&self, host: &str) -> String {
         #[derive(serde::Serialize)]
         struct Body<'a> {
@@ -92,7 +93,7 @@ impl Serialize for Line<'_> {
     }
 }
 
-/// Collects the fields of an event. The text of the line, which only people read, is left out.
+/// Collects the fields of an event, without the message text, which is for people only.
 struct Fields(Vec<(&'static str, Value)>);
 
 impl Fields {

@@ -340,8 +340,65 @@ mod tests {
     }
 
     #[test]
+    fn a_quoted_local_part_without_a_domain_is_unqualified_and_with_text_behind_it_is_no_address() {
+        assert_eq!(Address::parse("\"a b\""), Err(AddressError::Unqualified));
+        assert_eq!(Address::parse("\"a\"b@c"), Err(AddressError::Syntax));
+        assert_eq!(AddressError::Unqualified.to_string(), "no @domain");
+    }
+
+    #[test]
+    fn the_parts_are_those_of_the_text_unquoted() {
+        let address = Address::parse("\"a b\"@X.example").unwrap();
+        assert_eq!((address.local(), address.domain()), ("a b", "X.example"));
+        assert_eq!(String::from(address), "\"a b\"@X.example");
+        for (text, is_ascii) in [("a@b.example", true), ("ü@b.example", false), ("a@bü.example", false), ("ü@bü.example", false)] {
+            assert_eq!(Address::parse(text).unwrap().is_ascii(), is_ascii, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_domain_may_be_as_long_as_the_limit_and_a_label_63() {
+        let of = |labels: &[usize]| labels.iter().map(|&n| "x".repeat(n)).collect::<Vec<_>>().join(".");
+        assert!(Address::new("a", &of(&[63, 63, 63, 63])).is_ok());
+        assert_eq!(Address::new("a", &of(&[63, 63, 63, 62, 1])), Err(AddressError::TooLong));
+        assert_eq!(Address::new("a", &of(&[64])), Err(AddressError::Domain));
+        assert!(Address::new(&"x".repeat(64), "b").is_ok());
+    }
+
+    #[test]
+    fn a_label_may_hold_marks_that_words_need_and_nothing_that_breaks_a_line() {
+        for good in ["a_b", "a-b", "1", "हिन्दी", "cafe\u{301}", "ab\u{b7}c", "a\u{200c}b"] {
+            assert!(Address::new("a", good).is_ok(), "{good}");
+        }
+        for bad in ["a b", "a!b", "a\u{2028}b", "a\u{202e}b", "-a", "a-", "a\u{ad}b", "a'b"] {
+            assert_eq!(Address::new("a", bad), Err(AddressError::Domain), "{bad:?}");
+        }
+    }
+
+    #[test]
     fn r7_the_domain_compares_without_case_the_local_part_exactly() {
         assert_eq!(Address::parse("a@X.example"), Address::parse("a@x.EXAMPLE"));
         assert_ne!(Address::parse("A@x.example"), Address::parse("a@x.example"));
+        let set = |texts: &[&str]| texts.iter().map(|text| Address::parse(text).unwrap()).collect::<std::collections::HashSet<_>>();
+        assert_eq!(set(&["a@X.example", "a@x.EXAMPLE", "A@x.example"]).len(), 2);
+        let hash = |text: &str| {
+            std::hash::BuildHasher::hash_one(
+                &std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default(),
+                Address::parse(text).unwrap(),
+            )
+        };
+        assert_eq!(hash("a@X.example"), hash("a@x.example"));
+        assert_ne!(hash("a@x.example"), hash("b@x.example"));
+        assert_ne!(hash("a@x.example"), hash("a@y.example"));
+    }
+
+    #[test]
+    fn a_reverse_path_is_an_address_or_nothing_also_as_text() {
+        for text in ["", "a@b.example"] {
+            let path = ReversePath::try_from(text.to_owned()).unwrap();
+            assert_eq!(path.address().map(Address::to_string), (!text.is_empty()).then(|| text.to_owned()));
+            assert_eq!((path.to_string(), String::from(path)), (text.to_owned(), text.to_owned()));
+        }
+        assert_eq!(ReversePath::try_from("a@".to_owned()), Err(AddressError::NoDomain));
     }
 }

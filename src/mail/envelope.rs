@@ -239,3 +239,40 @@ impl Envelope {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notify_is_never_or_a_list_in_any_case_and_prints_as_on_the_wire() {
+        for (text, wire) in [
+            ("never", "NEVER"),
+            ("NEVER", "NEVER"),
+            ("success", "SUCCESS"),
+            ("Failure", "FAILURE"),
+            ("delay", "DELAY"),
+            ("delay, failure", "FAILURE,DELAY"),
+            ("success,failure,delay", "SUCCESS,FAILURE,DELAY"),
+        ] {
+            let notify = Notify::parse(text).unwrap();
+            assert_eq!((notify.to_string(), String::from(notify)), (wire.to_owned(), wire.to_owned()));
+            assert_eq!(Notify::try_from(wire.to_owned()), Ok(notify), "{text}");
+        }
+        for text in ["", "always", "never,delay", "delay,", "success failure"] {
+            assert_eq!(Notify::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn pf26_1_notify_in_a_file_has_no_blanks_and_no_line_ends() {
+        for text in ["delay, failure", " DELAY", "DELAY\n", "NEVER\u{a0}"] {
+            assert!(Notify::try_from(text.to_owned()).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn smtputf8_is_written_only_where_it_is_true() {
+        assert!(is_false(&false) && !is_false(&true));
+    }
+}

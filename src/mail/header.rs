@@ -125,6 +125,32 @@ mod tests {
     }
 
     #[test]
+    fn a_field_is_found_by_its_name_in_any_case_and_is_whole_with_its_folds() {
+        let message = b"To: a\r\n b\r\nCc: c\r\nTO : d\r\n\r\nTo: body";
+        let section = Section::scan(message);
+        let named: Vec<&[u8]> = section.named(message, "to").map(|field| &message[field.whole()]).collect();
+        assert_eq!(named, [b"To: a\r\n b\r\n".as_slice(), b"TO : d\r\n"]);
+        assert!(section.fields[1].is(message, "cC") && !section.fields[1].is(message, "To"));
+        assert_eq!(section.named(message, "Bcc").count(), 0);
+    }
+
+    #[test]
+    fn the_name_and_the_colon_of_a_field() {
+        for (line, found) in [
+            ("A:", Some((1, 2))),
+            ("Ab \t: x", Some((2, 5))),
+            ("!~: x", Some((2, 3))),
+            (":", None),
+            ("A", None),
+            ("A b: x", None),
+            ("A\u{7f}: x", None),
+            (" A: x", None),
+        ] {
+            assert_eq!(name_of(line.as_bytes()), found, "{line:?}");
+        }
+    }
+
+    #[test]
     fn r10_the_section_ends_at_the_first_line_that_is_no_field() {
         for body in ["no colon here\r\nTo: x@y\r\n", ": empty name\r\n", "B cc: x\r\n", "N\u{fc}: 8-bit name\r\n"] {
             let message = format!("A: 1\r\n{body}");

@@ -85,6 +85,15 @@ mod tests {
     }
 
     #[test]
+    fn an_id_is_text_in_files_and_an_integer_in_the_database() {
+        let id = QueueId::new(0xF921_CE05, 0x8000_00AB);
+        assert_eq!((format!("{id:?}"), String::from(id)), ("F921CE05800000AB".to_owned(), id.to_string()));
+        assert_eq!(QueueId::try_from(id.to_string()), Ok(id));
+        assert!(QueueId::try_from("f921ce05800000ab".to_owned()).is_err());
+        assert_eq!((QueueId::from_i64(id.to_i64()), id.to_i64() < 0, id.seconds()), (id, true, 0xF921_CE05));
+    }
+
+    #[test]
     fn nothing_else_is_an_id() {
         for text in
             ["", "6921ce05000000ab", "6921CE05000000A", "6921CE05000000AB0", "../../etc/passwd0", "+921CE05000000AB", " 921CE05000000AB"]

@@ -123,6 +123,40 @@ mod tests {
     }
 
     #[test]
+    fn an_enhanced_status_is_three_numbers_of_a_known_class_at_the_start() {
+        let parsed = |text: &str| EnhancedStatus::parse_prefix(text).map(|status| status.to_string());
+        for good in ["2.0.0", "4.999.1", "5.1.100"] {
+            assert_eq!(parsed(good).as_deref(), Some(good));
+            assert_eq!(parsed(&format!("{good}\ttext")).as_deref(), Some(good));
+        }
+        for bad in
+            ["", "2", "2.0", "3.0.0", "1.0.0", "5.1.1.1", "5..1", "5.1.", "5.1000.1", "5.+1.1", "5.1.x", "x5.1.1", " 5.1.1", "55.1.1"]
+        {
+            assert_eq!(parsed(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_digit_of_the_code_decides_unknown_codes_included() {
+        for (code, kinds, generic) in [
+            (250, [true, false, false], "2.0.0"),
+            (299, [true, false, false], "2.0.0"),
+            (354, [false, false, false], "4.0.0"),
+            (400, [false, true, false], "4.0.0"),
+            (499, [false, true, false], "4.0.0"),
+            (500, [false, false, true], "5.0.0"),
+            (599, [false, false, true], "5.0.0"),
+        ] {
+            let reply = Reply::new(code, ["text"]);
+            assert_eq!([reply.is_positive(), reply.is_transient(), reply.is_permanent()], kinds, "{code}");
+            assert_eq!((reply.code(), reply.enhanced_or_generic().to_string().as_str()), (code, generic));
+        }
+        let reply = Reply::new(250, ["first", "", "2.1.0 third"]);
+        assert_eq!((reply.lines().len(), reply.enhanced(), reply.to_string().as_str()), (3, None, "250 first 2.1.0 third"));
+        assert_eq!(Reply::new(421, [""; 0]).enhanced(), None);
+    }
+
+    #[test]
     fn t_smtp_6_a_reply_cannot_carry_control_characters() {
         let reply = Reply::new(550, ["5.1.1 \x1b[31mred\nX-Injected: yes"]);
         assert!(reply.to_string().chars().all(|c| !c.is_control()));

@@ -1,9 +1,9 @@
-//! One thread takes every event from the log to those who are not the log: the event file, and whoever else listens (webhooks,
-//! alarms).
+//! The event dispatcher: one thread sends every event to the sinks other than the log: the event file and the listeners (webhooks,
+//! alarms, counters).
 //!
-//! In: records, through a queue in memory that loses rather than waits ([`super::logging`]). Out: lines of the event file, and each
-//! record to each listener, in the order of the events. A disk that does not answer holds up this thread alone; what is lost
-//! meanwhile is counted, and the count is an event as soon as there is room for one.
+//! In: records, through a queue in memory that drops events when it is full ([`super::logging`]). Out: lines of the event file, and
+//! each record to each listener, in the order of the events. A disk that hangs blocks this thread alone. Dropped events are counted,
+//! and the count is logged as soon as the queue has room.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -19,20 +19,20 @@ use log::record::Record;
 
 /// Events that are written together.
 const BATCH: usize = 512;
-/// The longest wait for an event; who wants the thread to look wakes it.
-const LOOK: Duration = Duration::from_secs(60);
-/// The outlet of [`events::events_lost`] for events that no outlet got.
-const EVERYWHERE: &str = "all but the log";
+/// The longest wait for an event. A reload wakes the thread.
+const POLL: Duration = Duration::from_secs(60);
+/// The sink in [`events::events_lost`] for events that only the log got.
+const ALL: &str = "all but the log";
 
-/// Somebody who gets all events, and must not keep the thread for long.
+/// A listener gets all events. It must not block the thread for long.
 pub(crate) type Listener = Box<dyn FnMut(&[Record]) + Send>;
 
-/// What the configuration says of the event file.
+/// The configuration of the event file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The name of this host in each line.
     pub host: String,
-    /// The file, if one is wanted.
+    /// The event file, if configured.
     pub file: Option<Rotation>,
 }
 
@@ -47,15 +47,15 @@ impl Settings {
 
 #[derive(Default)]
 struct Shared {
-    ending: AtomicBool,
+    stopping: AtomicBool,
     /// Settings that the thread has not taken yet.
     news: Mutex<Option<Settings>>,
     wake: Option<SyncSender<Option<Record>>>,
 }
 
 impl Shared {
-    /// Has the thread look. A full queue keeps it looking anyway.
-    fn look(&self) {
+    /// Wakes the thread. If the queue is full, the thread is awake already.
+    fn wake(&self) {
         if let Some(wake) = &self.wake {
             let _ = wake.try_send(None);
         }
@@ -68,15 +68,15 @@ pub struct EventDispatcher {
     thread: JoinHandle<()>,
 }
 
-/// The way to tell the thread what a new configuration says.
+/// Passes a new configuration to the thread.
 #[derive(Clone, Default)]
 pub struct Reloader(Arc<Shared>);
 
 impl Reloader {
-    /// From the next event on.
+    /// Applies `settings` from the next event on.
     pub fn reload(&self, settings: Settings) {
         *self.0.news.lock().unwrap_or_else(PoisonError::into_inner) = Some(settings);
-        self.0.look();
+        self.0.wake();
     }
 }
 
@@ -92,16 +92,16 @@ impl EventDispatcher {
         Ok(EventDispatcher { shared, thread })
     }
 
-    /// For reloads.
+    /// The handle for reloads.
     pub fn reloader(&self) -> Reloader {
         Reloader(Arc::clone(&self.shared))
     }
 
-    /// Lets the thread end with the events that are there, and waits for it, but no longer than `limit`: a disk that does not
-    /// answer must not keep the process.
-    pub fn end(self, limit: Duration) {
-        self.shared.ending.store(true, Ordering::SeqCst);
-        self.shared.look();
+    /// Stops the thread after the queued events and waits for it, but no longer than `limit`: a disk that hangs must not keep the
+    /// process from exiting.
+    pub fn stop(self, limit: Duration) {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        self.shared.wake();
         let deadline = Instant::now() + limit;
         while !self.thread.is_finished() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
@@ -118,30 +118,30 @@ struct Worker {
 impl Worker {
     fn run(&mut self, feed: &Feed, shared: &Shared) {
         loop {
-            let is_ending = shared.ending.load(Ordering::SeqCst);
-            let batch = next_batch(feed, if is_ending { Duration::ZERO } else { LOOK });
+            let is_stopping = shared.stopping.load(Ordering::SeqCst);
+            let batch = next_batch(feed, if is_stopping { Duration::ZERO } else { POLL });
             if let Some(settings) = shared.news.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 self.apply(settings);
             }
-            if batch.is_empty() && is_ending {
+            if batch.is_empty() && is_stopping {
                 return;
             }
-            self.deal_out(&batch);
-            // Told after its batch: the queue has room now.
+            self.distribute(&batch);
+            // Logged after its batch: the queue has room now.
             let lost = feed.lost.swap(0, Ordering::Relaxed);
             if lost > 0 {
-                events::events_lost(EVERYWHERE, lost);
+                events::events_lost(ALL, lost);
             }
         }
     }
 
-    /// A reload: the file is opened anew in any case, so that somebody who moved it away can say so.
+    /// Applies a reload. The file is reopened in any case, for administrators who rotate it themselves.
     fn apply(&mut self, settings: Settings) {
         self.file = settings.file.clone().map(EventFile::new);
         self.settings = settings;
     }
 
-    fn deal_out(&mut self, batch: &[Record]) {
+    fn distribute(&mut self, batch: &[Record]) {
         if batch.is_empty() {
             return;
         }
@@ -156,7 +156,7 @@ impl Worker {
     }
 }
 
-/// The events that are there, after a wait for the first one, or for somebody who wakes us.
+/// Waits for the first event or a wake-up, then returns the queued events.
 fn next_batch(feed: &Feed, wait: Duration) -> Vec<Record> {
     let first = feed.records.recv_timeout(wait).ok().flatten();
     let rest = feed.records.try_iter().take(BATCH - 1).flatten();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn every_event_reaches_file_and_listeners_in_order_and_the_end_waits_for_them() {
+    fn every_event_reaches_file_and_listeners_in_order_before_the_dispatcher_stops() {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("events.jsonl");
         let (sender, records) = mpsc::sync_channel(2000);
@@ -183,10 +183,10 @@ mod tests {
         let listener: Listener = Box::new(move |records| listening.lock().unwrap().extend(records.iter().map(|r| r.at)));
         let settings = Settings { host: "h".to_owned(), file: Some(Rotation { path: path.clone(), size: 0, kept: 0 }) };
         (0..1500).for_each(|n| sender.send(Some(record(n))).unwrap());
-        let outlet =
+        let dispatcher =
             EventDispatcher::start(Feed { records, wake: sender.clone(), lost: Arc::new(AtomicU64::new(0)) }, settings, vec![listener])
                 .unwrap();
-        outlet.end(Duration::from_secs(60));
+        dispatcher.stop(Duration::from_secs(600));
         assert_eq!(*heard.lock().unwrap(), (0..1500).collect::<Vec<i64>>());
         assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), 1500);
     }
@@ -197,15 +197,15 @@ mod tests {
         let rotation = |name: &str| Some(Rotation { path: scratch.path().join(name), size: 0, kept: 0 });
         let (sender, records) = mpsc::sync_channel(10);
         let settings = Settings { host: "h".to_owned(), file: rotation("old") };
-        let outlet =
+        let dispatcher =
             EventDispatcher::start(Feed { records, wake: sender.clone(), lost: Arc::new(AtomicU64::new(0)) }, settings, Vec::new())
                 .unwrap();
-        outlet.reloader().reload(Settings { host: "h".to_owned(), file: rotation("new") });
-        while outlet.shared.news.lock().unwrap().is_some() {
+        dispatcher.reloader().reload(Settings { host: "h".to_owned(), file: rotation("new") });
+        while dispatcher.shared.news.lock().unwrap().is_some() {
             std::thread::yield_now();
         }
         sender.send(Some(record(1))).unwrap();
-        outlet.end(Duration::from_secs(60));
+        dispatcher.stop(Duration::from_secs(600));
         assert!(scratch.path().join("new").exists());
         assert_eq!(std::fs::read_to_string(scratch.path().join("old")).unwrap_or_default(), "");
     }

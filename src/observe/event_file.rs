@@ -1,9 +1,9 @@
 //! The event file: JSON Lines, of bounded size and number.
 //!
-//! In: lines. Out: whole lines at the end of the file, or none of them: what a full disk cut off is taken back. A file that is
-//! full, or was moved away by somebody else, is left and a new one begun. Nothing here is synced: after a power cut the last lines
-//! may be missing, and the history in the spool knows better. Trouble is told once, and again when it is over, with the number of
-//! lines that are missing.
+//! In: lines. Out: whole lines at the end of the file, or none of them: a line that a full disk cut short is removed again. When the
+//! file is full, or somebody else moved it away, a new file is started. Nothing here is synced: after a power cut the last lines may
+//! be missing; the history in the spool has them. A failure is logged once, and once more when it has ended, with the number of
+//! missing lines.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 
 use log::events;
 
-/// Which file, and when it is left for a new one.
+/// The path of the file, and when it is rotated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotation {
-    /// The file that is written.
+    /// The current file.
     pub path: PathBuf,
-    /// Bytes from which it is moved to `PATH.1`; 0 is never.
+    /// The size in bytes at which it is renamed to `PATH.1`; 0 means never.
     pub size: u64,
-    /// How many older files are kept, `PATH.1` the latest.
+    /// The number of older files to keep; `PATH.1` is the latest.
     pub kept: u32,
 }
 
@@ -27,7 +27,7 @@ pub struct Rotation {
 pub(crate) struct EventFile {
     rotation: Rotation,
     open: Option<Open>,
-    /// Lines that could not be written since it was last told.
+    /// Lines not written since the failure was logged.
     lost: u64,
 }
 
@@ -37,12 +37,12 @@ struct Open {
 }
 
 impl EventFile {
-    /// A file that is opened with its first line.
+    /// A file that is opened when the first line is written.
     pub(crate) fn new(rotation: Rotation) -> EventFile {
         EventFile { rotation, open: None, lost: 0 }
     }
 
-    /// Writes `lines`, each with its line feed. What cannot be written is lost, and counted.
+    /// Writes `lines`, each with its line feed. Lines that cannot be written are lost and counted.
     pub(crate) fn write(&mut self, lines: &[String]) {
         let was_failing = self.lost > 0;
         match self.try_write(lines) {
@@ -65,7 +65,7 @@ impl EventFile {
             None => Open::at(&self.rotation.path)?,
         };
         if self.rotation.size > 0 && open.size > 0 && open.size + bytes.len() as u64 > self.rotation.size {
-            self.rotation.turn()?;
+            self.rotation.rotate()?;
             open = Open::at(&self.rotation.path)?;
         }
         open.add(bytes.as_bytes())?;
@@ -81,17 +81,17 @@ impl Open {
         Ok(Open { file, size })
     }
 
-    /// False if somebody moved or removed it.
+    /// False if the file was moved or removed.
     fn is_at(&self, path: &Path) -> bool {
         let identity = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
         let (own, named) = (self.file.metadata().map(identity), path.symlink_metadata().map(identity));
         matches!((own, named), (Ok(own), Ok(named)) if own == named)
     }
 
-    /// All or nothing: half a line would make the next one unreadable too.
+    /// Writes all of `bytes` or nothing: a partial line would make the next one unreadable too.
     fn add(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         if let Err(e) = self.file.write_all(bytes) {
-            // If even this fails, a reader finds one broken line.
+            // If this fails too, a reader finds one broken line.
             let _ = self.file.set_len(self.size);
             return Err(e);
         }
@@ -101,9 +101,9 @@ impl Open {
 }
 
 impl Rotation {
-    /// `PATH.1` becomes `PATH.2` and so on, the oldest goes, and `PATH` becomes `PATH.1`. Every step is a rename, so that no reader
-    /// finds half a file.
-    fn turn(&self) -> std::io::Result<()> {
+    /// Renames `PATH.1` to `PATH.2` and so on, drops the oldest file, and renames `PATH` to `PATH.1`. Every step is a rename, so
+    /// that no reader finds half a file.
+    fn rotate(&self) -> std::io::Result<()> {
         if self.kept == 0 {
             return std::fs::remove_file(&self.path);
         }
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_moved_away_is_begun_anew_and_an_old_one_is_continued() {
+    fn a_file_that_was_moved_away_is_replaced_and_an_old_one_is_continued() {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("e");
         std::fs::write(&path, "old\n").unwrap();

@@ -1,7 +1,7 @@
-//! Where events go besides the log, and what is wrong now: event file, webhooks, alarms, metrics.
+//! The event sinks besides the log: event file, webhooks, alarms, metrics.
 //!
-//! In: every event as a value, and what the daemon looks up for alarms and metrics. Out: files, HTTPS requests, the administrator's
-//! program. Nothing here can delay a delivery: whoever is slow loses events, and the loss is counted.
+//! In: every event as a value, and the state that the daemon looks up for alarms and metrics. Out: files, HTTPS requests, the
+//! administrator's program. Nothing here can delay a delivery: a slow sink misses events, and the loss is counted.
 
 pub mod alarms;
 pub mod dispatcher;

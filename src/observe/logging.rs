@@ -1,5 +1,5 @@
-//! Where the daemon's events go: the journal, with its fields, where systemd connected stderr to it; else stderr, one line each.
-//! And, as values, to [`super::dispatcher`], which feeds the event file, the webhooks and the alarms.
+//! The log of the daemon. Events go to the journal, with their fields, if systemd connected stderr to it; otherwise to stderr, one
+//! line each. As values they also go to [`super::dispatcher`], which feeds the event file, the webhooks and the alarms.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,20 +12,20 @@ use tracing_subscriber::{Layer, Registry};
 
 use log::record::Record;
 
-/// Events that may wait for the outlets. Then they are counted as lost: an outlet never holds up mail.
+/// Events queued for the event sinks. Further events are dropped and counted: an event sink never delays mail.
 const BACKLOG: usize = 10_000;
 
-/// The events from the start of the log on, as values.
+/// The events since the start of the log, as values.
 pub struct Feed {
-    /// The events; nothing is somebody who only wants to wake the reader.
+    /// The events. `None` only wakes the reader.
     pub records: mpsc::Receiver<Option<Record>>,
-    /// To wake the reader.
+    /// Wakes the reader.
     pub wake: mpsc::SyncSender<Option<Record>>,
-    /// Events that found the backlog full, since somebody last took the number away.
+    /// Events dropped because the backlog was full, since the last reset.
     pub lost: Arc<AtomicU64>,
 }
 
-/// Starts the log of this process. A second start changes nothing, and its feed stays empty.
+/// Starts the log of this process. A second start has no effect, and its feed stays empty.
 pub fn start() -> Feed {
     let (sender, records) = mpsc::sync_channel(BACKLOG);
     let lost = Arc::new(AtomicU64::new(0));
@@ -46,7 +46,7 @@ pub fn start() -> Feed {
     Feed { records, wake, lost }
 }
 
-/// Takes a copy of each event, and never waits.
+/// Copies each event to the feed, without blocking.
 struct Tap {
     sender: mpsc::SyncSender<Option<Record>>,
     lost: Arc<AtomicU64>,
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn t_out_1_no_outlet_is_given_a_character_that_is_not_printable() {
+    fn t_out_1_no_sink_gets_an_unprintable_character() {
         let hostile = "a\x1b[2J\r\nb\u{202e}\u{9b}\0MESSAGE=forged";
         let id = QueueId::new(1, 2);
         let outcome = events::Outcome { queue_id: id, from: hostile, to: hostile, relay: hostile, delay: 1, dsn: hostile, reply: hostile };

@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_up_while_a_notice_is_written_stays_due() {
+    fn what_comes_up_while_a_dsn_is_written_stays_due() {
         let (_scratch, state, id) = with_message("me@h.example", &[recipient(0, "failure,delay"), recipient(1, "failure")]);
         state.ask_dsn(id, 0, Action::Delayed).unwrap();
         state.make_dsn_due(id, 50).unwrap();
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delay_is_told_once_and_a_postponed_notice_waits() {
+    fn a_delay_is_told_once_and_a_postponed_dsn_waits() {
         let (_scratch, state, id) = with_message("me@h.example", &[recipient(0, "delay")]);
         assert!(state.begin_warning(id).unwrap() && !state.begin_warning(id).unwrap());
         state.ask_dsn(id, 0, Action::Delayed).unwrap();
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn history_is_kept_while_a_notice_about_it_is_due() {
+    fn history_is_kept_while_a_dsn_about_it_is_due() {
         let (_scratch, state, id) = with_message("me@h.example", &[recipient(0, "success")]);
         state.ask_dsn(id, 0, Action::Relayed).unwrap();
         state.make_dsn_due(id, 50).unwrap();

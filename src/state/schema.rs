@@ -2,7 +2,7 @@
 //!
 //! | version | since | what is new |
 //! |---|---|---|
-//! | 1 | 0.1.0, before its release | message, recipient, event, DSN |
+//! | 1 | 0.1.0, before its release | message, recipient, event, notice |
 //! | 2 | 0.1.0 | `origin` and `attempt`: who submitted a message and each attempt at it, by column; look-up by address; no scan of the history |
 //!
 //! A newer file than this program knows is refused and left alone. An older one is brought forward in one transaction: a crash in
@@ -66,7 +66,7 @@ CREATE TABLE notice (
     due INTEGER NOT NULL,
     head BLOB
 );
-CREATE INDEX dsn_due ON notice (due);
+CREATE INDEX notice_due ON notice (due);
 CREATE TABLE notice_recipient (
     message INTEGER NOT NULL,
     n INTEGER NOT NULL,

@@ -133,7 +133,7 @@ fn section_6_a_refusal_does_not_wait_for_the_message_and_the_writer_gets_no_sigp
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(&vec![b'x'; 1 << 20]).unwrap();
     drop(stdin);
-    let status = command::wait(&mut child, std::time::Duration::from_secs(60)).unwrap();
+    let status = command::wait(&mut child, command::PATIENCE).unwrap();
     assert_eq!(status.code(), Some(69));
     installation.configure("spool_error_exit = 75\n");
     installation.sendmail_as(CALLER_ID, &["new@receiver.example"], MESSAGE).ended_with(75);

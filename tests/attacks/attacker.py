@@ -445,7 +445,7 @@ def signals():
 
 def connect():
     one = socket.socket(socket.AF_UNIX)
-    one.settimeout(5)
+    one.settimeout(600)
     one.connect(RUN + "/control.sock")
     return one
 

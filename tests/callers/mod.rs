@@ -1,36 +1,43 @@
-//! Programs that other people wrote send through our `sendmail`, as they are: each finds it at its place, knows nothing of us, and
-//! is judged by what a receiver got of it: envelope, header and body, byte for byte, and by how it ended.
+//! Programs that other people wrote send through our `sendmail`, as they are: each finds it at its place and knows nothing of us.
 //!
-//! They live in a root of their own, with their own passwd, where /usr/sbin/sendmail is ours; the daemon and the receiver stand
-//! outside. Each sends [`BODY`], which holds what is easily broken.
+//! Judged is our side: that `sendmail` took what it was given, what it said, and that the next hop got just that, envelope, header and
+//! body, octet for octet ([`judge`]). What a program gives to `sendmail`, and what it makes of the answer, is recorded: it may be
+//! another thing in its next version.
+//!
+//! They live in a root of their own, with their own passwd, where /usr/sbin/sendmail is ours behind a recorder (record.py); the daemon
+//! and the receiver stand outside. Each sends [`BODY`], which holds what is easily broken.
 
 mod jobs;
+mod judge;
 mod libraries;
 mod mailers;
 mod php;
 mod refusals;
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
 use config::paths::PREFIX;
 
-use crate::support::command::{Ended, run};
+use crate::support::command::{Ended, run, wait_until};
 use crate::support::foreign_root::ForeignRoot;
 use crate::support::installation::{CALLER_ID, Installation};
 use crate::support::isolation::mount;
-use crate::support::parts::Missing;
-use crate::support::scripted::{Receiver, Script, Transaction};
+use crate::support::parts::{self, Missing};
+use crate::support::scripted::{Receiver, Script};
+use judge::Call;
 
 /// What each caller sends: bytes above 127, a lone dot, a doubled one, a line that looks like a mailbox separator, blanks at the
 /// start of a line.
 const BODY: &str = "Grüße,\n.\n..zwei\nFrom hier an\n  Ende\n";
 
-/// What the daemon puts before a message of alice's.
-const ALICE: &str = "Received: by sender.example (mailchute, from userid 4301)\n\tid *; *, * +*";
-/// And before one of root's.
-const ROOT: &str = "Received: by sender.example (mailchute, from userid 0)\n\tid *; *, * +*";
+/// Whom most of them send to; the last one in a Bcc field, if anywhere.
+const THREE: [&str; 3] = ["bob@receiver.example", "carol@receiver.example", "hidden@receiver.example"];
+
+/// Where the recorder writes, in the callers' root.
+const CALLS: &str = "srv/calls";
 
 /// The accounts of the callers' root. alice has no right at all.
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\n\
@@ -86,7 +93,7 @@ impl Host {
         let home = self.root.join("home/alice");
         std::fs::create_dir_all(&home).unwrap();
         std::os::unix::fs::chown(&home, Some(CALLER_ID), Some(CALLER_ID)).unwrap();
-        for directory in ["tmp", "var/tmp"] {
+        for directory in ["tmp", "var/tmp", CALLS] {
             let path = self.root.join(directory);
             std::fs::create_dir_all(&path).unwrap();
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o1777)).unwrap();
@@ -96,15 +103,18 @@ impl Host {
         self.install_sendmail();
     }
 
-    /// Our program at both of its places, over whatever lies there.
+    /// Our program at both of its places, over whatever lies there: the recorder, which runs it.
     fn install_sendmail(&self) {
         let (program, link) = (self.root.join("usr/sbin/sendmail"), self.root.join("usr/lib/sendmail"));
         for path in [&program, &link] {
             let _ = std::fs::remove_file(path);
         }
-        std::fs::write(&program, "").unwrap();
-        mount(&["--bind".as_ref(), env!("CARGO_BIN_EXE_sendmail").as_ref(), &program]);
+        self.root.write("usr/sbin/sendmail", include_str!("record.py"));
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         symlink("../sbin/sendmail", link).unwrap();
+        self.root.write("usr/lib/mailchute-under-test/sendmail", "");
+        let real = self.root.join("usr/lib/mailchute-under-test/sendmail");
+        mount(&["--bind".as_ref(), env!("CARGO_BIN_EXE_sendmail").as_ref(), &real]);
     }
 
     /// Makes the directory `outside` visible at `inside`.
@@ -123,67 +133,75 @@ impl Host {
         command
     }
 
-    /// Runs a program of alice's that must end well and say nothing.
-    #[track_caller]
-    fn quiet(&self, command: &mut Command, stdin: &[u8]) -> Ended {
-        let ended = run(command, stdin).succeeded();
-        assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("", ""), "{command:?}");
+    /// Runs a program; how it ended and what it said is recorded, with its name.
+    fn run(&self, name: &str, command: &mut Command, stdin: &[u8]) -> Ended {
+        let ended = run(command, stdin);
+        let said = [ended.stdout.as_str(), ended.stderr.as_str()].concat();
+        let code = ended.code.map_or_else(|| "a signal".to_owned(), |code| code.to_string());
+        let last = said
+            .lines()
+            .map(str::trim)
+            .rfind(|line| !line.is_empty())
+            .map_or_else(|| "nothing".to_owned(), |line| format!("{:?}", line.chars().take(160).collect::<String>()));
+        let exits: Vec<String> = self.calls().iter().map(|call| call.code.to_string()).collect();
+        record(name, &format!("sendmail ended with {}; it ended with {code} and said {last}", exits.join(", ")));
         ended
     }
 
-    /// Waits for `count` messages, and for the daemon to have nothing left; gives each as text, in the order of what does not change
-    /// from run to run: they come over several connections.
+    /// The calls of `sendmail` so far.
+    fn calls(&self) -> Vec<Call> {
+        Call::all(&self.root.join(CALLS))
+    }
+
+    /// Forgets the calls so far, which have ended.
+    fn forget_calls(&self) {
+        self.calls();
+        for entry in std::fs::read_dir(self.root.join(CALLS)).unwrap() {
+            std::fs::remove_dir_all(entry.unwrap().path()).unwrap();
+        }
+    }
+
+    /// As [`Host::judge`], for a program in the background, which gives `count` messages to `sendmail` in its own time.
     #[track_caller]
-    fn arrived(&self, count: usize) -> Vec<String> {
-        let transactions = self.receiver.wait_for_messages(count);
+    fn judge_later(&self, name: &str, count: usize, meant: &[(&str, &[&str])]) {
+        assert!(wait_until(|| self.given() >= count), "{name} gave {} of {count} messages to sendmail", self.given());
+        self.judge(name, count, meant);
+    }
+
+    /// The number of messages that were given to `sendmail`.
+    fn given(&self) -> usize {
+        self.calls().iter().map(|call| call.submissions().len()).sum()
+    }
+
+    /// Asserts that each call of `sendmail` was taken and that each message arrived as it was given. What the program `name` meant to
+    /// give is only compared: how many messages, whom each comes from, and whom it goes to.
+    #[track_caller]
+    fn judge(&self, name: &str, count: usize, meant: &[(&str, &[&str])]) {
+        let calls = self.calls();
+        if self.given() != count {
+            record(name, &format!("it gave {} messages to sendmail, and was meant to give {count}", self.given()));
+        }
+        calls.iter().for_each(Call::assert_taken);
+        let mut arrived = self.receiver.wait_for_messages(self.given());
         self.installation.wait_until_drained();
-        assert_eq!(transactions.len(), count, "{transactions:?}");
-        let mut all: Vec<String> = transactions.iter().map(text).collect();
-        all.sort_by_cached_key(|one| one.lines().filter(|line| !line.starts_with("\tid ")).collect::<String>());
-        all
+        let given: Vec<_> = calls.iter().flat_map(|call| call.submissions().into_iter().map(move |one| (one, call))).collect();
+        for (submission, call) in &given {
+            // They come over several connections, in any order.
+            let judged: Vec<_> = arrived.iter().map(|one| submission.compare(one, call.uid)).collect();
+            let fits = judged.iter().position(Result::is_ok);
+            arrived.remove(fits.unwrap_or_else(|| panic!("{name}: {submission:?} of {call:?}\nis none of {judged:#?}\nin {arrived:?}")));
+            let (sender, recipients) = submission.paths();
+            let mut meant = meant.iter().map(|(from, to)| (*from, to.iter().copied().collect::<BTreeSet<_>>()));
+            if !meant.any(|one| one == (sender, recipients.clone())) {
+                record(name, &format!("it sent from {sender} to {recipients:?}, which it was not meant to"));
+            }
+        }
+        assert!(arrived.is_empty(), "{name}: nobody gave {arrived:?}");
     }
-
-    /// Waits for the only message, which must be `expected`: a line each, where `*` stands for what changes from run to run.
-    #[track_caller]
-    fn assert_arrived(&self, expected: &str) {
-        assert_fits(&self.arrived(1)[0], expected);
-    }
 }
 
-/// One transaction: the envelope, an empty line, the message. Bytes that are not UTF-8 are shown as `<fc>`.
-fn text(one: &Transaction) -> String {
-    let shown = |chunk: std::str::Utf8Chunk| {
-        chunk.valid().to_owned() + &chunk.invalid().iter().map(|byte| format!("<{byte:02x}>")).collect::<String>()
-    };
-    let data: String = one.data.utf8_chunks().map(shown).collect();
-    assert!(!data.replace("\r\n", "").contains(['\r', '\n']), "every line ends in CRLF: {data:?}");
-    format!("MAIL FROM:{}\nRCPT TO:{}\n\n{}", one.mail, one.recipients.join(","), data.replace("\r\n", "\n"))
-}
-
-/// Asserts that `actual` is `expected`, line by line.
-#[track_caller]
-fn assert_fits(actual: &str, expected: &str) {
-    let (lines, patterns): (Vec<&str>, Vec<&str>) = (actual.split('\n').collect(), expected.split('\n').collect());
-    let first = lines.iter().zip(&patterns).position(|(line, pattern)| !fits(line, pattern)).unwrap_or(lines.len().min(patterns.len()));
-    assert!(
-        lines.len() == patterns.len() && first == lines.len(),
-        "line {}\nis:       {:?}\nexpected: {:?}\nin:\n{actual}",
-        first + 1,
-        lines.get(first),
-        patterns.get(first),
-    );
-}
-
-/// True if `line` is `pattern`, in which `*` stands for anything.
-fn fits(line: &str, pattern: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return line == pattern };
-    let Some(line) = line.strip_prefix(head) else { return false };
-    // Whatever follows the star may begin at any place.
-    (0..=line.len()).filter(|&at| line.is_char_boundary(at)).any(|at| fits(&line[at..], rest))
-}
-
-#[test]
-fn a_star_stands_for_anything_in_a_line() {
-    assert!(fits("Date: Sun, 1 +0000", "Date: *, * +0000") && fits("", "*") && fits("a", "a"));
-    assert!(!fits("Date: Sun", "Date: * +0000") && !fits("ab", "a"));
+/// Writes down what one of the callers did.
+fn record(name: &str, what: &str) {
+    let release = parts::callers().ok().and_then(|(_, release)| release).map(|release| format!("{release}: ")).unwrap_or_default();
+    parts::record(&format!("{release}{name}: {what}"));
 }

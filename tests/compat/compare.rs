@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::cases;
 use super::outcome::{Outcome, Sent};
+use super::{cases, document};
 
 /// One thing in which a system differs from ours.
 #[derive(Debug)]
@@ -27,6 +27,19 @@ pub(crate) fn all(own: &[Outcome], systems: &[&'static str; 3], others: &[Vec<Ou
         }
     }
     found
+}
+
+/// What each case came to, a line for each facet.
+pub(crate) fn listing(outcomes: &[Outcome]) -> String {
+    let facets = |outcome: &Outcome| {
+        let mut facets = notice(outcome);
+        facets.insert("end".to_owned(), end(outcome));
+        for (number, sent) in outcome.sent.iter().enumerate() {
+            facets.extend(of_a_message(sent).into_iter().map(|(facet, text)| (format!("{} {facet}", number + 1), text)));
+        }
+        facets.into_iter().map(|(facet, text)| format!("  {facet}: {}\n", document::with_short_runs(&text))).collect::<String>()
+    };
+    cases::all().iter().zip(outcomes).map(|(case, outcome)| format!("{}\n{}", case.name, facets(outcome))).collect()
 }
 
 fn between(ours: &Outcome, theirs: &Outcome) -> Vec<(String, String, String)> {

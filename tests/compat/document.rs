@@ -7,6 +7,7 @@ use super::compare::Difference;
 use super::reasons;
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/COMPAT.md");
+const OURS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/compat/ours.txt");
 /// Of a value with more characters than this, a part is shown.
 const SHOWN: usize = 72;
 /// A longer run of one character is shown by its length.
@@ -16,8 +17,9 @@ const HEAD: &str = "\
 # Where `sendmail` differs from the others
 
 Made by `UPDATE=1 cargo test compat`, which gives the same command lines and messages to our `sendmail` and to those of three other
-mail systems: {versions}, from the packages of Debian 12, each relaying everything to one
-next hop. The test fails when a difference appears or disappears, and when one has no reason.
+mail systems: {versions},
+from the packages of Debian 12, each relaying everything to one next hop. With these versions the test fails when a difference
+appears or disappears, and when one has no reason; with others it records what is different now.
 
 The caller is an ordinary user, `caller`, whose full name in passwd is `Alice Q. Example,Room 1,555`; the domain for bare addresses is
 `sender.example`. Compared are whether the call succeeds and with which exit code, the reverse-path and the forward-paths with their
@@ -95,21 +97,54 @@ fn fill(text: &str) -> String {
 
 /// True if the file says the same.
 pub(crate) fn is_current(wanted: &str) -> bool {
-    std::fs::read_to_string(PATH).is_ok_and(|found| found == wanted)
+    read(PATH) == wanted
+}
+
+/// True if the file is about these versions.
+pub(crate) fn is_made_with(versions: &[String; 3]) -> bool {
+    let found = read(PATH);
+    versions.iter().all(|version| found.contains(version.as_str()))
+}
+
+/// True if the files are to be written.
+pub(crate) fn is_update() -> bool {
+    std::env::var_os("UPDATE").is_some()
 }
 
 /// Compares it with the file, or with UPDATE=1 writes it.
 pub(crate) fn compare(wanted: &str) {
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(PATH, wanted).unwrap();
+    compare_with(PATH, "docs/COMPAT.md", wanted);
+}
+
+/// As [`compare`], for what ours does.
+pub(crate) fn compare_own(wanted: &str) {
+    compare_with(OURS, "tests/compat/ours.txt", wanted);
+}
+
+fn compare_with(path: &str, name: &str, wanted: &str) {
+    if is_update() {
+        std::fs::write(path, wanted).unwrap();
     }
-    let found = std::fs::read_to_string(PATH).unwrap_or_default();
+    let changes = changes_of(&read(path), wanted);
+    assert!(changes.is_empty(), "{name} is not what the systems do; if it should be, run `UPDATE=1 cargo test compat`\n{changes}");
+}
+
+/// The lines in which the document would change.
+pub(crate) fn changes(wanted: &str) -> String {
+    changes_of(&read(PATH), wanted)
+}
+
+fn changes_of(found: &str, wanted: &str) -> String {
     let only_in = |one: &str, other: &str, mark: &str| -> String {
         let lines: std::collections::BTreeSet<&str> = other.lines().collect();
         one.lines().filter(|line| !lines.contains(line)).map(|line| format!("{mark} {line}\n")).collect()
     };
-    let changes = only_in(&found, wanted, "-") + &only_in(wanted, &found, "+");
-    assert!(found == wanted, "docs/COMPAT.md is not what the systems do; if it should be, run `UPDATE=1 cargo test compat`\n{changes}");
+    let changes = only_in(found, wanted, "-") + &only_in(wanted, found, "+");
+    if changes.is_empty() && found != wanted { "the order of the lines\n".to_owned() } else { changes }
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
 }
 
 /// Differences for a person who has to find their reasons.
@@ -163,7 +198,7 @@ fn around_difference(text: &str, other: &str) -> String {
 }
 
 /// `x×998` for 998 times the same character.
-fn with_short_runs(text: &str) -> String {
+pub(crate) fn with_short_runs(text: &str) -> String {
     let mut runs: Vec<(char, usize)> = Vec::new();
     for character in text.chars() {
         match runs.last_mut() {

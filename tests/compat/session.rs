@@ -3,12 +3,8 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
 
-use crate::support::command::{Ended, wait};
-
-/// Longer than any reply takes on a busy machine.
-const LIMIT: Duration = Duration::from_secs(20);
+use crate::support::command::{Ended, PATIENCE, wait};
 
 /// Runs `command`: waits for its greeting, gives it each step and waits for one reply, ends its input after the last one.
 pub(crate) fn run(command: &mut Command, steps: &[Vec<u8>]) -> Ended {
@@ -28,7 +24,7 @@ pub(crate) fn run(command: &mut Command, steps: &[Vec<u8>]) -> Ended {
         }
     }
     drop(stdin);
-    let status = wait(&mut child, LIMIT);
+    let status = wait(&mut child, PATIENCE);
     if status.is_none() {
         let _ = child.kill();
         let _ = child.wait();
@@ -40,7 +36,7 @@ pub(crate) fn run(command: &mut Command, steps: &[Vec<u8>]) -> Ended {
 /// RFC 5321 4.2.1: all lines but the last have a hyphen behind the code. False where none comes.
 fn read_reply(said: &Receiver<String>, stdout: &mut String) -> bool {
     loop {
-        match said.recv_timeout(LIMIT) {
+        match said.recv_timeout(PATIENCE) {
             Ok(line) => {
                 *stdout += &format!("{line}\n");
                 if line.as_bytes().get(3) != Some(&b'-') {

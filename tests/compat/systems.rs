@@ -15,7 +15,6 @@ use std::process::Command;
 
 use crate::support::foreign_root::ForeignRoot;
 use crate::support::isolation::mount;
-use crate::support::parts::Missing;
 use crate::support::scripted::{Receiver, Script, Transaction};
 
 /// The name of the host, and the domain that bare addresses get.
@@ -28,10 +27,6 @@ const FIRST_UID: u32 = 7000;
 pub(crate) trait MailSystem: Sync {
     /// As people call it.
     fn name(&self) -> &'static str;
-    /// The version that the document was made with.
-    fn known_version(&self) -> &'static str;
-    /// The version that is here.
-    fn version(&self) -> String;
     /// `sendmail` as `uid`, with its own group alone, under the name `called`.
     fn command(&self, uid: u32, called: &str) -> Command;
     /// Everything that the receiver got, when nothing is left to deliver.
@@ -46,15 +41,6 @@ pub(crate) fn uid(index: usize) -> u32 {
 /// The login name of case `index`.
 pub(crate) fn login(index: usize) -> String {
     format!("u{}", uid(index))
-}
-
-/// Another version behaves in another way, and the document says nothing about it.
-pub(crate) fn version_is_known(system: &dyn MailSystem) -> Result<(), Missing> {
-    let (known, here) = (system.known_version(), system.version());
-    if here.contains(known) {
-        return Ok(());
-    }
-    Err(Missing(format!("docs/COMPAT.md was made with {} {known}, and here is {}", system.name(), here.trim())))
 }
 
 /// The lines of the users of `count` cases in a passwd file.

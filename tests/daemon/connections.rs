@@ -1,13 +1,11 @@
 //! Connections that end, and connections that never do.
 
-use std::time::Duration;
-
 use dkim::{Kind, PrivateKey, Selector, SigningDomain, file};
 
 use crate::delivery::MESSAGE;
 use crate::support::installation::Installation;
 use crate::support::message::Message;
-use crate::support::scripted::{Reply, Script};
+use crate::support::scripted::{Gate, Reply, Script};
 
 /// A configuration with one connection, and an hour between two attempts of a message.
 fn toml(next_hop: &str, more: &str) -> String {
@@ -36,8 +34,10 @@ fn a_server_that_ends_each_connection_after_one_message_delays_none() {
 #[test]
 fn a_reload_reaches_a_connection_that_is_always_busy() {
     const COUNT: usize = 40;
-    let late = Reply::Late(Duration::from_millis(50), Box::new(Reply::Lines("250 2.0.0 kept".into())));
-    let receiver = Script::new().on(".", late).start();
+    // The connection is busy with the second message until the configuration has been read.
+    let gate = Gate::default();
+    let first = Reply::Lines("250 2.0.0 kept".into());
+    let receiver = Script::new().first(1, ".", first).first(1, ".", gate.hold("250 2.0.0 kept")).start();
     let mut installation = Installation::rootless();
     let next_hop = receiver.url("smtp", "tls=none");
     installation.configure(&toml(&next_hop, ""));
@@ -51,6 +51,8 @@ fn a_reload_reaches_a_connection_that_is_always_busy() {
     file::write(&installation.paths.keys, &domain, &selector, &key).unwrap();
     installation.configure(&toml(&next_hop, "[domain.\"sender.example\"]\nselectors = [\"s1\"]\n"));
     installation.reload_daemon();
+    installation.wait_for_log("configuration read again");
+    gate.open();
     let messages = receiver.wait_for_messages(COUNT);
     installation.wait_until_drained();
     let signed = |message: &crate::support::scripted::Transaction| !Message::parse(&message.data).all("DKIM-Signature").is_empty();

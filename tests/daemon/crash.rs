@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{injecting, strace};
 use crate::delivery::{MESSAGE, has};
-use crate::support::command::wait_for;
+use crate::support::command::{wait_for, wait_until};
 use crate::support::installation::Installation;
 use crate::support::scripted::{Receiver, Reply, Script, Transaction};
 
@@ -69,12 +69,13 @@ fn crash(strace: &Path, point: (&str, &str, u32)) -> bool {
     installation.kill_daemon();
     drop(tracer);
     installation.start_daemon();
-    let end = Instant::now() + Duration::from_secs(30);
-    while !(installation.spooled("new").is_empty() && installation.spooled("cur").is_empty() && receiver.messages().iter().any(is_dsn)) {
-        assert!(Instant::now() < end, "{point:?}: still queued\n{}", installation.daemon_log());
+    let is_over = wait_until(|| {
         installation.mailchute(&["flush"]);
         std::thread::sleep(Duration::from_millis(50));
-    }
+        let is_drained = installation.spooled("new").is_empty() && installation.spooled("cur").is_empty();
+        is_drained && receiver.messages().iter().any(is_dsn)
+    });
+    assert!(is_over, "{point:?}: still queued\n{}", installation.daemon_log());
     judge(&format!("{point:?}"), &installation, &receiver);
     was_killed
 }
@@ -111,27 +112,15 @@ fn attach(strace: &Path, installation: &Installation, (thread, call, number): (&
         let status = std::fs::read_to_string(format!("{tasks}/{id}/status")).unwrap_or_default();
         !status.contains("TracerPid:\t0\n")
     };
-    let end = Instant::now() + Duration::from_secs(20);
-    while !ids.iter().all(is_traced) {
-        assert!(Instant::now() < end && !tracer.has_ended(), "strace did not attach");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    wait_for("strace to attach", || tracer.has_ended() || ids.iter().all(is_traced));
+    assert!(!tracer.has_ended(), "strace did not attach");
     tracer
 }
 
 /// True if the daemon was killed before everything was delivered.
 fn wait_for_crash(installation: &Installation, tracer: &mut Tracer) -> bool {
-    let end = Instant::now() + Duration::from_secs(10);
-    while Instant::now() < end {
-        if tracer.has_ended() {
-            return true;
-        }
-        let is_drained = installation.spooled("new").is_empty() && installation.spooled("cur").is_empty();
-        if is_drained {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let is_drained = || installation.spooled("new").is_empty() && installation.spooled("cur").is_empty();
+    wait_for("a crash, or the end of the delivery", || tracer.has_ended() || is_drained());
     // What is dead by now was killed with its last call.
     std::thread::sleep(Duration::from_millis(100));
     tracer.has_ended()

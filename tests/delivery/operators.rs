@@ -1,12 +1,10 @@
 //! What operators do to messages: hold, release, remove, requeue (SENDMAIL.md section 11).
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use super::{MESSAGE, has};
 use crate::support::installation::Installation;
-use crate::support::scripted::{Receiver, Reply, Script};
+use crate::support::scripted::{Gate, Receiver, Reply, Script};
 
 /// A daemon with one message that waits for its next attempt.
 fn with_a_waiting_message(receiver: &Receiver) -> (Installation, String) {
@@ -55,8 +53,8 @@ fn a_removed_message_is_kept_in_trash_and_an_unknown_id_is_1() {
 
 #[test]
 fn a_message_that_is_being_sent_is_removed_after_its_attempt() {
-    let late = Reply::Late(Duration::from_secs(2), Box::new(Reply::Lines("550 5.1.1 no such user".into())));
-    let receiver = Script::new().first(1, "RCPT TO:", late).start();
+    let gate = Gate::default();
+    let receiver = Script::new().first(1, "RCPT TO:", gate.hold("550 5.1.1 no such user")).start();
     let mut installation = Installation::rootless();
     installation.relay_to(&receiver.url("smtp", "tls=none"), "");
     installation.start_daemon();
@@ -64,6 +62,7 @@ fn a_message_that_is_being_sent_is_removed_after_its_attempt() {
     let entry = installation.wait_for_entry("the attempt", |entry| entry["queue_name"] == "active");
     let said = installation.mailchute(&["remove", &id_of(&entry)]).succeeded().stderr;
     assert!(said.contains("is being sent"), "{said}");
+    gate.open();
     installation.wait_until_drained();
     assert_eq!((installation.spooled("trash").len(), installation.spooled("failed").len()), (1, 0));
 }

@@ -124,9 +124,9 @@ fn the_manual_of_the_daemon_has_the_table_of_metrics() {
     compare(path, &with_section(path, "METRICS", &(list + ".El\n")));
 }
 
-/// The rows of src/exit.rs: number, sysexits name, what it means.
+/// The rows of src/exit/lib.rs: number, sysexits name, what it means.
 fn exit_codes() -> Vec<(u8, String, String)> {
-    let source = super::read("src/exit.rs");
+    let source = super::read("src/exit/lib.rs");
     let mut rows = Vec::new();
     let mut prose = String::new();
     for line in source.lines().map(str::trim).skip_while(|line| !line.starts_with("pub enum Exit")) {

@@ -6,6 +6,7 @@ pub(crate) mod events;
 mod files_list;
 mod fuzzing;
 mod generated;
+mod hosted_ci;
 mod manual;
 mod paths;
 mod proofs;
@@ -13,6 +14,7 @@ mod rules;
 mod standards;
 mod tree;
 mod walkthrough;
+mod words;
 
 use std::path::{Path, PathBuf};
 

@@ -3,11 +3,10 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use super::{WIRE, confined, envelope, sendmail_without_spool, submission, talk};
 use crate::delivery::MESSAGE;
-use crate::support::command::{run, wait_for};
+use crate::support::command::{PATIENCE, run, wait_for};
 use crate::support::installation::{CALLER_ID, Installation, OTHER_ID};
 use crate::support::parts;
 use crate::support::scripted::{Receiver, Script};
@@ -156,7 +155,7 @@ fn t_spool_8_a_thousand_slow_clients_of_one_user_hold_up_nobody() {
     let mut line = String::new();
     BufReader::new(attacker.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "held\n");
-    let started = Instant::now();
+    // Whoever stood behind the slow clients would wait until the daemon hangs up on one after the other: longer than a test waits.
     for _ in 0..10 {
         run(sendmail_without_spool(&installation).arg("bob@receiver.example"), MESSAGE).succeeded();
         // The attacker itself sends by the first door, and everybody asks.
@@ -165,7 +164,6 @@ fn t_spool_8_a_thousand_slow_clients_of_one_user_hold_up_nobody() {
         installation.mailchute(&["status"]).succeeded();
     }
     receiver.wait_for_messages(20);
-    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
     let mut command = confined(&installation, OTHER_ID, super::HIDDEN, env!("CARGO_BIN_EXE_sendmail"));
     let busy = run(command.arg("bob@receiver.example"), MESSAGE);
     assert!(matches!(busy.code, Some(0 | 69)), "{busy:?}");
@@ -179,6 +177,7 @@ fn t_spool_8_a_thousand_slow_clients_of_one_user_hold_up_nobody() {
 
 #[test]
 fn t_spool_8_a_client_that_says_nothing_is_hung_up_on() {
+    require!(crate::support::parts::time());
     let (installation, _receiver) = installed();
     let line = envelope("");
     let starts: [&[u8]; 4] = [b"", &line.as_bytes()[..9], line.as_bytes(), &[line.as_bytes(), &[0, 0, 0, 9, b'x']].concat()];
@@ -191,7 +190,7 @@ fn t_spool_8_a_client_that_says_nothing_is_hung_up_on() {
         })
         .collect();
     for stream in &mut streams {
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("{\"exit\":74,") && answer.contains("too long"), "{answer}");

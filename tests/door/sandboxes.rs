@@ -83,7 +83,7 @@ fn mail_of_the_overflow_uid_is_held_at_this_door_too() {
 }
 
 #[test]
-fn smtp_on_standard_input_goes_through_the_second_door_too() {
+fn smtp_on_standard_input_goes_through_the_submission_socket_too() {
     isolated!();
     let (installation, receiver) = installed("");
     let one = "MAIL FROM:<alice@sender.example>\r\nRCPT TO:<bob@receiver.example>\r\nDATA\r\nSubject: x\r\n\r\nhello\r\n.\r\n";

@@ -88,7 +88,7 @@ fn an_alarm_is_raised_once_and_cleared_once_over_a_restart_and_told_everywhere()
 }
 
 #[test]
-fn a_next_hop_that_is_down_a_bad_key_and_a_file_in_corrupt_are_alarms_until_they_are_mended() {
+fn a_next_hop_that_is_down_a_bad_key_and_a_file_in_corrupt_are_alarms_until_they_are_corrected() {
     let mut installation = Installation::rootless();
     let (events, toml) = event_file(&installation);
     // Nobody listens there.
@@ -127,7 +127,7 @@ fn a_next_hop_that_is_not_configured_any_more_is_no_alarm() {
 }
 
 #[test]
-fn a_notice_that_fails_is_an_alarm_until_somebody_has_taken_it_away() {
+fn a_dsn_that_fails_is_an_alarm_until_somebody_has_taken_it_away() {
     let receiver = Script::new().say("RCPT TO:", "550 5.1.1 nobody here").start();
     let mut installation = Installation::rootless();
     let (events, toml) = event_file(&installation);
@@ -182,6 +182,8 @@ fn a_lost_database_is_an_alarm_until_what_was_held_is_decided() {
     let lost = wait_for_event(&events, "the event", |line| line["event"] == "state_lost");
     assert_eq!(lost["held"], 1);
     look_until(&installation, &events, "state_lost", &["raised"]);
+    // The daemon answers a little before it has read all files again; until then there is nothing to remove.
+    installation.wait_for_entry("the held message", |entry| entry["queue_name"] == "hold");
     installation.mailchute(&["remove", "ALL"]).succeeded();
     look_until(&installation, &events, "state_lost", &["raised", "cleared"]);
 }

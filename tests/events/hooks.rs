@@ -141,8 +141,19 @@ fn an_event_is_sent_until_it_is_taken_and_always_under_its_id() {
     assert_eq!(scene.installation.daemon_log().matches("webhook_failed").count(), 1, "told once");
 }
 
+/// How many events wait in the daemon's queue, and how many it has counted as lost.
+fn queued(scene: &Scene) -> (i64, i64) {
+    let path = scene.installation.paths.spool.join(observe::hooks::queue::FILE);
+    let database = rusqlite::Connection::open(path).unwrap();
+    // Between two of its commits the daemon may have the file for itself.
+    let count = |query: &str| database.query_row(query, [], |row| row.get(0)).unwrap_or(0);
+    (count("SELECT count(*) FROM delivery"), count("SELECT coalesce(sum(lost), 0) FROM loss"))
+}
+
+/// Promised is that an event in the queue survives kill -9. An event that is still on its way there, in memory, is lost with the
+/// process; so each test waits for the queue before it kills.
 #[test]
-fn what_waits_survives_kill_9_under_its_id() {
+fn what_waits_in_the_queue_survives_kill_9_under_its_id() {
     let webhook = Webhook::http();
     webhook.always(Answer::Status(503));
     let mut scene = Scene::new(&webhook.url(), "");
@@ -150,6 +161,7 @@ fn what_waits_survives_kill_9_under_its_id() {
     scene.send();
     scene.installation.wait_until_drained();
     let before = webhook.wait_for_requests(1);
+    wait_for("both events in the queue", || queued(&scene) == (2, 0));
     scene.installation.kill_daemon();
     webhook.always(Answer::Status(204));
     scene.installation.start_daemon();
@@ -175,10 +187,11 @@ fn t_out_3_receivers_that_dawdle_never_end_or_are_not_there_hold_up_no_mail_and_
     scene.installation.wait_until_drained();
     assert_eq!(well.wait_for_requests(20).len(), 20);
     assert_eq!(endless.wait_for_requests(20).len(), 20, "its answer is not waited for");
-    assert_eq!(silent.wait_for_requests(1).len(), 1);
+    silent.wait_for_requests(1);
     scene.installation.stop_daemon();
 }
 
+/// As above: counted is what came as far as the queue.
 #[test]
 fn a_full_queue_counts_its_losses_and_tells_them_to_the_receiver() {
     let webhook = Webhook::http();
@@ -188,6 +201,7 @@ fn a_full_queue_counts_its_losses_and_tells_them_to_the_receiver() {
     (0..10).for_each(|_| scene.send());
     scene.installation.wait_until_drained();
     webhook.wait_for_requests(1);
+    wait_for("all events at the queue", || queued(&scene) == (5, 15));
     scene.installation.kill_daemon();
     webhook.always(Answer::Status(204));
     scene.installation.start_daemon();

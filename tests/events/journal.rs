@@ -2,8 +2,8 @@
 
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::time::Duration;
 
+use crate::support::command::PATIENCE;
 use crate::support::installation::Installation;
 use crate::support::isolation;
 use crate::support::scripted::Script;
@@ -34,7 +34,7 @@ fn t_out_1_events_reach_the_journal_with_their_fields_and_no_forged_one() {
     isolated!();
     isolation::mount_fresh(Path::new("/run/systemd/journal"), "mode=755");
     let socket = UnixDatagram::bind("/run/systemd/journal/socket").unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let receiver = Script::new().say("RCPT TO:", "550 5.1.1 no \u{202e}\x1b[2J such user").start();
     let mut installation = Installation::rootless();
     installation.relay_to(&receiver.url("smtp", "tls=none"), "");

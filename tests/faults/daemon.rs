@@ -22,7 +22,7 @@ use super::report::{Report, every, sweep};
 use super::scenarios::{self, Driver, SCENARIOS, Scenario};
 use super::tracer::{self, Boundary, Live, Traced, Verdict};
 use super::{Binaries, Choice, calls};
-use crate::support::command;
+use crate::support::command::{self, wait_until};
 use crate::support::installation::Installation;
 use crate::support::parts::Missing;
 use crate::support::scripted::{Receiver, Script};
@@ -172,19 +172,14 @@ impl<'a> Bench<'a> {
             disk.replug();
         }
         let mut daemon = self.start()?;
-        let end = Instant::now() + Duration::from_secs(30);
-        let mut result = Ok(());
-        while !self.is_settled(ordeal) {
-            if Instant::now() > end {
-                result = Err(format!("stuck: {:?} {:?}", self.installation.spooled(layout::NEW), self.installation.spooled(layout::CUR)));
-                break;
-            }
+        let is_settled = wait_until(|| {
             scenarios::flush(&self.installation);
-            std::thread::sleep(Duration::from_millis(5));
-        }
+            self.is_settled(ordeal)
+        });
         let _ = daemon.kill();
         let _ = daemon.wait();
-        result
+        let left = [layout::NEW, layout::CUR].map(|name| self.installation.spooled(name));
+        if is_settled { Ok(()) } else { Err(format!("stuck: {left:?}")) }
     }
 
     /// Starts the daemon, untraced, and waits until it is ready.
@@ -194,17 +189,17 @@ impl<'a> Bench<'a> {
         let log = std::fs::OpenOptions::new().append(true).create(true).open(self.log_path()).unwrap();
         let mut command = self.installation.program(&self.binaries.mailchuted);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let end = Instant::now() + Duration::from_secs(20);
-        while ready(&self.log()) == before {
-            let ended = child.try_wait().unwrap();
-            if ended.is_some() || Instant::now() > end {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(format!("does not start again: {ended:?}"));
-            }
-            std::thread::sleep(Duration::from_millis(2));
+        let mut ended = None;
+        let is_ready = wait_until(|| {
+            ended = child.try_wait().unwrap();
+            ended.is_some() || ready(&self.log()) > before
+        });
+        if is_ready && ended.is_none() {
+            return Ok(child);
         }
-        Ok(child)
+        let _ = child.kill();
+        let _ = child.wait();
+        Err(format!("does not start again: {ended:?}"))
     }
 
     /// Nothing waits, and who has to be told has been told.

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use spool::layout;
 
@@ -14,7 +14,7 @@ use super::report::{Report, every, sweep};
 use super::scenarios;
 use super::tracer::Verdict;
 use super::{Binaries, Choice};
-use crate::support::command::run;
+use crate::support::command::{run, wait_until};
 use crate::support::parts::Missing;
 use crate::support::scripted::Script;
 
@@ -114,11 +114,12 @@ impl<'a> Full<'a> {
         let _ = meeting.wait();
         self.make_room();
         let mut going_on = start();
-        let end = Instant::now() + Duration::from_secs(30);
-        while !(scenarios::is_drained(&bench.installation) && receiver.accepted() >= acknowledged) && Instant::now() < end {
+        // What is held is judged below.
+        let is_there = || receiver.accepted() + bench.installation.spooled(layout::HOLD).len() >= acknowledged;
+        wait_until(|| {
             scenarios::flush(&bench.installation);
-            std::thread::sleep(Duration::from_millis(10));
-        }
+            scenarios::is_drained(&bench.installation) && is_there()
+        });
         let _ = going_on.kill();
         let _ = going_on.wait();
         let held = bench.installation.spooled(layout::HOLD).len();

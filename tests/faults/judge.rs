@@ -31,7 +31,8 @@ pub(crate) fn judge(bench: &Bench, ordeal: &Ordeal) -> Result<(), String> {
     if let Some(half) = mail.iter().find(|one| !known(one)) {
         return Err(format!("half: {}", String::from_utf8_lossy(&half.data)));
     }
-    for letter in bench.scenario.letters.iter().filter(|letter| letter.waits || ordeal.sent.contains(&letter.name)) {
+    let is_due = |letter: &&Letter| (letter.waits || ordeal.sent.contains(&letter.name)) && !is_kept(bench, letter);
+    for letter in bench.scenario.letters.iter().filter(is_due) {
         judge_letter(bench, ordeal, letter, &mail, !notices.is_empty()).map_err(|why| format!("{}: {why}", letter.name))?;
     }
     Ok(())
@@ -42,6 +43,13 @@ fn is_refused(bench: &Bench, name: &str) -> bool {
     let line = |why: &str| format!("name=\"{}\" reason=\"{why}", name.trim_end_matches(".why"));
     let reasons = ["cannot be opened: ", "cannot be read: Permission denied", "cannot be read: Operation not permitted"];
     reasons.iter().any(|why| bench.log().contains(&line(why)))
+}
+
+/// True if the letter's file is in `corrupt/`, whole, because the kernel refused to open it: a person has it, and nobody else.
+fn is_kept(bench: &Bench, letter: &Letter) -> bool {
+    let corrupt = bench.installation.paths.spool.join(layout::CORRUPT);
+    let is_whole = |name: &String| std::fs::read(corrupt.join(name)).is_ok_and(|octets| octets.ends_with(&ending(letter.name)));
+    bench.installation.spooled(layout::CORRUPT).iter().any(|name| is_refused(bench, name) && is_whole(name))
 }
 
 /// True if the line is about a letter whose removal was asked for: its file goes to `trash/` before the record.

@@ -19,7 +19,7 @@ use nix::sys::signal::{self, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::support::parts::Missing;
+use crate::support::parts::{self, Missing};
 
 /// The descriptor that a traced program inherits on the file system whose plug may be pulled.
 pub(crate) const PLUG: i32 = 9;
@@ -122,6 +122,7 @@ struct Thread {
 
 /// Whether processes of ours may be traced.
 pub(crate) fn is_allowed() -> Result<(), Missing> {
+    parts::beyond_this_tree("a tracer")?;
     // 3 forbids it to everybody, for ever; children may be traced with every other value.
     let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
     if scope.trim() == "3" { Err(Missing("nothing may be traced here (kernel.yama.ptrace_scope = 3)".to_owned())) } else { Ok(()) }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::libc;
@@ -14,7 +14,7 @@ use super::report::Report;
 use super::scenarios::{self, SCENARIOS};
 use super::tracer::{Boundary, Verdict};
 use super::{Binaries, Choice, daemon};
-use crate::support::command::wait_for;
+use crate::support::command::{wait_for, wait_until};
 use crate::support::scripted::{Reply, Script};
 
 /// How long the daemon has to make the mistake of a trial.
@@ -84,16 +84,16 @@ pub(crate) fn changed_is_never_sent(binaries: &Binaries) -> Result<(), String> {
     let mut bench = daemon::Bench::new(binaries, scenario);
     let receiver = Script::new().first(1, "RCPT", Reply::Lines("450 4.2.1 busy".into())).start();
     let _daemon = Running(bench.begin(&receiver)?);
-    wait_for("the first attempt", || bench.log().contains("event=\"delayed\""));
+    wait_for("the first attempt", || bench.log().contains("event=\"deferred\""));
     let (_, id, bytes) = &bench.letters[0];
     let path = bench.installation.paths.spool.join(layout::CUR).join(id);
     let changed = String::from_utf8(bytes.clone()).unwrap().replace("message one", "message two");
     std::fs::OpenOptions::new().write(true).open(path).unwrap().write_all(changed.as_bytes()).unwrap();
-    let end = Instant::now() + Duration::from_secs(10);
-    while receiver.accepted() == 0 && bench.installation.spooled(layout::CORRUPT).is_empty() && Instant::now() < end {
+    wait_until(|| {
         scenarios::flush(&bench.installation);
-        std::thread::sleep(Duration::from_millis(10));
-    }
+        // The message, and its reason.
+        receiver.accepted() > 0 || bench.installation.spooled(layout::CORRUPT).len() > 1
+    });
     match (receiver.accepted(), bench.installation.spooled(layout::CORRUPT).len()) {
         (0, 2) => Ok(()),
         (sent, found) => Err(format!("sent {sent} times, {found} files in corrupt/")),

@@ -13,13 +13,13 @@ fn mail_of_a_user_without_rights_goes_out_signed_from_an_installed_system() {
         ip link set lo up
         owner=$PREFIX; while [ "$owner" != / ]; do [ -e "$owner" ] && chown 0:0 "$owner" && chmod go-w "$owner"; owner=$(dirname "$owner"); done
         as() { user=$1; shift; setpriv --reuid "$user" --regid "$user" --clear-groups --no-new-privs "$@"; }
-        wait_until() { n=0; until "$@" >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt 200 ] || die "waited too long: $*"; sleep 0.1; done; }
+        wait_until() { n=0; until "$@" >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt 6000 ] || die "waited too long: $*"; sleep 0.1; done; }
         expect 0 install --prefix "$PREFIX"
         expect 0 "$PREFIX/usr/bin/mailchute" dkim keygen demo.example 2026
         same "$(stat -c '%U %a' "$PREFIX/etc/mailchute/keys/demo.example/2026.pem")" "mailchute 600"
         printf '[domain."demo.example"]\nselectors = ["2026"]\n' >"$PREFIX/etc/mailchute/mailchute.toml"
         record=$("$PREFIX/usr/bin/mailchute" dkim dns demo.example | grep -o 'v=DKIM1;[^"]*' | head -n 1)
-        "$RECEIVER" --key "2026._domainkey.demo.example=$record" --wait 60 >/tmp/receiver 2>&1 & receiver=$!
+        "$RECEIVER" --key "2026._domainkey.demo.example=$record" --wait 600 >/tmp/receiver 2>&1 & receiver=$!
         wait_until grep '^listening' /tmp/receiver
         port=$(sed -n 's/^listening on .*://p' /tmp/receiver)
         sed -i "1i mailname = \"demo.example\"\nnext_hop = \"smtp://127.0.0.1:$port?tls=none\"" "$PREFIX/etc/mailchute/mailchute.toml"

@@ -46,7 +46,7 @@ impl Exchangers {
 
 fn installation() -> Installation {
     let installation = Installation::system();
-    installation.relay_to("mx", "dns_servers = [\"127.0.0.1:53\"]\nconnect_timeout = \"2s\"");
+    installation.relay_to("mx", "dns_servers = [\"127.0.0.1:53\"]");
     installation
 }
 

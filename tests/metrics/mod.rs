@@ -32,7 +32,9 @@ fn the_page_counts_what_happened_and_independent_parsers_read_it() {
     let receiver = Script::new().say("RCPT TO:<gone@", "550 5.1.1 no such user").say("RCPT TO:<later@", "450 4.2.1 busy").start();
     let mut installation = Installation::rootless();
     let page = installation.paths.run.join("metrics.prom");
-    installation.relay_to(&receiver.url("smtp", "tls=none"), "metrics_interval = \"1s\"\n");
+    // One attempt, and no second one before the page is read.
+    let rows = "metrics_interval = \"1s\"\nretry_min = \"1h\"\nretry_max = \"1h\"\n";
+    installation.relay_to(&receiver.url("smtp", "tls=none"), rows);
     installation.start_daemon();
     let arguments =
         ["-N", "never", "-f", "alice@sender.example", "now@receiver.example", "later@receiver.example", "gone@receiver.example"];

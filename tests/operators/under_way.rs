@@ -1,21 +1,20 @@
 //! Races: a message whose attempt is under way is marked, and follows when the attempt has ended.
 
-use std::time::Duration;
-
 use super::{id_of, state_of};
 use crate::delivery::MESSAGE;
 use crate::support::command::wait_for;
 use crate::support::installation::Installation;
-use crate::support::scripted::{Receiver, Reply, Script};
+use crate::support::scripted::{Gate, Receiver, Reply, Script};
 
-/// A daemon whose first attempt takes two seconds and ends with `reply`, and the id of the message that it sends.
-fn sending(reply: &str) -> (Receiver, Installation, String) {
-    sending_for(Duration::from_secs(2), reply)
+/// A daemon whose first attempt ends with `reply` once the gate is open, and the id of the message that it sends.
+fn sending(reply: &str) -> (Receiver, Installation, String, Gate) {
+    let gate = Gate::default();
+    let (receiver, installation, id) = sending_to(gate.hold(reply));
+    (receiver, installation, id, gate)
 }
 
-fn sending_for(time: Duration, reply: &str) -> (Receiver, Installation, String) {
-    let late = Reply::Late(time, Box::new(Reply::Lines(reply.into())));
-    let receiver = Script::new().first(1, "RCPT TO:<a@", late).start();
+fn sending_to(first: Reply) -> (Receiver, Installation, String) {
+    let receiver = Script::new().first(1, "RCPT TO:<a@", first).start();
     let mut installation = Installation::rootless();
     installation.relay_to(&receiver.url("smtp", "tls=none"), "retry_min = \"1h\"\nretry_max = \"1h\"\n");
     installation.start_daemon();
@@ -38,8 +37,9 @@ fn kept_orders(installation: &Installation) -> i64 {
 
 #[test]
 fn a_message_that_is_being_sent_is_held_after_its_attempt() {
-    let (receiver, installation, id) = sending("450 4.2.1 busy");
+    let (receiver, installation, id, gate) = sending("450 4.2.1 busy");
     order(&installation, "hold", &id);
+    gate.open();
     wait_for("the hold", || installation.spooled("hold") == [id.clone()]);
     assert_eq!(kept_orders(&installation), 0);
     installation.mailchute(&["release", &id]).succeeded();
@@ -54,7 +54,7 @@ fn a_message_that_was_being_sent_when_the_daemon_ended_is_held_or_removed_by_the
         ("remove", "trash", "removed", true),
         ("remove", "trash", "removed", false),
     ] {
-        let (receiver, mut installation, id) = sending_for(Duration::from_secs(30), "450 4.2.1 busy");
+        let (receiver, mut installation, id) = sending_to(Reply::Silence);
         order(&installation, verb, &id);
         if by_signal {
             installation.stop_daemon()
@@ -76,7 +76,7 @@ fn a_message_that_was_being_sent_when_the_daemon_ended_is_held_or_removed_by_the
 
 #[test]
 fn what_is_decided_while_the_daemon_is_stopped_counts_more_than_what_was_to_follow() {
-    let (receiver, mut installation, id) = sending_for(Duration::from_secs(30), "450 4.2.1 busy");
+    let (receiver, mut installation, id) = sending_to(Reply::Silence);
     order(&installation, "remove", &id);
     installation.kill_daemon();
     installation.mailchute(&["requeue", &id]).succeeded();
@@ -87,8 +87,9 @@ fn what_is_decided_while_the_daemon_is_stopped_counts_more_than_what_was_to_foll
 #[test]
 fn a_message_that_is_delivered_meanwhile_is_neither_held_nor_removed() {
     for verb in ["hold", "remove", "expire", "bounce"] {
-        let (receiver, installation, id) = sending("250 2.1.5 ok");
+        let (receiver, installation, id, gate) = sending("250 2.1.5 ok");
         order(&installation, verb, &id);
+        gate.open();
         receiver.wait_for_messages(1);
         installation.wait_until_drained();
         assert_eq!(kept_orders(&installation), 0, "{verb}");
@@ -100,8 +101,9 @@ fn a_message_that_is_delivered_meanwhile_is_neither_held_nor_removed() {
 #[test]
 fn a_message_that_is_being_sent_is_given_up_after_its_attempt() {
     for verb in ["expire", "bounce"] {
-        let (receiver, installation, id) = sending("450 4.2.1 busy");
+        let (receiver, installation, id, gate) = sending("450 4.2.1 busy");
         order(&installation, verb, &id);
+        gate.open();
         assert_eq!(receiver.wait_for_messages(1)[0].recipients, ["<sender@y.example>"], "{verb}");
         assert_eq!(installation.spooled("failed"), [id], "{verb}");
     }
@@ -109,12 +111,13 @@ fn a_message_that_is_being_sent_is_given_up_after_its_attempt() {
 
 #[test]
 fn the_last_word_of_a_dry_run_is_nothing() {
-    let (receiver, installation, id) = sending("250 2.1.5 ok");
+    let (receiver, installation, id, gate) = sending("250 2.1.5 ok");
     for verb in ["hold", "remove", "expire", "bounce", "release", "requeue", "flush"] {
         let said = installation.mailchute(&[verb, "--dry-run", &id]).succeeded().stderr;
         assert!(said.contains("is being sent") && said.contains("mailchute: Would "), "{verb}: {said}");
         assert!(!said.contains("it follows") && !said.contains("it is given up"), "{verb}: {said}");
     }
+    gate.open();
     receiver.wait_for_messages(1);
     installation.wait_until_drained();
     assert!(installation.spooled("hold").is_empty() && installation.spooled("trash").is_empty());
@@ -122,9 +125,10 @@ fn the_last_word_of_a_dry_run_is_nothing() {
 
 #[test]
 fn a_pause_lets_what_is_being_sent_go_on_to_its_end() {
-    let (receiver, installation, _) = sending("250 2.1.5 ok");
+    let (receiver, installation, _, gate) = sending("250 2.1.5 ok");
     installation.mailchute(&["pause"]).succeeded();
     installation.sendmail(&["b@x.example"], MESSAGE).succeeded();
+    gate.open();
     assert_eq!(receiver.wait_for_messages(1)[0].recipients, ["<a@x.example>"]);
     wait_for("the other message alone", || installation.spooled("cur").len() == 1);
     installation.mailchute(&["resume"]).succeeded();

@@ -65,7 +65,7 @@ fn a_wrong_mode_stops_the_daemon_at_its_start_with_78() {
     let mut installation = Installation::system();
     installation.relay_to(&receiver.url("smtp", "tls=none"), "");
     std::fs::set_permissions(installation.paths.spool.join("new"), std::fs::Permissions::from_mode(0o777)).unwrap();
-    let status = crate::support::command::wait(installation.spawn_daemon(), std::time::Duration::from_secs(10));
+    let status = crate::support::command::wait(installation.spawn_daemon(), crate::support::command::PATIENCE);
     assert_eq!(status.and_then(|status| status.code()), Some(78), "{}", installation.daemon_log());
     assert!(installation.daemon_log().contains("chmod 3733"), "{}", installation.daemon_log());
 }

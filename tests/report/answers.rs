@@ -13,7 +13,7 @@ use crate::support::scripted::{Reply, Script};
 use crate::support::{keys, oracles};
 
 #[test]
-fn u02_a_refused_message_comes_back_to_its_sender_as_a_signed_notice() {
+fn u02_a_refused_message_comes_back_to_its_sender_as_a_signed_bounce() {
     let receiver = Script::new().offer("PIPELINING").say("RCPT TO:<gone@", "550 5.1.1 no such user").start();
     let mut installation = Installation::rootless();
     installation.relay_to(&receiver.url("smtp", "tls=none"), "[domain.\"sender.example\"]\nselectors = [\"s\"]");
@@ -65,7 +65,7 @@ fn a_late_message_is_told_once_and_as_temporary() {
 }
 
 #[test]
-fn a_delay_is_not_told_while_the_notice_could_not_leave_either() {
+fn a_delay_is_not_told_while_the_dsn_could_not_leave_either() {
     let receiver = Script::new().start();
     let (address, url) = (receiver.address.to_string(), receiver.url("smtp", "tls=none"));
     drop(receiver);
@@ -93,7 +93,8 @@ fn a_delay_is_not_told_while_the_notice_could_not_leave_either() {
 fn a_message_that_is_given_up_is_told_with_what_the_last_attempt_said() {
     let receiver = Script::new().say("RCPT TO:<late@", "450 4.2.1 mailbox busy").start();
     let mut installation = Installation::rootless();
-    installation.relay_to(&receiver.url("smtp", "tls=none"), "queue_lifetime = \"2s\"\ndelay_warning_time = 0");
+    // There must have been an attempt by then.
+    installation.relay_to(&receiver.url("smtp", "tls=none"), "queue_lifetime = \"10s\"\ndelay_warning_time = 0");
     installation.start_daemon();
     installation.sendmail(&["-f", "alice@author.example", "late@receiver.example"], MESSAGE).succeeded();
     let notice = &wait_for_dsns(&receiver, 1)[0];

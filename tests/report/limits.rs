@@ -11,7 +11,7 @@ use crate::support::installation::Installation;
 use crate::support::scripted::{Script, Transaction};
 
 #[test]
-fn t_dsn_1_a_receiver_that_refuses_everything_gets_one_notice_and_no_more() {
+fn t_dsn_1_a_receiver_that_refuses_everything_gets_one_dsn_and_no_more() {
     let receiver = Script::new().say("RCPT", "550 5.7.1 not from you").start();
     let mut installation = Installation::rootless();
     installation.relay_to(&receiver.url("smtp", "tls=none"), "admin_address = \"admin@x.example\"");
@@ -26,7 +26,7 @@ fn t_dsn_1_a_receiver_that_refuses_everything_gets_one_notice_and_no_more() {
 }
 
 #[test]
-fn t_dsn_1_a_notice_that_is_sent_on_by_an_answering_machine_ends_there() {
+fn t_dsn_1_a_dsn_that_is_sent_on_by_an_answering_machine_ends_there() {
     let receiver = Script::new().say("RCPT TO:<gone@", "550 5.1.1 no such user").start();
     let mut installation = Installation::rootless();
     installation.relay_to(&receiver.url("smtp", "tls=none"), "admin_address = \"admin@x.example\"");
@@ -43,10 +43,11 @@ fn t_dsn_1_a_notice_that_is_sent_on_by_an_answering_machine_ends_there() {
 /// The scale of this is 100,000 in benches/storm.
 #[test]
 fn u04_a_storm_of_two_thousand_failures_loses_no_record_and_sends_no_more_than_the_cap() {
+    require!(crate::support::parts::time());
     const FAILURES: usize = 2000;
     let receiver = Script::new().offer("PIPELINING").say("RCPT TO:<gone", "550 5.1.1 no such user").start();
     let mut installation = Installation::rootless();
-    installation.relay_to(&receiver.url("smtp", "tls=none"), "admin_address = \"admin@x.example\"\nnotice_limit = 10");
+    installation.relay_to(&receiver.url("smtp", "tls=none"), "admin_address = \"admin@x.example\"\ndsn_limit = 10");
     installation.start_daemon();
     let lines: String = (0..FAILURES).map(storm_dialog).collect();
     let session = format!("EHLO storm\r\n{lines}QUIT\r\n");
@@ -78,10 +79,10 @@ fn storm_dialog(n: usize) -> String {
 }
 
 #[test]
-fn u04_a_storm_of_failures_makes_the_capped_number_of_notices_and_one_digest() {
+fn u04_a_storm_of_failures_makes_the_capped_number_of_dsns_and_one_digest() {
     let receiver = Script::new().say("RCPT TO:<gone@", "550 5.1.1 no such user").start();
     let mut installation = Installation::rootless();
-    installation.relay_to(&receiver.url("smtp", "tls=none"), "admin_address = \"admin@x.example\"\nnotice_limit = 2");
+    installation.relay_to(&receiver.url("smtp", "tls=none"), "admin_address = \"admin@x.example\"\ndsn_limit = 2");
     installation.start_daemon();
     for _ in 0..8 {
         installation.sendmail(&["-f", "alice@author.example", "gone@receiver.example"], MESSAGE).succeeded();

@@ -117,7 +117,7 @@ fn journal(installation: &mut Installation) -> Vec<(String, Vec<u8>)> {
     installation.stop_daemon();
     isolation::mount_fresh(Path::new("/run/systemd/journal"), "mode=755");
     let socket = UnixDatagram::bind("/run/systemd/journal/socket").unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    socket.set_read_timeout(Some(crate::support::command::PATIENCE)).unwrap();
     installation.spawn_daemon_with(&[("JOURNAL_STREAM", "1:1".as_ref())]);
     let (mut entries, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
     loop {

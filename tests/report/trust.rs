@@ -7,7 +7,7 @@ use crate::support::message::Message;
 use crate::support::scripted::Script;
 
 #[test]
-fn a_notice_of_a_system_installation_is_the_daemons_own_message() {
+fn a_dsn_of_a_system_installation_is_the_daemons_own_message() {
     isolated!();
     let receiver = Script::new().say("RCPT TO:<gone@", "550 5.1.1 no such user").say("RCPT TO:<alice@", "550 5.1.1 nor she").start();
     let mut installation = Installation::system();

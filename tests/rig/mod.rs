@@ -3,3 +3,4 @@
 mod isolation;
 mod judges;
 mod receivers;
+mod sorting;

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
+use crate::support::command::wait_for;
 use crate::support::parts::{self, Missing};
 
 /// Local ports of UDP sockets that the tests themselves hold: they are bound and not connected, and not the product's.
@@ -53,14 +53,13 @@ impl Knot {
             .unwrap();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let mut knot = Knot { address, child, _directory: directory };
-        let patience = Instant::now() + Duration::from_secs(10);
-        while Instant::now() < patience && knot.child.try_wait().unwrap().is_none() {
-            if TcpStream::connect(address).is_ok() {
-                return Some(knot);
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        None
+        // It ends at once where somebody was faster to take the port.
+        let (mut ended, mut answers) = (false, false);
+        wait_for("Knot", || {
+            (ended, answers) = (knot.child.try_wait().unwrap().is_some(), TcpStream::connect(address).is_ok());
+            ended || answers
+        });
+        (answers && !ended).then_some(knot)
     }
 }
 
@@ -87,7 +86,7 @@ fn write_configuration(directory: &Path, port: u16) -> PathBuf {
 /// A DNS server that takes questions and never answers.
 pub(crate) struct Silent {
     pub address: SocketAddr,
-    _socket: UdpSocket,
+    pub socket: UdpSocket,
 }
 
 impl Silent {
@@ -96,7 +95,7 @@ impl Silent {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = socket.local_addr().unwrap();
         ports.insert(address.port());
-        Silent { address, _socket: socket }
+        Silent { address, socket }
     }
 }
 

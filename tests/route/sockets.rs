@@ -1,15 +1,15 @@
 //! THREATS.md T-NET-1: a UDP socket is connected, and lives for one query.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use config::Params;
 
 use super::lab::{Knot, Silent, is_test_socket};
-use super::{router, way};
+use super::{router, router_within, way};
+use crate::support::command::wait_until;
 
 /// TCP_ESTABLISHED: the state of a connected UDP socket in /proc/net/udp.
 const CONNECTED: &str = "01";
@@ -47,52 +47,59 @@ fn open_to(server: SocketAddr) -> usize {
     udp_sockets().iter().filter(|socket| socket.remote_port == server.port()).count()
 }
 
-/// Samples until told to stop. Out: the number of samples, the connected sockets seen, and those that stayed unconnected for
-/// longer than the kernel's own connect call can take, which binds and connects in two steps that a tight watch sees.
-fn watch(stop: &AtomicBool) -> (usize, BTreeSet<Socket>, BTreeSet<Socket>) {
-    let (mut samples, mut seen, mut open) = (0, BTreeSet::new(), BTreeSet::new());
-    let mut since: BTreeMap<u16, Instant> = BTreeMap::new();
-    while !stop.load(Ordering::Relaxed) {
-        samples += 1;
-        let (connected, unconnected): (Vec<_>, Vec<_>) = udp_sockets().into_iter().partition(|s| s.state == CONNECTED);
-        seen.extend(connected);
-        since.retain(|port, _| unconnected.iter().any(|socket| socket.local_port == *port));
-        for socket in unconnected {
-            if since.entry(socket.local_port).or_insert_with(Instant::now).elapsed() > Duration::from_millis(20) {
-                open.insert(socket);
+/// A server in front of another one, which looks at the socket that each question comes from while its owner waits for the answer.
+/// A socket that is looked at by the clock may be in the middle of becoming connected; one that has asked is what it will be.
+struct Looker {
+    address: SocketAddr,
+    seen: Arc<Mutex<Vec<Socket>>>,
+}
+
+impl Looker {
+    /// Passes questions on to `server`; without one, nobody answers.
+    fn before(server: Option<SocketAddr>) -> Looker {
+        let Silent { address, socket } = Silent::start();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let looks = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            let mut octets = [0; 4096];
+            while let Ok((length, from)) = socket.recv_from(&mut octets) {
+                // One whose owner has given up is not there any more.
+                let asking = udp_sockets().into_iter().filter(|socket| socket.local_port == from.port());
+                looks.lock().unwrap().extend(asking);
+                if let Some(server) = server {
+                    let Silent { socket: forth, .. } = Silent::start();
+                    forth.send_to(&octets[..length], server).unwrap();
+                    let length = forth.recv(&mut octets).unwrap();
+                    let _ = socket.send_to(&octets[..length], from);
+                }
             }
-        }
+        });
+        Looker { address, seen }
     }
-    (samples, seen, open)
+
+    fn assert_only_connected(&self, at_least: usize) {
+        let seen = self.seen.lock().unwrap();
+        let open: Vec<_> = seen.iter().filter(|socket| socket.state != CONNECTED || socket.remote_port != self.address.port()).collect();
+        assert!(open.is_empty(), "a UDP socket was open to everybody: {open:?}");
+        assert!(seen.len() >= at_least, "{} sockets were looked at", seen.len());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_udp_socket_is_connected_and_gone_after_the_query() {
     let Some(knot) = Knot::start() else { return };
-    let silent = Silent::start();
-    let stop = Arc::new(AtomicBool::new(false));
-    let watch = std::thread::spawn({
-        let stop = Arc::clone(&stop);
-        move || watch(&stop)
-    });
-    let mute = router(&[silent.address], Params::default());
+    let (silent, answering) = (Looker::before(None), Looker::before(Some(knot.address)));
+    let mute = router_within(Duration::from_secs(3), &[silent.address], Params::default());
     let waiting = tokio::spawn(async move { way(&mute, "order.example").await });
-    let answered = router(&[knot.address], Params::default());
+    let answered = router(&[answering.address], Params::default());
     for _ in 0..200 {
         assert_eq!(way(&answered, "order.example").await.len(), 4);
     }
-    assert!(open_to(silent.address) > 0, "the silent server was not asked");
     let _ = waiting.await;
-    stop.store(true, Ordering::Relaxed);
-    let (samples, seen, open) = watch.join().unwrap();
-    assert_eq!(open, BTreeSet::new(), "a UDP socket was open to everybody");
-    assert!(seen.iter().any(|s| s.remote_port == knot.address.port()) && samples > 100, "{samples} samples saw {seen:?}");
+    silent.assert_only_connected(1);
+    // The resolver keeps answers: not every round asks.
+    answering.assert_only_connected(4);
     // hickory gives up the abandoned queries when their own time is over.
-    for _ in 0..200 {
-        if open_to(silent.address) + open_to(knot.address) == 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("UDP sockets outlive their query: {:?}", udp_sockets());
+    let is_gone = wait_until(|| open_to(silent.address) + open_to(answering.address) == 0);
+    assert!(is_gone, "UDP sockets outlive their query: {:?}", udp_sockets());
 }

@@ -6,23 +6,34 @@ use std::time::Duration;
 use config::TlsPolicy;
 use mail::envelope::{Body, Recipient};
 use mail::{Address, Reply, ReversePath};
-use transport::smtp::{Bytes, Content, Endpoint, Envelope, Failure, Protocol, Session, Settings, Target, Timeouts};
+use transport::smtp::{Bytes, Content, Endpoint, Envelope, Failure, Protocol, Session, Settings, Stage, Target, Timeouts};
 use transport::tls::TlsClient;
 
 use super::sink::Running;
+use crate::support::command::PATIENCE;
 
-/// Long enough for a busy machine, short enough to wait for.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(400);
-
+/// For servers that answer or hang up: nothing ends by the clock.
 pub(crate) fn settings() -> Settings {
-    let timeouts = Timeouts { data_termination: PATIENCE, ..Timeouts::new(PATIENCE, PATIENCE) };
+    let long = PATIENCE;
+    let timeouts = Timeouts { tls: long, data_initiation: long, data_block: long, quit: long, ..Timeouts::new(long, long) };
     Settings { ehlo_name: "h.example".to_owned(), timeouts, tls: Arc::new(TlsClient::new(None).unwrap()) }
 }
 
-/// For servers that answer: no test ends by waiting.
-pub(crate) fn patient() -> Settings {
-    let timeouts = Timeouts::new(Duration::from_secs(20), Duration::from_secs(20));
-    Settings { timeouts, ..settings() }
+/// For a server that says nothing in `stage`: that step ends by the clock, and no other.
+pub(crate) fn impatient(stage: Stage) -> Settings {
+    let mut settings = settings();
+    let timeouts = &mut settings.timeouts;
+    let limit = match stage {
+        Stage::Greeting => &mut timeouts.greeting,
+        Stage::Ehlo => &mut timeouts.command,
+        Stage::MailFrom => &mut timeouts.mail,
+        Stage::RcptTo => &mut timeouts.rcpt,
+        Stage::Data => &mut timeouts.data_initiation,
+        Stage::FinalDot => &mut timeouts.data_termination,
+        other => panic!("no test is silent in {other}"),
+    };
+    *limit = Duration::from_millis(400);
+    settings
 }
 
 pub(crate) fn target(server: &Running) -> Target {

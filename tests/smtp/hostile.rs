@@ -4,7 +4,7 @@ use mail::EnhancedStatus;
 use tokio::task::JoinSet;
 use transport::smtp::{Failure, Session, Stage};
 
-use super::client::{Results, content, deliver, envelope, lmtp_target, patient, settings, target};
+use super::client::{Results, content, deliver, envelope, impatient, lmtp_target, settings, target};
 use super::sink::{At, End, Seen, Sink};
 
 const ALL: [&str; 6] = ["PIPELINING", "SIZE 1000000", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES"];
@@ -95,7 +95,7 @@ async fn one_pair(at: At, stage: Stage, name: &str, bytes: Vec<u8>, then: Option
     let server = Sink::new(offers).wrong(at, Some(0), &bytes, then).start().await;
     // Only these may end by the clock: on a busy machine the others must not.
     let silence = then == Some(End::Silence) || kind == Kind::NoReply && then.is_none();
-    let settings = if silence { settings() } else { patient() };
+    let settings = if silence { impatient(stage) } else { settings() };
     let (fate, session) = fate(Session::open(&settings, &target(&server)).await).await;
     let context = format!("{name} at {stage}, pipelining: {pipelining}: {fate:?}");
     judge(at, stage, kind, &fate, session, &context);
@@ -232,13 +232,13 @@ async fn t_smtp_4_an_end_at_every_byte_of_the_server_loses_and_doubles_nothing()
     let mut runs = 0;
     for offers in [&ALL[..], &ALL[1..]] {
         let whole = Sink::new(offers).start().await;
-        assert!(two(&patient(), &target(&whole)).await.iter().flatten().flatten().all(Result::is_ok));
+        assert!(two(&settings(), &target(&whole)).await.iter().flatten().flatten().all(Result::is_ok));
         let Seen { bytes_out: length, final_offsets: finals, .. } = whole.seen().clone();
         assert_eq!(finals.len(), 2);
         for limit in 0..=length {
             for end in [End::Close, End::Reset] {
                 let server = Sink { out_limit: Some((limit, end)), ..Sink::new(offers) }.start().await;
-                let results = two(&patient(), &target(&server)).await;
+                let results = two(&settings(), &target(&server)).await;
                 let taken = taken(&server.seen().messages);
                 for (message, result) in results.iter().enumerate() {
                     let context = format!("message {message}, {end:?} after {limit} of {length} bytes ({finals:?}): {result:?}");
@@ -261,12 +261,12 @@ async fn t_smtp_4_an_end_at_every_byte_of_the_client_loses_and_doubles_nothing()
     let mut runs = 0;
     for offers in [&ALL[..], &ALL[1..]] {
         let whole = Sink::new(offers).start().await;
-        two(&patient(), &target(&whole)).await;
+        two(&settings(), &target(&whole)).await;
         let length = whole.seen().bytes_in;
         for limit in 1..=length {
             for end in [End::Close, End::Reset] {
                 let server = Sink { in_limit: Some((limit, end)), ..Sink::new(offers) }.start().await;
-                let results = two(&patient(), &target(&server)).await;
+                let results = two(&settings(), &target(&server)).await;
                 let taken = taken(&server.seen().messages);
                 for (message, result) in results.iter().enumerate() {
                     let context = format!("message {message}, {end:?} after {limit} of {length} bytes: {result:?}");

@@ -6,13 +6,13 @@ use mail::envelope::{Body, Notify};
 use mail::{Address, EnhancedStatus};
 use transport::smtp::{Bytes, Content, Endpoint, Session, Stage, Target};
 
-use super::client::{content, deliver, envelope, patient, settings, target};
+use super::client::{content, deliver, envelope, settings, target};
 use super::sink::{At, End, Sink};
 
 #[tokio::test]
 async fn a_message_on_a_warm_connection_is_one_round_trip() {
     let server = Sink::new(&["PIPELINING"]).start().await;
-    let mut session = Session::open(&patient(), &target(&server)).await.unwrap();
+    let mut session = Session::open(&settings(), &target(&server)).await.unwrap();
     let envelope = envelope(&["a@x.example", "b@x.example"]);
     deliver(&mut session, &envelope, &content("0\r\n"), Some(&envelope)).await;
     let before = server.seen().reads;
@@ -28,7 +28,7 @@ async fn a_message_on_a_warm_connection_is_one_round_trip() {
 #[tokio::test]
 async fn without_pipelining_each_command_waits_for_its_answer() {
     let server = Sink::new(&[]).wrong(At::Rcpt, Some(0), "550 5.1.1 no\r\n", None).start().await;
-    let mut session = Session::open(&patient(), &target(&server)).await.unwrap();
+    let mut session = Session::open(&settings(), &target(&server)).await.unwrap();
     let envelope = envelope(&["a@x.example", "b@x.example"]);
     let results = deliver(&mut session, &envelope, &content("hi\r\n"), Some(&envelope)).await;
     assert!(results[0].is_err() && results[1].is_ok());
@@ -41,7 +41,7 @@ async fn without_pipelining_each_command_waits_for_its_answer() {
 async fn without_pipelining_nothing_pointless_is_sent() {
     let server =
         Sink::new(&[]).wrong(At::Mail, Some(0), "550 5.7.1 no\r\n", None).wrong(At::Rcpt, Some(0), "550 no\r\n", None).start().await;
-    let mut session = Session::open(&patient(), &target(&server)).await.unwrap();
+    let mut session = Session::open(&settings(), &target(&server)).await.unwrap();
     for _ in 0..2 {
         assert!(deliver(&mut session, &envelope(&["a@x.example"]), &content("hi\r\n"), None).await[0].is_err());
         assert!(session.is_usable());
@@ -59,7 +59,7 @@ async fn t_smtp_5_each_recipient_gets_its_own_result() {
         .wrong(At::Rcpt, Some(2), "550 no\r\n", None)
         .start()
         .await;
-    let mut session = Session::open(&patient(), &target(&server)).await.unwrap();
+    let mut session = Session::open(&settings(), &target(&server)).await.unwrap();
     let results = deliver(&mut session, &envelope(&["a@x.example", "b@x.example", "c@x.example"]), &content("hi\r\n"), None).await;
     let codes: Vec<u16> =
         results.iter().map(|result| result.as_ref().map_or_else(|f| f.reply.as_ref().unwrap().code(), |r| r.code())).collect();
@@ -73,7 +73,7 @@ async fn t_smtp_5_each_recipient_gets_its_own_result() {
 #[tokio::test]
 async fn all_recipients_refused_and_data_refused_leaves_a_session_that_is_reset_in_the_next_group() {
     let server = Sink::new(&["PIPELINING"]).wrong(At::Rcpt, Some(0), "550 5.1.1 no\r\n", None).start().await;
-    let mut session = Session::open(&patient(), &target(&server)).await.unwrap();
+    let mut session = Session::open(&settings(), &target(&server)).await.unwrap();
     let results = deliver(&mut session, &envelope(&["a@x.example"]), &content("hi\r\n"), None).await;
     assert_eq!(results[0].as_ref().unwrap_err().to_string(), format!("{}: RCPT TO: 550 5.1.1 no", session.peer()));
     let before = server.seen().reads;
@@ -90,7 +90,7 @@ async fn a_354_without_a_recipient_gets_the_end_of_data_and_nothing_else() {
         .wrong(At::FinalDot, Some(0), "554 5.5.1 no valid recipients\r\n", None)
         .start()
         .await;
-    let mut session = Session::open(&patient(), &target(&server)).await.unwrap();
+    let mut session = Session::open(&settings(), &target(&server)).await.unwrap();
     assert!(deliver(&mut session, &envelope(&["a@x.example"]), &content("hi\r\n"), None).await[0].is_err());
     assert!(session.is_usable());
     assert!(deliver(&mut session, &envelope(&["b@x.example"]), &content("hi\r\n"), None).await[0].is_ok());
@@ -107,7 +107,7 @@ async fn data_refused_is_the_result_of_every_accepted_recipient() {
             .wrong(At::Data, Some(0), "451 4.3.0 not now\r\n", None)
             .start()
             .await;
-        let mut session = Session::open(&patient(), &target(&server)).await.unwrap();
+        let mut session = Session::open(&settings(), &target(&server)).await.unwrap();
         let results = deliver(&mut session, &envelope(&["a@x.example", "b@x.example"]), &content("hi\r\n"), None).await;
         assert_eq!(results.iter().map(|r| r.as_ref().unwrap_err().stage).collect::<Vec<_>>(), [Stage::RcptTo, Stage::Data]);
         assert!(session.is_usable());
@@ -122,7 +122,7 @@ async fn a_421_between_recipients_keeps_what_was_said_before() {
         .wrong(At::Rcpt, Some(2), "421 4.7.0 too many\r\n", Some(End::Close))
         .start()
         .await;
-    let mut session = Session::open(&patient(), &target(&server)).await.unwrap();
+    let mut session = Session::open(&settings(), &target(&server)).await.unwrap();
     let envelope = envelope(&["a@x.example", "b@x.example", "c@x.example", "d@x.example"]);
     let results = deliver(&mut session, &envelope, &content("hi\r\n"), None).await;
     let codes: Vec<u16> = results.iter().map(|result| result.as_ref().unwrap_err().reply.as_ref().unwrap().code()).collect();
@@ -134,7 +134,7 @@ async fn a_421_between_recipients_keeps_what_was_said_before() {
 #[tokio::test]
 async fn the_next_message_is_untouched_when_the_server_goes_after_the_final_reply() {
     let server = Sink::new(&["PIPELINING"]).wrong(At::FinalDot, None, "250 2.0.0 taken\r\n", Some(End::Close)).start().await;
-    let mut session = Session::open(&patient(), &target(&server)).await.unwrap();
+    let mut session = Session::open(&settings(), &target(&server)).await.unwrap();
     let envelope = envelope(&["a@x.example"]);
     assert!(deliver(&mut session, &envelope, &content("1\r\n"), Some(&envelope)).await[0].is_ok());
     assert!(session.has_envelope());
@@ -151,7 +151,7 @@ async fn a_write_that_breaks_behind_the_end_of_data_leaves_the_word_to_the_final
     for (reply, known) in [("250 2.0.0 taken\r\n", true), ("", false)] {
         let server = Sink::new(&["PIPELINING"]).wrong(At::FinalDot, None, reply, Some(End::Close)).start().await;
         let target = Target { place: Endpoint::Unix(server.path.clone()), ..target(&server) };
-        let mut session = Session::open(&patient(), &target).await.unwrap();
+        let mut session = Session::open(&settings(), &target).await.unwrap();
         let result = deliver(&mut session, &envelope(&["a@x.example"]), &content("hi\r\n"), Some(&huge)).await.remove(0);
         match known {
             true => assert!(result.is_ok(), "{result:?}"),
@@ -164,7 +164,7 @@ async fn a_write_that_breaks_behind_the_end_of_data_leaves_the_word_to_the_final
 async fn an_idle_server_that_said_421_is_found_out_before_the_next_message() {
     let bytes = "250-sink.example\r\n250 PIPELINING\r\n421 4.4.2 idle\r\n";
     let server = Sink::new(&[]).wrong(At::Ehlo, None, bytes, Some(End::Close)).start().await;
-    let mut session = Session::open(&patient(), &target(&server)).await.unwrap();
+    let mut session = Session::open(&settings(), &target(&server)).await.unwrap();
     let failure = session.send_envelope(&envelope(&["a@x.example"])).await.unwrap_err();
     assert_eq!((failure.stage, failure.reply.unwrap().code(), failure.reusable), (Stage::MailFrom, 421, false));
     assert!(!session.is_usable());
@@ -173,7 +173,7 @@ async fn an_idle_server_that_said_421_is_found_out_before_the_next_message() {
 #[tokio::test]
 async fn what_the_server_cannot_take_is_refused_before_it_is_asked_and_harms_nothing() {
     let server = Sink::new(&["PIPELINING", "SIZE 1000"]).start().await;
-    let mut session = Session::open(&patient(), &target(&server)).await.unwrap();
+    let mut session = Session::open(&settings(), &target(&server)).await.unwrap();
     let mut large = envelope(&["a@x.example"]);
     large.size = 1001;
     let mut foreign = envelope(&["a@x.example"]);
@@ -191,7 +191,7 @@ async fn what_the_server_cannot_take_is_refused_before_it_is_asked_and_harms_not
 #[tokio::test]
 async fn parameters_go_where_they_are_offered_and_8bit_content_without_8bitmime_is_told() {
     let server = Sink::new(&["PIPELINING", "SIZE", "8BITMIME", "DSN"]).start().await;
-    let mut session = Session::open(&patient(), &target(&server)).await.unwrap();
+    let mut session = Session::open(&settings(), &target(&server)).await.unwrap();
     let mut envelope = envelope(&["a@x.example"]);
     envelope.body = Body::EightBitMime;
     envelope.envid = Some("x+1".to_owned());
@@ -203,7 +203,7 @@ async fn parameters_go_where_they_are_offered_and_8bit_content_without_8bitmime_
         ["MAIL FROM:<me@h.example> SIZE=100 BODY=8BITMIME ENVID=x+2B1", "RCPT TO:<a@x.example> NOTIFY=NEVER"]
     );
     let plain = Sink::new(&[]).start().await;
-    let mut session = Session::open(&patient(), &target(&plain)).await.unwrap();
+    let mut session = Session::open(&settings(), &target(&plain)).await.unwrap();
     assert!(session.sends_unlabelled_8bit(&envelope));
     assert!(deliver(&mut session, &envelope, &content(b"gr\xfc\xdfe\r\n"), None).await[0].is_ok());
     assert!(plain.seen().messages[0].1.ends_with(b"gr\xfc\xdfe\r\n"));
@@ -212,7 +212,7 @@ async fn parameters_go_where_they_are_offered_and_8bit_content_without_8bitmime_
 #[tokio::test]
 async fn limits_of_rfc_9422_end_the_use_of_a_session() {
     let server = Sink::new(&["PIPELINING", "LIMITS MAILMAX=2"]).start().await;
-    let mut session = Session::open(&patient(), &target(&server)).await.unwrap();
+    let mut session = Session::open(&settings(), &target(&server)).await.unwrap();
     let envelope = envelope(&["a@x.example"]);
     for _ in 0..2 {
         assert!(deliver(&mut session, &envelope, &content("hi\r\n"), Some(&envelope)).await[0].is_ok());
@@ -227,7 +227,7 @@ async fn large_content_arrives_whole_from_memory_and_from_a_file() {
     let mut file = tempfile::tempfile().unwrap();
     std::io::Write::write_all(&mut file, &[b"head\n", &message[..]].concat()).unwrap();
     let server = Sink::new(&["PIPELINING"]).start().await;
-    let mut session = Session::open(&patient(), &target(&server)).await.unwrap();
+    let mut session = Session::open(&settings(), &target(&server)).await.unwrap();
     let (length, range) = (message.len() as u64, 0..message.len());
     for bytes in [Bytes::File { file: Arc::new(file), offset: 5, length }, Bytes::Memory { bytes: Arc::new(message), range }] {
         let content = Content { prefix: b"X: y\r\n".to_vec(), bytes };
@@ -253,7 +253,7 @@ async fn pf26_6_content_that_cannot_be_read_or_breaks_the_wire_form_never_gets_i
         (memory(b"no end".to_vec()), EnhancedStatus::new(5, 6, 0)),
     ] {
         let server = Sink::new(&["PIPELINING"]).start().await;
-        let mut session = Session::open(&patient(), &target(&server)).await.unwrap();
+        let mut session = Session::open(&settings(), &target(&server)).await.unwrap();
         let content = Content { prefix: Vec::new(), bytes };
         let failure = deliver(&mut session, &envelope(&["a@x.example"]), &content, None).await.remove(0).unwrap_err();
         assert_eq!((failure.stage, failure.status, failure.is_uncertain()), (Stage::Body, status, false));
@@ -277,7 +277,7 @@ async fn a_server_that_refuses_in_the_middle_of_the_content_is_heard() {
 #[tokio::test]
 async fn a_future_that_is_dropped_midway_closes_the_session() {
     let server = Sink::new(&["PIPELINING"]).wrong(At::FinalDot, None, "", Some(End::Silence)).start().await;
-    let mut session = Session::open(&patient(), &target(&server)).await.unwrap();
+    let mut session = Session::open(&settings(), &target(&server)).await.unwrap();
     let envelope = envelope(&["a@x.example"]);
     session.send_envelope(&envelope).await.unwrap();
     assert!(session.read_envelope_replies().await.any_accepted());
@@ -291,6 +291,6 @@ async fn a_future_that_is_dropped_midway_closes_the_session() {
 #[tokio::test]
 async fn quit_is_said_and_answered() {
     let server = Sink::new(&[]).start().await;
-    Session::open(&patient(), &target(&server)).await.unwrap().quit().await;
+    Session::open(&settings(), &target(&server)).await.unwrap().quit().await;
     assert_eq!(server.seen().commands, ["EHLO h.example", "QUIT"]);
 }

@@ -11,7 +11,7 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 use transport::smtp::{Credentials, Failure, Session, Settings, Stage, Target};
 use transport::tls::TlsClient;
 
-use super::client::{content, deliver, envelope, patient, target};
+use super::client::{content, deliver, envelope, settings, target};
 use super::sink::{At, Running, Sink};
 
 const OFFERS: [&str; 4] = ["PIPELINING", "STARTTLS", "AUTH PLAIN LOGIN", "8BITMIME"];
@@ -36,7 +36,7 @@ impl Authority {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), params.self_signed(&key).unwrap().pem()).unwrap();
         let tls = Arc::new(TlsClient::new(Some(file.path())).unwrap());
-        Authority { issuer: Issuer::new(params, key), settings: Settings { tls, ..patient() } }
+        Authority { issuer: Issuer::new(params, key), settings: Settings { tls, ..settings() } }
     }
 
     /// A server whose certificate is for `name`.
@@ -155,7 +155,7 @@ async fn a_self_signed_certificate_in_ca_file_proves_a_name() {
     let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), certificate.pem()).unwrap();
-    let settings = Settings { tls: Arc::new(TlsClient::new(Some(file.path())).unwrap()), ..patient() };
+    let settings = Settings { tls: Arc::new(TlsClient::new(Some(file.path())).unwrap()), ..settings() };
     let server = serve(server_config(certificate.der(), &key, false), &OFFERS).await;
     let session = send(&settings, &with(&server, TlsPolicy::Verified, None)).await.unwrap();
     assert!(session.tls().is_some_and(|facts| facts.is_verified()));

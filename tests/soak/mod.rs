@@ -10,13 +10,12 @@ mod world;
 
 use std::time::{Duration, Instant};
 
+use crate::support::command::PATIENCE;
 use world::{Plan, World};
-
-/// How long the daemon may take to send what is left, without getting on.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 #[test]
 fn the_soak_loses_nothing_and_grows_nothing() {
+    require!(crate::support::parts::time());
     let (mut world, began) = (World::new(Plan::chosen()), Instant::now());
     let (samples, kills) = std::thread::scope(|scope| {
         let world = &world;

@@ -216,7 +216,7 @@ impl World {
     pub(crate) fn stop_daemon(&self) {
         let mut child = self.daemon.lock().unwrap().take().unwrap();
         command::signal(&child, Signal::SIGTERM);
-        let status = command::wait(&mut child, Duration::from_secs(60));
+        let status = command::wait(&mut child, command::PATIENCE);
         assert_eq!(status.and_then(|status| status.code()), Some(0), "the last daemon did not end well");
     }
 }

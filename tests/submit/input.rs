@@ -42,7 +42,7 @@ fn sandbox_body(config: &str, argv: &[&str], input: &str) -> String {
 }
 
 #[test]
-fn i3_i4_bare_cr_and_nul_are_mended_and_told() {
+fn i3_i4_bare_cr_and_nul_are_corrected_and_told() {
     let message = Sandbox::new("").send(&["-t"], format!("{WHOLE}X-Y: a\rb\0c\n\nx\ry\0\0z\r\r\n"));
     assert!(message.header().ends_with("X-Y: a bc"), "{}", message.text);
     assert_eq!(message.body(), "x yz\r\n");
@@ -121,6 +121,7 @@ fn t_smtp_1_no_end_of_data_in_any_dress_survives() {
 /// 50 MiB through less than 16 MiB of memory.
 #[test]
 fn fifty_mebibytes_stream_through_a_few_of_memory() {
+    require!(crate::support::parts::time());
     let sandbox = Sandbox::new("message_size_limit = 0");
     let mut child = sandbox.command(SENDMAIL).arg("a@x.example").spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();

@@ -224,7 +224,7 @@ fn option_L_is_ignored() {
 }
 
 #[test]
-fn option_N_asks_for_notices() {
+fn option_N_asks_for_dsns() {
     for (value, notify) in [("never", "NEVER"), ("Success,FAILURE,delay", "SUCCESS,FAILURE,DELAY"), ("failure", "FAILURE")] {
         assert_eq!(sent(&["-N", value]).envelope.recipients[0].notify.unwrap().to_string(), notify);
     }

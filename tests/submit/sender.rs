@@ -9,7 +9,8 @@ fn reverse_path(sandbox: &Sandbox, argv: &[&str], input: &str) -> (String, Strin
 }
 
 fn me() -> String {
-    nix::unistd::User::from_uid(nix::unistd::Uid::current()).unwrap().map_or("uid".to_owned(), |user| user.name)
+    let uid = nix::unistd::Uid::current();
+    nix::unistd::User::from_uid(uid).unwrap().map_or_else(|| format!("uid{uid}"), |user| user.name)
 }
 
 #[test]

@@ -1,11 +1,12 @@
-//! Running a program with a deadline: what it was given, what it answered.
+//! Running a program: what it was given, what it answered. And waiting, for as long as any machine needs.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// Longer than anything here should take on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(120);
+/// How long anything is waited for: what is not there by then never comes. It is no measure of speed, so nothing shorter may end a
+/// wait; the test runner's own limit (.config/nextest.toml) is longer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 const POLL: Duration = Duration::from_millis(5);
 
 /// How a program ended.
@@ -32,9 +33,20 @@ impl Ended {
     }
 }
 
-/// Runs `command` to its end with `stdin` and collects its output. A program that outlives the deadline is killed.
+/// Runs `command` to its end with `stdin` and collects its output. A program that never ends is killed.
 #[track_caller]
 pub(crate) fn run(command: &mut Command, stdin: &[u8]) -> Ended {
+    run_within(PATIENCE, command, stdin)
+}
+
+/// As [`run`], for what waits itself (another test, a build): only the test runner ends it.
+#[track_caller]
+pub(crate) fn run_unlimited(command: &mut Command, stdin: &[u8]) -> Ended {
+    run_within(Duration::MAX, command, stdin)
+}
+
+#[track_caller]
+fn run_within(limit: Duration, command: &mut Command, stdin: &[u8]) -> Ended {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -47,37 +59,65 @@ pub(crate) fn run(command: &mut Command, stdin: &[u8]) -> Ended {
         scope.spawn(move || pipe.map(|mut pipe| pipe.write_all(stdin)));
         let stdout = scope.spawn(|| read_all(stdout));
         let stderr = scope.spawn(|| read_all(stderr));
-        let status = wait(&mut child, DEADLINE);
+        let status = wait(&mut child, limit);
         if status.is_none() {
             let _ = child.kill();
             let _ = child.wait();
         }
         let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
-        let status = status.unwrap_or_else(|| panic!("{command:?} did not end in {DEADLINE:?}\nstdout: {stdout}\nstderr: {stderr}"));
+        let status = status.unwrap_or_else(|| panic!("{command:?} did not end in {limit:?}\nstdout: {stdout}\nstderr: {stderr}"));
         Ended { code: status.code(), stdout, stderr }
     })
 }
 
-/// Waits for `child` until `limit` is over.
+/// Waits for `child` until `limit` is over. A limit other than [`PATIENCE`] is for a child that should not have ended by then.
 pub(crate) fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
-    let end = Instant::now() + limit;
+    let started = Instant::now();
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return Some(status),
-            Ok(None) if Instant::now() < end => std::thread::sleep(POLL),
+            Ok(None) if started.elapsed() < limit => std::thread::sleep(POLL),
             _ => return None,
         }
     }
 }
 
-/// Waits until `condition` holds; panics with `what` when it does not in time.
+/// Waits until `condition` holds; panics with `what` when it never does.
 #[track_caller]
 pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while !condition() {
-        assert!(Instant::now() < end, "waited in vain for {what}");
-        std::thread::sleep(POLL);
+    assert!(wait_until(&mut condition), "waited in vain for {what}");
+}
+
+/// As [`wait_for`]; false when the condition never holds.
+pub(crate) fn wait_until(mut condition: impl FnMut() -> bool) -> bool {
+    let started = Instant::now();
+    loop {
+        match condition() {
+            true => return true,
+            false if started.elapsed() > PATIENCE => return false,
+            false => std::thread::sleep(POLL),
+        }
     }
+}
+
+/// Waits until `pid` uses less than `share` of a processor for `window`: what it still has to do takes its time, but ends. Processor
+/// time, which other processes cannot use up.
+#[track_caller]
+pub(crate) fn wait_until_idle(pid: u32, window: Duration, share: f64) {
+    wait_for(&format!("process {pid} to be idle"), || {
+        let before = cpu_seconds(pid);
+        std::thread::sleep(window);
+        cpu_seconds(pid) - before <= share * window.as_secs_f64()
+    });
+}
+
+/// Seconds of processor time that the process has used.
+#[track_caller]
+pub(crate) fn cpu_seconds(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process has ended");
+    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    let ticks: f64 = [fields[11], fields[12]].iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum();
+    ticks / 100.0
 }
 
 /// Sends `signal` to `child`, and to nobody else.

@@ -33,11 +33,17 @@ impl ForeignRoot {
 
     /// Mounts that of the programs that send mail.
     pub(crate) fn mount_callers() -> Result<ForeignRoot, Missing> {
-        Ok(ForeignRoot::of(&parts::callers()?))
+        let (packages, release) = parts::callers()?;
+        // Those of another release need its libraries, and have them all.
+        Ok(ForeignRoot::over(&packages, if release.is_some() { None } else { Some("/usr") }))
     }
 
     /// Mounts one with other unpacked packages.
     pub(crate) fn of(packages: &Path) -> ForeignRoot {
+        ForeignRoot::over(packages, Some("/usr"))
+    }
+
+    fn over(packages: &Path, below: Option<&str>) -> ForeignRoot {
         let place = TempDir::new().unwrap();
         let root = ForeignRoot { path: place.path().to_owned(), _place: place };
         mount_fresh(&root.path, "mode=755");
@@ -47,7 +53,7 @@ impl ForeignRoot {
         for name in ["lib", "lib64", "bin", "sbin"].iter().filter(|name| Path::new("/usr").join(name).exists()) {
             std::os::unix::fs::symlink(format!("usr/{name}"), root.path.join(name)).unwrap();
         }
-        root.lay_over_usr(packages);
+        root.lay_over_usr(packages, below);
         mount(&["--rbind".as_ref(), "/dev".as_ref(), &root.path.join("dev")]);
         mount(&["-t".as_ref(), "proc".as_ref(), "proc".as_ref(), &root.path.join("proc")]);
         for directory in ["etc", "var"] {
@@ -64,9 +70,10 @@ impl ForeignRoot {
         root
     }
 
-    fn lay_over_usr(&self, packages: &Path) {
+    fn lay_over_usr(&self, packages: &Path, below: Option<&str>) {
         let show = |name: &str| self.path.join(name).display().to_string();
-        let options = format!("lowerdir={}/usr:/usr,upperdir={},workdir={}", packages.display(), show(".upper"), show(".work"));
+        let below = below.map(|usr| format!(":{usr}")).unwrap_or_default();
+        let options = format!("lowerdir={}/usr{below},upperdir={},workdir={}", packages.display(), show(".upper"), show(".work"));
         mount(&["-t".as_ref(), "overlay".as_ref(), "-o".as_ref(), options.as_ref(), "overlay".as_ref(), &self.path.join("usr")]);
     }
 

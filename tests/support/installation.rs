@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use config::Paths;
 use config::paths::PREFIX;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use spool::layout;
 use tempfile::TempDir;
 
-use super::command::{self, Ended, wait_for};
+use super::command::{self, Ended, PATIENCE, wait_for, wait_until};
 use super::isolation;
 
 /// The daemon's uid and gid in a system installation. No passwd entry is needed.
@@ -195,12 +195,12 @@ impl Installation {
     #[track_caller]
     pub(crate) fn start_daemon(&mut self) {
         self.spawn_daemon();
-        let end = Instant::now() + Duration::from_secs(30);
-        while !self.answers() {
-            let ended = self.daemon.as_mut().unwrap().try_wait().unwrap();
-            assert!(ended.is_none() && Instant::now() < end, "mailchuted did not start ({ended:?}): {}", self.daemon_log());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let mut ended = None;
+        wait_for("mailchuted to start", || {
+            ended = self.daemon.as_mut().unwrap().try_wait().unwrap();
+            ended.is_some() || self.answers()
+        });
+        assert!(ended.is_none(), "mailchuted did not start ({ended:?}): {}", self.daemon_log());
     }
 
     /// Starts the daemon; whether it can run is the caller's question.
@@ -235,12 +235,12 @@ impl Installation {
         socket.write_all(b"{}\n").is_ok() && BufReader::new(socket).read_line(&mut line).is_ok_and(|read| read > 0)
     }
 
-    /// Asks the daemon to end, and gives it the ten seconds that it has.
+    /// Asks the daemon to end, which it must do in order. How long it has for that is asked in tests/delivery/life.rs.
     #[track_caller]
     pub(crate) fn stop_daemon(&mut self) {
         let mut child = self.daemon.take().unwrap();
         command::signal(&child, Signal::SIGTERM);
-        let status = command::wait(&mut child, Duration::from_secs(10));
+        let status = command::wait(&mut child, PATIENCE);
         if status.is_none() {
             end(&mut child);
         }
@@ -267,16 +267,8 @@ impl Installation {
     /// Waits until nothing is left to deliver: no file in `new/` and `cur/`.
     #[track_caller]
     pub(crate) fn wait_until_drained(&self) {
-        let mut left = Vec::new();
-        let end = Instant::now() + Duration::from_secs(60);
-        while Instant::now() < end {
-            left = [layout::NEW, layout::CUR].map(|name| self.spooled(name)).concat();
-            if left.is_empty() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("still queued: {left:?}\n{}", self.daemon_log());
+        let left = || [layout::NEW, layout::CUR].map(|name| self.spooled(name)).concat();
+        assert!(wait_until(|| left().is_empty()), "still queued: {:?}\n{}", left(), self.daemon_log());
     }
 
     /// Waits until the daemon's log holds `text`.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::command;
-use super::parts::{Missing, tool};
+use super::parts::{self, Missing, tool};
 
 /// Names the test in the inner process.
 const INSIDE: &str = "MAILCHUTE_TEST_INSIDE";
@@ -21,6 +21,7 @@ pub(crate) fn enter(test: &str) -> Result<bool, Missing> {
         std::fs::write(std::env::var_os(ENTERED).unwrap(), test).unwrap();
         return Ok(true);
     }
+    parts::beyond_this_tree("namespaces")?;
     if !nix::unistd::geteuid().is_root() {
         return Err(Missing("needs root for namespaces and other uids".to_owned()));
     }
@@ -29,7 +30,7 @@ pub(crate) fn enter(test: &str) -> Result<bool, Missing> {
     let unshare = tool("unshare")?;
     let entered = tempfile::NamedTempFile::new().unwrap();
     // The shell is process 1 of the new world, and ends it: a process 1 cannot be ended by a signal of its own, such as abort().
-    let inner = command::run(
+    let inner = command::run_unlimited(
         Command::new(unshare)
             .args(["--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc", "--"])
             .args(["sh", "-c", "\"$@\"; exit $?", "sh"])

@@ -1,7 +1,13 @@
 //! The parts that `tests/run` brings below target/testparts, and what happens to a test whose part is missing.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::command;
+
+/// Where they lie.
+const PARTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/testparts");
 
 /// Why a test cannot run here. One line: what is missing, and how to get it.
 #[derive(Debug)]
@@ -12,9 +18,34 @@ pub(crate) fn packages() -> Result<PathBuf, Missing> {
     part("root", "the unpacked mail and DNS servers")
 }
 
-/// The unpacked Debian packages of programs that send mail.
-pub(crate) fn callers() -> Result<PathBuf, Missing> {
-    part("callers", "the unpacked programs that send mail")
+/// The unpacked Debian packages of programs that send mail: those for this host, or with MAILCHUTE_CALLERS those of another release,
+/// which is named.
+pub(crate) fn callers() -> Result<(PathBuf, Option<String>), Missing> {
+    let release = std::env::var("MAILCHUTE_CALLERS").ok().filter(|release| !release.is_empty());
+    let name = release.as_ref().map_or_else(|| "callers".to_owned(), |release| format!("callers-{release}"));
+    Ok((part(&name, "the unpacked programs that send mail")?, release))
+}
+
+/// The version of an unpacked package, from its changelog.
+pub(crate) fn version(packages: &Path, package: &str) -> Option<String> {
+    let log = packages.join("usr/share/doc").join(package).join("changelog.Debian.gz");
+    let text = command::run(Command::new("zcat").arg(log), b"").stdout;
+    Some(text.split_once('(')?.1.split_once(')')?.0.to_owned())
+}
+
+/// Writes down what a foreign program made of something of ours: printed, and added to the file that tests/run shows. It is no
+/// failure of ours, whatever it is.
+pub(crate) fn record(line: &str) {
+    println!("RECORDED: {line}");
+    append("MAILCHUTE_FOREIGN", "foreign", line);
+}
+
+/// One line more in the file that `variable` names, or in `name` beside the parts.
+fn append(variable: &str, name: &str, line: &str) {
+    let path = std::env::var_os(variable).map_or_else(|| Path::new(PARTS).join(name), PathBuf::from);
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    // Where there are no parts there is nothing to write to, and nothing to record.
+    let _ = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
 }
 
 /// The directory that holds node's package nodemailer.
@@ -54,9 +85,24 @@ pub(crate) fn python() -> Result<PathBuf, Missing> {
     if python.is_file() { Ok(python) } else { Err(Missing(format!("{} cannot be run by this user", python.display()))) }
 }
 
+/// An error in a quick run (`tests/run quick`), where a test that needs more than this tree ends as soon as it says so.
+pub(crate) fn beyond_this_tree(what: &str) -> Result<(), Missing> {
+    if is_quick() { Err(Missing(format!("needs {what}, which a quick run does without"))) } else { Ok(()) }
+}
+
+/// An error in a quick run: the test takes more than some seconds.
+pub(crate) fn time() -> Result<(), Missing> {
+    beyond_this_tree("time")
+}
+
+fn is_quick() -> bool {
+    std::env::var_os("MAILCHUTE_QUICK").is_some()
+}
+
 /// A part counts only with its stamp, which is written last.
 fn part(name: &str, what: &str) -> Result<PathBuf, Missing> {
-    let parts = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/testparts"));
+    beyond_this_tree(what)?;
+    let parts = PathBuf::from(PARTS);
     if parts.join(name).is_dir() && parts.join(format!("{name}.stamp")).is_file() {
         return Ok(parts.join(name));
     }
@@ -65,6 +111,7 @@ fn part(name: &str, what: &str) -> Result<PathBuf, Missing> {
 
 /// A tool of the host.
 pub(crate) fn tool(name: &str) -> Result<PathBuf, Missing> {
+    beyond_this_tree(name)?;
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/sbin".into(), "/sbin".into()])
@@ -73,16 +120,13 @@ pub(crate) fn tool(name: &str) -> Result<PathBuf, Missing> {
         .ok_or_else(|| Missing(format!("{name} is not installed")))
 }
 
-/// Says loudly that `test` does not run; in CI, where nothing may be missing, fails it.
+/// Says loudly that `test` does not run; in CI, where nothing may be missing, fails it. A quick run leaves it out by design.
 pub(crate) fn skip(test: &str, missing: &Missing) {
     let line = format!("SKIPPED: {test}: {}", missing.0);
     eprintln!("{line}");
     // Test runners swallow what passing tests print; tests/run shows the lines of this file.
-    if let Some(path) = std::env::var_os("MAILCHUTE_SKIPS") {
-        let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
-        let _ = file.and_then(|mut file| writeln!(file, "{line}"));
-    }
-    assert!(std::env::var_os("CI").is_none(), "{line} (CI has no part missing)");
+    append("MAILCHUTE_SKIPS", "skipped", &line);
+    assert!(is_quick() || std::env::var_os("CI").is_none(), "{line} (CI has no part missing)");
 }
 
 /// The name of the test that this stands in, as the test runner knows it.

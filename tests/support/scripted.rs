@@ -5,7 +5,7 @@
 mod session;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::certificates::Identity;
@@ -20,12 +20,34 @@ pub(crate) enum Reply {
     Raw(Vec<u8>),
     /// The reply, late.
     Late(Duration, Box<Reply>),
+    /// The reply, once the gate is open: what a test does before is done while the client waits, however long it takes.
+    Behind(Gate, Box<Reply>),
     /// The end of the connection.
     Close,
     /// RST.
     Reset,
     /// Nothing, for ever.
     Silence,
+}
+
+/// What holds replies back until the test opens it. Whoever forgets to leaves the client waiting, as with [`Reply::Silence`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    /// This line, behind the gate.
+    pub(crate) fn hold(&self, line: &str) -> Reply {
+        Reply::Behind(self.clone(), Box::new(Reply::Lines(line.to_owned())))
+    }
+
+    pub(crate) fn open(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+
+    fn pass(&self) {
+        drop(self.0.1.wait_while(self.0.0.lock().unwrap(), |open| !*open).unwrap());
+    }
 }
 
 #[derive(Clone, Debug)]

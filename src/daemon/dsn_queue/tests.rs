@@ -212,7 +212,7 @@ fn s8_the_table_of_notify() {
 }
 
 #[test]
-fn n1_a_crash_after_the_outcome_leaves_the_notice_due() {
+fn n1_a_crash_after_the_outcome_leaves_the_dsn_due() {
     let mut spool = Spool::new();
     let id = spool.message("me@x.example", &["failure"]);
     assert!(spool.attempt(id, &[Progress::Failed], NOW + 1));
@@ -223,7 +223,7 @@ fn n1_a_crash_after_the_outcome_leaves_the_notice_due() {
 }
 
 #[test]
-fn n3_a_crash_behind_the_spool_costs_a_second_notice_with_the_same_message_id() {
+fn n3_a_crash_behind_the_spool_costs_a_second_dsn_with_the_same_message_id() {
     let mut spool = Spool::new();
     let id = spool.message("me@x.example", &["failure"]);
     spool.attempt(id, &[Progress::Failed], NOW + 1);
@@ -242,7 +242,7 @@ fn n3_a_crash_behind_the_spool_costs_a_second_notice_with_the_same_message_id() 
 
 /// RFC 3461 5.2 and 6.1, RFC 3464 2: from the null reverse-path, NOTIFY=NEVER, and nobody is told about it.
 #[test]
-fn a_notice_is_a_message_that_the_daemon_claims_and_that_nothing_is_due_about() {
+fn a_dsn_is_a_message_that_the_daemon_claims_and_that_nothing_is_due_about() {
     let mut spool = Spool::new();
     let id = spool.message("me@x.example", &["failure"]);
     spool.attempt(id, &[Progress::Failed], NOW + 1);
@@ -261,7 +261,7 @@ fn a_notice_is_a_message_that_the_daemon_claims_and_that_nothing_is_due_about() 
 
 /// RFC 3461 5.2.8
 #[test]
-fn one_notice_tells_of_all_recipients_of_a_round() {
+fn one_dsn_tells_of_all_recipients_of_an_attempt() {
     let mut spool = Spool::new();
     let id = spool.message("me@x.example", &["failure", "never", "success,failure", "failure,delay"]);
     let fates = [Progress::Failed, Progress::Failed, Progress::Relayed, Progress::Deferred];
@@ -328,7 +328,7 @@ fn s8_a_relayed_message_is_reported_although_its_file_is_gone() {
 }
 
 #[test]
-fn u04_a_storm_of_failures_ends_in_the_capped_number_of_notices_and_loses_none() {
+fn u04_a_storm_of_failures_ends_in_the_capped_number_of_dsns_and_loses_none() {
     let mut spool = Spool::new();
     for _ in 0..7 {
         let id = spool.message("me@x.example", &["failure"]);

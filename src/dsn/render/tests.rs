@@ -9,6 +9,7 @@ use super::*;
 use mail::envelope::Envelope;
 use mail::header;
 use mail::header::Section;
+use mail::queue_id::QueueId;
 use mail::wire::WireCheck;
 
 static UTC: TimeZone = TimeZone::UTC;
@@ -29,10 +30,10 @@ fn bytes(recipients: &[DsnRecipient], original: Option<&Original>) -> Vec<u8> {
 }
 
 fn bytes_to(to: &str, recipients: &[DsnRecipient], original: Option<&Original>, random: u64) -> Vec<u8> {
-    build(&notice(&Address::parse(to).unwrap(), recipients, original, random))
+    build(&dsn(&Address::parse(to).unwrap(), recipients, original, random))
 }
 
-fn notice<'a>(to: &'a Address, recipients: &'a [DsnRecipient], original: Option<&'a Original>, random: u64) -> Dsn<'a> {
+fn dsn<'a>(to: &'a Address, recipients: &'a [DsnRecipient], original: Option<&'a Original>, random: u64) -> Dsn<'a> {
     Dsn {
         mailname: "h.example",
         is_guess: false,
@@ -84,7 +85,7 @@ const THREE: [&str; 3] = ["text/plain", "message/delivery-status", "text/rfc822-
 
 /// RFC 6522 3, RFC 3464 2.2 and 2.3: three parts in their order, every field in its group.
 #[test]
-fn a_failure_notice_has_words_fields_and_the_header_section() {
+fn a_bounce_has_text_fields_and_the_header_section() {
     let message = bytes(&[failed("550 5.1.1 no such user")], Some(&original(HEADER)));
     let parts = parts(&message);
     assert_eq!(parts.iter().map(|(kind, ..)| kind.as_str()).collect::<Vec<_>>(), THREE);
@@ -113,24 +114,24 @@ fn the_header_section_is_that_of_an_automatic_answer() {
     assert_eq!(field(&message, "MIME-Version"), "1.0");
     assert_eq!(field(&message, "Date"), "Sun, 22 Nov 2026 14:43:51 +0000");
     assert_eq!((field(&message, "In-Reply-To"), field(&message, "References")), ("<1@h.example>".into(), "<1@h.example>".into()));
-    assert_eq!(field(&message, "Message-ID"), "<20261122144350.6921CE05000000AB.notice@h.example>");
+    assert_eq!(field(&message, "Message-ID"), "<20261122144350.6921CE05000000AB.dsn@h.example>");
     assert!(field(&message, "Content-Type").contains("report-type=\"delivery-status\""), "{}", field(&message, "Content-Type"));
 }
 
 /// RFC 3464 2.3.3, 2.3.9
 #[test]
-fn one_notice_tells_of_failed_late_and_relayed_recipients() {
-    let late = DsnRecipient::new(&row("450 4.2.1 busy", "4.2.1"), Action::Delayed, None);
+fn one_dsn_reports_failed_delayed_and_relayed_recipients() {
+    let delayed = DsnRecipient::new(&row("450 4.2.1 busy", "4.2.1"), Action::Delayed, None);
     let relayed = DsnRecipient::new(&row("250 ok", "2.0.0"), Action::Relayed, None);
-    let message = bytes(&[late.clone(), failed("550 no"), relayed], None);
+    let message = bytes(&[delayed.clone(), failed("550 no"), relayed], None);
     assert_eq!(field(&message, "Subject"), "Your mail could not be delivered");
     let parts = parts(&message);
     let status = String::from_utf8_lossy(&parts[1].1).into_owned();
     let actions: Vec<&str> = status.lines().filter_map(|line| line.strip_prefix("Action: ")).collect();
     assert_eq!(actions, ["delayed", "failed", "relayed"]);
     assert!(status.contains("Will-Retry-Until: Fri, 27 Nov 2026 14:43:49 +0000"), "{status}");
-    assert_eq!(parts.len(), 2, "nothing is quoted of a message that is gone");
-    assert_eq!(field(&bytes(&[late], None), "Subject"), "Your mail is delayed");
+    assert_eq!(parts.len(), 2, "a missing message cannot be quoted");
+    assert_eq!(field(&bytes(&[delayed], None), "Subject"), "Your mail is delayed");
 }
 
 /// RFC 3461 4.3, 6.2; RFC 2046 5.2.1
@@ -149,8 +150,8 @@ fn ret_full_quotes_the_message_and_never_in_base64() {
             "{text}"
         );
         assert!(memchr::memmem::find(&message, &whole).is_some());
-        let late = DsnRecipient::new(&row("450 busy", "4.0.0"), Action::Delayed, None);
-        assert_eq!(kinds(&bytes(&[late], Some(&original))), THREE, "RET=FULL is about failures");
+        let delayed = DsnRecipient::new(&row("450 busy", "4.0.0"), Action::Delayed, None);
+        assert_eq!(kinds(&bytes(&[delayed], Some(&original))), THREE, "RET=FULL is about failures");
     }
 }
 
@@ -178,14 +179,14 @@ fn a_header_section_beyond_ascii_is_quoted_as_global_in_7_bits() {
 fn the_reporting_mta_is_of_the_type_dns_only_where_its_name_is_known() {
     let to = Address::parse("me@h.example").unwrap();
     let recipients = [failed("550 no")];
-    let report = |is_guess| fields::delivery_status(&Dsn { mailname: "web1.localdomain", is_guess, ..notice(&to, &recipients, None, 7) });
+    let report = |is_guess| fields::delivery_status(&Dsn { mailname: "web1.localdomain", is_guess, ..dsn(&to, &recipients, None, 7) });
     assert!(report(false).starts_with("Reporting-MTA: dns; web1.localdomain\r\n"));
     assert!(report(true).starts_with("Reporting-MTA: x-local-hostname; web1.localdomain\r\n"));
 }
 
 /// RFC 6533 3, RFC 3464 2.1
 #[test]
-fn addresses_beyond_ascii_are_told_in_ascii() {
+fn non_ascii_addresses_are_written_in_ascii() {
     let mut row = row("550 no", "5.1.1");
     row.address = "bj\u{f6}rn@x.example".into();
     let message = bytes_to("j\u{f6}rg@h.example", &[DsnRecipient::new(&row, Action::Failed, None)], None, 7);
@@ -210,13 +211,13 @@ fn t_hdr_1_hostile_replies_subjects_and_ids_break_out_of_nothing() {
     ];
     for text in hostile {
         let header = format!("Subject: {}\r\nMessage-ID: <a b>\r\n", text.replace(['\r', '\n', '\0'], " "));
-        let mut told = failed(text);
-        told.written = text.to_owned();
-        told.orcpt = Some(format!("rfc822;{text}"));
+        let mut recipient = failed(text);
+        recipient.written = text.to_owned();
+        recipient.orcpt = Some(format!("rfc822;{text}"));
         let original = original(header.as_bytes());
-        let known = String::from_utf8(bytes_to("me@h.example", std::slice::from_ref(&told), Some(&original), 9)).unwrap();
+        let known = String::from_utf8(bytes_to("me@h.example", std::slice::from_ref(&recipient), Some(&original), 9)).unwrap();
         assert_eq!(known.lines().filter(|line| line.starts_with(boundary)).count(), 4, "{known}");
-        let message = bytes(&[told], Some(&original));
+        let message = bytes(&[recipient], Some(&original));
         let parts = parts(&message);
         assert_eq!(parts.len(), 3, "{text:?}");
         let status = String::from_utf8_lossy(&parts[1].1).into_owned();
@@ -228,7 +229,7 @@ fn t_hdr_1_hostile_replies_subjects_and_ids_break_out_of_nothing() {
 }
 
 #[test]
-fn the_digest_tells_how_many_wait() {
+fn the_digest_has_the_number_of_dsns_on_hold() {
     let to = Address::parse("admin@x.example").unwrap();
     let reasons = [("550 5.1.1 no\x1b[2J such user".to_owned(), 99_000), ("535 5.7.8 secret".to_owned(), 7), ("x".repeat(2000), 1)];
     let digest = Digest {
@@ -246,10 +247,10 @@ fn the_digest_tells_how_many_wait() {
     let text = String::from_utf8(message.clone()).unwrap();
     assert!(text.contains("\r\n   99000  550 5.1.1 no\\x1b[2J such user\r\n       7  the next hop does not"), "{text}");
     assert!(!text.contains("secret") && text.lines().all(|line| line.len() <= 78), "{text}");
-    assert!(!String::from_utf8(build_digest(&Digest { reasons: &[], ..digest })).unwrap().contains("commonest"));
-    assert_eq!(field(&message, "Subject"), "99900 notices of failed mail are waiting");
+    assert!(!String::from_utf8(build_digest(&Digest { reasons: &[], ..digest })).unwrap().contains("most frequent"));
+    assert_eq!(field(&message, "Subject"), "99900 delivery status notifications are on hold");
     assert_eq!(field(&message, "Auto-Submitted"), "auto-generated");
-    assert!(String::from_utf8(message).unwrap().contains("no more than 100 may leave"));
+    assert!(String::from_utf8(message).unwrap().contains("no more than\r\n100 are sent"));
 }
 
 proptest! {
@@ -279,7 +280,7 @@ fn t_out_4_credentials_in_a_field_are_not_quoted() {
 
 /// RFC 3834 3.1.6, RFC 5322 3.6.4
 #[test]
-fn a_notice_refers_to_the_message_and_to_what_that_referred_to() {
+fn a_dsn_refers_to_the_message_and_to_its_references() {
     let references = |fields: &str| {
         let header = format!("{fields}Message-ID: <me@h.example>\r\n");
         let message = bytes(&[failed("550 no")], Some(&original(header.as_bytes())));

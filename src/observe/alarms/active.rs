@@ -1,7 +1,7 @@
-//! The alarms that stand, since when, and the file that keeps them over a restart. Pure, but for [`load`] and [`keep`].
+//! The active alarms, with the time of each, and the file that preserves them across restarts. Pure, except [`load`] and [`save`].
 //!
-//! An alarm is the same alarm while its kind and its subject are; its reason may change in silence. `alarms.json` in the spool is
-//! readable for everybody: for programs that ask no socket, and for the time when there is none.
+//! Kind and subject identify an alarm; its reason may change without a new event. Everybody may read `alarms.json` in the spool, so
+//! that programs can check the alarms without the control socket.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +18,7 @@ pub const FILE: &str = "alarms.json";
 /// The version of the file.
 const SCHEMA: u32 = 1;
 
-/// What stands.
+/// The active alarms.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ActiveAlarms {
     alarms: BTreeMap<(Kind, String), Raised>,
@@ -33,16 +33,16 @@ struct Raised {
 /// An alarm that was raised or cleared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The alarm; one that is cleared has its last reason.
+    /// The alarm. A cleared alarm has its last reason.
     pub alarm: Alarm,
-    /// False: it is over.
+    /// False if the alarm cleared.
     pub is_raised: bool,
     /// When it was raised, unix seconds.
     pub since: i64,
 }
 
 impl ActiveAlarms {
-    /// Makes `alarms` what stands. Returns what is new, then what is over.
+    /// Replaces the active alarms with `alarms`. Returns the raised alarms, then the cleared ones.
     pub fn update(&mut self, alarms: Vec<Alarm>, now: i64) -> Vec<Change> {
         let mut old = std::mem::take(&mut self.alarms);
         let mut changes = Vec::new();
@@ -54,21 +54,21 @@ impl ActiveAlarms {
                 changes.push(Change { alarm, is_raised: true, since: now });
             }
         }
-        let over = |((kind, subject), raised): ((Kind, String), Raised)| Change {
+        let cleared = |((kind, subject), raised): ((Kind, String), Raised)| Change {
             alarm: Alarm { kind, subject, reason: raised.reason },
             is_raised: false,
             since: raised.since,
         };
-        changes.extend(old.into_iter().map(over));
+        changes.extend(old.into_iter().map(cleared));
         changes
     }
 
-    /// True if an alarm of this kind stands.
+    /// True if an alarm of this kind is active.
     pub fn has(&self, kind: Kind) -> bool {
-        self.alarms.keys().any(|(standing, _)| *standing == kind)
+        self.alarms.keys().any(|(active, _)| *active == kind)
     }
 
-    /// What stands, the critical ones first.
+    /// The active alarms, critical ones first.
     pub fn lines(&self) -> Vec<AlarmLine> {
         let line = |((kind, subject), raised): (&(Kind, String), &Raised)| AlarmLine {
             alarm: kind.name().to_owned(),
@@ -83,17 +83,17 @@ impl ActiveAlarms {
     }
 }
 
-/// The file. `alarms` is for everybody, `remembered` for the next start.
+/// The content of the file. `alarms` is for everybody, `memory` for the next start.
 #[derive(Debug, Serialize, Deserialize)]
-struct Kept {
+struct AlarmFile {
     schema: u32,
     time: String,
-    alarms: Vec<KeptAlarm>,
-    remembered: AlarmMemory,
+    alarms: Vec<AlarmEntry>,
+    memory: AlarmMemory,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct KeptAlarm {
+struct AlarmEntry {
     alarm: Kind,
     subject: String,
     severity: super::alarm::Severity,
@@ -101,28 +101,28 @@ struct KeptAlarm {
     since: i64,
 }
 
-/// What the last run knew. A file that is missing, damaged or newer is none: at worst an alarm is told twice.
+/// Loads the state of the last run. A missing, damaged or newer file is ignored: at worst an alarm is raised twice.
 pub fn load(spool: &Path) -> (ActiveAlarms, AlarmMemory) {
-    let kept = sys::fs::read_whole(&spool.join(FILE)).ok().and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
-    let Some(kept) = kept.filter(|kept| kept.schema == SCHEMA) else { return Default::default() };
-    let entry = |one: KeptAlarm| ((one.alarm, one.subject), Raised { since: one.since, reason: one.reason });
-    (ActiveAlarms { alarms: kept.alarms.into_iter().map(entry).collect() }, kept.remembered)
+    let content = sys::fs::read_whole(&spool.join(FILE)).ok().and_then(|bytes| serde_json::from_slice::<AlarmFile>(&bytes).ok());
+    let Some(content) = content.filter(|content| content.schema == SCHEMA) else { return Default::default() };
+    let entry = |one: AlarmEntry| ((one.alarm, one.subject), Raised { since: one.since, reason: one.reason });
+    (ActiveAlarms { alarms: content.alarms.into_iter().map(entry).collect() }, content.memory)
 }
 
-/// Writes the file, whole or not at all.
+/// Writes the file atomically.
 ///
 /// Errors: the kernel's.
-pub fn keep(spool: &Path, standing: &ActiveAlarms, remembered: &AlarmMemory, now: i64) -> std::io::Result<()> {
-    let alarm = |((kind, subject), raised): (&(Kind, String), &Raised)| KeptAlarm {
+pub fn save(spool: &Path, active: &ActiveAlarms, memory: &AlarmMemory, now: i64) -> std::io::Result<()> {
+    let alarm = |((kind, subject), raised): (&(Kind, String), &Raised)| AlarmEntry {
         alarm: *kind,
         subject: subject.clone(),
         severity: kind.severity(),
         reason: raised.reason.clone(),
         since: raised.since,
     };
-    let alarms = standing.alarms.iter().map(alarm).collect();
-    let kept = Kept { schema: SCHEMA, time: date::rfc3339(now), alarms, remembered: remembered.clone() };
-    let mut bytes = serde_json::to_vec_pretty(&kept)?;
+    let alarms = active.alarms.iter().map(alarm).collect();
+    let content = AlarmFile { schema: SCHEMA, time: date::rfc3339(now), alarms, memory: memory.clone() };
+    let mut bytes = serde_json::to_vec_pretty(&content)?;
     bytes.push(b'\n');
     sys::replace::replace(&spool.join(FILE), 0o644, &bytes)
 }
@@ -137,25 +137,25 @@ mod tests {
 
     #[test]
     fn an_alarm_is_raised_once_and_cleared_once_whatever_its_reason_becomes() {
-        let mut standing = ActiveAlarms::default();
-        let raised = standing.update(vec![alarm(Kind::SpoolFull, "10 MiB")], 100);
+        let mut active = ActiveAlarms::default();
+        let raised = active.update(vec![alarm(Kind::SpoolFull, "10 MiB")], 100);
         assert_eq!(raised, [Change { alarm: alarm(Kind::SpoolFull, "10 MiB"), is_raised: true, since: 100 }]);
-        assert!(standing.update(vec![alarm(Kind::SpoolFull, "9 MiB")], 110).is_empty());
-        assert_eq!(standing.lines()[0].reason, "9 MiB");
-        let cleared = standing.update(Vec::new(), 120);
+        assert!(active.update(vec![alarm(Kind::SpoolFull, "9 MiB")], 110).is_empty());
+        assert_eq!(active.lines()[0].reason, "9 MiB");
+        let cleared = active.update(Vec::new(), 120);
         assert_eq!(cleared, [Change { alarm: alarm(Kind::SpoolFull, "9 MiB"), is_raised: false, since: 100 }]);
-        assert!(standing.update(Vec::new(), 130).is_empty());
+        assert!(active.update(Vec::new(), 130).is_empty());
     }
 
     #[test]
-    fn what_stands_is_kept_over_a_restart_and_not_told_again() {
+    fn active_alarms_survive_a_restart_and_are_not_raised_again() {
         let scratch = tempfile::tempdir().unwrap();
-        let mut standing = ActiveAlarms::default();
-        standing.update(vec![alarm(Kind::QueueOld, "old"), alarm(Kind::NoDelivery, "none")], 100);
-        let remembered = AlarmMemory { trying_since: Some(7), ..AlarmMemory::default() };
-        keep(scratch.path(), &standing, &remembered, 100).unwrap();
+        let mut active = ActiveAlarms::default();
+        active.update(vec![alarm(Kind::QueueOld, "old"), alarm(Kind::NoDelivery, "none")], 100);
+        let memory = AlarmMemory { trying_since: Some(7), ..AlarmMemory::default() };
+        save(scratch.path(), &active, &memory, 100).unwrap();
         let (mut again, known) = load(scratch.path());
-        assert_eq!((&again, known), (&standing, remembered));
+        assert_eq!((&again, known), (&active, memory));
         assert!(again.update(vec![alarm(Kind::QueueOld, "old"), alarm(Kind::NoDelivery, "none")], 200).is_empty());
         assert_eq!(again.lines().iter().map(|line| line.alarm.as_str()).collect::<Vec<_>>(), ["no_delivery", "queue_old"]);
     }

@@ -1,14 +1,14 @@
-//! What can be wrong with a mail system that sends: the table of alarms. mailchute(8) explains each row.
+//! The table of alarms. mailchute(8) explains each row.
 
 use serde::{Deserialize, Serialize};
 
-/// How much it matters.
+/// The severity of an alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Somebody should look at it today.
+    /// An administrator should look at it today.
     Warning,
-    /// Mail does not leave, or may be lost from sight.
+    /// Mail is not delivered, or a failure may go unnoticed.
     Critical,
 }
 
@@ -24,14 +24,14 @@ impl Severity {
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $severity:ident;)*) => {
-        /// What is wrong.
+        /// The kind of an alarm.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum Kind {
             $($(#[$doc])* #[serde(rename = $name)] $variant,)*
         }
 
         impl Kind {
-            /// All of them.
+            /// All kinds.
             pub const ALL: &[Kind] = &[$(Kind::$variant,)*];
 
             /// Its name in events, files, variables and the manual.
@@ -39,7 +39,7 @@ macro_rules! kinds {
                 match self { $(Kind::$variant => $name,)* }
             }
 
-            /// How much it matters.
+            /// The severity of the alarm.
             pub fn severity(self) -> Severity {
                 match self { $(Kind::$variant => Severity::$severity,)* }
             }
@@ -48,41 +48,41 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// Nothing was relayed for `alarm_silence_time`, though it was tried.
+    /// Every delivery attempt failed for `alarm_silence_time`.
     NoDelivery = "no_delivery", Critical;
     /// The configured next hop has been suspended for `alarm_route_time`.
     RouteSuspended = "route_suspended", Critical;
-    /// The oldest waiting message is older than `alarm_age`.
+    /// The oldest queued message is older than `alarm_age`.
     QueueOld = "queue_old", Warning;
     /// A key, a password or a secret cannot be used.
     CredentialUnusable = "credential_unusable", Critical;
-    /// The file system of the spool has less room than `alarm_free_space`.
+    /// The spool's file system has less free space than `alarm_free_space`.
     SpoolFull = "spool_full", Critical;
-    /// The disk or the database refused within the last hour.
+    /// The disk or the database reported an error within the last hour.
     StorageFailed = "storage_failed", Critical;
-    /// The database was lost, and messages are held since.
+    /// The database was lost, and messages are held since then.
     StateLost = "state_lost", Critical;
-    /// An administrator closed admission: no new mail is taken.
+    /// An administrator closed admission. New mail is refused.
     AdmissionClosed = "admission_closed", Warning;
-    /// An administrator stopped delivery: mail is taken and waits.
+    /// An administrator paused delivery. New mail stays queued.
     DeliveryPaused = "delivery_paused", Warning;
-    /// Files lie in `corrupt/`.
+    /// There are files in `corrupt/`.
     CorruptFile = "corrupt_file", Warning;
-    /// A failure that nobody could be told of.
+    /// A message failed and no DSN could be delivered.
     DsnUndeliverable = "dsn_undeliverable", Warning;
-    /// A webhook lost events, or has not taken any for an hour.
+    /// A webhook missed events, or has accepted none for an hour.
     WebhookBehind = "webhook_behind", Warning;
     /// The canary did not arrive.
     CanaryMissing = "canary_missing", Critical;
 }
 
-/// One thing that is wrong now.
+/// An alarm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alarm {
-    /// What.
+    /// The kind.
     pub kind: Kind,
-    /// Of what: a route, a webhook; empty where there is only one.
+    /// The route or webhook concerned; empty if the kind has no subject.
     pub subject: String,
-    /// Why, one printable line.
+    /// The reason, one printable line.
     pub reason: String,
 }

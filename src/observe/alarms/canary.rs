@@ -1,7 +1,6 @@
-//! The canary: a message a day through the front door, and an alarm if it does not arrive. Pure, but for [`send`].
+//! The canary: a daily test message submitted through `sendmail`, and an alarm if it does not arrive. Pure, except [`send`].
 //!
-//! In: the time, and the events. Out: when to send, and what became of it. It has the null reverse-path: nobody gets a DSN
-//! about it.
+//! In: the time, and the events. Out: when to send, and the result. The canary has the null reverse-path, so it never causes a DSN.
 
 use std::io::Write;
 use std::path::Path;
@@ -11,11 +10,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::command::{self, PATH};
+use super::program::{self, PATH};
 use config::units::TimeOfDay;
 use mail::{Address, date, printable};
 
-/// How long `sendmail` may take to keep it.
+/// How long `sendmail` may take.
 const SENDMAIL: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// The last canary.
@@ -24,22 +23,22 @@ const SENDMAIL: std::time::Duration = std::time::Duration::from_secs(20);
 pub struct Canary {
     /// When it was sent, unix seconds; none before the first.
     pub sent: Option<i64>,
-    /// When it must have arrived.
+    /// The time by which it must have arrived.
     pub deadline: i64,
-    /// Its Message-ID, by which its queue id is learned.
+    /// Its Message-ID, which leads to its queue id.
     pub message_id: String,
     /// Its queue id.
     pub queue_id: String,
-    /// How it ended: none while it is under way.
+    /// The outcome; `None` while it is under way.
     pub arrived: Option<bool>,
-    /// What the next hop said, or why it could not be sent.
+    /// The reply of the next hop, or why it could not be sent.
     pub reason: String,
 }
 
-/// How it stands with the canary.
+/// The result of the canary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// There is none, or it arrived, or it still may.
+    /// No canary, or it arrived, or it is still within its time.
     Well,
     /// It did not arrive, for this reason.
     Missing(String),
@@ -51,17 +50,17 @@ impl Canary {
         Canary { sent: Some(now), deadline: now.saturating_add(wait), message_id: message_id.to_owned(), ..Canary::default() }
     }
 
-    /// One that could not even be sent.
+    /// A canary that could not be sent.
     pub fn refused(now: i64, reason: &str) -> Canary {
         Canary { sent: Some(now), arrived: Some(false), reason: reason.to_owned(), ..Canary::default() }
     }
 
-    /// True if one is to be sent at `now`: the time of day has come, and none was sent since.
+    /// True if a canary is due at `now`: the time of day has passed and none was sent since.
     pub fn is_due(&self, now: i64, time: TimeOfDay, zone: &TimeZone) -> bool {
         self.sent.is_none_or(|sent| sent < last_time(now, time, zone))
     }
 
-    /// Its queue id is known from here. Never worth a look by itself.
+    /// Learns the queue id. Returns false: this alone changes no alarm.
     pub(super) fn note_accepted(&mut self, message_id: &str, queue_id: &str) -> bool {
         if !message_id.is_empty() && message_id == self.message_id {
             queue_id.clone_into(&mut self.queue_id);
@@ -69,7 +68,7 @@ impl Canary {
         false
     }
 
-    /// True if the outcome was that of the canary.
+    /// Learns the outcome. True if it is that of the canary.
     pub(super) fn note_outcome(&mut self, queue_id: &str, arrived: bool, reply: &str) -> bool {
         let is_it = !queue_id.is_empty() && queue_id == self.queue_id;
         if is_it {
@@ -78,7 +77,7 @@ impl Canary {
         is_it
     }
 
-    /// How it stands at `now`.
+    /// The result at `now`.
     pub fn fate(&self, now: i64) -> Fate {
         match (self.sent, self.arrived) {
             (Some(_), Some(false)) => Fate::Missing(format!("the canary failed: {}", self.reason)),
@@ -90,7 +89,7 @@ impl Canary {
     }
 }
 
-/// The latest moment not after `now` when the clock of `zone` showed `time`.
+/// The latest moment up to `now` at which the clock of `zone` showed `time`.
 fn last_time(now: i64, time: TimeOfDay, zone: &TimeZone) -> i64 {
     let moment = Timestamp::from_second(now).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(zone.clone());
     let on = |day: jiff::civil::Date| {
@@ -101,18 +100,18 @@ fn last_time(now: i64, time: TimeOfDay, zone: &TimeZone) -> i64 {
     if today <= now { today } else { moment.date().yesterday().map_or(i64::MIN, on) }
 }
 
-/// The bytes of a canary.
+/// The text of a canary.
 pub fn compose(to: &Address, mailname: &str, message_id: &str) -> String {
     format!(
         "From: mailchute canary <canary@{mailname}>\nTo: {to}\nSubject: mailchute canary from {mailname}\nMessage-ID: {message_id}\n\
-         Auto-Submitted: auto-generated\n\nThis message is sent once a day by mailchute on {mailname}, to see that mail arrives.\n\
+         Auto-Submitted: auto-generated\n\nmailchute on {mailname} sends this message once a day to test that mail arrives.\n\
          It needs no answer.\n"
     )
 }
 
-/// Gives a canary to `sendmail`, as any program of the host would.
+/// Submits a canary through `sendmail`, like any other program.
 ///
-/// Errors: one printable line: what `sendmail` said, or why it could not be asked.
+/// Errors: one printable line with the output of `sendmail`, or why it could not run.
 pub fn send(sendmail: &Path, to: &Address, message: &str, environment: &[(&str, std::ffi::OsString)]) -> Result<(), String> {
     let failed = |why: &dyn std::fmt::Display| format!("{}: {why}", sendmail.display());
     let mut command = Command::new(sendmail);
@@ -120,17 +119,17 @@ pub fn send(sendmail: &Path, to: &Address, message: &str, environment: &[(&str, 
     command.envs(environment.iter().map(|(name, value)| (name, value)));
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(|e| failed(&e))?;
     if let Some(mut stdin) = child.stdin.take() {
-        // What is wrong with it, its exit code tells.
+        // The exit code tells what went wrong.
         let _ = stdin.write_all(message.as_bytes());
     }
     let stderr = child.stderr.take();
-    let status = command::wait(&mut child, SENDMAIL).map_err(|e| failed(&e))?;
+    let status = program::wait(&mut child, SENDMAIL).map_err(|e| failed(&e))?;
     if status.success() {
         return Ok(());
     }
-    let mut said = Vec::new();
-    let _ = stderr.map(|stderr| std::io::Read::read_to_end(&mut std::io::Read::take(stderr, 1000), &mut said));
-    Err(failed(&printable::bytes(said.trim_ascii())))
+    let mut output = Vec::new();
+    let _ = stderr.map(|stderr| std::io::Read::read_to_end(&mut std::io::Read::take(stderr, 1000), &mut output));
+    Err(failed(&printable::bytes(output.trim_ascii())))
 }
 
 #[cfg(test)]

@@ -1,28 +1,25 @@
-//! `alarm_command`: a program of the administrator's, run for each alarm that is raised or cleared.
+//! `alarm_command`: the administrator's program, run for each alarm that is raised or cleared.
 //!
-//! In: the argument vector of the configuration, which root owns, and an alarm whose texts are printable already. No shell. The
-//! environment is empty but for the variables of [`variables`]; standard input is the same as JSON. Its output goes nowhere. It
-//! runs as the daemon's user, in the daemon's sandbox, and is ended after [`LIMIT`], by its process id.
+//! In: the argument vector of the configuration, which root owns, and an alarm whose texts are already printable. No shell. The
+//! environment contains only the variables of [`variables`]; standard input has the same data as JSON. The output is discarded. The
+//! program runs as the daemon's user, in the daemon's sandbox, and is killed after [`LIMIT`], by its process id.
 
 use std::io::Write;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::active::Change;
+use super::program::{self, PATH};
 use mail::date;
 
-/// How long it may run.
+/// How long the program may run.
 const LIMIT: Duration = Duration::from_secs(30);
-/// How often it is looked at.
-const LOOK: Duration = Duration::from_millis(20);
-/// Bytes of a variable.
+/// The longest value of a variable, in bytes.
 const VALUE: usize = 1000;
-/// Where programs are found.
-pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Runs it and waits for its end.
+/// Runs the program and waits for it.
 ///
-/// Errors: one line: it could not be started, ended with another code than 0, or did not end.
+/// Errors, one line: it could not be started, its exit code was not 0, or it was killed.
 pub fn run(argv: &[String], change: &Change, host: &str) -> Result<(), String> {
     run_within(argv, change, host, LIMIT)
 }
@@ -36,32 +33,14 @@ fn run_within(argv: &[String], change: &Change, host: &str, limit: Duration) -> 
     if let Some(mut stdin) = child.stdin.take() {
         let line: serde_json::Map<String, serde_json::Value> =
             variables(change, host).into_iter().map(|(name, value)| (name.to_lowercase(), value.into())).collect();
-        // Less than a pipe holds, so this cannot wait; a program that does not read it is free to.
+        // Less than a pipe holds, so this cannot block. The program need not read it.
         let _ = writeln!(stdin, "{}", serde_json::Value::Object(line));
     }
-    let status = wait(&mut child, limit).map_err(|e| failed(&e))?;
+    let status = program::wait(&mut child, limit).map_err(|e| failed(&e))?;
     if status.success() { Ok(()) } else { Err(failed(&status)) }
 }
 
-/// The end of `child`; after `limit` by force.
-///
-/// Errors: it had to be ended.
-pub(super) fn wait(child: &mut Child, limit: Duration) -> std::io::Result<ExitStatus> {
-    let deadline = Instant::now() + limit;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        if Instant::now() >= deadline {
-            child.kill()?;
-            child.wait()?;
-            return Err(std::io::Error::new(std::io::ErrorKind::TimedOut, format!("did not end within {} s", limit.as_secs())));
-        }
-        std::thread::sleep(LOOK);
-    }
-}
-
-/// What the program is told. mailchute(8) lists them.
+/// The variables for the program. mailchute(8) lists them.
 fn variables(change: &Change, host: &str) -> Vec<(&'static str, String)> {
     let alarm = &change.alarm;
     let cut = |text: &str| text.get(..text.floor_char_boundary(VALUE)).unwrap_or_default().to_owned();

@@ -1,58 +1,58 @@
-//! AlarmInputs in, alarms out. Pure: no clock, no I/O.
+//! Decides which alarms are active. Pure: no clock, no I/O.
 
 use std::collections::BTreeMap;
 
 use super::alarm::{Alarm, Kind};
 use super::canary::Fate;
-use super::memory::{AlarmMemory, Trouble};
+use super::memory::AlarmMemory;
 use config::Params;
 use control::warnings;
 
-/// Seconds that a failure of the disk or the database is worth an alarm.
+/// Seconds that an alarm about the disk or the database stays active after the last failure.
 const STORAGE: i64 = 3600;
-/// Seconds after which a route that nobody was refused by any more is forgotten.
+/// Seconds after which a suspended route without further failures is ignored.
 const ROUTE: i64 = 3600;
-/// Seconds that a webhook may fail.
+/// Seconds that a webhook may fail before an alarm.
 const WEBHOOK: i64 = 3600;
-/// Files of the spool's file system that must be free.
+/// Free inodes that the spool's file system must have.
 const FREE_FILES: u64 = 5000;
 
-/// Room on the file system of the spool.
+/// Free space on the file system of the spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
-    /// Bytes that the daemon can still write.
+    /// Free bytes for the daemon.
     pub bytes: u64,
-    /// Files that it can still make; none where the file system knows no bound.
+    /// Free inodes; `None` if the file system does not limit them.
     pub files: Option<u64>,
 }
 
-/// How a webhook does.
+/// The state of a webhook.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WebhookSnapshot {
     /// Its name in the configuration.
     pub name: String,
-    /// Events that wait.
+    /// Queued events.
     pub waiting: u64,
     /// Events that were lost since its queue was last empty.
     pub lost: u64,
-    /// Since when it takes none, unix seconds.
+    /// Since when it accepts no events, unix seconds.
     pub failing_since: Option<i64>,
 }
 
-/// What was found out now.
+/// The state that alarms are judged by.
 #[derive(Clone, Debug, Default)]
 pub struct AlarmInputs {
     /// Unix seconds.
     pub now: i64,
-    /// When the oldest waiting message was accepted.
+    /// When the oldest queued message was accepted.
     pub oldest: Option<i64>,
-    /// The configured next hop, as its events name it; none where mail goes to mail exchangers.
+    /// The configured next hop, as events name it; `None` if mail goes to mail exchangers.
     pub route: Option<String>,
-    /// Since when delivery is paused, and who paused it.
+    /// Since when delivery has been paused, and by whom.
     pub paused: Option<String>,
-    /// What cannot be used, one line each.
+    /// Unusable keys, passwords and secrets, one line each.
     pub unusable: Vec<String>,
-    /// Room in the spool, where it could be asked.
+    /// Free space in the spool; `None` if the kernel does not report it.
     pub space: Option<Space>,
     /// Files in `corrupt/`.
     pub corrupt: usize,
@@ -86,60 +86,60 @@ impl Limits {
     }
 }
 
-/// What is wrong. `is_standing` says whether an alarm of this kind stands already: what is measured must then be better by a
-/// quarter before it is over, so that a value at its limit makes one alarm and not a hundred.
-pub fn judge(facts: &AlarmInputs, remembered: &AlarmMemory, limits: Limits, is_standing: impl Fn(Kind) -> bool) -> Vec<Alarm> {
+/// The alarms for these inputs. `is_active` tells whether an alarm of this kind is active: it clears at 125 % of the limit, so that a
+/// value at its limit raises one alarm and not a hundred.
+pub fn judge(inputs: &AlarmInputs, memory: &AlarmMemory, limits: Limits, is_active: impl Fn(Kind) -> bool) -> Vec<Alarm> {
     let mut alarms = Vec::new();
     let mut add = |kind, subject: &str, reason: String| alarms.push(Alarm { kind, subject: subject.to_owned(), reason });
-    let exceeds = |since: Option<i64>, limit: i64| since.map(|since| facts.now - since).filter(|&age| limit > 0 && age >= limit);
-    if let Some(age) = exceeds(remembered.trying_since.filter(|_| facts.oldest.is_some()), limits.silence) {
-        add(Kind::NoDelivery, "", format!("nothing was relayed for {}, and every attempt was in vain", span(age)));
+    let exceeds = |since: Option<i64>, limit: i64| since.map(|since| inputs.now - since).filter(|&age| limit > 0 && age >= limit);
+    if let Some(age) = exceeds(memory.trying_since.filter(|_| inputs.oldest.is_some()), limits.silence) {
+        add(Kind::NoDelivery, "", format!("no message was relayed for {}: every attempt failed", span(age)));
     }
-    if let Some(age) = exceeds(facts.oldest, limits.age) {
-        add(Kind::QueueOld, "", format!("the oldest waiting message is {} old", span(age)));
+    if let Some(age) = exceeds(inputs.oldest, limits.age) {
+        add(Kind::QueueOld, "", format!("the oldest queued message is {} old", span(age)));
     }
-    let suspended = facts.route.as_ref().and_then(|route| remembered.suspended.get_key_value(route));
-    if let Some((route, trouble)) = suspended.filter(|(_, trouble)| facts.now - trouble.last < ROUTE)
+    let suspended = inputs.route.as_ref().and_then(|route| memory.suspended.get_key_value(route));
+    if let Some((route, trouble)) = suspended.filter(|(_, trouble)| inputs.now - trouble.last < ROUTE)
         && exceeds(Some(trouble.since), limits.route).is_some()
     {
         add(Kind::RouteSuspended, route, trouble.reason.clone());
     }
-    if let Some(reason) = lacks_space(facts.space, limits.space, is_standing(Kind::SpoolFull)) {
+    if let Some(reason) = lacks_space(inputs.space, limits.space, is_active(Kind::SpoolFull)) {
         add(Kind::SpoolFull, "", reason);
     }
-    if let Some(trouble) = remembered.storage.as_ref().filter(|trouble| facts.now - trouble.last < STORAGE) {
+    if let Some(trouble) = memory.storage.as_ref().filter(|trouble| inputs.now - trouble.last < STORAGE) {
         add(Kind::StorageFailed, "", trouble.reason.clone());
     }
-    if remembered.state_lost {
-        add(Kind::StateLost, "", "state.sqlite was made anew, and messages that may have been delivered before are held".to_owned());
+    if memory.state_lost {
+        add(Kind::StateLost, "", "state.sqlite was rebuilt; messages that may have been delivered already are held".to_owned());
     }
-    if let Some(why) = &remembered.admission_closed {
-        add(Kind::AdmissionClosed, "", format!("no new mail is taken: {why}"));
+    if let Some(why) = &memory.admission_closed {
+        add(Kind::AdmissionClosed, "", format!("not accepting new mail: {why}"));
     }
-    if let Some(since) = &facts.paused {
+    if let Some(since) = &inputs.paused {
         add(Kind::DeliveryPaused, "", warnings::paused(since));
     }
-    facts.unusable.iter().for_each(|reason| add(Kind::CredentialUnusable, "", reason.clone()));
-    if facts.corrupt > 0 {
-        add(Kind::CorruptFile, "", "files lie in corrupt/, each with its reason in a file beside it".to_owned());
+    inputs.unusable.iter().for_each(|reason| add(Kind::CredentialUnusable, "", reason.clone()));
+    if inputs.corrupt > 0 {
+        add(Kind::CorruptFile, "", "there are files in corrupt/; the reason for each is in a file beside it".to_owned());
     }
-    if let Some((id, reason)) = remembered.undelivered_dsns.first_key_value() {
-        let others = remembered.undelivered_dsns.len() - 1;
+    if let Some((id, reason)) = memory.undelivered_dsns.first_key_value() {
+        let others = memory.undelivered_dsns.len() - 1;
         let more = if others == 0 { String::new() } else { format!(", and {others} more") };
-        add(Kind::DsnUndeliverable, "", format!("nobody knows of {id}: {reason}{more}; see `mailchute show {id}`"));
+        add(Kind::DsnUndeliverable, "", format!("nobody was notified about {id}: {reason}{more}; see `mailchute show {id}`"));
     }
-    for webhook in &facts.webhooks {
-        if let Some(reason) = behind(webhook, facts.now) {
+    for webhook in &inputs.webhooks {
+        if let Some(reason) = behind(webhook, inputs.now) {
             add(Kind::WebhookBehind, &webhook.name, reason);
         }
     }
-    if let Fate::Missing(reason) = remembered.canary.fate(facts.now) {
+    if let Fate::Missing(reason) = memory.canary.fate(inputs.now) {
         add(Kind::CanaryMissing, "", reason);
     }
     one_of_each(alarms)
 }
 
-/// Two alarms of one kind and subject are one, with both reasons: they could not be told apart later.
+/// Merges alarms of one kind and subject, with all reasons: they would have the same identity.
 fn one_of_each(alarms: Vec<Alarm>) -> Vec<Alarm> {
     let mut by_key: BTreeMap<(Kind, String), String> = BTreeMap::new();
     for alarm in alarms {
@@ -152,26 +152,26 @@ fn one_of_each(alarms: Vec<Alarm>) -> Vec<Alarm> {
     by_key.into_iter().map(|((kind, subject), reason)| Alarm { kind, subject, reason }).collect()
 }
 
-fn lacks_space(space: Option<Space>, limit: u64, is_standing: bool) -> Option<String> {
+fn lacks_space(space: Option<Space>, limit: u64, is_active: bool) -> Option<String> {
     let Space { bytes, files } = space?;
-    let wanted = |limit: u64| if is_standing { limit.saturating_add(limit / 4) } else { limit };
+    let wanted = |limit: u64| if is_active { limit.saturating_add(limit / 4) } else { limit };
     if limit > 0 && bytes < wanted(limit) {
-        return Some(format!("{} MiB are left for the spool", bytes >> 20));
+        return Some(format!("{} MiB of disk space are left for the spool", bytes >> 20));
     }
     let files = files.filter(|&files| limit > 0 && files < wanted(FREE_FILES))?;
-    Some(format!("{files} more files can be made in the spool"))
+    Some(format!("{files} inodes are left for the spool"))
 }
 
 fn behind(webhook: &WebhookSnapshot, now: i64) -> Option<String> {
     if webhook.lost > 0 {
-        return Some(format!("{} events were lost, {} wait", webhook.lost, webhook.waiting));
+        return Some(format!("{} events were lost, {} are queued", webhook.lost, webhook.waiting));
     }
     let age = now - webhook.failing_since?;
-    (age >= WEBHOOK).then(|| format!("it has taken no event for {}, {} wait", span(age), webhook.waiting))
+    (age >= WEBHOOK).then(|| format!("no event was accepted for {}, {} are queued", span(age), webhook.waiting))
 }
 
-/// Seconds as a person says them.
-pub(super) fn span(seconds: i64) -> String {
+/// A duration for people.
+fn span(seconds: i64) -> String {
     match seconds {
         s if s < 120 => format!("{s} s"),
         s if s < 7200 => format!("{} min", s / 60),
@@ -180,19 +180,15 @@ pub(super) fn span(seconds: i64) -> String {
     }
 }
 
-/// A trouble that began at `since` and was last seen at `last`.
-pub(super) fn trouble(since: i64, last: i64, reason: &str) -> Trouble {
-    Trouble { since, last, reason: reason.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::memory::Trouble;
     use super::*;
 
     const LIMITS: Limits = Limits { age: 1000, route: 100, silence: 500, space: 1 << 28 };
 
-    fn kinds(facts: &AlarmInputs, remembered: &AlarmMemory) -> Vec<(Kind, String)> {
-        judge(facts, remembered, LIMITS, |_| false).into_iter().map(|alarm| (alarm.kind, alarm.subject)).collect()
+    fn kinds(inputs: &AlarmInputs, memory: &AlarmMemory) -> Vec<(Kind, String)> {
+        judge(inputs, memory, LIMITS, |_| false).into_iter().map(|alarm| (alarm.kind, alarm.subject)).collect()
     }
 
     fn at(now: i64) -> AlarmInputs {
@@ -206,48 +202,48 @@ mod tests {
 
     #[test]
     fn limits_are_reached_on_their_second_and_zero_is_no_limit() {
-        let remembered = AlarmMemory { trying_since: Some(0), ..AlarmMemory::default() };
-        assert!(kinds(&at(499), &remembered).is_empty());
-        assert_eq!(kinds(&at(500), &remembered), [(Kind::NoDelivery, String::new())]);
-        assert_eq!(kinds(&at(1000), &remembered), [(Kind::NoDelivery, String::new()), (Kind::QueueOld, String::new())]);
+        let memory = AlarmMemory { trying_since: Some(0), ..AlarmMemory::default() };
+        assert!(kinds(&at(499), &memory).is_empty());
+        assert_eq!(kinds(&at(500), &memory), [(Kind::NoDelivery, String::new())]);
+        assert_eq!(kinds(&at(1000), &memory), [(Kind::NoDelivery, String::new()), (Kind::QueueOld, String::new())]);
         let none = Limits { age: 0, route: 0, silence: 0, space: 0 };
-        let facts = AlarmInputs { space: Some(Space { bytes: 0, files: Some(0) }), ..at(1 << 40) };
-        assert!(judge(&facts, &remembered, none, |_| false).is_empty());
-        assert!(kinds(&AlarmInputs { oldest: None, ..at(5000) }, &remembered).is_empty(), "nothing waits, so nothing is tried");
+        let inputs = AlarmInputs { space: Some(Space { bytes: 0, files: Some(0) }), ..at(1 << 40) };
+        assert!(judge(&inputs, &memory, none, |_| false).is_empty());
+        assert!(kinds(&AlarmInputs { oldest: None, ..at(5000) }, &memory).is_empty(), "the queue is empty");
     }
 
     #[test]
-    fn a_suspended_next_hop_is_told_but_not_one_dead_domain_of_the_world() {
-        let suspended = [("relay:587".to_owned(), trouble(0, 90, "refused"))].into();
-        let remembered = AlarmMemory { suspended, ..AlarmMemory::default() };
-        assert!(kinds(&at(99), &remembered).is_empty());
-        assert_eq!(kinds(&at(100), &remembered), [(Kind::RouteSuspended, "relay:587".to_owned())]);
-        assert!(kinds(&AlarmInputs { route: None, ..at(100) }, &remembered).is_empty());
-        assert!(!kinds(&at(90 + ROUTE), &remembered).contains(&(Kind::RouteSuspended, "relay:587".to_owned())), "long unheard of");
+    fn a_suspended_next_hop_is_an_alarm_and_a_single_dead_domain_is_not() {
+        let suspended = [("relay:587".to_owned(), Trouble { last: 90, ..Trouble::new(0, "refused") })].into();
+        let memory = AlarmMemory { suspended, ..AlarmMemory::default() };
+        assert!(kinds(&at(99), &memory).is_empty());
+        assert_eq!(kinds(&at(100), &memory), [(Kind::RouteSuspended, "relay:587".to_owned())]);
+        assert!(kinds(&AlarmInputs { route: None, ..at(100) }, &memory).is_empty());
+        assert!(!kinds(&at(90 + ROUTE), &memory).contains(&(Kind::RouteSuspended, "relay:587".to_owned())), "no failure for a long time");
         let other = AlarmInputs { route: Some("other:587".to_owned()), ..at(100) };
-        assert!(kinds(&other, &remembered).is_empty(), "it is not configured any more");
+        assert!(kinds(&other, &memory).is_empty(), "it is not configured any more");
     }
 
     #[test]
     fn closed_admission_is_an_alarm_with_its_reason() {
-        let remembered = AlarmMemory { admission_closed: Some("moving house".to_owned()), ..AlarmMemory::default() };
-        let alarms = judge(&AlarmInputs::default(), &remembered, LIMITS, |_| false);
+        let memory = AlarmMemory { admission_closed: Some("moving house".to_owned()), ..AlarmMemory::default() };
+        let alarms = judge(&AlarmInputs::default(), &memory, LIMITS, |_| false);
         assert_eq!((alarms.len(), alarms[0].kind), (1, Kind::AdmissionClosed));
         assert!(alarms[0].reason.ends_with("moving house"));
     }
 
     #[test]
-    fn paused_delivery_is_a_warning_that_says_how_it_goes_on() {
-        let facts = AlarmInputs { paused: Some("since noon by root".to_owned()), ..AlarmInputs::default() };
-        let alarms = judge(&facts, &AlarmMemory::default(), LIMITS, |_| false);
+    fn paused_delivery_is_a_warning_that_says_how_to_resume() {
+        let inputs = AlarmInputs { paused: Some("since noon by root".to_owned()), ..AlarmInputs::default() };
+        let alarms = judge(&inputs, &AlarmMemory::default(), LIMITS, |_| false);
         assert_eq!((alarms.len(), alarms[0].kind, alarms[0].kind.severity().word()), (1, Kind::DeliveryPaused, "warning"));
-        assert_eq!(alarms[0].reason, "delivery is paused since noon by root; `mailchute resume` lets it go on");
+        assert_eq!(alarms[0].reason, warnings::paused("since noon by root"));
     }
 
     #[test]
-    fn room_at_its_limit_makes_one_alarm() {
-        let facts = |bytes| AlarmInputs { space: Some(Space { bytes, files: None }), ..AlarmInputs::default() };
-        let is_full = |bytes, standing| !judge(&facts(bytes), &AlarmMemory::default(), LIMITS, |_| standing).is_empty();
+    fn free_space_at_its_limit_raises_one_alarm() {
+        let inputs = |bytes| AlarmInputs { space: Some(Space { bytes, files: None }), ..AlarmInputs::default() };
+        let is_full = |bytes, active| !judge(&inputs(bytes), &AlarmMemory::default(), LIMITS, |_| active).is_empty();
         assert!(is_full((1 << 28) - 1, false) && !is_full(1 << 28, false));
         assert!(is_full(1 << 28, true) && !is_full((1 << 28) + (1 << 26), true));
         let few = AlarmInputs { space: Some(Space { bytes: 1 << 40, files: Some(4999) }), ..AlarmInputs::default() };
@@ -256,8 +252,8 @@ mod tests {
 
     #[test]
     fn two_reasons_of_one_alarm_are_one_alarm() {
-        let facts = AlarmInputs { unusable: vec!["key a".to_owned(), "key b".to_owned()], ..AlarmInputs::default() };
-        let alarms = judge(&facts, &AlarmMemory::default(), LIMITS, |_| false);
+        let inputs = AlarmInputs { unusable: vec!["key a".to_owned(), "key b".to_owned()], ..AlarmInputs::default() };
+        let alarms = judge(&inputs, &AlarmMemory::default(), LIMITS, |_| false);
         assert_eq!(alarms.len(), 1);
         assert_eq!(alarms[0].reason, "key a; key b");
     }

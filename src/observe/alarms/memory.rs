@@ -1,25 +1,24 @@
-//! What alarms need to remember of the events that went by, and over a restart. Pure.
+//! The memory of the alarms: what they need to know of past events, across restarts. Pure.
 //!
-//! In: the records of the event table. Out: facts with a beginning: since when nothing was relayed, which next hop is suspended,
-//! which failures nobody was told of.
+//! In: the records of the event table. Out: conditions with a start time: since when nothing was relayed, which next hop is
+//! suspended, which failures caused no DSN.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::canary::Canary;
-use super::judge::trouble;
 use log::record::Record;
 
-/// Failures that are remembered; one is enough for an alarm.
-const UNTOLD: usize = 100;
-/// Routes that are remembered: with mail exchangers there may be thousands, and none of them makes an alarm.
+/// The number of undelivered DSNs to remember. One is enough for an alarm.
+const DSNS: usize = 100;
+/// The number of suspended routes to remember. With mail exchangers there may be thousands, and none of them raises an alarm.
 const ROUTES: usize = 100;
 
-/// Something that lasts.
+/// A condition that lasts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
-    /// When it began, unix seconds.
+    /// When it started, unix seconds.
     pub since: i64,
     /// When it was last seen.
     pub last: i64,
@@ -27,51 +26,58 @@ pub struct Trouble {
     pub reason: String,
 }
 
-/// What is remembered.
+impl Trouble {
+    /// A condition seen for the first time.
+    pub(super) fn new(at: i64, reason: &str) -> Trouble {
+        Trouble { since: at, last: at, reason: reason.to_owned() }
+    }
+}
+
+/// What the alarms remember.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AlarmMemory {
-    /// The first attempt that failed since the last success.
+    /// The time of the first failed attempt since the last success.
     pub trying_since: Option<i64>,
     /// Suspended routes.
     pub suspended: BTreeMap<String, Trouble>,
-    /// Failures that nobody was told of, by queue id, with the reason.
+    /// Failed messages without a delivered DSN, by queue id, with the reason.
     pub undelivered_dsns: BTreeMap<String, String>,
     /// The last failure of the disk or the database.
     pub storage: Option<Trouble>,
     /// Why admission is closed, while it is.
     pub admission_closed: Option<String>,
-    /// The database was lost, and what is held since has not been looked at.
+    /// The database was lost, and messages are still held for that reason.
     pub state_lost: bool,
-    /// The daily message.
+    /// The daily test message.
     pub canary: Canary,
 }
 
-/// What is over without an event that says so.
+/// Remembered conditions that have ended without an event.
 #[derive(Clone, Debug, Default)]
-pub struct Over {
-    /// Failures, by queue id, whose message is gone.
-    pub told: Vec<String>,
-    /// Nothing waits, so nothing is tried.
+pub struct Resolved {
+    /// Undelivered DSNs, by queue id, whose message was deleted or requeued.
+    pub undelivered_dsns: Vec<String>,
+    /// The queue is empty, so no delivery is attempted.
     pub trying: bool,
-    /// Suspended routes that are not the configured next hop: it was another one before a reload.
+    /// Suspended routes that are not the configured next hop, such as the next hop before a reload.
     pub routes: Vec<String>,
-    /// What was held has been decided.
+    /// No message is held any more because the database was lost.
     pub state_lost: bool,
 }
 
 impl AlarmMemory {
-    /// Forgets what is over. What came meanwhile stays.
-    pub fn forget(&mut self, over: &Over) {
-        over.told.iter().for_each(|id| drop(self.undelivered_dsns.remove(id)));
-        over.routes.iter().for_each(|route| drop(self.suspended.remove(route)));
-        if over.trying {
+    /// Forgets the resolved conditions. Conditions that came up meanwhile stay.
+    pub fn forget(&mut self, resolved: &Resolved) {
+        resolved.undelivered_dsns.iter().for_each(|id| drop(self.undelivered_dsns.remove(id)));
+        resolved.routes.iter().for_each(|route| drop(self.suspended.remove(route)));
+        if resolved.trying {
             self.trying_since = None;
         }
-        self.state_lost &= !over.state_lost;
+        self.state_lost &= !resolved.state_lost;
     }
 
-    /// Takes note of an event. True if an alarm may follow from it at once.
+    /// Remembers an event. True if the event may raise or clear an alarm at once.
     pub fn note(&mut self, record: &Record) -> bool {
         let at = record.at / 1000;
         let text = |name: &str| record.text(name).unwrap_or_default();
@@ -86,12 +92,12 @@ impl AlarmMemory {
             }
             "accepted" => return self.canary.note_accepted(text("message_id"), text("queue_id")),
             "failed" if self.canary.note_outcome(text("queue_id"), false, text("reply")) => {}
-            // A DSN, or mail whose sender wants to hear nothing.
-            "failed" if text("from").is_empty() => self.note_undelivered_dsn(text("queue_id"), "the notice failed"),
+            // A DSN, or mail with the null reverse-path.
+            "failed" if text("from").is_empty() => self.note_undelivered_dsn(text("queue_id"), "the DSN could not be delivered"),
             "dsn_suppressed" => self.note_undelivered_dsn(text("queue_id"), text("reason")),
             "route_suspended" => self.note_suspended(text("route"), at, text("reason")),
             "route_resumed" => drop(self.suspended.remove(text("route"))),
-            "storage_failed" => self.storage = Some(trouble(at, at, &format!("{}: {}", text("what"), text("reason")))),
+            "storage_failed" => self.storage = Some(Trouble::new(at, &format!("{}: {}", text("what"), text("reason")))),
             "state_lost" => self.state_lost = true,
             "admission_closed" => self.admission_closed = Some(text("reason").to_owned()),
             "admission_opened" => self.admission_closed = None,
@@ -102,9 +108,9 @@ impl AlarmMemory {
         true
     }
 
-    /// Without what servers said: everybody may read of alarms, and a reply may name somebody's recipient.
+    /// Does not keep replies: everybody may read alarms, and a reply may name a recipient.
     fn note_undelivered_dsn(&mut self, queue_id: &str, why: &str) {
-        if self.undelivered_dsns.len() < UNTOLD {
+        if self.undelivered_dsns.len() < DSNS {
             self.undelivered_dsns.insert(queue_id.to_owned(), why.to_owned());
         }
     }
@@ -112,7 +118,7 @@ impl AlarmMemory {
     fn note_suspended(&mut self, route: &str, at: i64, reason: &str) {
         let is_known = self.suspended.contains_key(route);
         if is_known || self.suspended.len() < ROUTES {
-            let one = self.suspended.entry(route.to_owned()).or_insert_with(|| trouble(at, at, reason));
+            let one = self.suspended.entry(route.to_owned()).or_insert_with(|| Trouble::new(at, reason));
             (one.last, one.reason) = (at, reason.to_owned());
         }
     }
@@ -128,56 +134,56 @@ mod tests {
     }
 
     #[test]
-    fn the_first_vain_attempt_counts_and_a_success_ends_it() {
-        let mut remembered = AlarmMemory::default();
+    fn the_first_failed_attempt_counts_and_a_success_ends_it() {
+        let mut memory = AlarmMemory::default();
         for at in [10, 20, 30] {
-            remembered.note(&record(at, "deferred", &[]));
+            memory.note(&record(at, "deferred", &[]));
         }
-        assert_eq!(remembered.trying_since, Some(10));
-        remembered.note(&record(40, "relayed", &[]));
-        assert_eq!(remembered.trying_since, None);
+        assert_eq!(memory.trying_since, Some(10));
+        memory.note(&record(40, "relayed", &[]));
+        assert_eq!(memory.trying_since, None);
     }
 
     #[test]
     fn a_route_is_suspended_since_the_first_time_with_the_last_reason() {
-        let mut remembered = AlarmMemory::default();
-        assert!(remembered.note(&record(10, "route_suspended", &[("route", "r:25"), ("reason", "refused")])));
-        remembered.note(&record(20, "route_suspended", &[("route", "r:25"), ("reason", "timeout")]));
-        assert_eq!(remembered.suspended["r:25"], trouble(10, 20, "timeout"));
+        let mut memory = AlarmMemory::default();
+        assert!(memory.note(&record(10, "route_suspended", &[("route", "r:25"), ("reason", "refused")])));
+        memory.note(&record(20, "route_suspended", &[("route", "r:25"), ("reason", "timeout")]));
+        assert_eq!(memory.suspended["r:25"], Trouble { since: 10, last: 20, reason: "timeout".to_owned() });
         for n in 0..1000 {
-            remembered.note(&record(30, "route_suspended", &[("route", &n.to_string())]));
+            memory.note(&record(30, "route_suspended", &[("route", &n.to_string())]));
         }
-        assert_eq!(remembered.suspended.len(), ROUTES);
-        remembered.note(&record(40, "route_resumed", &[("route", "r:25")]));
-        assert!(!remembered.suspended.contains_key("r:25"));
+        assert_eq!(memory.suspended.len(), ROUTES);
+        memory.note(&record(40, "route_resumed", &[("route", "r:25")]));
+        assert!(!memory.suspended.contains_key("r:25"));
     }
 
     #[test]
-    fn a_failed_notice_is_untold_and_ordinary_failures_are_not() {
-        let mut remembered = AlarmMemory::default();
-        remembered.note(&record(1, "failed", &[("queue_id", "A"), ("from", "x@y"), ("reply", "550 no")]));
-        assert!(remembered.undelivered_dsns.is_empty());
-        remembered.note(&record(1, "failed", &[("queue_id", "B"), ("from", ""), ("reply", "550 no")]));
-        remembered.note(&record(1, "dsn_suppressed", &[("queue_id", "C"), ("reason", "no address")]));
-        assert_eq!(remembered.undelivered_dsns["B"], "the notice failed");
-        assert_eq!(remembered.undelivered_dsns["C"], "no address");
+    fn a_failed_dsn_is_remembered_and_an_ordinary_failure_is_not() {
+        let mut memory = AlarmMemory::default();
+        memory.note(&record(1, "failed", &[("queue_id", "A"), ("from", "x@y"), ("reply", "550 no")]));
+        assert!(memory.undelivered_dsns.is_empty());
+        memory.note(&record(1, "failed", &[("queue_id", "B"), ("from", ""), ("reply", "550 no")]));
+        memory.note(&record(1, "dsn_suppressed", &[("queue_id", "C"), ("reason", "no address")]));
+        assert_eq!(memory.undelivered_dsns["B"], "the DSN could not be delivered");
+        assert_eq!(memory.undelivered_dsns["C"], "no address");
     }
 
     #[test]
     fn admission_is_closed_until_it_is_opened() {
-        let mut remembered = AlarmMemory::default();
-        assert!(remembered.note(&record(1, "admission_closed", &[("reason", "moving house")])));
-        assert_eq!(remembered.admission_closed.as_deref(), Some("moving house"));
-        assert!(remembered.note(&record(2, "admission_opened", &[])));
-        assert_eq!(remembered.admission_closed, None);
+        let mut memory = AlarmMemory::default();
+        assert!(memory.note(&record(1, "admission_closed", &[("reason", "moving house")])));
+        assert_eq!(memory.admission_closed.as_deref(), Some("moving house"));
+        assert!(memory.note(&record(2, "admission_opened", &[])));
+        assert_eq!(memory.admission_closed, None);
     }
 
     #[test]
-    fn what_is_remembered_survives_a_restart_and_an_older_file() {
-        let mut remembered = AlarmMemory::default();
-        remembered.note(&record(10, "route_suspended", &[("route", "r:25"), ("reason", "refused")]));
-        let text = serde_json::to_string(&remembered).unwrap();
-        assert_eq!(serde_json::from_str::<AlarmMemory>(&text).unwrap(), remembered);
+    fn the_memory_survives_a_restart_and_an_older_file() {
+        let mut memory = AlarmMemory::default();
+        memory.note(&record(10, "route_suspended", &[("route", "r:25"), ("reason", "refused")]));
+        let text = serde_json::to_string(&memory).unwrap();
+        assert_eq!(serde_json::from_str::<AlarmMemory>(&text).unwrap(), memory);
         assert_eq!(serde_json::from_str::<AlarmMemory>("{}").unwrap(), AlarmMemory::default());
     }
 }

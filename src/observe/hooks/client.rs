@@ -1,8 +1,8 @@
-//! One POST to a webhook, and what its answer means.
+//! One POST to a webhook, and the meaning of the response.
 //!
-//! In: a URL of the configuration and a signed body. Out: a verdict. The receiver is not trusted: no redirect is followed, no
-//! proxy is asked, no byte of the body of an answer is read, and everything together takes [`TOTAL`] at most, so nothing that it
-//! sends can lead the daemon anywhere or keep it (THREATS T-OUT-3).
+//! In: a URL of the configuration and a signed body. Out: a verdict. The receiver is not trusted: the client follows no redirect,
+//! uses no proxy and reads no body of a response. The whole exchange takes at most [`TOTAL`], so a receiver can neither send the
+//! daemon elsewhere nor block it (THREATS T-OUT-3).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,19 +16,19 @@ use super::endpoint::Endpoint;
 use super::queue::Due;
 use mail::printable;
 
-/// For the whole exchange.
+/// The time limit for the whole exchange.
 const TOTAL: Duration = Duration::from_secs(15);
-/// For the connection.
+/// The time limit for connecting.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// What an attempt came to.
+/// The result of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The receiver has it: 2xx.
-    Taken,
-    /// The receiver works, and does not want this one.
+    /// The receiver accepted the event: 2xx.
+    Accepted,
+    /// The receiver works, but refuses this event.
     Permanent(String),
-    /// The receiver does not work now.
+    /// The receiver does not work at the moment.
     Transient(String),
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client that trusts what `endpoint` says.
+    /// A client with the CA certificates of `endpoint`.
     ///
     /// Errors: one line about the certificates.
     pub(crate) fn new(endpoint: &Endpoint) -> Result<Client, String> {
@@ -50,7 +50,7 @@ impl Client {
         let config = Agent::config_builder()
             .tls_config(tls)
             .https_only(endpoint.url.starts_with("https:"))
-            // The environment of a daemon says nothing about where its events go.
+            // The environment must not decide where events go.
             .proxy(None)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -80,11 +80,11 @@ impl Client {
     }
 }
 
-/// What a status means. A redirect is an answer like another: whoever moved a receiver changes the configuration.
+/// The meaning of a status. A redirect is a refusal: if a receiver moves, the configuration must change.
 fn of_status(status: u16) -> Verdict {
     match status {
-        200..=299 => Verdict::Taken,
-        300..=399 => Verdict::Permanent(format!("HTTP {status}: redirects are not followed; set url to where it is now")),
+        200..=299 => Verdict::Accepted,
+        300..=399 => Verdict::Permanent(format!("HTTP {status}: redirects are not followed; set url to the new address")),
         429 | 500..=599 => Verdict::Transient(format!("HTTP {status}")),
         _ => Verdict::Permanent(format!("HTTP {status}")),
     }
@@ -94,7 +94,7 @@ fn shown(e: &Error) -> String {
     printable::text(&e.to_string())
 }
 
-/// The certificates that may prove the receiver.
+/// The CA certificates that verify the receiver.
 fn roots(endpoint: &Endpoint) -> Result<RootCerts, String> {
     let Some(path) = &endpoint.ca_file else {
         let found = rustls_native_certs::load_native_certs();
@@ -105,7 +105,7 @@ fn roots(endpoint: &Endpoint) -> Result<RootCerts, String> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     let certificates = read.map_err(|e| failed(e.to_string()))?;
     if certificates.is_empty() {
-        return Err(failed("holds no certificate in PEM form".to_owned()));
+        return Err(failed("contains no PEM certificate".to_owned()));
     }
     Ok(certificates.iter().map(|der| Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into())
 }
@@ -115,8 +115,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statuses_mean_taken_refused_or_unwell() {
-        assert!([200, 202, 204].into_iter().all(|status| of_status(status) == Verdict::Taken));
+    fn statuses_mean_accepted_permanent_or_transient() {
+        assert!([200, 202, 204].into_iter().all(|status| of_status(status) == Verdict::Accepted));
         assert!([429, 500, 503].into_iter().all(|status| matches!(of_status(status), Verdict::Transient(_))));
         assert!([301, 302, 307, 308, 400, 401, 410].into_iter().all(|status| matches!(of_status(status), Verdict::Permanent(_))));
     }

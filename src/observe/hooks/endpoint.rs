@@ -1,4 +1,4 @@
-//! One webhook of the configuration, ready for use.
+//! One webhook of the configuration.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use config::paths::Mode;
 use config::{Config, Paths, WebhookParams};
 use log::record::Record;
 
-/// Bytes that are read of a file with secrets.
+/// The most bytes read from a secret file.
 const SECRET: u64 = 64 << 10;
 
 /// A receiver of events.
@@ -18,17 +18,17 @@ const SECRET: u64 = 64 << 10;
 pub struct Endpoint {
     /// Its name in the configuration: letters, digits, `-` and `_`.
     pub name: String,
-    /// Where it listens.
+    /// Its URL.
     pub url: String,
-    /// What every body is signed with.
+    /// The secrets that sign every body.
     pub secrets: Secrets,
-    /// PEM certificates that prove it; none: those of the system.
+    /// PEM file of the CA certificates; `None` for those of the system.
     pub ca_file: Option<PathBuf>,
     /// Names of events; `*` is all.
     events: Vec<String>,
 }
 
-/// The webhooks that can be used, and what is wrong with the others: name and one line.
+/// The usable webhooks, and the problems of the others: name and one line.
 pub fn load(config: &Config) -> (Vec<Endpoint>, Vec<(String, String)>) {
     let mut endpoints = Vec::new();
     let mut problems = Vec::new();
@@ -42,8 +42,8 @@ pub fn load(config: &Config) -> (Vec<Endpoint>, Vec<(String, String)>) {
     (endpoints, problems)
 }
 
-/// Events name senders and recipients, and `alarm_command` is a program: only who may decide for the host, or for the one user of
-/// a rootless installation, may say where they go.
+/// Events name senders and recipients, and `alarm_command` is a program: only root, or the user of a rootless installation, may
+/// configure them.
 ///
 /// Errors: one line with what to do.
 pub fn owned_by_root(paths: &Paths) -> Result<(), String> {
@@ -55,15 +55,15 @@ pub fn owned_by_root(paths: &Paths) -> Result<(), String> {
         return Ok(());
     }
     let owner = if paths.mode == Mode::Rootless { "you" } else { "root" };
-    Err(format!("{0} must belong to {owner} alone: run `chown root {0}` and `chmod 644 {0}`", path.display()))
+    Err(format!("{0} must belong to {owner} and be writable by no one else: run `chown root {0}` and `chmod 644 {0}`", path.display()))
 }
 
 impl Endpoint {
     fn new(name: &str, params: &WebhookParams, paths: &Paths) -> Result<Endpoint, String> {
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
-            return Err("a name is made of letters, digits, - and _".to_owned());
+            return Err("the name must consist of letters, digits, - and _".to_owned());
         }
-        let url = params.url.as_ref().ok_or("it has no url")?.as_str().to_owned();
+        let url = params.url.as_ref().ok_or("url is missing")?.as_str().to_owned();
         let path = params.secret_file.clone().unwrap_or_else(|| default_secret_file(name, paths));
         let failed = |why: &str| format!("secret file {}: {why}", path.display());
         let text = read_secret(&path).map_err(|why| failed(&why))?;
@@ -71,17 +71,17 @@ impl Endpoint {
         Ok(Endpoint { name: name.to_owned(), url, secrets, ca_file: params.ca_file.clone(), events: events(&params.events)? })
     }
 
-    /// True if it is to get this event. Never one about a webhook itself, or a receiver that is down would make more of them; but
-    /// always the one that says how many it did not get.
+    /// True if the receiver gets this event. It never gets events about webhooks, because a receiver that is down would cause more of
+    /// them. It always gets the count of its own lost events.
     pub fn wants(&self, record: &Record) -> bool {
-        let is_own_loss = record.event == "events_lost" && record.text("outlet") == Some(&outlet(&self.name));
+        let is_own_loss = record.event == "events_lost" && record.text("sink") == Some(&sink(&self.name));
         let is_wanted = self.events.iter().any(|event| event == "*" || *event == record.event);
         is_own_loss || (is_wanted && !record.event.starts_with("webhook_") && record.event != "events_lost")
     }
 }
 
-/// How the events of a lost count name this webhook.
-pub fn outlet(name: &str) -> String {
+/// The name of this webhook as an event sink.
+pub fn sink(name: &str) -> String {
     format!("webhook {name}")
 }
 
@@ -90,7 +90,7 @@ fn events(names: &[String]) -> Result<Vec<String>, String> {
     let is_known = |name: &&String| *name == "*" || log::names::NAMES.contains(&name.as_str());
     match names.iter().find(|name| !is_known(name)) {
         None => Ok(names.to_vec()),
-        Some(unknown) => Err(format!("events: there is no event `{}`; see mailchute-log(5)", mail::printable::text(unknown))),
+        Some(unknown) => Err(format!("events: unknown event `{}`; see mailchute-log(5)", mail::printable::text(unknown))),
     }
 }
 
@@ -122,12 +122,12 @@ mod tests {
         }
     }
 
-    fn record(event: &str, outlet: &str) -> Record {
-        Record { at: 0, level: "info", event: event.to_owned(), fields: vec![("outlet", outlet.into())] }
+    fn record(event: &str, sink: &str) -> Record {
+        Record { at: 0, level: "info", event: event.to_owned(), fields: vec![("sink", sink.into())] }
     }
 
     #[test]
-    fn a_receiver_gets_what_it_asked_for_and_nothing_about_receivers() {
+    fn a_receiver_gets_the_events_of_its_list_and_none_about_webhooks() {
         let some = endpoint(&["failed"]);
         assert!(some.wants(&record("failed", "")) && !some.wants(&record("relayed", "")));
         let all = endpoint(&["*"]);

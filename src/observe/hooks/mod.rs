@@ -1,103 +1,34 @@
-//! Webhooks: events to HTTPS receivers, signed as Standard Webhooks asks.
+//! Webhooks: events for HTTPS receivers, signed as Standard Webhooks requires.
 //!
 //! In: the records of the event table, and the receivers of the configuration. Out: a POST for each event that a receiver wants,
-//! at least once, always under the same `webhook-id`. A receiver that is down, slow or hostile holds up its own queue and nothing
-//! else: each has a thread, none of them is one that mail needs.
+//! at least once, always with the same `webhook-id`. A receiver that is down, slow or hostile delays only its own queue: each has its
+//! own thread, and mail needs none of them.
 //!
 //! ```text
-//!   log ─▶ outlet ─▶ queue (webhooks.sqlite) ─▶ one worker per receiver ─▶ POST ─▶ 2xx: done
-//!                         ▲                                                  ├─▶ 3xx, 4xx: this event again, later
-//!                         └──────────────────────────────────────────────────┴─▶ 429, 5xx, nothing: all again, later
+//!   log ─▶ dispatcher ─▶ queue (webhooks.sqlite) ─▶ one worker per receiver ─▶ POST ─▶ 2xx: done
+//!                             ▲                                                  ├─▶ 3xx, 4xx: retry this event later
+//!                             └──────────────────────────────────────────────────┴─▶ 429, 5xx, no answer: retry all later
 //! ```
-//! Once in the queue an event survives kill -9. What is logged in the moment before a crash may not have come so far; the history
-//! in the spool has it.
+//! A queued event survives kill -9. An event that is logged just before a crash may not reach the queue; the history in the spool has
+//! it.
 
 pub mod client;
 pub mod endpoint;
 pub mod queue;
 pub mod secret;
+mod shared;
 mod worker;
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use super::alarms::judge::WebhookSnapshot;
-use super::dispatcher::Listener;
-use endpoint::Endpoint;
-use log::events;
-use log::record::Record;
-use queue::{New, Queue};
-
-/// What the configuration says of the receivers.
-#[derive(Debug, Default)]
-pub struct Settings {
-    /// The receivers that can be used.
-    pub endpoints: Vec<Arc<Endpoint>>,
-    /// Events of one receiver that may wait.
-    pub queue_limit: u64,
-    /// Seconds after which an event is given up.
-    pub give_up: i64,
-    /// The name of this host in each event.
-    pub host: String,
-}
-
-/// What all workers share.
-pub struct Hooks {
-    path: PathBuf,
-    inner: Mutex<Inner>,
-    /// The queue grew, or the settings changed.
-    news: Condvar,
-}
-
-#[derive(Default)]
-struct Inner {
-    /// Open while there is a receiver.
-    queue: Option<Queue>,
-    endpoints: Vec<Arc<Endpoint>>,
-    /// Events of one receiver that may wait.
-    limit: u64,
-    /// Seconds after which an event is given up.
-    give_up: i64,
-    /// The name of this host in each event.
-    host: String,
-    /// Workers of an older one end.
-    generation: u64,
-    ending: bool,
-    /// The queue does not work, and that was told.
-    is_broken: bool,
-}
+pub use shared::{Hooks, Settings};
 
 impl Hooks {
-    /// No receiver yet; the queue lies in `spool`.
-    pub fn new(spool: &Path) -> Arc<Hooks> {
-        Arc::new(Hooks { path: spool.join(queue::FILE), inner: Mutex::default(), news: Condvar::new() })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes the receivers of a configuration: at the start, and at each reload. What waits is tried at once.
+    /// Applies the receivers of a configuration, at start and at each reload. Queued events are tried at once.
     ///
     /// Errors: the kernel has no room for a thread.
     pub fn apply(self: &Arc<Self>, settings: Settings) -> std::io::Result<()> {
-        let (generation, endpoints) = {
-            let mut inner = self.lock();
-            inner.generation += 1;
-            inner.endpoints = settings.endpoints;
-            inner.limit = settings.queue_limit;
-            inner.give_up = settings.give_up;
-            inner.host = settings.host;
-            let names: Vec<String> = inner.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
-            if self.opened(&mut inner)
-                && let Some(queue) = &mut inner.queue
-                && let Err(e) = queue.keep_only(&names, sys::clock::now())
-            {
-                self.tell_broken(&mut inner, &e);
-            }
-            (inner.generation, inner.endpoints.clone())
-        };
-        self.news.notify_all();
+        let (generation, endpoints) = self.configure(settings);
         for endpoint in endpoints {
             let hooks = Arc::clone(self);
             let name = format!("webhook {}", endpoint.name);
@@ -105,75 +36,4 @@ impl Hooks {
         }
         Ok(())
     }
-
-    /// Puts events into the queue.
-    pub fn listener(self: &Arc<Self>) -> Listener {
-        let hooks = Arc::clone(self);
-        Box::new(move |records| hooks.add(records))
-    }
-
-    fn add(&self, records: &[Record]) {
-        let mut inner = self.lock();
-        let new: Vec<New> = records.iter().flat_map(|record| wanted(&inner, record)).collect();
-        if new.is_empty() || !self.opened(&mut inner) {
-            return;
-        }
-        let limit = inner.limit;
-        let added = inner.queue.as_mut().map(|queue| queue.add(&new, limit));
-        match added {
-            Some(Err(e)) => self.tell_broken(&mut inner, &e),
-            _ => inner.is_broken = false,
-        }
-        self.news.notify_all();
-    }
-
-    /// Opens the queue where there is a receiver. True if it is open.
-    fn opened(&self, inner: &mut Inner) -> bool {
-        if inner.queue.is_none() && !inner.endpoints.is_empty() {
-            match Queue::open(&self.path) {
-                Ok(queue) => inner.queue = Some(queue),
-                Err(e) => self.tell_broken(inner, &e),
-            }
-        }
-        inner.queue.is_some()
-    }
-
-    fn tell_broken(&self, inner: &mut Inner, e: &rusqlite::Error) {
-        if !std::mem::replace(&mut inner.is_broken, true) {
-            events::webhook_failed(queue::FILE, &e.to_string());
-        }
-    }
-
-    /// How the receivers do, for the alarms.
-    pub fn facts(&self) -> Vec<WebhookSnapshot> {
-        let inner = self.lock();
-        let Some(queue) = &inner.queue else { return Vec::new() };
-        let facts = |endpoint: &Arc<Endpoint>| WebhookSnapshot {
-            name: endpoint.name.clone(),
-            waiting: queue.waiting(&endpoint.name),
-            lost: queue.lost(&endpoint.name).unwrap_or_default(),
-            failing_since: queue.failing_since(&endpoint.name).unwrap_or_default(),
-        };
-        inner.endpoints.iter().map(facts).collect()
-    }
-
-    /// Lets the workers end. None is waited for: what one of them has under way is sent again after the next start.
-    pub fn end(&self) {
-        self.lock().ending = true;
-        self.news.notify_all();
-    }
-}
-
-/// What the receivers want of a record.
-fn wanted(inner: &Inner, record: &Record) -> Vec<New> {
-    let wanting: Vec<_> = inner.endpoints.iter().filter(|endpoint| endpoint.wants(record)).collect();
-    if wanting.is_empty() {
-        return Vec::new();
-    }
-    let random = || sys::clock::random().unwrap_or_default();
-    let (id, body) = (format!("evt_{:016x}{:016x}", random(), random()), record.webhook_body(&inner.host));
-    let urgent = record.event.starts_with("alarm_") || record.event == "events_lost";
-    let new =
-        |endpoint: &Arc<Endpoint>| New { webhook: endpoint.name.clone(), id: id.clone(), at: record.at / 1000, body: body.clone(), urgent };
-    wanting.into_iter().map(new).collect()
 }

@@ -1,8 +1,8 @@
-//! The queue of events on their way to webhooks: a small database of its own, beside that of the mail and never in its way.
+//! The queue of events for webhooks: a small database of its own, separate from that of the mail.
 //!
-//! In: bodies, with the id that a receiver knows them by. Out: the next one that is due, until it is done. It survives kill -9; a
-//! power cut may take the last ones, and after it an event that was delivered may be sent again under its id. Bounded: what
-//! finds the queue of its webhook full is counted, and the count is kept too.
+//! In: bodies, with the id by which a receiver knows them. Out: the next due event, until it is done. The queue survives kill -9. A
+//! power cut may lose the last events, or make the daemon send a delivered event again under the same id. The size is limited: an
+//! event that finds the queue of its webhook full is dropped and counted, and the count is stored too.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 /// The name of the file, in the spool.
 pub const FILE: &str = "webhooks.sqlite";
-/// Events about alarms, and about events that were lost, that find room where others find none.
+/// Room beyond the limit for events about alarms and about lost events.
 const RESERVE: u64 = 100;
 
 const CREATE: &str = "
@@ -32,22 +32,22 @@ PRAGMA user_version = 1;
 /// An event for one webhook.
 #[derive(Clone, Debug)]
 pub struct New {
-    /// Whose.
+    /// The name of the webhook.
     pub webhook: String,
     /// `webhook-id`: the same for every attempt.
     pub id: String,
     /// Unix seconds.
     pub at: i64,
-    /// What is sent.
+    /// The body.
     pub body: String,
-    /// It finds room in the reserve.
+    /// True if it may use the reserve.
     pub urgent: bool,
 }
 
 /// An event that is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// Its place.
+    /// Its row.
     pub seq: i64,
     /// As in [`New`].
     pub id: String,
@@ -62,17 +62,17 @@ pub struct Due {
 /// The open queue.
 pub struct Queue {
     connection: Connection,
-    /// Events of each webhook.
+    /// The number of queued events of each webhook.
     waiting: BTreeMap<String, u64>,
-    /// Losses that are not in the database yet, because it refused.
+    /// Losses not yet in the database because of an error.
     unwritten: BTreeMap<String, u64>,
 }
 
 type Result<T> = rusqlite::Result<T>;
 
 impl Queue {
-    /// Opens or makes the queue. A damaged one is put aside as `webhooks.sqlite.damaged` and begun anew: it holds nothing that the
-    /// history of the mail does not have.
+    /// Opens or creates the queue. A damaged file is renamed to `webhooks.sqlite.damaged` and replaced by a new one: the history of
+    /// the mail has all of its content.
     ///
     /// Errors: SQLite's.
     pub fn open(path: &Path) -> Result<Queue> {
@@ -83,7 +83,7 @@ impl Queue {
                     from.push(suffix);
                     let mut to = path.as_os_str().to_owned();
                     to.push(format!(".damaged{suffix}"));
-                    // What is not there needs no moving; what stays is found by the next attempt to open.
+                    // A missing file needs no rename. If a rename fails, the next attempt to open finds the damage again.
                     let _ = std::fs::rename(from, to);
                 }
                 Queue::try_open(path)
@@ -95,7 +95,7 @@ impl Queue {
     fn try_open(path: &Path) -> Result<Queue> {
         let connection = Connection::open(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        // No wait for the disk: what a power cut takes is events, not mail.
+        // Without waiting for the disk: a power cut may lose events, not mail.
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "cache_size", -1024)?;
         connection.pragma_update(None, "journal_size_limit", 4 << 20)?;
@@ -105,9 +105,9 @@ impl Queue {
         Ok(Queue { connection, waiting, unwritten: BTreeMap::new() })
     }
 
-    /// Adds events, as far as each webhook has room for `limit`; the others are counted as lost.
+    /// Adds events, up to `limit` for each webhook. The rest are counted as lost.
     ///
-    /// Errors: SQLite's; then all of them are counted.
+    /// Errors: SQLite's; then all events are counted as lost.
     pub fn add(&mut self, events: &[New], limit: u64) -> Result<()> {
         let added = self.try_add(events, limit);
         if added.is_err() {
@@ -160,58 +160,58 @@ impl Queue {
         self.connection.prepare_cached("SELECT min(next) FROM delivery WHERE webhook = ?1")?.query_row([webhook], |row| row.get(0))
     }
 
-    /// An event was taken.
+    /// Deletes an event that the receiver accepted.
     pub fn done(&mut self, webhook: &str, seq: i64) -> Result<()> {
-        let gone =
+        let deleted =
             self.connection.prepare_cached("DELETE FROM delivery WHERE seq = ?1 AND webhook = ?2")?.execute(params![seq, webhook])?;
         let count = self.waiting.entry(webhook.to_owned()).or_default();
-        *count = count.saturating_sub(gone as u64);
+        *count = count.saturating_sub(deleted as u64);
         Ok(())
     }
 
-    /// An event is tried again at `next`.
+    /// Schedules an event for another attempt at `next`.
     pub fn postpone(&self, seq: i64, next: i64) -> Result<()> {
         let update = "UPDATE delivery SET attempts = attempts + 1, next = ?2 WHERE seq = ?1";
         self.connection.prepare_cached(update)?.execute(params![seq, next]).map(drop)
     }
 
-    /// An event is given up, and counted.
-    pub fn give_up(&mut self, webhook: &str, seq: i64) -> Result<()> {
+    /// Drops an event after its lifetime, and counts it as lost.
+    pub fn expire(&mut self, webhook: &str, seq: i64) -> Result<()> {
         self.done(webhook, seq)?;
         self.connection.execute("INSERT INTO loss VALUES (?1, 1) ON CONFLICT (webhook) DO UPDATE SET lost = lost + 1", [webhook]).map(drop)
     }
 
-    /// Forgets what waits for webhooks that are not configured any more, and makes everything else due at `now`, as after a reload.
+    /// Deletes the events of webhooks that are no longer configured, and makes all others due at `now`, as after a reload.
     pub(crate) fn keep_only(&mut self, webhooks: &[String], now: i64) -> Result<()> {
-        let gone: Vec<String> = self.waiting.keys().filter(|name| !webhooks.contains(name)).cloned().collect();
-        for name in gone {
+        let removed: Vec<String> = self.waiting.keys().filter(|name| !webhooks.contains(name)).cloned().collect();
+        for name in removed {
             self.connection.execute("DELETE FROM delivery WHERE webhook = ?1", [&name])?;
             self.connection.execute("DELETE FROM loss WHERE webhook = ?1", [&name])?;
             self.waiting.remove(&name);
         }
-        // Also what a clock that ran ahead has planned.
+        // Also events that were scheduled while the clock was ahead.
         self.connection.execute("UPDATE delivery SET next = ?1 WHERE next > ?1", [now]).map(drop)
     }
 
-    /// Events of `webhook` that wait.
+    /// The number of queued events of `webhook`.
     pub fn waiting(&self, webhook: &str) -> u64 {
         self.waiting.get(webhook).copied().unwrap_or_default()
     }
 
-    /// Events of `webhook` that were lost and not told of.
+    /// The number of lost events of `webhook` that were not reported yet.
     pub fn lost(&self, webhook: &str) -> Result<u64> {
         let query = "SELECT lost FROM loss WHERE webhook = ?1";
         let written: Option<i64> = self.connection.prepare_cached(query)?.query_row([webhook], |row| row.get(0)).optional()?;
         Ok(written.map_or(0, |lost| u64::try_from(lost).unwrap_or_default()) + self.unwritten.get(webhook).copied().unwrap_or_default())
     }
 
-    /// The losses of `webhook` have been told of.
-    pub fn told(&mut self, webhook: &str) -> Result<()> {
+    /// Resets the losses of `webhook` after they were reported.
+    pub fn clear_losses(&mut self, webhook: &str) -> Result<()> {
         self.unwritten.remove(webhook);
         self.connection.execute("DELETE FROM loss WHERE webhook = ?1", [webhook]).map(drop)
     }
 
-    /// When the first event of `webhook` happened that was tried and is still here.
+    /// The time of the oldest event of `webhook` that was tried and is still queued.
     pub(crate) fn failing_since(&self, webhook: &str) -> Result<Option<i64>> {
         let query = "SELECT min(at) FROM delivery WHERE webhook = ?1 AND attempts > 0";
         self.connection.prepare_cached(query)?.query_row([webhook], |row| row.get(0))
@@ -270,7 +270,7 @@ mod tests {
         drop(queue);
         let mut queue = Queue::open(&path).unwrap();
         assert_eq!(queue.lost("a").unwrap(), 5, "the count is kept");
-        queue.told("a").unwrap();
+        queue.clear_losses("a").unwrap();
         assert_eq!(queue.lost("a").unwrap(), 0);
     }
 

@@ -1,17 +1,16 @@
-//! The secret of a webhook, and what is signed with it (Standard Webhooks, "Signature scheme"). Pure.
+//! The secret of a webhook, and its signatures (Standard Webhooks, "Signature scheme"). Pure.
 //!
-//! In: the text of a file that only the daemon can read: `whsec_` and base64, one line each. Several lines are several secrets,
-//! for the time when one follows the other: every body is then signed with all of them. Neither the secret nor anything that it
-//! was made from is ever shown.
+//! In: the text of a file that only the daemon can read: `whsec_` and base64, one line each. Several lines are several secrets, for
+//! the time of a change: every body is signed with each of them. No message ever shows a secret or a part of it.
 
 use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
 use mail::base64;
 
-/// Bytes of a secret that receivers take.
+/// The permitted lengths of a secret in bytes.
 const BYTES: std::ops::RangeInclusive<usize> = 24..=64;
-/// Secrets in one file.
+/// The most secrets in one file.
 const SECRETS: usize = 4;
 
 /// The secrets of one webhook.
@@ -24,19 +23,19 @@ impl std::fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Those in the text of a file.
+    /// Parses the text of a file.
     ///
-    /// Errors: one line that repeats nothing of the text.
+    /// Errors: one line that contains no part of the text.
     pub fn parse(text: &str) -> Result<Secrets, &'static str> {
         let mut secrets = Vec::new();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            let digits = line.strip_prefix("whsec_").ok_or("a line does not begin with whsec_")?;
+            let digits = line.strip_prefix("whsec_").ok_or("a line does not start with whsec_")?;
             let bytes = decode(digits).filter(|bytes| BYTES.contains(&bytes.len()));
-            secrets.push(bytes.ok_or("a line is not whsec_ and the base64 of 24 to 64 bytes")?);
+            secrets.push(bytes.ok_or("a line is not whsec_ followed by 24 to 64 bytes in base64")?);
         }
         match secrets.len() {
-            0 => Err("it holds no secret"),
-            n if n > SECRETS => Err("it holds more than four secrets"),
+            0 => Err("contains no secret"),
+            n if n > SECRETS => Err("contains more than four secrets"),
             _ => Ok(Secrets(secrets)),
         }
     }

@@ -1,48 +1,48 @@
-//! The thread of one receiver: one event after the other, and pauses where it does not take them.
+//! The thread of one receiver: sends one event after the other, and pauses when the receiver does not accept them.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::client::{Client, Verdict};
-use super::endpoint::{Endpoint, outlet};
+use super::endpoint::{Endpoint, sink};
 use super::queue::Due;
-use super::{Hooks, Inner};
+use super::shared::{Hooks, Inner};
 use log::events;
 
 /// The first pause, in seconds; each further one is four times as long.
 const FIRST: i64 = 1;
-/// The longest.
+/// The longest pause, in seconds.
 const LONGEST: i64 = 3600;
 /// The longest sleep, so that a changed clock is noticed.
 const SLEEP: i64 = 60;
 
-/// Runs until the receivers are other ones, or the daemon ends.
+/// Runs until the receivers change or the daemon stops.
 pub(super) fn run(hooks: &Arc<Hooks>, endpoint: &Endpoint, generation: u64) {
     let mut worker = Worker { endpoint, client: None, failures: 0, is_failing: false, not_before: 0 };
     while let Some(due) = worker.wait(hooks, generation) {
         let now = sys::clock::now();
         let verdict = worker.post(&due, now);
-        worker.settle(hooks, &due, verdict);
+        worker.record(hooks, &due, verdict);
     }
 }
 
 struct Worker<'a> {
     endpoint: &'a Endpoint,
     client: Option<Client>,
-    /// Attempts in a row that say that it does not work.
+    /// Consecutive failed attempts.
     failures: u32,
-    /// That it does not take events was told.
+    /// The failure was logged.
     is_failing: bool,
     /// No attempt before then.
     not_before: i64,
 }
 
 impl Worker<'_> {
-    /// The next event that is due; none where this worker has to end.
+    /// The next due event; `None` if this worker has to stop.
     fn wait(&self, hooks: &Hooks, generation: u64) -> Option<Due> {
         let mut inner = hooks.lock();
         loop {
-            if inner.ending || inner.generation != generation {
+            if inner.stopping || inner.generation != generation {
                 return None;
             }
             let now = sys::clock::now();
@@ -79,33 +79,33 @@ impl Worker<'_> {
         self.client.as_ref().map_or_else(|| Verdict::Transient(String::new()), |client| client.post(self.endpoint, due, now))
     }
 
-    fn settle(&mut self, hooks: &Hooks, due: &Due, verdict: Verdict) {
+    fn record(&mut self, hooks: &Hooks, due: &Due, verdict: Verdict) {
         let now = sys::clock::now();
         let random = sys::clock::random().unwrap_or_default();
         match verdict {
-            Verdict::Taken => {
+            Verdict::Accepted => {
                 self.failures = 0;
-                self.taken(hooks, due);
+                self.accepted(hooks, due);
             }
             Verdict::Permanent(reason) => {
                 self.failures = 0;
-                self.later(hooks, due, now, now + pause(due.attempts, random), &reason);
+                self.retry(hooks, due, now, now + pause(due.attempts, random), &reason);
             }
             Verdict::Transient(reason) => {
                 self.not_before = now + pause(self.failures, random);
                 self.failures = self.failures.saturating_add(1);
-                self.later(hooks, due, now, self.not_before, &reason);
+                self.retry(hooks, due, now, self.not_before, &reason);
             }
         }
     }
 
-    fn taken(&mut self, hooks: &Hooks, due: &Due) {
+    fn accepted(&mut self, hooks: &Hooks, due: &Due) {
         let name = &self.endpoint.name;
         let lost = {
             let mut inner = hooks.lock();
             let limit = inner.limit;
             let Some(queue) = &mut inner.queue else { return };
-            // An event that could not be taken out comes a second time, which its id says.
+            // An event that could not be deleted is sent again, under the same id.
             let _ = queue.done(name, due.seq);
             let has_room = queue.waiting(name) <= limit / 2;
             queue.lost(name).ok().filter(|lost| has_room && *lost > 0)
@@ -114,21 +114,21 @@ impl Worker<'_> {
             events::webhook_resumed(name);
         }
         if let Some(lost) = lost {
-            // It goes to the receiver too, like any event: it knows then that the list has a gap.
-            events::events_lost(&outlet(name), lost);
-            let _ = hooks.lock().queue.as_mut().map(|queue| queue.told(name));
+            // This event goes to the receiver too, so that it knows of the gap.
+            events::events_lost(&sink(name), lost);
+            let _ = hooks.lock().queue.as_mut().map(|queue| queue.clear_losses(name));
         }
     }
 
-    /// The event waits, or has waited long enough.
-    fn later(&mut self, hooks: &Hooks, due: &Due, now: i64, next: i64, reason: &str) {
+    /// Schedules the event again, or drops it after its lifetime.
+    fn retry(&mut self, hooks: &Hooks, due: &Due, now: i64, next: i64, reason: &str) {
         let name = &self.endpoint.name;
         {
             let mut inner = hooks.lock();
-            let give_up = inner.give_up;
-            // A database that refuses leaves the event as it was: due now, behind the pause.
-            let _ = inner.queue.as_mut().map(|queue| match now.saturating_sub(due.at) >= give_up {
-                true => queue.give_up(name, due.seq),
+            let lifetime = inner.lifetime;
+            // On a database error the event stays as it was: due now, after the pause.
+            let _ = inner.queue.as_mut().map(|queue| match now.saturating_sub(due.at) >= lifetime {
+                true => queue.expire(name, due.seq),
                 false => queue.postpone(due.seq, next),
             });
         }
@@ -138,8 +138,8 @@ impl Worker<'_> {
     }
 }
 
-/// Seconds until the attempt after `failures` others: 1, 4, 16 … up to an hour, each longer or shorter by a fifth, so that many
-/// hosts do not come back to one receiver at the same moment.
+/// Seconds until the next attempt after `failures` failed ones: 1, 4, 16 … up to an hour, with a jitter of 20 %, so that many hosts
+/// do not return to one receiver at the same moment.
 fn pause(failures: u32, random: u64) -> i64 {
     let seconds = FIRST.saturating_mul(4_i64.saturating_pow(failures)).min(LONGEST);
     let fifth = seconds / 5;

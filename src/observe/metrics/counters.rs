@@ -1,4 +1,4 @@
-//! What the daemon counts while it runs. In memory only: counters begin at 0 with each start, as readers of metrics expect.
+//! The counters of the daemon. In memory only: counters start at 0 with each start, as readers of metrics expect.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,18 +7,18 @@ use super::super::dispatcher::Listener;
 use super::text::Histogram;
 use state::Progress;
 
-/// Different values of one label that are told apart. Domains choose their number, and each one costs every reader a series for
-/// ever: what comes later is counted together under [`OTHER`].
+/// The most distinct values of one label. Remote domains influence their number, and each value costs every reader a permanent
+/// series. Further values are counted together as [`OTHER`].
 const VALUES: usize = 200;
 /// The label value of everything beyond [`VALUES`].
 pub const OTHER: &str = "other";
 
-/// Upper bounds of delivery times in seconds: from acceptance to the next hop's word, waits and retries included.
+/// Upper bounds of delivery times in seconds: from acceptance to the reply of the next hop, including retries.
 const DELIVERY: &[f64] = &[0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 43_200.0, 172_800.0];
 /// Upper bounds of transaction times in seconds.
 const TRANSACTION: &[f64] = &[0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0];
 
-/// Counts by the value of a label. Values come from domains and servers, so their number is capped.
+/// Counts by the value of a label. Values come from domains and servers, so their number is limited.
 #[derive(Clone, Debug)]
 pub struct ByLabel<T> {
     values: BTreeMap<String, T>,
@@ -32,7 +32,7 @@ impl<T> Default for ByLabel<T> {
 
 impl<T: Default> ByLabel<T> {
     fn at(&mut self, value: &str) -> &mut T {
-        // Looked up before it is copied: the usual value is known.
+        // Looked up before it is copied: usually the value is known.
         let is_known = self.values.contains_key(value);
         let value = if is_known || self.values.len() < VALUES { value } else { OTHER };
         self.values.entry(value.to_owned()).or_default()
@@ -47,15 +47,15 @@ impl<T: Default> ByLabel<T> {
 /// All counts of one moment.
 #[derive(Clone, Debug)]
 pub struct Counts {
-    /// Recipients by route, then by outcome (`relayed`, `delayed`, `failed`, `uncertain`) and first digit of the enhanced status.
+    /// Recipients by route, then by outcome (`relayed`, `deferred`, `failed`, `uncertain`) and first digit of the enhanced status.
     pub outcomes: ByLabel<BTreeMap<(&'static str, char), u64>>,
-    /// Sessions that came about, by route, then by how they were protected.
+    /// Opened sessions by route, then by security.
     pub sessions: ByLabel<BTreeMap<String, u64>>,
-    /// Times that no session came about, by route.
+    /// Failed attempts to open a session, by route.
     pub unreachable: ByLabel<u64>,
     /// Messages signed, by domain.
     pub signed: ByLabel<u64>,
-    /// Messages that had to be signed and could not be.
+    /// Messages that could not be signed.
     pub unsigned: u64,
     /// Events by their names in mailchute-log(5).
     pub events: BTreeMap<String, u64>,
@@ -91,7 +91,7 @@ impl Counters {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was counted until now.
+    /// The counts so far.
     pub fn read(&self) -> Counts {
         self.lock().clone()
     }
@@ -101,7 +101,7 @@ impl Counters {
         let class = status.chars().next().filter(|c| matches!(c, '2' | '4' | '5')).unwrap_or('0');
         let outcome = match progress {
             Progress::Deferred => "deferred",
-            told => told.word(),
+            other => other.word(),
         };
         let mut counts = self.lock();
         if progress == Progress::Relayed {
@@ -110,17 +110,17 @@ impl Counters {
         *counts.outcomes.at(route).entry((outcome, class)).or_default() += 1;
     }
 
-    /// A transaction of this many seconds had its final reply.
+    /// A transaction took this many seconds until its final reply.
     pub fn transaction(&self, seconds: f64) {
         self.lock().transaction.observe(seconds);
     }
 
-    /// A session on `route`, protected as `security` says: a TLS version, or `none`.
+    /// A session was opened on `route`. `security` is a TLS version, or `none`.
     pub fn session(&self, route: &str, security: &str) {
         *self.lock().sessions.at(route).entry(security.to_owned()).or_default() += 1;
     }
 
-    /// No session with `route` came about.
+    /// No session could be opened on `route`.
     pub fn unreachable(&self, route: &str) {
         *self.lock().unreachable.at(route) += 1;
     }
@@ -130,12 +130,12 @@ impl Counters {
         *self.lock().signed.at(domain) += 1;
     }
 
-    /// A message had to be signed and could not be.
+    /// A message could not be signed.
     pub fn unsigned(&self) {
         self.lock().unsigned += 1;
     }
 
-    /// Counts the events that the outlets get.
+    /// The listener that counts events.
     pub fn listener(counters: &Arc<Counters>) -> Listener {
         let counters = Arc::clone(counters);
         Box::new(move |records| records.iter().for_each(|record| counters.event(&record.event)))
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_million_domains_cost_no_million_series() {
+    fn a_million_domains_do_not_make_a_million_series() {
         let counters = Counters::default();
         for n in 0..VALUES * 5 {
             let route = format!("mx:{n:05}.example");

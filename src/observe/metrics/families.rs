@@ -1,4 +1,4 @@
-//! The table of metric families, and the page that is made of it. Pure: facts in, text out.
+//! The table of metric families, and the page made from it. Pure.
 
 use super::counters::Counts;
 use super::text::{Exposition, Family, Kind};
@@ -15,64 +15,64 @@ macro_rules! families {
 }
 
 families! {
-    BUILD: "mailchute_build_info", Gauge, "Always 1; the version stands in the label.";
-    STARTED: "mailchute_start_time_seconds", Gauge, "When the daemon started, unix time.";
-    WRITTEN: "mailchute_written_time_seconds", Gauge, "When this page was made, unix time: an old one means that the daemon has stopped.";
-    QUEUE: "mailchute_queue_messages", Gauge, "Messages by state (waiting, held, failed) and age (accepted less than that ago).";
-    QUEUE_BYTES: "mailchute_queue_bytes", Gauge, "Bytes of these messages, by state.";
-    OLDEST: "mailchute_queue_oldest_seconds", Gauge, "Age of the oldest waiting message; 0 if there is none.";
-    LAST_RELAYED: "mailchute_last_relayed_time_seconds", Gauge, "When delivery last succeeded since the start, unix time; 0 if it has not.";
-    SUSPENDED: "mailchute_route_suspended", Gauge, "1 for each route that is not tried for a while.";
-    OUTCOMES: "mailchute_recipient_outcomes", Counter, "Outcomes of recipients by route, outcome (relayed, delayed, failed, uncertain) and first digit of the enhanced status.";
-    SESSIONS: "mailchute_sessions", Counter, "Sessions with a next hop by route and protection (TLS version, or none).";
-    UNREACHABLE: "mailchute_route_failures", Counter, "Times that no session with a route came about.";
-    DELIVERY: "mailchute_delivery_seconds", Histogram, "Time from acceptance until the next hop took a recipient, waits included.";
+    BUILD: "mailchute_build_info", Gauge, "Always 1; the label has the version.";
+    STARTED: "mailchute_start_time_seconds", Gauge, "Start time of the daemon, unix time.";
+    WRITTEN: "mailchute_written_time_seconds", Gauge, "When this file was written, unix time. If it is old, the daemon has stopped.";
+    QUEUE: "mailchute_queue_messages", Gauge, "Messages by state (queued, held, failed) and age (time since acceptance, up to the label).";
+    QUEUE_BYTES: "mailchute_queue_bytes", Gauge, "Bytes of these messages by state.";
+    OLDEST: "mailchute_queue_oldest_seconds", Gauge, "Age of the oldest queued message; 0 if there is none.";
+    LAST_RELAYED: "mailchute_last_relayed_time_seconds", Gauge, "Last successful delivery since the start, unix time; 0 if there was none.";
+    SUSPENDED: "mailchute_route_suspended", Gauge, "1 for each suspended route.";
+    OUTCOMES: "mailchute_recipient_outcomes", Counter, "Outcomes of recipients by route, outcome (relayed, deferred, failed, uncertain) and first digit of the enhanced status.";
+    SESSIONS: "mailchute_sessions", Counter, "Sessions with a next hop by route and security (TLS version, or none).";
+    UNREACHABLE: "mailchute_route_failures", Counter, "Failed attempts to open a session, by route.";
+    DELIVERY: "mailchute_delivery_seconds", Histogram, "Time from acceptance until the next hop accepted a recipient, including retries.";
     TRANSACTION: "mailchute_transaction_seconds", Histogram, "Time of an SMTP transaction from MAIL to the final reply.";
     SIGNED: "mailchute_dkim_signed_messages", Counter, "Messages signed with DKIM, by domain.";
-    UNSIGNED: "mailchute_dkim_failures", Counter, "Messages that had to be signed and could not be; they are held.";
+    UNSIGNED: "mailchute_dkim_failures", Counter, "Messages held because they could not be signed.";
     EVENTS: "mailchute_events", Counter, "Events by their names in mailchute-log(5).";
-    FREE_BYTES: "mailchute_spool_free_bytes", Gauge, "Free space of the spool's file system for the daemon.";
-    FREE_INODES: "mailchute_spool_free_inodes", Gauge, "Free inodes of the spool's file system.";
-    ALARMS: "mailchute_alarm", Gauge, "1 for each alarm that is raised.";
+    FREE_BYTES: "mailchute_spool_free_bytes", Gauge, "Free bytes on the spool's file system, for the daemon.";
+    FREE_INODES: "mailchute_spool_free_inodes", Gauge, "Free inodes on the spool's file system.";
+    ALARMS: "mailchute_alarm", Gauge, "1 for each active alarm.";
 }
 
-/// What the queue is like.
+/// The queue in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueSnapshot {
     /// Messages by state and age class, in the order of [`AGES`].
     pub messages: Vec<(&'static str, [u64; AGES.len()])>,
     /// Bytes by state.
     pub bytes: Vec<(&'static str, u64)>,
-    /// When the oldest waiting message was accepted.
+    /// When the oldest queued message was accepted.
     pub oldest: Option<i64>,
 }
 
-/// MetricsSnapshot of the moment. Times are unix seconds.
+/// The state at one moment. Times are unix seconds.
 #[derive(Clone, Debug, Default)]
 pub struct MetricsSnapshot {
     /// Now.
     pub now: i64,
     /// When the daemon started.
     pub started: i64,
-    /// The queue; `None` where it could not be read: then its families have no samples.
+    /// The queue; `None` if it could not be read: then its families have no samples.
     pub queue: Option<QueueSnapshot>,
     /// When delivery last succeeded.
     pub last_relayed: Option<i64>,
     /// Suspended routes.
     pub suspended: Vec<String>,
-    /// Free bytes and inodes of the spool; `None` where the kernel does not say.
+    /// Free bytes and inodes of the spool; `None` if the kernel does not report them.
     pub free: Option<(u64, u64)>,
     /// Names of raised alarms.
     pub alarms: Vec<String>,
 }
 
-/// The page.
-pub fn page(facts: &MetricsSnapshot, counts: &Counts) -> String {
+/// Writes the page.
+pub fn page(snapshot: &MetricsSnapshot, counts: &Counts) -> String {
     let mut out = Exposition::default();
-    daemon(&mut out, facts);
-    queue(&mut out, facts);
+    daemon(&mut out, snapshot);
+    queue(&mut out, snapshot);
     deliveries(&mut out, counts);
-    spool(&mut out, facts);
+    spool(&mut out, snapshot);
     out.finish()
 }
 
@@ -81,16 +81,16 @@ fn single(out: &mut Exposition, family: &Family, value: i64) {
     out.sample(family, &[], value);
 }
 
-fn daemon(out: &mut Exposition, facts: &MetricsSnapshot) {
+fn daemon(out: &mut Exposition, snapshot: &MetricsSnapshot) {
     out.family(&BUILD);
     out.sample(&BUILD, &[("version", env!("CARGO_PKG_VERSION"))], 1u64);
-    single(out, &STARTED, facts.started);
-    single(out, &WRITTEN, facts.now);
+    single(out, &STARTED, snapshot.started);
+    single(out, &WRITTEN, snapshot.now);
 }
 
-fn queue(out: &mut Exposition, facts: &MetricsSnapshot) {
+fn queue(out: &mut Exposition, snapshot: &MetricsSnapshot) {
     out.family(&QUEUE);
-    let queue = facts.queue.clone();
+    let queue = snapshot.queue.clone();
     for (state, by_age) in queue.iter().flat_map(|queue| &queue.messages) {
         for ((age, _), messages) in AGES.iter().zip(by_age) {
             out.sample(&QUEUE, &[("state", state), ("age", age)], *messages);
@@ -102,11 +102,11 @@ fn queue(out: &mut Exposition, facts: &MetricsSnapshot) {
     }
     out.family(&OLDEST);
     if let Some(queue) = queue {
-        out.sample(&OLDEST, &[], queue.oldest.map_or(0, |oldest| facts.now.saturating_sub(oldest).max(0)));
+        out.sample(&OLDEST, &[], queue.oldest.map_or(0, |oldest| snapshot.now.saturating_sub(oldest).max(0)));
     }
-    single(out, &LAST_RELAYED, facts.last_relayed.unwrap_or(0));
+    single(out, &LAST_RELAYED, snapshot.last_relayed.unwrap_or(0));
     out.family(&SUSPENDED);
-    facts.suspended.iter().for_each(|route| out.sample(&SUSPENDED, &[("route", route)], 1u64));
+    snapshot.suspended.iter().for_each(|route| out.sample(&SUSPENDED, &[("route", route)], 1u64));
 }
 
 fn deliveries(out: &mut Exposition, counts: &Counts) {
@@ -136,13 +136,13 @@ fn deliveries(out: &mut Exposition, counts: &Counts) {
     counts.events.iter().for_each(|(event, number)| out.sample(&EVENTS, &[("event", event)], *number));
 }
 
-fn spool(out: &mut Exposition, facts: &MetricsSnapshot) {
+fn spool(out: &mut Exposition, snapshot: &MetricsSnapshot) {
     out.family(&FREE_BYTES);
-    facts.free.iter().for_each(|(bytes, _)| out.sample(&FREE_BYTES, &[], *bytes));
+    snapshot.free.iter().for_each(|(bytes, _)| out.sample(&FREE_BYTES, &[], *bytes));
     out.family(&FREE_INODES);
-    facts.free.iter().for_each(|(_, inodes)| out.sample(&FREE_INODES, &[], *inodes));
+    snapshot.free.iter().for_each(|(_, inodes)| out.sample(&FREE_INODES, &[], *inodes));
     out.family(&ALARMS);
-    facts.alarms.iter().for_each(|alarm| out.sample(&ALARMS, &[("alarm", alarm)], 1u64));
+    snapshot.alarms.iter().for_each(|alarm| out.sample(&ALARMS, &[("alarm", alarm)], 1u64));
 }
 
 #[cfg(test)]
@@ -159,24 +159,24 @@ mod tests {
     }
 
     #[test]
-    fn facts_and_counts_stand_on_the_page() {
+    fn the_page_has_the_snapshot_and_the_counts() {
         let counters = Counters::default();
         counters.outcome("smtp://relay.example", Progress::Failed, "5.1.1", 3.0);
         counters.session("smtp://relay.example", "TLSv1.3");
         counters.signed("example.org");
         counters.event("held");
         let queue = QueueSnapshot { messages: vec![("queued", [1, 2, 0, 0, 0, 3])], bytes: vec![("queued", 4096)], oldest: Some(900) };
-        let facts = MetricsSnapshot {
+        let snapshot = MetricsSnapshot {
             now: 1000,
             queue: Some(queue),
             alarms: vec!["spool_space".to_owned()],
             free: Some((7, 8)),
             ..MetricsSnapshot::default()
         };
-        let page = page(&facts, &counters.read());
+        let page = page(&snapshot, &counters.read());
         for line in [
-            "mailchute_queue_messages{state=\"waiting\",age=\"older\"} 3",
-            "mailchute_queue_bytes{state=\"waiting\"} 4096",
+            "mailchute_queue_messages{state=\"queued\",age=\"older\"} 3",
+            "mailchute_queue_bytes{state=\"queued\"} 4096",
             "mailchute_queue_oldest_seconds 100",
             "mailchute_recipient_outcomes_total{route=\"smtp://relay.example\",outcome=\"failed\",class=\"5\"} 1",
             "mailchute_sessions_total{route=\"smtp://relay.example\",tls=\"TLSv1.3\"} 1",

@@ -1,10 +1,10 @@
-//! Metrics in the OpenMetrics text form: what is counted while the daemon runs, and the page.
+//! Metrics in the OpenMetrics text format: the counters of the daemon, and the page.
 //!
 //! | module | work |
 //! |---|---|
-//! | [`counters`] | what is counted while the daemon runs |
+//! | [`counters`] | the counters |
 //! | [`families`] | the table of families, and the page |
-//! | [`text`] | the form |
+//! | [`text`] | the text format |
 
 pub mod counters;
 pub mod families;

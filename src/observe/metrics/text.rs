@@ -1,12 +1,12 @@
-//! The text form of metrics: OpenMetrics 1.0, kept to what readers of the older Prometheus text format 0.0.4 take too, because the
-//! textfile collector is one of them: gauges, counters and histograms, no timestamps. Pure.
+//! The text format of metrics: OpenMetrics 1.0, limited to what readers of the older Prometheus text format 0.0.4 accept too, such as
+//! the textfile collector: gauges, counters and histograms, no timestamps. Pure.
 
 use std::fmt::Write;
 
-/// The end mark (OpenMetrics "EOF"): a reader knows that it has the whole.
+/// The end mark (OpenMetrics "EOF"), by which a reader knows that the page is complete.
 const END: &str = "# EOF\n";
 
-/// What a family of metrics is.
+/// The type of a metric family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Goes up and down.
@@ -33,20 +33,20 @@ impl Kind {
 pub struct Family {
     /// Its name, without `_total`.
     pub name: &'static str,
-    /// What it is.
+    /// Its type.
     pub kind: Kind,
     /// One line for people.
     pub help: &'static str,
 }
 
-/// Writes families in the order in which they are given; every family is written once, with all its samples.
+/// Writes families in the given order, each once, with all its samples.
 #[derive(Debug, Default)]
 pub(crate) struct Exposition {
     text: String,
 }
 
 impl Exposition {
-    /// Begins a family.
+    /// Starts a family.
     pub(crate) fn family(&mut self, family: &Family) {
         let Family { name, kind, help } = family;
         // Writing to a String cannot fail.
@@ -97,7 +97,7 @@ impl Exposition {
     }
 }
 
-/// Label values name routes and domains, which configuration and DNS choose: nothing in them ends a line or a value.
+/// Label values come from the configuration and from DNS: nothing in them may end a line or a value.
 fn escape(text: &mut String, value: &str, is_label: bool) {
     for c in mail::printable::text(value).chars() {
         match c {
@@ -108,7 +108,7 @@ fn escape(text: &mut String, value: &str, is_label: bool) {
     }
 }
 
-/// A number, written the same way every time.
+/// A number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value {
     /// A whole number.
@@ -139,7 +139,7 @@ impl std::fmt::Display for Value {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Value::Whole(value) => write!(f, "{value}"),
-            // Debug keeps the point of a whole float: OpenMetrics wants bounds as floats.
+            // Debug keeps the point of a whole float: OpenMetrics requires floats as bounds.
             Value::Float(value) => write!(f, "{value:?}"),
         }
     }
@@ -155,12 +155,12 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// An empty one. `bounds` rise; what is above the last one is only counted.
+    /// An empty histogram. `bounds` are ascending; values above the last one only count in the total.
     pub fn new(bounds: &'static [f64]) -> Histogram {
         Histogram { bounds, counts: vec![0; bounds.len()], count: 0, sum: 0.0 }
     }
 
-    /// One more observation. What is not a number, or negative (a clock that was set), counts as 0.
+    /// Adds an observation. NaN and negative values (after the clock was set) count as 0.
     pub fn observe(&mut self, value: f64) {
         let value = if value > 0.0 { value } else { 0.0 };
         let at = self.bounds.partition_point(|bound| *bound < value);

@@ -37,7 +37,7 @@ pub fn parse(argv: &[OsString], root: bool) -> Result<Call, Refusal> {
     }
 }
 
-/// P1. An empty or missing argv[0] is `sendmail`.
+/// P1. An empty or missing `argv[0]` is `sendmail`.
 fn personality(name: &OsStr) -> Mode {
     match name.as_bytes().rsplit(|&b| b == b'/').next() {
         Some(b"mailq") => Mode::List,

@@ -2,6 +2,9 @@
 
 use mail::limits;
 
+/// Bytes of the longest character (RFC 3629 3).
+const CHARACTER: usize = 4;
+
 /// Folds the field that begins at `begin` and ends `out`: at white space; where there is none, after 998 bytes.
 pub(crate) fn lines(out: &mut Vec<u8>, begin: usize) {
     let field = out.get(begin..).unwrap_or_default();
@@ -33,7 +36,8 @@ fn fold_line(line: &[u8], out: &mut Vec<u8>) {
     let mut room = limits::LINE;
     while rest.len() > room {
         let blanks = rest.iter().take_while(|b| is_blank(b)).count();
-        if blanks > room {
+        // The room has to take a whole character of text behind them.
+        if blanks + CHARACTER > room {
             rest = rest.get(blanks - 1..).unwrap_or_default();
             continue;
         }
@@ -107,6 +111,10 @@ mod tests {
             assert!(out.ends_with("\r\n"));
             let text = |field: &str| field.replace("\r\n", "").replace(' ', "");
             assert_eq!(text(&out), text(&field));
+        }
+        for (blanks, text) in (990..1000).flat_map(|blanks| ["z", "ü", "\u{1f600}"].map(|text| (blanks, text))) {
+            let out = folded(&format!("A: b\r\n{}{text}\r\n", " ".repeat(blanks)));
+            assert!(out.split_terminator("\r\n").all(|line| line.len() <= limits::LINE && !line.trim().is_empty()), "{blanks} {text}");
         }
         let text = format!("A: {}end", "word ".repeat(1000));
         assert_eq!(folded(&format!("{text}\r\n")).replace("\r\n", ""), text, "nothing but line ends was added");

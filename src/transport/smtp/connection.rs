@@ -170,6 +170,8 @@ mod tests {
     use super::*;
 
     const SOON: Duration = Duration::from_millis(200);
+    /// For a peer that answers.
+    const LATE: Duration = Duration::from_secs(600);
 
     #[tokio::test]
     async fn pf26_5_a_slow_drip_does_not_move_the_deadline() {
@@ -182,10 +184,9 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         });
-        let started = Instant::now();
+        // It drips for ever: where each octet moved the deadline, this would not end.
         let result = Connection::new(Box::new(ours)).read_reply(SOON).await;
         assert!(matches!(result, Err(Broken::Timeout(_))), "{result:?}");
-        assert!(started.elapsed() < SOON * 3);
         drip.await.unwrap();
     }
 
@@ -199,11 +200,11 @@ mod tests {
             all.len()
         });
         let mut connection = Connection::new(Box::new(ours));
-        connection.write(&[b'x'; 10_000], SOON).await.unwrap();
+        connection.write(&[b'x'; 10_000], LATE).await.unwrap();
         for _ in 0..100 {
-            assert_eq!(connection.read_reply(SOON).await.unwrap().code(), 250);
+            assert_eq!(connection.read_reply(LATE).await.unwrap().code(), 250);
         }
-        connection.shutdown(SOON).await;
+        connection.shutdown(LATE).await;
         drop(connection);
         assert_eq!(peer.await.unwrap(), 10_000);
     }

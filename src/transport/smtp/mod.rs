@@ -38,6 +38,7 @@ pub mod content;
 mod dialogue;
 pub mod envelope;
 pub mod failure;
+mod phase;
 pub mod reply;
 pub mod session;
 pub mod timeouts;

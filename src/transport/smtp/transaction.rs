@@ -15,25 +15,11 @@ use super::content::Content;
 use super::dialogue::{COMPLETED, OURS, PROTOCOL, START_MAIL_INPUT};
 use super::envelope::{Envelope, Group, Step};
 use super::failure::{Failure, Stage};
+use super::phase::Phase;
 use super::session::{Protocol, Session};
 use super::{content, wire};
 use mail::envelope::Body;
 use mail::{EnhancedStatus, Reply};
-
-/// What a session waits for.
-#[derive(Debug)]
-pub(super) enum Phase {
-    /// The next envelope.
-    Idle,
-    /// The replies to a group.
-    Envelope(Group),
-    /// The content, for so many recipients.
-    Content { accepted: usize },
-    /// The final replies, and then those to the next group, if it went with the content.
-    Final { accepted: usize, next: Option<Group> },
-    /// Nothing any more.
-    Closed,
-}
 
 /// The answers to one envelope.
 #[derive(Clone, Debug)]

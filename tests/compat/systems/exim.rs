@@ -59,14 +59,6 @@ impl MailSystem for Exim {
         "Exim"
     }
 
-    fn known_version(&self) -> &'static str {
-        "4.96"
-    }
-
-    fn version(&self) -> String {
-        command::run(self.root.command(PROGRAM).arg("-bV"), b"").stdout.lines().next().unwrap_or_default().to_owned()
-    }
-
     fn command(&self, uid: u32, called: &str) -> Command {
         sendmail_inside(&self.root, uid, called)
     }

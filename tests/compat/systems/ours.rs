@@ -26,14 +26,6 @@ impl MailSystem for Ours {
         "mailchute"
     }
 
-    fn known_version(&self) -> &'static str {
-        env!("CARGO_PKG_VERSION")
-    }
-
-    fn version(&self) -> String {
-        env!("CARGO_PKG_VERSION").to_owned()
-    }
-
     fn command(&self, uid: u32, called: &str) -> Command {
         let program = env!("CARGO_BIN_EXE_sendmail");
         match called {

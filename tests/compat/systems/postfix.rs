@@ -79,14 +79,6 @@ impl MailSystem for Postfix {
         "Postfix"
     }
 
-    fn known_version(&self) -> &'static str {
-        "3.7"
-    }
-
-    fn version(&self) -> String {
-        command::run(self.root.command("/usr/sbin/postconf").args(["-d", "-h", "mail_version"]), b"").stdout
-    }
-
     fn command(&self, uid: u32, called: &str) -> Command {
         sendmail_inside(&self.root, uid, called)
     }

@@ -65,15 +65,6 @@ impl MailSystem for Sendmail {
         "Sendmail"
     }
 
-    fn known_version(&self) -> &'static str {
-        "8.17"
-    }
-
-    fn version(&self) -> String {
-        let said = command::run(self.root.command(PROGRAM).args(["-d0.1", "-bt"]), b"").stdout;
-        said.lines().next().unwrap_or_default().to_owned()
-    }
-
     fn command(&self, uid: u32, called: &str) -> Command {
         sendmail_inside(&self.root, uid, called)
     }

@@ -197,6 +197,10 @@ impl Session<'_> {
                 std::thread::sleep(time);
                 self.give(*reply)
             }
+            Reply::Behind(gate, reply) => {
+                gate.pass();
+                self.give(*reply)
+            }
             Reply::Close => self.close(false),
             Reply::Reset => self.close(true),
             Reply::Silence => loop {
