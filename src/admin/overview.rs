@@ -1,4 +1,4 @@
-//! Reads what the report page shows of the messages. Bounded, whatever the queue holds.
+//! Reads the message statistics of the report page. Their size is bounded, whatever the queue holds.
 
 use std::collections::HashMap;
 
@@ -9,29 +9,29 @@ use control::overview::{AGES, Destination, Failure, INTERVAL, INTERVALS, Interva
 use crate::entries;
 use state::{Ended, Message, State, Waits};
 
-/// Destinations that are told.
+/// Destinations listed.
 const SHOWN: usize = 25;
-/// Destinations told apart while they are counted; a queue full of made-up domains costs no more memory than this.
+/// Destinations counted separately. This bounds the memory for a queue full of made-up domains.
 const DESTINATIONS: usize = 10_000;
-/// Failed messages that are told.
+/// Failed messages listed.
 const FAILURES: usize = 50;
-/// Recipients of each of them.
+/// Recipients listed of each failed message.
 const RECIPIENTS: usize = 5;
 
-/// Reads it at `now`, of the messages of this user, or of all. `free` is left to the caller.
+/// Reads the statistics at `now`, for one user or for all. The caller sets `free`.
 ///
 /// Errors: the database's.
 pub fn read(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Overview> {
     read_with(Some(state), &[], uid, now)
 }
 
-/// The same with messages that have no row, of a spool whose daemon is stopped, and perhaps without a database.
+/// The same with messages without a row, for a spool whose daemon is stopped; the database may be missing.
 ///
 /// Errors: the database's.
 pub fn read_with(state: Option<&State>, unindexed: &[Entry], uid: Option<u32>, now: i64) -> rusqlite::Result<Overview> {
     let mut table = Table::default();
     state.map_or(Ok(()), |state| state.each_waiting(uid, |waits| table.add(waits, now)))?;
-    // Whole spans, the last one under way.
+    // Whole intervals; the last one contains `now`.
     let since = (now.div_euclid(INTERVAL) + 1 - INTERVALS as i64) * INTERVAL;
     let mut ended =
         state.map_or_else(|| Ok(vec![Ended::default(); INTERVALS]), |state| state.ended_by_span(since, INTERVAL, INTERVALS, uid))?;
@@ -62,7 +62,7 @@ fn failures(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Vec<F
     state.latest_failed(FAILURES, uid)?.into_iter().map(failure).collect()
 }
 
-/// The destinations while they are counted.
+/// Counts recipients by destination.
 #[derive(Default)]
 struct Table {
     rows: HashMap<String, Destination>,

@@ -1,13 +1,13 @@
-//! Reads the numbers of `mailchute stats`.
+//! Reads the statistics of `mailchute stats`.
 
 use control::stats::{QueueCount, Stats, Throughput};
 use state::{QueueDir, State};
 
 const HOUR: u64 = 3600;
-/// The times over which is counted: an hour, a day, a week.
+/// The periods: an hour, a day, a week.
 const TIMES: [u64; 3] = [HOUR, 86_400, 604_800];
 
-/// The numbers at `now`; of the messages of this user, or of all.
+/// The statistics at `now`, for one user or for all.
 ///
 /// Errors: the database's.
 pub fn read(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Stats> {
@@ -27,7 +27,7 @@ pub fn read(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Stats
     Ok(Stats { queue, throughput })
 }
 
-/// The last hour alone: what can be asked for every other second, whatever the queue and the history hold.
+/// The throughput of the last hour only. It is cheap enough for a request every two seconds, whatever the queue and the history hold.
 ///
 /// Errors: the database's.
 pub fn brief(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Stats> {

@@ -1,7 +1,7 @@
-//! The asking side of the control socket.
+//! The client of the control socket.
 //!
-//! In: a request. Out: the lines of the reply, one at a time, so that a listing of any length needs no memory. The daemon is
-//! trusted no more than needed: a line that is no JSON ends the program with EX_SOFTWARE.
+//! In: a request. Out: the lines of the reply, one at a time, so memory does not grow with a listing. The client does not trust
+//! the daemon more than it must: a reply line that is not JSON ends the program with EX_SOFTWARE.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -14,7 +14,7 @@ use config::Paths;
 use exit::{Exit, Failure};
 use mail::printable;
 
-/// Silence after which a daemon counts as hung.
+/// The client gives up after this much silence: the daemon hangs.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// True if a daemon listens on the control socket.
@@ -22,10 +22,10 @@ pub fn daemon_is_running(paths: &Paths) -> bool {
     UnixStream::connect(paths.control_socket()).is_ok()
 }
 
-/// Asks, and calls `each` with every line of the reply but the last. `each` returns false to stop early. Returns what the daemon
-/// has to say besides, one printable line, or nothing.
+/// Sends `request` and calls `each` with every line of the reply except the last. `each` returns false to stop early. Returns the
+/// daemon's warning: one printable line, or an empty string.
 ///
-/// Errors: EX_UNAVAILABLE `mail system is down` where no daemon answers; the daemon's own refusal with its code.
+/// Errors: EX_UNAVAILABLE `mail system is down` if no daemon answers; the daemon's own error with its code.
 pub fn ask_lines(paths: &Paths, request: &Request, each: impl FnMut(&str) -> bool) -> Result<String, Failure> {
     let socket = paths.control_socket();
     let down = |e: &std::io::Error| {
@@ -40,9 +40,10 @@ pub fn ask_lines(paths: &Paths, request: &Request, each: impl FnMut(&str) -> boo
     read_answer(BufReader::with_capacity(protocol::BUFFER, stream), down, each)
 }
 
-/// Reads an answer: calls `each` with every line but the last, and returns what that has to say besides. `down` says what a broken connection means.
+/// Reads a reply: calls `each` with every line except the last, and returns the text of the last. `down` makes the error for a
+/// broken connection.
 ///
-/// Errors: that of `down`; EX_UNAVAILABLE for an answer without an end; the daemon's own refusal with its code.
+/// Errors: that of `down`; EX_UNAVAILABLE for a reply without an end; the daemon's own error with its code.
 pub fn read_answer(
     mut reader: impl BufRead,
     down: impl Fn(&std::io::Error) -> Failure,
@@ -53,7 +54,7 @@ pub fn read_answer(
         line.clear();
         reader.read_line(&mut line).map_err(|e| down(&e))?;
         if line.is_empty() {
-            return Err(Failure::new(Exit::Unavailable, "the daemon ended in the middle of its answer; ask again"));
+            return Err(Failure::new(Exit::Unavailable, "the daemon closed the connection before the end of its reply; try again"));
         }
         if let Some(End { end, text }) = End::parse(&line) {
             let text = printable::text(&text);
@@ -65,7 +66,7 @@ pub fn read_answer(
     }
 }
 
-/// Asks, and returns every line of the reply as a `T`.
+/// Sends `request` and returns every line of the reply as a `T`.
 pub fn ask<T: DeserializeOwned>(paths: &Paths, request: &Request) -> Result<Vec<T>, Failure> {
     let mut replies = Vec::new();
     let mut broken = None;
@@ -77,7 +78,7 @@ pub fn ask<T: DeserializeOwned>(paths: &Paths, request: &Request) -> Result<Vec<
         Err(e) => {
             broken = Some(Failure::new(
                 Exit::Software,
-                format!("an answer of the daemon that is not understood: {e}; are both of one version?"),
+                format!("cannot parse the daemon's reply: {e}; check that mailchute and mailchuted have the same version"),
             ));
             false
         }

@@ -1,26 +1,26 @@
-//! Which messages an operator means, beyond naming their ids: all conditions hold at once (SENDMAIL.md section 11).
+//! Selects messages by conditions (SENDMAIL.md section 11). A message must meet all of them.
 //!
-//! In: what a person typed, over the control socket; an entry of the queue. Out: yes or no. Pure, and the same for the daemon and
-//! for root while the daemon is stopped.
+//! In: the options of a command line, over the control socket; an entry of the queue. Out: yes or no. Pure. The daemon uses it, and
+//! so does root while the daemon is stopped.
 
 use serde::{Deserialize, Serialize};
 
 use super::listing::{Entry, Recipient};
 
-/// Conditions on a message; an empty one is true of all.
+/// Conditions on a message. An empty filter matches every message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Filter {
-    /// A part of the reverse-path, in any case; `<>` is the null one.
+    /// Part of the reverse-path, case-insensitive; `<>` is the null reverse-path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// A part of a recipient's address, in any case.
+    /// Part of a recipient's address, case-insensitive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// The domain of a recipient, in any case.
+    /// The domain of a recipient, case-insensitive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
-    /// Who submitted it.
+    /// The uid of the submitter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
     /// Accepted at least so many seconds ago.
@@ -29,36 +29,36 @@ pub struct Filter {
     /// At least so many bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub larger: Option<u64>,
-    /// A part of the reason why it waits, is held or has failed, in any case.
+    /// Part of the reason why it is deferred, held or failed, case-insensitive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// It is in one of these states.
+    /// The message is in one of these states.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub state: Vec<QueueState>,
 }
 
-/// The state of a message, as listings call it.
+/// The state of a message, by its name in listings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum QueueState {
-    /// Nobody has tried to deliver it yet.
+    /// No delivery attempt yet.
     Incoming,
-    /// It is being sent.
+    /// A delivery attempt is in progress.
     Active,
-    /// It was tried, and waits.
+    /// It was tried, and will be tried again.
     Deferred,
-    /// It is parked.
+    /// It is on hold.
     Hold,
-    /// It failed for good.
+    /// It failed permanently.
     Failed,
-    /// One of its recipients may have got it, or not.
+    /// At least one recipient may or may not have received it.
     Uncertain,
-    /// It was removed, and lies in `trash/`.
+    /// It was removed and is in `trash/`.
     Removed,
 }
 
 impl QueueState {
-    /// All of them, in the order of a message's life.
+    /// All states, in the order in which a message passes through them.
     pub const ALL: [QueueState; 7] = [
         QueueState::Incoming,
         QueueState::Active,
@@ -69,7 +69,7 @@ impl QueueState {
         QueueState::Removed,
     ];
 
-    /// The word for it.
+    /// The name of the state.
     pub fn word(self) -> &'static str {
         match self {
             QueueState::Incoming => "incoming",
@@ -82,29 +82,29 @@ impl QueueState {
         }
     }
 
-    /// The state of this name; `held` is `hold`.
+    /// The state with this name. `held` is accepted for `hold`.
     pub fn parse(text: &str) -> Option<Self> {
         QueueState::ALL.into_iter().find(|state| state.word() == text || (text, *state) == ("held", QueueState::Hold))
     }
 }
 
 impl Filter {
-    /// True where there is no condition.
+    /// True if there is no condition.
     pub fn is_everything(&self) -> bool {
         *self == Filter::default()
     }
 
-    /// True where the recipients have to be known.
+    /// True if a condition needs the recipients.
     pub fn needs_recipients(&self) -> bool {
         self.to.is_some() || self.domain.is_some() || self.reason.is_some() || !self.state.is_empty()
     }
 
-    /// Whether the message of `entry` is meant, at `now`.
+    /// Whether the message of `entry` matches at `now`.
     pub fn matches(&self, entry: &Entry, now: i64) -> bool {
         self.matches_message(entry, now) && (!self.needs_recipients() || self.matches_recipients(entry))
     }
 
-    /// The conditions that need no recipients.
+    /// Checks the conditions that do not need the recipients.
     pub fn matches_message(&self, entry: &Entry, now: i64) -> bool {
         let from = self.from.as_deref().is_none_or(|from| match from {
             "" | "<>" => entry.sender.is_empty(),
@@ -116,8 +116,7 @@ impl Filter {
             && self.larger.is_none_or(|larger| entry.message_size >= larger)
     }
 
-    /// False where the state says already, without the recipients, that the message is not meant: of those in `cur/` (`is_open`) it
-    /// depends on them.
+    /// False if the state alone rules the message out. For messages in `cur/` (`is_open`) the state depends on the recipients.
     pub fn can_match(&self, is_open: bool, entry: &Entry) -> bool {
         let depends = |state: &QueueState| match state {
             QueueState::Incoming | QueueState::Active | QueueState::Deferred => is_open,
@@ -149,12 +148,12 @@ fn has(text: &str, part: &str) -> bool {
     text.to_lowercase().contains(&part.to_lowercase())
 }
 
-/// The domain of an address, in lower case; all of it where there is no `@`.
+/// The domain of an address in lower case, or the whole text if it has no `@`.
 pub fn domain_of(address: &str) -> String {
     address.rsplit_once('@').map_or(address, |(_, domain)| domain).to_lowercase()
 }
 
-/// The conditions as the options that a person would type, for the log.
+/// Shows the conditions as command-line options, for the log.
 impl std::fmt::Display for Filter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let number = |number: Option<u64>| number.map(|number| number.to_string());

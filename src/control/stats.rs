@@ -1,48 +1,48 @@
-//! The numbers of `mailchute stats`: what is in the queue, and what went through.
+//! Queue and throughput statistics, for `mailchute stats`.
 
 use serde::{Deserialize, Serialize};
 
-/// All numbers, of the messages that the asker may see.
+/// Statistics of the messages that the client may see.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
-    /// The queue as it is.
+    /// The current queue.
     pub queue: Vec<QueueCount>,
-    /// What went through, over growing times up to now.
+    /// Throughput over increasing periods up to now.
     pub throughput: Vec<Throughput>,
 }
 
-/// The messages of one place in the spool.
+/// The messages in one state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueCount {
     /// `queued`, `hold`, `failed`.
     pub state: String,
-    /// Messages.
+    /// Number of messages.
     pub messages: u64,
-    /// Their bytes.
+    /// Their total size in bytes.
     pub bytes: u64,
     /// When the oldest of them was accepted, unix seconds.
     pub oldest: Option<i64>,
 }
 
-/// What went through in the last seconds.
+/// Throughput of one period.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Throughput {
-    /// How many seconds.
+    /// The length of the period in seconds.
     pub seconds: u64,
     /// Messages accepted.
     pub accepted: u64,
-    /// Their bytes.
+    /// Their total size in bytes.
     pub bytes: u64,
-    /// Messages of which every recipient was relayed.
+    /// Messages with every recipient relayed.
     pub relayed: u64,
-    /// Messages of which a recipient failed for good.
+    /// Messages with at least one permanently failed recipient.
     pub failed: u64,
-    /// Messages that were removed.
+    /// Removed messages.
     pub removed: u64,
 }
 
 impl Stats {
-    /// Counts a message that has no row, of a spool whose daemon is stopped.
+    /// Counts a message without a row, while the daemon is stopped.
     pub fn add(&mut self, entry: &crate::listing::Entry, now: i64) {
         let state = match entry.queue_name.as_str() {
             state @ ("hold" | "failed") => state,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How the daemon is.
+/// Daemon status.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// The daemon's version.
@@ -11,66 +11,66 @@ pub struct Status {
     pub pid: u32,
     /// Seconds since it started.
     pub uptime: u64,
-    /// Where mail goes.
+    /// The configured next hop.
     pub next_hop: String,
-    /// Messages waiting or being sent.
+    /// Queued messages, active ones included.
     pub queued: u64,
-    /// Messages held.
+    /// Held messages.
     pub held: u64,
-    /// Messages failed for good, kept for a person.
+    /// Permanently failed messages, kept for review.
     pub failed: u64,
-    /// When the oldest waiting message was accepted, unix seconds.
+    /// When the oldest queued message was accepted, unix seconds.
     pub oldest: Option<i64>,
     /// When delivery last succeeded, unix seconds.
     pub last_relayed: Option<i64>,
-    /// Since when an administrator has stopped delivery, and who did; empty if nobody has.
+    /// When and by whom delivery was paused; empty if it is not paused.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub paused: String,
-    /// Next hops that are suspended, and why.
+    /// Suspended next hops.
     pub suspended: Vec<Suspended>,
     /// Why admission is closed; absent while it is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<String>,
-    /// The uids that have as much mail in the spool as they may have.
+    /// Uids that have reached their spool limit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub over_quota: Vec<u32>,
-    /// What an administrator should look at, one line each.
+    /// Warnings for the administrator, one line each.
     pub warnings: Vec<String>,
-    /// What is wrong, the critical things first.
+    /// Active alarms, critical ones first.
     #[serde(default)]
     pub alarms: Vec<AlarmLine>,
-    /// There is a daemon, and it answers.
+    /// The daemon is running and answers.
     #[serde(default)]
     pub live: bool,
-    /// It takes and tries mail: its scheduler goes round.
+    /// The scheduler is running: the daemon accepts and delivers mail.
     #[serde(default)]
     pub ready: bool,
-    /// It is ready, and nothing critical is wrong.
+    /// The daemon is ready and has no critical alarm.
     #[serde(default)]
     pub healthy: bool,
 }
 
-/// Something that is wrong: mailchute(8), ALARMS.
+/// An active alarm: mailchute(8), ALARMS.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlarmLine {
-    /// Its name.
+    /// The name of the alarm.
     pub alarm: String,
-    /// Of what; empty where there is only one.
+    /// The route or webhook it concerns; empty for other alarms.
     pub subject: String,
     /// `critical` or `warning`.
     pub severity: String,
-    /// Why, one line.
+    /// The reason, one line.
     pub reason: String,
     /// When it was raised, unix seconds.
     pub since: i64,
 }
 
-/// A next hop that is not tried for a while.
+/// A suspended next hop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suspended {
     /// The next hop.
     pub route: String,
-    /// Until when, unix seconds.
+    /// The end of the suspension, unix seconds.
     pub until: i64,
     /// The last failure.
     pub reason: String,

@@ -1,11 +1,11 @@
-//! The warnings that go with listings while the daemon does less than usual.
+//! Warnings in listings while delivery is paused or admission is closed.
 
-/// The warning that goes with listings while admission is closed.
+/// The warning while admission is closed.
 pub fn closed(reason: &str) -> String {
-    format!("admission is closed: {reason}; `mailchute open` takes mail again")
+    format!("admission is closed: {reason}; `mailchute open` opens it")
 }
 
-/// The warning that goes with listings while delivery is stopped.
+/// The warning while delivery is paused. `since` has the time and the user.
 pub fn paused(since: &str) -> String {
-    format!("delivery is paused {since}; `mailchute resume` lets it go on")
+    format!("delivery has been paused {since}; `mailchute resume` resumes it")
 }

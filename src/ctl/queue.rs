@@ -1,5 +1,5 @@
-//! `list` and `mailq`: of the daemon, or of the spool itself where the daemon is stopped. One message at a time: a queue of any
-//! length needs no memory.
+//! `list` and `mailq`: lists the queue from the daemon, or from the spool while the daemon is stopped. It handles one message at a
+//! time, so memory does not grow with the queue.
 
 use super::act::say;
 use super::offline::Offline;
@@ -12,11 +12,11 @@ use control::printer::Printer;
 use control::protocol::Request;
 use exit::{Exit, Failure};
 
-/// A message of a listing, as it came.
+/// A message of a listing.
 pub(super) enum Item<'a> {
-    /// The daemon's line: members that this program does not know are in it.
+    /// A line from the daemon, with members that this program may not know.
     Line(&'a str),
-    /// From the spool itself.
+    /// An entry read from the spool.
     Entry(&'a Entry),
 }
 
@@ -30,7 +30,7 @@ pub(super) fn list(config: &Config, selection: &Selection, json: bool) -> Result
     });
     match ended {
         Err(failure) if printer::is_broken_pipe(&failure) => return Ok(()),
-        // Nothing of the kind can be said of a queue that was not seen.
+        // Without a listing there is no last line: the queue is not known to be empty.
         Err(failure) if failure.exit != Exit::NotFound && !printer.has_printed() => return Err(failure),
         _ => printer.finish()?,
     }
@@ -41,9 +41,9 @@ pub(super) fn list(config: &Config, selection: &Selection, json: bool) -> Result
     Ok(())
 }
 
-/// Calls `each` with every message of the selection that may be seen. Returns what there is to say warning.
+/// Calls `each` with every selected message that the user may see. Returns the daemon's warning.
 ///
-/// Errors: 1 where an id is unknown, after all others.
+/// Errors: 1 for an unknown id, after all other messages.
 pub(super) fn each(
     config: &Config,
     selection: &Selection,

@@ -1,4 +1,4 @@
-//! `mailchute top`: the daemon at work, again and again. In a terminal a screen in plain ANSI, elsewhere a line for each snapshot.
+//! `mailchute top`: watches the daemon. On a terminal it draws a screen with ANSI codes, otherwise it prints a line per snapshot.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use control::protocol::Request;
 use exit::{Exit, Failure};
 use mail::printable;
 
-/// Lines and columns where nobody says how many there are.
+/// Default lines and columns.
 const SCREEN: (usize, usize) = (24, 80);
-/// Of either, the least that is drawn.
+/// Minimum of both.
 const SMALLEST: usize = 10;
-/// Home, and everything below it cleared.
+/// Moves the cursor home and clears the screen.
 const CLEAR: &str = "\x1b[H\x1b[J";
 
-/// Looks `count` times, or without end, with `delay` between.
+/// Shows `count` snapshots, or snapshots until interrupted, with `delay` between them.
 ///
 /// Errors: EX_UNAVAILABLE while the daemon is stopped; EX_NOPERM.
 pub(super) fn top(config: &Config, count: Option<u64>, delay: Duration, as_json: bool) -> Result<(), Failure> {
@@ -30,7 +30,7 @@ pub(super) fn top(config: &Config, count: Option<u64>, delay: Duration, as_json:
     let mut count_done = 0;
     loop {
         let answers: Vec<DaemonSnapshot> = client::ask(&config.paths, &Request::Snapshot {})?;
-        let snapshot = answers.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon gave no answer"))?;
+        let snapshot = answers.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon sent an empty reply"))?;
         match (as_json, is_screen) {
             (true, _) => json::print(&snapshot)?,
             (false, true) => print(&format!("{CLEAR}{}", screen(&snapshot, screen_size()).join("\n")))?,
@@ -45,14 +45,14 @@ pub(super) fn top(config: &Config, count: Option<u64>, delay: Duration, as_json:
     }
 }
 
-/// Rows and columns: the variables that everybody may set, else the terminal as it is now, which may have been resized.
+/// Rows and columns: from LINES and COLUMNS, otherwise the current size of the terminal, which may change.
 fn screen_size() -> (usize, usize) {
     let number = |name: &str| std::env::var(name).ok()?.parse::<usize>().ok();
     let (rows, columns) = crate::terminal::size().unwrap_or(SCREEN);
     (number("LINES").unwrap_or(rows).max(SMALLEST), number("COLUMNS").unwrap_or(columns).max(SMALLEST))
 }
 
-/// One snapshot on one line, for logs and pipes.
+/// A snapshot on one line, for logs and pipes.
 fn line(snapshot: &DaemonSnapshot, before: Option<&DaemonSnapshot>) -> String {
     let hour = |snapshot: &DaemonSnapshot| {
         snapshot.stats.throughput.first().map_or((0, 0, 0), |passed| (passed.accepted, passed.relayed, passed.failed))
@@ -75,7 +75,7 @@ fn line(snapshot: &DaemonSnapshot, before: Option<&DaemonSnapshot>) -> String {
     text
 }
 
-/// One snapshot as lines, no more and no longer than the screen.
+/// A snapshot as lines that fit the screen.
 fn screen(snapshot: &DaemonSnapshot, (height, width): (usize, usize)) -> Vec<String> {
     let status = &snapshot.status;
     let uptime = span(i64::try_from(status.uptime).unwrap_or(i64::MAX));
@@ -90,13 +90,13 @@ fn screen(snapshot: &DaemonSnapshot, (height, width): (usize, usize)) -> Vec<Str
     }
     lines.extend(status.warnings.iter().take(2).map(|warning| format!("WARNING {warning}")));
     lines.push(String::new());
-    lines.push(format!("{:<10} {:>9} {:>9} {:>9} {:>9}", "the last", "accepted", "relayed", "failed", "removed"));
+    lines.push(format!("{:<10} {:>9} {:>9} {:>9} {:>9}", "period", "accepted", "relayed", "failed", "removed"));
     for passed in &snapshot.stats.throughput {
         let time = span(i64::try_from(passed.seconds).unwrap_or(i64::MAX));
         lines.push(format!("{time:<10} {:>9} {:>9} {:>9} {:>9}", passed.accepted, passed.relayed, passed.failed, passed.removed));
     }
     lines.push(String::new());
-    lines.push(format!("{:<32} {:>7} {:>6}  {}", "route", "waiting", "conns", "state"));
+    lines.push(format!("{:<32} {:>7} {:>6}  {}", "route", "queued", "conns", "state"));
     lines.extend(snapshot.routes.iter().map(|route| route_line(route, snapshot.at)));
     lines.push(String::new());
     lines.extend(snapshot.latest.iter().map(|entry| latest_line(entry, snapshot.at)));
@@ -108,7 +108,7 @@ fn route_line(route: &RouteView, now: i64) -> String {
     let state = match route.until {
         Some(until) => format!("suspended for {}: {}", span(until - now), route.reason),
         None if route.failures > 0 => printable::counted(usize::try_from(route.failures).unwrap_or(usize::MAX), "failure"),
-        None => "works".to_owned(),
+        None => "ok".to_owned(),
     };
     let name: String = route.route.chars().take(32).collect();
     format!("{name:<32} {:>7} {:>6}  {state}", route.waiting, route.connections)

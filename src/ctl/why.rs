@@ -334,7 +334,7 @@ mod tests {
         let once = RouteView { failures: 1, connections: 1, ..inputs.routes[0].clone() };
         let said = text(&explain("x", &WhyInputs { routes: vec![once], ..inputs.clone() }, Mode::System, NOW));
         assert!(said.contains("after 1 failure in a row") && said.contains(" 1 connection of at most"), "{said}");
-        inputs.paused = "since noon by root (uid 0)".into();
+        inputs.paused = "since noon by alice (uid 1001)".into();
         inputs.is_running = false;
         let why = explain("x", &inputs, Mode::System, NOW);
         assert!(why.findings[0].contains("is stopped") && why.findings[1].contains("paused since noon"), "{why:?}");
@@ -402,7 +402,7 @@ mod tests {
     fn while_delivery_is_paused_no_flush_is_advised() {
         let mut inputs = waiting("450 4.2.1 busy", "4.2.1");
         inputs.routes = vec![RouteView { route: "relay:587".into(), until: Some(NOW + 60), reason: "x".into(), ..RouteView::default() }];
-        inputs.paused = "since noon by root (uid 0)".into();
+        inputs.paused = "since noon by alice (uid 1001)".into();
         let why = explain("x", &inputs, Mode::System, NOW);
         assert!(!text(&why).contains("flush") && text(&why).contains("mailchute resume"), "{why:?}");
     }
