@@ -202,12 +202,10 @@ pub(super) struct Monitor {
     /// Critical outside this range of queued messages
     #[arg(long, short, value_name = "RANGE")]
     pub critical: Option<Range>,
-    /// Warn outside this range of the oldest message's
-    /// age in seconds
+    /// Warn outside this range for the oldest age (s)
     #[arg(long, value_name = "RANGE")]
     pub warning_age: Option<Range>,
-    /// Critical outside this range of the oldest message's
-    /// age in seconds
+    /// Critical outside this range for the oldest age (s)
     #[arg(long, value_name = "RANGE")]
     pub critical_age: Option<Range>,
     /// Maximum time for the daemon's reply
@@ -297,6 +295,22 @@ mod tests {
     fn a_limit_of_zero_is_a_usage_error() {
         assert!(said("mailchute trace --limit 0 x").contains("1 or more"));
         assert!(super::Arguments::try_parse_from(["mailchute", "trace", "--limit", "1", "x"]).is_ok());
+    }
+
+    #[test]
+    fn help_fits_a_terminal_of_80_columns() {
+        let mut pending = vec![super::Arguments::command()];
+        while let Some(mut command) = pending.pop() {
+            let help = command.render_help().to_string();
+            assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+            pending.extend(command.get_subcommands().cloned());
+        }
+    }
+
+    #[test]
+    fn a_misspelt_verb_or_option_gets_a_suggestion() {
+        assert!(said("mailchute relaese").contains("'release'"));
+        assert!(said("mailchute list --jsn").contains("'--json'"));
     }
 
     #[test]

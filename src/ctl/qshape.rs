@@ -139,6 +139,6 @@ mod tests {
         let rows = [row("a.very.long.host.name.in.a.long.domain.example.com", 12_345), row("x.example", 1), row("y.example", 0)];
         let text = text(&row("TOTAL", 99_999), &rows, 2);
         assert!(text.lines().all(|line| line.chars().count() <= COLUMNS_OF_TEXT), "{text}");
-        assert!(text.contains("…example.com 123450 12345") && text.ends_with("and 1 more\n"), "{text}");
+        assert!(text.contains("….example.com 123450 12345") && text.ends_with("and 1 more\n"), "{text}");
     }
 }

@@ -1,6 +1,5 @@
-//! What root does to messages while the daemon is stopped. Those that have a row: as in the daemon. Those that nobody has claimed yet,
-//! or whose row was lost, are moved between the directories; the next start of the daemon makes their rows. Who held them is kept in
-//! the database until then.
+//! Operations of root while the daemon is stopped. Messages with a row are handled as in the daemon. Files without a row move between
+//! the directories; the next start of the daemon creates their rows. The database keeps the user of a hold until then.
 
 use super::found::Found;
 use super::{Offline, unreadable};
@@ -14,13 +13,13 @@ use mail::queue_id::QueueId;
 use spool::layout;
 use state::{Durability, Message, Order, State, Wanted};
 
-/// Messages of one transaction.
+/// Messages per transaction.
 const BATCH: usize = 100;
 
 impl Offline {
-    /// Does it to what was chosen, and calls `each` with what became of each message.
+    /// Applies the operation to the selected messages and calls `each` with every result.
     ///
-    /// Errors: those of the disk and the database; what was told before was done.
+    /// Errors: those of the disk and the database. The results before the error are valid.
     pub(crate) fn act(&mut self, op: &AdminOp, selection: &Selection, mut each: impl FnMut(Done)) -> Result<(), Failure> {
         self.check_writable()?;
         let mut named = self.named(op, selection)?;
@@ -32,7 +31,7 @@ impl Offline {
     }
 
     fn check_writable(&self) -> Result<(), Failure> {
-        let refused = |why: &String| Failure::new(Exit::IoErr, format!("state.sqlite cannot be changed, so nothing is: {why}"));
+        let refused = |why: &String| Failure::new(Exit::IoErr, format!("cannot write to state.sqlite: {why}; no message was changed"));
         self.write_error.as_ref().map(refused).map_or(Ok(()), Err)
     }
 
@@ -92,71 +91,72 @@ impl Offline {
         Ok(done)
     }
 
-    /// Where a removed message lies that never had a row.
+    /// The directory of a removed message without a row.
     fn removed_unindexed(&self, id: QueueId) -> Result<Option<&'static str>, Failure> {
         let known = self.state.as_ref().map(|state| state.message(id)).transpose().map_err(|e| unreadable(&e))?.flatten();
         Ok((known.is_none() && self.store.has(layout::TRASH, id)).then_some(layout::TRASH))
     }
 
-    /// A file without a row: the directory is its state. What goes on goes through `new/`, so that the daemon checks it like any other.
+    /// Moves a file without a row; its directory is its state. A message to be delivered goes through `new/`, so the daemon checks it like
+    /// any other.
     fn move_unindexed(&self, op: &AdminOp, id: QueueId, from: &'static str) -> Done {
         let result = |done: bool, text: &str| Done { id: id.to_string(), done, later: false, text: text.to_owned() };
         let to = match (op.act, from) {
             (Act::Requeue, layout::TRASH) => layout::NEW,
             (_, layout::TRASH) => return result(false, &was_removed(id)),
-            (Act::Hold, layout::HOLD) => return result(false, "is on hold already"),
-            (Act::Hold, layout::FAILED) => return result(false, "has failed for good; requeue or remove it"),
+            (Act::Hold, layout::HOLD) => return result(false, "is already on hold"),
+            (Act::Hold, layout::FAILED) => return result(false, "has failed permanently; requeue or remove it"),
             (Act::Hold, _) => layout::HOLD,
             (Act::Release, layout::HOLD) => layout::NEW,
             (Act::Release, _) => return result(false, "is not on hold"),
             (Act::Remove, _) => layout::TRASH,
             (Act::Requeue, layout::HOLD | layout::FAILED) => layout::NEW,
-            (Act::Requeue, _) => return result(true, "is new, and sent when the daemon starts"),
-            (Act::Expire | Act::Bounce | Act::Flush, _) => return result(false, "was not taken over by the daemon yet; start it first"),
+            (Act::Requeue, _) => return result(true, "is new; it is sent when mailchuted starts"),
+            (Act::Expire | Act::Bounce | Act::Flush, _) => return result(false, "is not in the database yet; start mailchuted first"),
         };
         if let Err(why) = self.store.inspect(from, id) {
-            return result(false, &format!("not readable as a message: {why}"));
+            return result(false, &format!("unreadable message: {why}"));
         }
         if op.dry_run {
             return result(true, &op.outcome());
         }
         match self.store.park(id, from, to) {
             Ok(()) => result(true, &op.outcome()),
-            Err(e) => result(false, &format!("not done: {e}")),
+            Err(e) => result(false, &format!("failed: {e}")),
         }
     }
 
-    /// Stops delivery (`on`) from the next start on, or lets it go on. Returns how it is now.
+    /// Pauses (`on`) or resumes delivery from the next start of the daemon. Returns the new state as text.
     ///
-    /// Errors: EX_UNAVAILABLE where there is no database to say it in.
+    /// Errors: EX_UNAVAILABLE without a database.
     pub(crate) fn pause(&mut self, on: bool, by: &str) -> Result<String, Failure> {
         self.check_writable()?;
-        let missing = || Failure::new(Exit::Unavailable, "there is no state.sqlite that can be used yet; start mailchuted once");
+        let missing = || Failure::new(Exit::Unavailable, "state.sqlite is missing or unusable; start mailchuted once");
         let state = self.state.as_mut().ok_or_else(missing)?;
         let now = sys::clock::now();
         let since = state.transaction(Durability::Full, |state| pause::write(state, on, by, now)).map_err(|e| unreadable(&e))?;
-        Ok(since.map_or_else(|| "delivery goes on when the daemon starts".to_owned(), |since| warnings::paused(&since)))
+        Ok(since.map_or_else(|| "delivery resumes when mailchuted starts".to_owned(), |since| warnings::paused(&since)))
     }
 }
 
 impl Offline {
-    /// Closes admission for this reason from the next start of the daemon on, or opens it. Returns how it is now.
+    /// Closes admission for this reason from the next start of the daemon, or opens it. Returns the new state as text.
     ///
-    /// Errors: EX_UNAVAILABLE where there is no database to say it in.
+    /// Errors: EX_UNAVAILABLE without a database.
     pub(crate) fn admission(&mut self, close: Option<&str>, by: &str) -> Result<String, Failure> {
         self.check_writable()?;
-        let missing = || Failure::new(Exit::Unavailable, "there is no state.sqlite that can be used yet; start mailchuted once");
+        let missing = || Failure::new(Exit::Unavailable, "state.sqlite is missing or unusable; start mailchuted once");
         let state = self.state.as_mut().ok_or_else(missing)?;
         let reason = close.map(|reason| match mail::printable::text(reason) {
             reason if reason.is_empty() => by.to_owned(),
             reason => format!("{reason} ({by})"),
         });
         state.transaction(Durability::Full, |state| state.set_closed(reason.as_deref())).map_err(|e| unreadable(&e))?;
-        Ok(reason.map_or_else(|| "mail is taken when the daemon starts".to_owned(), |reason| warnings::closed(&reason)))
+        Ok(reason.map_or_else(|| "admission opens when mailchuted starts".to_owned(), |reason| warnings::closed(&reason)))
     }
 }
 
-/// Who held what has no row yet, for the start that makes one; nothing of what was held before and goes on.
+/// Records the user of a hold for files without a row, or deletes the record after another operation.
 fn keep_reason(state: &State, op: &AdminOp, moved: &[QueueId]) -> rusqlite::Result<()> {
     moved.iter().try_for_each(|id| match op.act {
         Act::Hold => state.set_order(*id, &Order { wanted: Wanted::Hold, by: op.by.clone() }),
@@ -164,14 +164,14 @@ fn keep_reason(state: &State, op: &AdminOp, moved: &[QueueId]) -> rusqlite::Resu
     })
 }
 
-/// Whether an act would change a file without a row, or has to say that it cannot: what `ALL` and conditions choose from.
+/// Whether an operation applies to a file without a row, or must report that it cannot. `ALL` and conditions select only such files.
 fn changes_unindexed(act: Act, queue_name: &str) -> bool {
     match act {
         Act::Hold => queue_name == "incoming",
         Act::Release => queue_name == "hold",
         Act::Requeue => matches!(queue_name, "hold" | "failed"),
         Act::Remove => true,
-        // Named, so that nobody takes them for given up.
+        // Selected, so that the refusal is reported.
         Act::Expire | Act::Bounce => queue_name != "failed",
         Act::Flush => false,
     }

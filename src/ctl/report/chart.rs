@@ -1,6 +1,6 @@
-//! What came and ended hour by hour, as SVG in the page. Pure.
+//! The chart of messages by hour, as SVG in the page. Pure.
 //!
-//! The picture holds shapes alone; its words stand beside it in HTML, so that they keep their size on any screen.
+//! The SVG has only shapes. Its labels are HTML, so they keep their size on any screen.
 
 use jiff::tz::TimeZone;
 
@@ -8,15 +8,15 @@ use super::html::Html;
 use control::overview::{INTERVAL, Interval, Overview};
 use mail::date;
 
-/// Units of the picture: its height, and the width of one span.
+/// Size in SVG units: the height, and the width of one interval.
 const HEIGHT: u64 = 200;
 const WIDTH: u64 = 10;
-/// What is left free on either side of a bar.
+/// The margin on either side of a bar.
 const MARGIN: u64 = 1;
-/// The least height of what failed: one failure among thousands must be seen.
+/// The minimum height of a bar of failures: one failure among thousands must be visible.
 const SEEN: u64 = 4;
 
-/// Writes the picture, its legend, and its numbers.
+/// Writes the chart, its legend, and its numbers.
 pub(super) fn write(html: &mut Html, overview: &Overview, zone: &TimeZone) {
     let sum = |of: fn(&Interval) -> u64| overview.intervals.iter().map(of).sum::<u64>();
     let (accepted, relayed, failed) = (sum(|span| span.accepted), sum(|span| span.relayed), sum(|span| span.failed));
@@ -76,7 +76,7 @@ fn bar(html: &mut Html, class: &'static str, left: u64, y: u64, height: u64) {
     }
 }
 
-/// The numbers behind the picture, for those who cannot see it.
+/// Writes the numbers of the chart as a table, for screen readers.
 fn numbers(html: &mut Html, overview: &Overview, zone: &TimeZone) {
     html.raw("<details><summary>The numbers</summary><table><thead><tr><th>hour from</th>");
     html.raw("<th class=\"n\">delivered</th><th class=\"n\">failed</th><th class=\"n\">accepted</th></tr></thead><tbody>\n");
@@ -95,7 +95,7 @@ fn begins(overview: &Overview) -> impl Iterator<Item = i64> {
     (0i64..).map(move |n| since.saturating_add(n * INTERVAL))
 }
 
-/// The number at the top: 1, 2 or 5 and zeros, and not below `most`.
+/// The maximum of the scale: 1, 2 or 5 followed by zeros, and at least `most`.
 fn scale(most: u64) -> u64 {
     let steps = std::iter::successors(Some(1u64), |step| step.checked_mul(10)).flat_map(|step| [1, 2, 5].map(|n| step.saturating_mul(n)));
     let mut steps = steps.skip_while(|step| *step < most.max(4));
@@ -107,14 +107,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_scale_is_a_round_number_that_holds_the_highest_bar() {
+    fn the_scale_is_a_round_number_above_the_highest_bar() {
         for (most, top) in [(0, 5), (5, 5), (6, 10), (11, 20), (333_000, 500_000), (u64::MAX, u64::MAX)] {
             assert_eq!(scale(most), top, "{most}");
         }
     }
 
     #[test]
-    fn one_failure_among_thousands_is_seen_and_stays_in_the_picture() {
+    fn one_failure_among_thousands_is_visible_and_within_the_chart() {
         let span = Interval { accepted: 3, relayed: 99_999, failed: 1 };
         let overview = Overview { intervals: vec![Interval::default(), span], ..Overview::default() };
         let mut html = Html::default();
