@@ -14,7 +14,7 @@ const AT_ONCE: usize = 2000;
 /// The messages of a command line.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Chosen {
-    /// Only with this text in the sender; <> is the null sender
+    /// Only with this text in the sender (<>: null sender)
     #[arg(long, value_name = "PART")]
     pub from: Option<String>,
     /// Only with this text in a recipient

@@ -1,7 +1,7 @@
-//! Who called: the real uid and its passwd entry, and what can be claimed about the rest.
+//! The caller: its real uid, its passwd entry, and details for display.
 //!
-//! In: the kernel's word and the passwd database. LOGNAME, USER, EMAIL and the like are the caller's words and are not read
-//! (SENDMAIL.md S1). What is only claimed is shown and never decided upon: the proof is st_uid of the spool file.
+//! In: the uid from the kernel and the passwd database. LOGNAME, USER, EMAIL and the like are under the caller's control and are not
+//! read (SENDMAIL.md S1). The details are for display only. The proof of the caller's identity is st_uid of the spool file.
 
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -10,7 +10,7 @@ use config::policy::User;
 use mail::envelope::CallerInfo;
 use mail::printable;
 
-/// Characters kept of each claimed text.
+/// Maximum characters of each detail.
 const REPORTED_CHARS: usize = 200;
 
 /// The caller of this process.
@@ -18,14 +18,14 @@ const REPORTED_CHARS: usize = 200;
 pub struct Caller {
     /// The real user id.
     pub uid: u32,
-    /// The login name, or `uid1234` without a passwd entry: containers run any uid.
+    /// The login name, or `uid1234` without a passwd entry: containers may use any uid.
     pub name: String,
-    /// The GECOS field; perhaps empty, perhaps not UTF-8.
+    /// The GECOS field; may be empty or not UTF-8.
     pub gecos: Vec<u8>,
 }
 
 impl Caller {
-    /// Looks the real uid up, once.
+    /// Looks up the real uid.
     pub fn of_this_process() -> Caller {
         let uid = sys::process::uid();
         match sys::passwd::entry(uid) {
@@ -36,13 +36,13 @@ impl Caller {
         }
     }
 
-    /// The caller as the policy knows it.
+    /// The caller for the sender policy.
     pub fn user(&self) -> User<'_> {
         User { uid: self.uid, name: &self.name }
     }
 
-    /// H3: the name of a person: `NAME` from the environment, which is good for nothing else (SENDMAIL.md S7), else the GECOS name.
-    /// May be empty, and may not be UTF-8.
+    /// H3: the full name: the environment variable `NAME`, which has no other use (SENDMAIL.md S7), otherwise the GECOS name. May be
+    /// empty or not UTF-8.
     pub(crate) fn full_name(&self) -> Vec<u8> {
         match std::env::var_os("NAME").filter(|name| !name.is_empty()) {
             Some(name) => name.into_vec(),
@@ -51,7 +51,7 @@ impl Caller {
     }
 }
 
-/// The GECOS field up to `,` or `;`, with `&` for the login name, its first letter a capital.
+/// The GECOS field up to `,` or `;`. `&` stands for the capitalised login name.
 fn gecos_name(gecos: &[u8], login: &str) -> Vec<u8> {
     let mut out = Vec::new();
     for &byte in gecos.iter().take_while(|byte| !matches!(byte, b',' | b';')) {
@@ -66,7 +66,7 @@ fn gecos_name(gecos: &[u8], login: &str) -> Vec<u8> {
     out
 }
 
-/// What `sendmail` says of its caller. What cannot be read stays out.
+/// Details of the caller for the envelope. Details that cannot be read are left out.
 pub fn caller_info() -> CallerInfo {
     let parent = std::os::unix::process::parent_id();
     CallerInfo {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn pf26_1_a_claim_holds_no_control_character() {
+    fn pf26_1_a_detail_has_no_control_character() {
         assert_eq!(reported(b"/tmp/a\nb\x1b"), "/tmp/a\\x0ab\\x1b");
         assert_eq!(reported(&[b'x'; 999]).len(), REPORTED_CHARS);
     }

@@ -1,9 +1,9 @@
-//! The command line of `sendmail`: the option table, and what a caller asked for.
+//! The command line of `sendmail`: the option table and the parser.
 //!
-//! In: argv of an untrusted caller. Out: a [`Call`], or one line and exit code 64. Nothing is opened, read or sent here, so every
-//! dangerous option is refused before the first byte of standard input (SENDMAIL.md sections 1 and 2).
+//! In: argv of an untrusted caller. Out: a [`Call`], or one line and exit code 64. This module opens, reads and sends nothing, so every
+//! dangerous option is refused before the first read of standard input (SENDMAIL.md sections 1 and 2).
 //!
-//! The table feeds the parser, sendmail(8) and the test that every option is honoured, ignored or refused as documented.
+//! The table is used by the parser, by `--help`, and by the test that every option is honoured, ignored or refused as documented.
 
 mod call;
 mod long;

@@ -72,16 +72,16 @@ fn section_9_the_catch_all_takes_what_no_key_takes() {
 }
 
 #[test]
-fn section_9_loops_commands_and_files_fall_back_and_are_told() {
+fn section_9_loops_commands_and_files_fall_back_with_a_warning() {
     for (file, name, reason) in [
         ("a: b\nb: a\n", "a", "leads back to itself"),
         ("a: b\nb: c\nc: b, x@x.example\n", "a", "leads back to itself"),
-        ("a: \"|/usr/bin/vacation a, b\"\n", "a", "is not served"),
-        ("a: |cat\n", "a", "is not served"),
-        ("a: /var/mail/a\n", "a", "is not served"),
+        ("a: \"|/usr/bin/vacation a, b\"\n", "a", "is not supported"),
+        ("a: |cat\n", "a", "is not supported"),
+        ("a: /var/mail/a\n", "a", "is not supported"),
         ("a: :include:/missing\n", "a", "No such file"),
         ("a: :include:/etc/self\n", "a", "leads back to itself"),
-        ("a: not an address\n", "a", "is not served"),
+        ("a: not an address\n", "a", "is not supported"),
     ] {
         let with_admin = expansion(file, name, Some("admin@y.example")).unwrap();
         assert!(with_admin.addresses.iter().any(|address| address.to_string() == "admin@y.example"), "{file:?}");

@@ -4,10 +4,10 @@ use std::ffi::OsString;
 
 use mail::envelope::{Notify, Ret};
 
-/// What the caller wants done.
+/// The requested operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Take a message from standard input.
+    /// Read a message from standard input.
     Inject,
     /// List the queue.
     List,
@@ -15,15 +15,15 @@ pub enum Mode {
     Count,
     /// Speak SMTP on standard input and output.
     Smtp,
-    /// Say what would become of addresses.
+    /// Verify addresses.
     Verify,
-    /// Validate the alias file.
+    /// Check the alias file.
     Aliases,
-    /// Ask the daemon to try mail now.
+    /// Ask the daemon to retry mail now.
     Flush(Flush),
-    /// Succeed without doing anything: `-q30m`, `-bh`.
+    /// Do nothing and succeed: `-q30m`, `-bh`.
     Nothing,
-    /// `-bd`, `-bD`, `-bl`: there is no listener to start.
+    /// `-bd`, `-bD`, `-bl`: refused, sendmail has no listener.
     Daemon,
     /// Print name and version.
     Version,
@@ -31,26 +31,26 @@ pub enum Mode {
     Help,
 }
 
-/// What `-q` wants tried (SENDMAIL.md section 7).
+/// The messages of `-q` (SENDMAIL.md section 7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Flush {
-    /// Everything.
+    /// All messages.
     All,
-    /// The messages that match.
+    /// The matching messages.
     Matching {
-        /// What is looked at.
+        /// The field to compare.
         field: FlushField,
-        /// True: those that do not match.
+        /// Select the messages that do not match.
         negated: bool,
-        /// The id or its beginning; or any part of an address, in any case.
+        /// The id or its prefix, or part of an address, case-insensitive.
         text: String,
     },
 }
 
-/// What a selective `-q` looks at.
+/// The field of a selective `-q`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlushField {
-    /// The queue id, whole or its beginning.
+    /// The queue id or its prefix.
     Id,
     /// The recipients.
     Recipient,
@@ -58,7 +58,7 @@ pub enum FlushField {
     Sender,
 }
 
-/// A time given by a caller: later than now by so many seconds, or a moment in RFC 3339.
+/// A time given by a caller: relative in seconds, or absolute in RFC 3339.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
     /// Seconds from now.
@@ -68,7 +68,7 @@ pub enum When {
 }
 
 impl When {
-    /// The unix second that is meant, `now` being unix seconds.
+    /// The time in unix seconds; `now` is in unix seconds too.
     pub fn from(self, now: i64) -> i64 {
         match self {
             When::In(seconds) => now.saturating_add(seconds),
@@ -80,17 +80,17 @@ impl When {
 /// A parsed command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// What is wanted.
+    /// The requested operation.
     pub mode: Mode,
     /// `-t`
     pub from_header: bool,
     /// `-i`
     pub ignore_dots: bool,
-    /// `-f`, `-r`: not yet parsed, no control characters.
+    /// `-f`, `-r`: not parsed yet, without control characters.
     pub sender: Option<OsString>,
     /// Two different `-f` were given.
     pub sender_repeated: bool,
-    /// `-F`: control characters are blanks; perhaps not UTF-8.
+    /// `-F`: control characters replaced by blanks; may not be UTF-8.
     pub full_name: Option<Vec<u8>>,
     /// `-N`
     pub notify: Option<Notify>,
@@ -100,11 +100,11 @@ pub struct Call {
     pub envid: Option<String>,
     /// `-v`
     pub verbose: bool,
-    /// `-d0`, `-d0.1`: the version is wanted, if nothing else is.
+    /// `-d0`, `-d0.1`: print the version if nothing else is requested.
     pub asks_version: bool,
     /// `-j`
     pub json: bool,
-    /// `-e`: errors print nothing.
+    /// `-eq`: print no errors.
     pub quiet_errors: bool,
     /// `-C`, from root.
     pub config_file: Option<OsString>,
@@ -116,19 +116,19 @@ pub struct Call {
     pub hold_until: Option<When>,
     /// `-O Priority=`
     pub priority: Option<i8>,
-    /// What follows the options.
+    /// The operands.
     pub operands: Vec<OsString>,
 }
 
 impl Mode {
-    /// True if the mode takes a message or a dialogue from standard input.
+    /// True if the mode reads a message or an SMTP session from standard input.
     pub(crate) fn reads_stdin(&self) -> bool {
         matches!(self, Mode::Inject | Mode::Smtp)
     }
 }
 
 impl Call {
-    /// `mode`, with nothing asked for.
+    /// A call with this mode and no options.
     pub(super) fn new(mode: Mode) -> Call {
         Call {
             mode,

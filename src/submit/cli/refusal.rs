@@ -2,18 +2,18 @@
 
 use exit::{Exit, Failure};
 
-/// Why a command line was refused.
+/// A refused command line.
 #[derive(Debug)]
 pub struct Refusal {
-    /// The line and the code.
+    /// The error line and the exit code.
     pub failure: Failure,
     /// The option that looks like an injection, for the auth log.
     pub injection: Option<String>,
-    /// The line is about the form of the command line: shown as `sendmail: usage: …` (P4).
+    /// A syntax error, shown as `sendmail: usage: …` (P4).
     pub usage: bool,
-    /// `-oeq` was seen before.
+    /// `-oeq` came before the error.
     pub quiet: bool,
-    /// The mode so far reads standard input, so a writer may be waiting at the other end (I1).
+    /// The mode so far reads standard input, so a process may be writing to it (I1).
     pub reads_stdin: bool,
 }
 
@@ -22,19 +22,19 @@ impl Refusal {
         Refusal { failure: Failure::new(exit, text), injection: None, usage: false, quiet: false, reads_stdin: true }
     }
 
-    /// A mistake in the form.
+    /// A syntax error.
     pub(super) fn usage(text: impl Into<String>) -> Refusal {
         Refusal { usage: true, ..Refusal::new(Exit::Usage, text) }
     }
 
-    /// A value that its option does not take.
+    /// An invalid value.
     pub(super) fn value(text: impl Into<String>) -> Refusal {
         Refusal::new(Exit::Usage, text)
     }
 
     /// Class X.
     pub(super) fn injection(option: &str) -> Refusal {
-        let text = format!("option {option} is refused: it could choose a file or an identity");
+        let text = format!("option {option} is not allowed: it could choose a file or an identity");
         Refusal { injection: Some(option.to_owned()), ..Refusal::new(Exit::Usage, text) }
     }
 }
