@@ -1,14 +1,14 @@
 #!/bin/sh
-# Builds mailchute and installs it, or shows it at work. `./install.sh --help` says how.
+# Builds and installs mailchute, or runs a demonstration. See `./install.sh --help`.
 #
-# In:   this tree; packaging/files.list, the one list of what goes where.
+# In:   this tree; packaging/files.list, the list of all installed files.
 # Out:  the programs, links, man pages, unit, user, groups and spool of that list. Nothing is ever set-id.
-# Runs: as root, except for `demo`, `build` and --destdir. Run again, it mends what is missing and replaces what is older.
-# Ends: 0; 64 usage; 69 a tool is missing; 73 a file of somebody else is in the way; 77 root is needed; or what a command ended in.
+# Runs: as root, except for `demo`, `build` and --destdir. A second run restores missing files and replaces older ones.
+# Ends: 0; 64 usage; 69 a tool is missing; 73 another file is in the way; 77 root is needed; or the exit code of a failed command.
 #
-# Two rules keep root safe here. A target is never followed: a new file is written beside it under a fresh name and renamed over
-# it, so that a symbolic link is replaced, not written through. And root never writes below a directory of another user: what is
-# missing in a spool that exists is made by the user who owns it.
+# Two rules keep root safe. Links are not followed: a new file is written beside the target under a fresh name and renamed over it, so
+# that a symbolic link is replaced. And root never writes below a directory of another user: missing directories of an existing spool
+# are created by its owner.
 set -eu
 umask 022
 
@@ -25,25 +25,25 @@ fail() {
 
 usage() {
     cat <<'END'
-usage: ./install.sh demo          show it at work, in scratch directories, as any user; nothing stays
+usage: ./install.sh demo          run a demonstration, as any user, in scratch directories; leaves nothing behind
        ./install.sh build         build only, below target/install (then, as root: ./install.sh --binaries target/install)
        ./install.sh [options]     build and install (root)
-       ./install.sh --uninstall   remove what was installed; spool, configuration, user and groups stay
+       ./install.sh --uninstall   remove the installed files; spool, configuration, user and groups stay
 
 options:
-  --prefix DIR     put everything below DIR. The paths are compiled in, so it is needed at build time too
-  --destdir DIR    stage the files below DIR, for a package; makes no user and no owners, works without root
+  --prefix DIR     install everything below DIR. The paths are compiled in: give it to build, too
+  --destdir DIR    stage the files below DIR, for a package; creates no users, sets no owners, works without root
   --binaries DIR   take the programs from DIR instead of building them
-  --replace-mta    move the files of another mail system aside to NAME.before-mailchute; --uninstall puts them back
+  --replace-mta    rename the files of another mail system to NAME.before-mailchute; --uninstall restores them
 END
 }
 
-# What this text calls, beside what a shell has. A missing one must end it here: an empty checksum would match any other.
+# The external commands. A missing one must stop the script here: an empty checksum would match any other.
 for tool in cat cut dirname grep id mkdir mv sed sha256sum stat readlink; do
     command -v "$tool" >/dev/null 2>&1 || fail 69 "$tool is missing"
 done
 
-# --- what was asked -----------------------------------------------------------------------------------------------------------
+# --- arguments -----------------------------------------------------------------------------------------------------------------
 
 verb=install prefix='' destdir='' binaries='' replace=no asked="$*"
 parse_arguments() {
@@ -70,16 +70,16 @@ parse_arguments() {
     done
 }
 
-# --prefix and --destdir: a name without surprises, because the first is compiled in and stands in a systemd unit.
+# --prefix and --destdir: safe characters only, because the prefix is compiled in and used in a systemd unit.
 take_directory() {
     if [ "$1" = --binaries ]; then
         binaries=$(CDPATH='' cd -- "$2" && pwd) || fail 64 "$1 $2: no such directory"
         return 0
     fi
     case $2 in
-        *[!A-Za-z0-9/._+-]* | */../* | */..) fail 64 "$1 $2: only letters, digits and / . _ + - may stand in it" ;;
+        *[!A-Za-z0-9/._+-]* | */../* | */..) fail 64 "$1 $2: only letters, digits and / . _ + - are allowed" ;;
         /*) ;;
-        *) fail 64 "$1 $2: give it from the root, starting with /" ;;
+        *) fail 64 "$1 $2: the path must be absolute" ;;
     esac
     clean=$(printf '%s' "$2" | sed 's|//*|/|g; s|/$||')
     if [ "$1" = --prefix ]; then prefix=$clean; else destdir=$clean; fi
@@ -90,9 +90,9 @@ take_directory() {
 # shellcheck source=packaging/build.sh
 . "$here/packaging/build.sh"
 
-# The programs know their paths from the build: one built for the tests must never be installed.
+# The paths are compiled in: programs built for the tests must never be installed.
 check_binaries() {
-    [ -f "$binaries/prefix" ] || fail 64 "$binaries holds no build: run ./install.sh build"
+    [ -f "$binaries/prefix" ] || fail 64 "$binaries contains no build: run ./install.sh build"
     built_for=$(cat "$binaries/prefix")
     [ "$built_for" = "$prefix" ] || fail 64 "$binaries was built for the prefix ${built_for:-/}, not ${prefix:-/}: build again"
 }
@@ -109,7 +109,7 @@ $rows
 END
 }
 
-# Where a path of the list lies on this disk, and where the file for it comes from.
+# The target of a path in the list, and the source of its file.
 at() { printf '%s' "$destdir$prefix$1"; }
 source_of() {
     case $1 in
@@ -118,7 +118,7 @@ source_of() {
     esac
 }
 
-# Files that name system paths are written with the prefix; below a prefix systemd makes no directory in /run.
+# Files that name system paths are written with the prefix. Below a prefix systemd creates no directory in /run.
 with_prefix() {
     case $1 in
         packaging/systemd/* | packaging/tmpfiles.d/* | packaging/sysusers.d/*)
@@ -129,11 +129,11 @@ with_prefix() {
 }
 content() { if [ -n "$prefix" ]; then with_prefix "$1"; else cat "$(source_of "$1")"; fi; }
 
-# --- whose file is it ---------------------------------------------------------------------------------------------------------
+# --- file owners ---------------------------------------------------------------------------------------------------------------
 
 record=/usr/share/mailchute/installed
 
-# One line that recognises the thing at path $1 as it is now: a link by its target, a file by its checksum.
+# One line that identifies the current file at path $1: a link by its target, a file by its checksum.
 mark() {
     if [ -L "$(at "$1")" ]; then
         printf '%s -> %s\n' "$1" "$(readlink "$(at "$1")")"
@@ -144,7 +144,7 @@ mark() {
 exists() { [ -e "$(at "$1")" ] || [ -L "$(at "$1")" ]; }
 is_ours() { [ -f "$(at "$record")" ] && mark "$1" | grep -qxFf - "$(at "$record")"; }
 
-# What the thing that the list wants at path $1 would be recognised by.
+# The same for the file that the list specifies at path $1.
 future_mark() {
     case $2 in
         l) printf '%s -> %s\n' "$1" "$3" ;;
@@ -152,7 +152,7 @@ future_mark() {
     esac
 }
 
-# Who put it there, for people.
+# The owning package, for people.
 owner_of() {
     if command -v dpkg-query >/dev/null 2>&1 && name=$(dpkg-query -S "$1" 2>/dev/null); then
         printf 'the package %s' "${name%%:*}"
@@ -161,25 +161,25 @@ owner_of() {
     elif command -v apk >/dev/null 2>&1 && name=$(apk info -W "$1" 2>/dev/null); then
         printf 'the package %s' "${name##* owned by }"
     else
-        printf 'no package, but was not installed from here'
+        printf 'no package and was not installed from here'
     fi
 }
 
-# Foreign things: for people, and their paths between blanks.
+# Foreign files: for people, and their paths separated by spaces.
 foreign='' foreign_paths=' '
 look_at() {
     check_parents "$1"
-    if [ "$2" != l ] && [ ! -f "$(source_of "$6")" ]; then fail 69 "$(source_of "$6") is missing: this tree is not complete"; fi
+    if [ "$2" != l ] && [ ! -f "$(source_of "$6")" ]; then fail 69 "$(source_of "$6") is missing: this tree is incomplete"; fi
     exists "$1" || return 0
     target=$(at "$1")
-    if [ -d "$target" ]; then fail 73 "$target is a directory where a file belongs: move it away"; fi
+    if [ -d "$target" ]; then fail 73 "$target is a directory instead of a file: move it away"; fi
     if [ "$2" = c ] || is_ours "$1"; then return 0; fi
     foreign_paths="$foreign_paths$1 "
     foreign="$foreign
     $target belongs to $(owner_of "$target")"
 }
 
-# Every directory on the way must be root's (or the caller's own, when staging) and not writable by everybody.
+# Every parent directory must belong to root (or to the caller, when staging) and must not be world-writable.
 check_parents() {
     walked=$destdir
     rest=${prefix#/}${1%/*}
@@ -196,10 +196,10 @@ check_directory() {
     set -- "$1" "$(stat -L -c '%u %a' -- "$1")"
     case ${2% *} in
         0 | "$(id -u)") ;;
-        *) fail 73 "$1 belongs to uid ${2% *}: nothing is installed below a directory that another user can change" ;;
+        *) fail 73 "$1 belongs to uid ${2% *}: refusing to install below a directory that another user can change" ;;
     esac
     case ${2#* } in
-        *[2367]) case ${2#* } in [1357]???) ;; *) fail 73 "everybody can write to $1: mend that first (chmod o-w $1)" ;; esac ;;
+        *[2367]) case ${2#* } in [1357]???) ;; *) fail 73 "$1 is world-writable: fix that first (chmod o-w $1)" ;; esac ;;
     esac
 }
 
@@ -207,10 +207,10 @@ check_foreign() {
     for_each look_at flc
     [ -z "$foreign" ] && return 0
     [ "$replace" = yes ] && return 0
-    fail 73 "nothing was installed, because files of another mail system are in the way:$foreign
-To use mailchute in its place, stop that mail system and run
+    fail 73 "nothing was installed: files of another mail system are in the way:$foreign
+To replace that mail system with mailchute, stop it and run
     ./install.sh${asked:+ $asked} --replace-mta
-It moves these files aside to NAME.before-mailchute; ./install.sh --uninstall puts them back."
+This renames the files to NAME.before-mailchute; ./install.sh --uninstall restores them."
 }
 
 # --- installing ---------------------------------------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ make_accounts() {
     make_group mailchute-admin
     make_user
 }
-# What sysusers.d says, where systemd does not do it: with the tools of shadow, else of busybox.
+# The users and groups of sysusers.d, without systemd: with the tools of shadow, else of busybox.
 make_group() {
     has_group "$1" || groupadd --system "$1" 2>/dev/null || addgroup -S "$1" 2>/dev/null ||
         fail 69 "cannot make the group $1: neither groupadd nor addgroup does it here"
@@ -237,11 +237,11 @@ make_user() {
 }
 has_group() { grep -q "^$1:" /etc/group || getent group "$1" >/dev/null 2>&1; }
 
-# chown for everything but a stage, which a package will own.
+# chown, except when staging for a package.
 own() { [ -n "$destdir" ] || chown -h "$1:$2" "$3"; }
 
-# A directory; one that exists keeps its content. The spool itself is made by root in a directory of root, then given away; what
-# lies below it is made by its owner.
+# Creates a directory; an existing one keeps its content. Root creates the spool in a directory of root, then changes its owner; the
+# owner creates the directories below.
 make_directory() {
     target=$(at "$1")
     if [ -L "$target" ] || { [ -e "$target" ] && [ ! -d "$target" ]; }; then fail 73 "$target is not a directory: move it away"; fi
@@ -268,7 +268,7 @@ as_mailchute() {
     fi
 }
 
-# Writes the file or link of one row beside its target and renames it there: a link in its place is replaced, never followed.
+# Writes the file or link of one row beside its target and renames it: an existing link is replaced, never followed.
 put() {
     check_parents "$1"
     target=$(at "$1")
@@ -287,7 +287,7 @@ put() {
     mv -f "$fresh" "$target"
 }
 
-# Moves a foreign file away. On Debian by diversion, so that an upgrade of its package goes to the new name too.
+# Renames a foreign file. On Debian by diversion, so that an upgrade of its package uses the new name too.
 set_aside() {
     case $foreign_paths in *" $1 "*) ;; *) return 0 ;; esac
     if diverts "$1"; then
@@ -295,12 +295,12 @@ set_aside() {
     else
         mv -f "$(at "$1")" "$(at "$1").before-mailchute"
     fi
-    say "moved $(at "$1") aside to $(at "$1").before-mailchute"
+    say "renamed $(at "$1") to $(at "$1").before-mailchute"
 }
 diverts() { [ -z "$destdir$prefix" ] && command -v dpkg-divert >/dev/null 2>&1 && dpkg-query -S "$1" >/dev/null 2>&1; }
 
-# The record says what is ours. While files are replaced it holds the old marks and the new ones, so that a run that is cut off
-# leaves nothing that the next run would take for somebody else's.
+# The record lists our files. While files are replaced it contains the old marks and the new ones, so that after an interrupted run
+# the next run still recognises all of them.
 write_record() {
     marks=$(for_each print_mark fl)
     target=$(at "$record")
@@ -340,7 +340,7 @@ say_next() {
         systemctl daemon-reload
         if systemctl is-active --quiet mailchuted; then
             systemctl restart mailchuted
-            say "mailchuted runs the new version."
+            say "mailchuted was restarted with the new version."
             return 0
         fi
     fi
@@ -350,26 +350,26 @@ say_next() {
 # --- uninstalling -------------------------------------------------------------------------------------------------------------
 
 uninstall_all() {
-    [ -f "$(at "$record")" ] || fail 69 "$(at "$record") is missing: nothing was installed here from this tree"
+    [ -f "$(at "$record")" ] || fail 69 "$(at "$record") is missing: there is no installation from this tree"
     if [ "$(id -u)" != 0 ] && [ -z "$destdir" ]; then fail 77 "uninstalling needs root"; fi
     if [ -z "$destdir" ] && [ -d /run/systemd/system ]; then systemctl disable --now mailchuted >/dev/null 2>&1 || true; fi
     for_each take_away fl
     rm -f "$(at "$record")"
-    # The list names a directory before what is in it.
+    # The list names a directory before its content.
     grep -e '^[^#:]*:d:' "$list" | cut -d: -f1 | sort -r | while read -r path; do remove_directory "$path"; done
     if [ -z "$destdir" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
     say "Removed. These stay: $(at /etc/mailchute), $(at /var/spool/mailchute)$(waiting), the user mailchute and the groups
-mailchute and mailchute-admin. Without them the host forgets its keys and its mail; remove them by hand if that is meant."
+mailchute and mailchute-admin. They contain the keys and the mail of this host; remove them by hand if you no longer need them."
 }
 
-# Removes what is ours and puts back what was there before. What somebody changed since is left.
+# Removes our files and restores the previous ones. Files that were changed since the installation stay.
 take_away() {
     check_parents "$1"
     if exists "$1"; then
         if is_ours "$1"; then
             rm -f "$(at "$1")"
         else
-            say "left $(at "$1"): it is not what was installed"
+            say "left $(at "$1"): it was changed after the installation"
             return 0
         fi
     fi
@@ -380,17 +380,21 @@ take_away() {
     else
         return 0
     fi
-    say "put $(at "$1") back"
+    say "restored $(at "$1")"
 }
 remove_directory() { rmdir "$(at "$1")" 2>/dev/null || true; }
 waiting() {
     count=$(find "$(at /var/spool/mailchute)/new" "$(at /var/spool/mailchute)/cur" -type f 2>/dev/null | wc -l)
-    [ "$count" -eq 0 ] || printf ' (%s messages wait in it)' "$count"
+    case $count in
+        0) ;;
+        1) printf ' (1 message waiting)' ;;
+        *) printf ' (%s messages waiting)' "$count" ;;
+    esac
 }
 
 # --- the demonstration --------------------------------------------------------------------------------------------------------
 
-# The scratch prefix is that of the tests: whatever runs here cannot touch an installed mail system.
+# Uses the scratch prefix of the tests, so that it cannot touch an installed mail system.
 demo() {
     require_toolchain
     configured=$here/target/scratch/etc/mailchute

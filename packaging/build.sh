@@ -1,6 +1,6 @@
 #!/bin/sh
-# The part of install.sh that builds: the tools it needs, and the three programs. Read by install.sh, which sets `here` (this
-# tree), `prefix` and `fail`; sets `binaries`, the directory of the programs as built. Ends with 69 where a tool is missing.
+# Builds the three programs for install.sh, and checks for the tools. Sourced by install.sh, which sets `here` (this tree), `prefix`
+# and `fail`. Sets `binaries`, the directory of the built programs. Exits with 69 if a tool is missing.
 # shellcheck shell=sh disable=SC2154  # `here` and `prefix` come from install.sh
 
 rust_minimum=1.95
@@ -13,7 +13,7 @@ has_cargo() {
     [ "$(printf '%s\n%s\n' "$rust_minimum" "$version" | sort -t . -k 1,1n -k 2,2n | head -n 1)" = "$rust_minimum" ]
 }
 
-# The command of this distribution that installs the packages named; nothing where none is known.
+# The package installation command of this distribution; nothing if unknown.
 package_command() {
     if command -v apt-get >/dev/null 2>&1; then
         echo "apt-get install -y --no-install-recommends"
@@ -25,7 +25,7 @@ package_command() {
 }
 compiler_packages() { if command -v apk >/dev/null 2>&1; then echo "gcc musl-dev"; elif command -v dnf >/dev/null 2>&1; then echo gcc; else echo "gcc libc6-dev"; fi; }
 
-# Makes sure of $1 (has_…), named $2, by installing the packages $3 as root; else says what to run: $4, or the packages.
+# Checks for $1 (has_…), named $2. As root, installs the packages $3; otherwise prints the command to run: $4, or the packages.
 require_tool() {
     if "$1"; then return 0; fi
     install=$(package_command)
@@ -47,11 +47,11 @@ require_toolchain() {
         "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal"
 }
 
-# cargo shows its progress to a person, and to nobody else.
+# cargo shows its progress only on a terminal.
 quiet=--quiet
 if [ -t 2 ]; then quiet=''; fi
 
-# Two calls, because one call unites the features of all its programs, and the injector is to be small.
+# Two calls, because one call unites the features of all its programs, and sendmail should be small.
 build() {
     require_toolchain
     export CARGO_TARGET_DIR="$here/target" MAILCHUTE_PREFIX="${prefix:-/}"

@@ -1,8 +1,8 @@
 #!/bin/sh
-# The demonstration: one message goes from `sendmail -t` to a mail server, signed. `./install.sh demo` builds and calls this.
+# The demonstration: `sendmail -t` sends one signed message to a mail server. `./install.sh demo` builds and calls this.
 #
-# In:   the directory of the built programs. Out: what happened, step by step.
-# Runs: as any user, on scratch directories and a loopback port; everything is stopped and removed again, however it ends.
+# In:   the directory of the built programs. Out: a report of each step.
+# Runs: as any user, with scratch directories and a loopback port; in any case everything is stopped and removed at the end.
 # Ends: 0 only if the message arrived and its DKIM signature verified.
 set -eu
 umask 077
@@ -15,7 +15,7 @@ daemon='' receiver=''
 
 say() { printf '%s\n' "$*"; }
 step() { printf '\n== %s\n' "$*"; }
-# Shows a command as one would type it, then runs it.
+# Prints a command, then runs it.
 show() {
     printf '$ %s\n' "$*"
     program=$1
@@ -29,7 +29,7 @@ finish() {
     for pid in $daemon $receiver; do kill "$pid" 2>/dev/null || true; done
     for pid in $daemon $receiver; do wait "$pid" 2>/dev/null || true; done
     if [ "$code" != 0 ]; then
-        say "" "The demonstration failed. What the daemon and the receiver said:"
+        say "" "The demonstration failed. Output of the daemon and the receiver:"
         cat "$scratch/daemon.log" "$scratch/receiver.log" 2>/dev/null || true
     fi
     rm -rf "$scratch"
@@ -39,7 +39,7 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' HUP TERM
 
-# Waits until `$@` succeeds, five minutes at most: longer than the slowest machine needs.
+# Waits until `$@` succeeds, at most five minutes, for slow machines.
 wait_until() {
     tries=3000
     until "$@" >/dev/null 2>&1; do
@@ -61,9 +61,9 @@ cat >"$config" <<END
 selectors = ["demo"]
 END
 record=$("$programs/mailchute" dkim dns demo.example | grep -o 'v=DKIM1;[^"]*' | head -n 1)
-[ -n "$record" ] || die "mailchute dkim dns gave no record."
+[ -n "$record" ] || die "mailchute dkim dns printed no record."
 
-step "A mail server on loopback, which knows that key as DNS would"
+step "A mail server on loopback, with the published key"
 "$programs/examples/receiver" --key "demo._domainkey.demo.example=$record" --wait 300 >"$scratch/receiver.log" 2>&1 &
 receiver=$!
 wait_until grep -q '^listening on ' "$scratch/receiver.log" || die "The receiver did not start."
@@ -83,7 +83,7 @@ say '$ mailchuted &'
 daemon=$!
 wait_until test -S "$XDG_STATE_HOME/mailchute/control.sock" || die "The daemon did not start."
 
-step "A message, as any program sends it"
+step "A message, sent like any program does"
 say '$ sendmail -t -v < message'
 cat >"$scratch/message" <<'END'
 From: Demo <alice@demo.example>
@@ -99,14 +99,14 @@ queued=$("$programs/sendmail" -t -v <"$scratch/message")
 say "$queued"
 id=${queued##* }
 
-step "What arrived"
+step "The message as received"
 code=0
 wait "$receiver" || code=$?
 receiver=''
 sed -n '2,$p' "$scratch/receiver.log"
 [ "$code" = 0 ] || die "No message with a valid signature arrived."
 
-step "What the history says"
+step "The history"
 queue_is_empty() { "$programs/sendmail" -bp | grep -q 'queue is empty'; }
 wait_until queue_is_empty || die "The message is still in the queue."
 show mailchute show "$id"
@@ -114,7 +114,7 @@ show mailchute list
 
 step "Stopping"
 kill "$daemon"
-wait "$daemon" || die "The daemon did not end well."
+wait "$daemon" || die "The daemon did not stop cleanly."
 daemon=''
-say "Shown: a message went from sendmail through the spool to a mail server; the Bcc field was removed, its recipient served,
-and the signature verified. Everything is stopped; the scratch directories are removed."
+say "Done: sendmail submitted a message to the spool, and the daemon delivered it to a mail server. The Bcc field was removed,
+its recipient got the message, and the signature was verified. All processes are stopped, the scratch directories removed."

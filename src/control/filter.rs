@@ -223,6 +223,28 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_knows_what_it_has_to_look_at() {
+        let filter = |json: &str| serde_json::from_str::<Filter>(json).unwrap();
+        for json in [r#"{"to":"a"}"#, r#"{"domain":"x"}"#, r#"{"reason":"busy"}"#, r#"{"state":["hold"]}"#] {
+            assert!(filter(json).looks_at_recipients() && !filter(json).is_everything(), "{json}");
+        }
+        for json in [r#"{"from":"a"}"#, r#"{"uid":1}"#, r#"{"older":1}"#, r#"{"larger":1}"#] {
+            assert!(!filter(json).looks_at_recipients() && !filter(json).is_everything(), "{json}");
+        }
+        assert!(filter("{}").is_everything() && !filter("{}").looks_at_recipients());
+    }
+
+    #[test]
+    fn a_message_is_uncertain_where_a_recipient_is() {
+        let filter = serde_json::from_str::<Filter>(r#"{"state":["uncertain"]}"#).unwrap();
+        let with = |statuses: &[&str]| {
+            let recipients = statuses.iter().map(|status| Recipient { status: (*status).into(), ..Recipient::default() }).collect();
+            filter.matches(&Entry { recipients, ..entry() }, 1100)
+        };
+        assert!(with(&["uncertain"]) && with(&["deferred", "uncertain"]) && !with(&["deferred"]) && !with(&[]));
+    }
+
+    #[test]
     fn all_conditions_hold_at_once() {
         assert!(meant(r#"{"from":"alice","domain":"example.com","uid":1001}"#, 1100));
         assert!(!meant(r#"{"from":"alice","domain":"example.com","uid":1002}"#, 1100));

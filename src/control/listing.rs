@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn option_v_shows_more_of_each_message_in_lines_that_look_like_reasons() {
         let aliased = Recipient { orig_address: "root".into(), ..entry().recipients.remove(0) };
-        let entry = Entry { recipients: vec![aliased], last_attempt: None, ..entry() };
+        let entry = Entry { recipients: vec![aliased, entry().recipients.remove(1)], last_attempt: None, ..entry() };
         let mut out = Vec::new();
         let mut listing = TextListing::new(&mut out, TimeZone::UTC).detailed();
         listing.entry(&entry).unwrap();
@@ -252,7 +252,8 @@ mod tests {
             "{out}"
         );
         let lines: Vec<&str> = out.lines().map(str::trim).collect();
-        assert!(lines.contains(&"(for root)") && out.ends_with("-- 0 Kbytes in 1 Request.\n"), "{out}");
+        assert_eq!(lines.iter().filter(|line| line.starts_with("(for ")).collect::<Vec<_>>(), [&"(for root)"]);
+        assert!(out.ends_with("-- 0 Kbytes in 1 Request.\n"), "{out}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::select::Selection;
 use admin::op::AdminOp;
 use config::Config;
 use control::client;
+use control::client::ClientError;
 use control::protocol::{Act, Done, Request};
 use exit::{Exit, Failure};
 use mail::printable;
@@ -91,10 +92,10 @@ fn ask(config: &Config, act: Act, selection: &Selection, dry_run: bool, tally: &
         });
         match answered {
             // No result yet, so the daemon was stopped before the request.
-            Err(down) if down.exit == Exit::Unavailable && tally.all() == 0 && act != Act::Flush => {
+            Err(ClientError::Down(down)) if tally.all() == 0 && act != Act::Flush => {
                 return without_daemon(config, act, selection, dry_run, tally, down);
             }
-            Err(failure) if failure.exit != Exit::NotFound => return Err(failure),
+            Err(error) if error.exit() != Exit::NotFound => return Err(error.of_change("mailchute show ID")),
             _ => broken.map_or(Ok(()), Err)?,
         }
     }

@@ -8,6 +8,7 @@ use super::select::Selection;
 use crate::qshape::{self, Qshape};
 use config::Config;
 use control::client;
+use control::client::ClientError;
 use control::listing::Entry;
 use control::protocol::{Count, Request};
 use control::stats::Stats;
@@ -24,7 +25,7 @@ pub(super) fn count(config: &Config, selection: &Selection) -> Result<(), Failur
     for ids in selection.requests() {
         match client::ask::<Count>(&config.paths, &Request::Count { ids, filter: selection.filter.clone() }) {
             Ok(counts) => counts.into_iter().for_each(&mut add),
-            Err(down) if down.exit == Exit::Unavailable => {
+            Err(ClientError::Down(down)) => {
                 let each = |entry: Entry| {
                     add(Count { messages: 1, bytes: entry.message_size });
                     Ok(())
@@ -32,8 +33,8 @@ pub(super) fn count(config: &Config, selection: &Selection) -> Result<(), Failur
                 Offline::open(config, down)?.entries(selection, each)?;
                 break;
             }
-            Err(failure) if failure.exit == Exit::NotFound => unknown = Some(failure),
-            Err(failure) => return Err(failure),
+            Err(failure) if failure.exit() == Exit::NotFound => unknown = Some(failure.into()),
+            Err(failure) => return Err(failure.into()),
         }
     }
     let messages = printable::counted(usize::try_from(sum.messages).unwrap_or(usize::MAX), "message");
@@ -60,8 +61,8 @@ pub(super) fn qshape(config: &Config, selection: &Selection, lines: usize, as_js
 pub(super) fn stats(config: &Config, as_json: bool) -> Result<(), Failure> {
     let stats = match client::ask::<Stats>(&config.paths, &Request::Stats {}) {
         Ok(stats) => stats.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon sent an empty reply"))?,
-        Err(down) if down.exit == Exit::Unavailable => Offline::open(config, down)?.stats(sys::clock::now())?,
-        Err(failure) => return Err(failure),
+        Err(ClientError::Down(down)) => Offline::open(config, down)?.stats(sys::clock::now())?,
+        Err(failure) => return Err(failure.into()),
     };
     if as_json { json::print(&stats) } else { print(&text_of(&stats, sys::clock::now())) }
 }

@@ -7,10 +7,8 @@ mod act;
 mod found;
 mod unindexed;
 
-use std::fs::File;
 use std::os::unix::fs::MetadataExt;
-
-use fs2::FileExt as Lock;
+use std::path::Path;
 
 use self::found::Found;
 use super::select::Selection;
@@ -30,18 +28,21 @@ use spool::layout;
 use spool::layout::Owner;
 use state::{Message, QueueDir, State, is_damage, is_newer};
 use store::Store;
+use store::lock::SpoolLock;
 
 /// Rows per page.
 const PAGE: usize = 500;
 
 /// The spool while its daemon is stopped.
 pub(super) struct Offline {
-    /// `None` if the database is missing or unusable; then only the files are known.
+    /// `None` if the database is missing or damaged; then only the files are known.
     state: Option<State>,
+    /// The error of a damaged database.
+    damage: Option<String>,
     /// Why the database, which is not damaged, is read-only. Then no operation is possible.
     write_error: Option<String>,
     store: Store,
-    _lock: File,
+    _lock: SpoolLock,
 }
 
 impl Offline {
@@ -59,22 +60,13 @@ impl Offline {
         if sys::process::euid() != meta.uid() {
             return Err(down);
         }
-        let lock =
-            std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(spool.join("lock")).map_err(|e| unreadable(&e))?;
-        Lock::try_lock_exclusive(&lock)
-            .map_err(|_| Failure::new(Exit::Unavailable, "mailchuted is running but does not answer; try again or check its log"))?;
+        let unanswered = || Failure::new(Exit::Unavailable, "mailchuted is running but does not answer; try again or check its log");
+        let lock = SpoolLock::take(spool).map_err(|e| unreadable(&e))?.ok_or_else(unanswered)?;
         let owner = Owner { uid: meta.uid(), gid: meta.gid() };
         let rootless = config.paths.mode == config::paths::Mode::Rootless;
         let store = Store::open(spool, owner, rootless).map_err(|e| unreadable(&e))?;
-        let path = spool.join("state.sqlite");
-        // Never created here: an empty database would hide the loss of the original.
-        let opened = if path.exists() { State::open(&path).map(Some) } else { Ok(None) };
-        let (state, write_error) = match opened {
-            Ok(state) => (state, None),
-            // On a full or read-only disk it can still be read.
-            Err(e) => (State::open_to_read(&path).ok().filter(|_| !is_newer(&e)), (!is_damage(&e)).then(|| e.to_string())),
-        };
-        Ok(Offline { state, write_error, store, _lock: lock })
+        let (state, damage, write_error) = open_state(&spool.join("state.sqlite"))?;
+        Ok(Offline { state, damage, write_error, store, _lock: lock })
     }
 
     /// Every selected message: those in the database, then the files without a row.
@@ -237,6 +229,11 @@ impl Offline {
 
     /// The warning of a listing.
     pub(super) fn warning(&self) -> Result<String, Failure> {
+        if let Some(why) = &self.damage {
+            return Ok(format!(
+                "state.sqlite is unusable ({why}), so the listing is from the spool files; mailchuted rebuilds the database when it starts"
+            ));
+        }
         Ok(Some(self.paused()?).filter(|since| !since.is_empty()).map_or_else(String::new, |since| warnings::paused(&since)))
     }
 
@@ -263,6 +260,23 @@ impl Offline {
             Ok(())
         })?;
         Ok([queued, held, failed])
+    }
+}
+
+/// The database, the error of a damaged one, and the reason why it is read-only. `None` for a missing database.
+///
+/// Errors: those of a database that can be neither read nor rebuilt; a listing without it would be incomplete without saying so.
+fn open_state(path: &Path) -> Result<(Option<State>, Option<String>, Option<String>), Failure> {
+    // Never created here: an empty database would hide the loss of the original.
+    match path.try_exists().map_err(|e| unreadable(&e))?.then(|| State::open(path)).transpose() {
+        Ok(state) => Ok((state, None, None)),
+        Err(e) if is_newer(&e) => Err(Failure::new(Exit::Config, format!("{}: {e}", path.display()))),
+        Err(e) if is_damage(&e) => Ok((None, Some(e.to_string()), None)),
+        // On a full or read-only disk it can still be read.
+        Err(e) => match State::open_to_read(path) {
+            Ok(state) => Ok((Some(state), None, Some(e.to_string()))),
+            Err(_) => Err(Failure::new(Exit::IoErr, format!("{}: {e}", path.display()))),
+        },
     }
 }
 

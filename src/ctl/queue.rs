@@ -6,6 +6,7 @@ use super::offline::Offline;
 use super::select::Selection;
 use config::Config;
 use control::client;
+use control::client::ClientError;
 use control::listing::Entry;
 use control::printer;
 use control::printer::Printer;
@@ -61,13 +62,13 @@ pub(super) fn each(
         failure.map_or(Ok(()), Err)?;
         match answered {
             Ok(text) => warning = text,
-            Err(down) if down.exit == Exit::Unavailable && !has_seen => {
+            Err(ClientError::Down(down)) if !has_seen => {
                 let offline = Offline::open(config, down)?;
                 offline.entries(selection, |entry| each(Item::Entry(&entry)))?;
                 return offline.warning();
             }
-            Err(failure) if failure.exit == Exit::NotFound => unknown = Some(failure),
-            Err(failure) => return Err(failure),
+            Err(failure) if failure.exit() == Exit::NotFound => unknown = Some(failure.into()),
+            Err(failure) => return Err(failure.into()),
         }
     }
     unknown.map_or(Ok(warning), Err)

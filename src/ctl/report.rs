@@ -26,6 +26,7 @@ use super::show;
 use config::Config;
 use config::names::Names;
 use control::client;
+use control::client::ClientError;
 use control::overview::Overview;
 use control::protocol::{Part, Request, Status};
 use exit::{Exit, Failure};
@@ -55,10 +56,11 @@ fn gather(config: &Config) -> Result<PageInputs, Failure> {
             let status = statuses.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon sent an empty reply"))?;
             let overviews: Vec<Overview> = client::ask(&config.paths, &Request::Overview {})?;
             let overview = overviews.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon sent an empty reply"))?;
-            let subjects = subjects(&overview, |id, header| show::pieces_of_daemon(config, id, Part::Headers, |piece| keep(header, piece)));
+            let subjects =
+                subjects(&overview, |id, header| Ok(show::pieces_of_daemon(config, id, Part::Headers, |piece| keep(header, piece))?));
             Ok(PageInputs { host, status, overview, subjects })
         }
-        Err(down) if down.exit == Exit::Unavailable => {
+        Err(ClientError::Down(down)) => {
             let spool = Offline::open(config, down)?;
             let [queued, held, failed] = spool.counts()?;
             let free = sys::fs::free_space(&config.paths.spool).ok().map(|(bytes, _)| bytes);
@@ -67,7 +69,7 @@ fn gather(config: &Config) -> Result<PageInputs, Failure> {
             let version = env!("CARGO_PKG_VERSION").to_owned();
             Ok(PageInputs { host, status: Status { version, queued, held, failed, ..Status::default() }, overview, subjects })
         }
-        Err(failure) => Err(failure),
+        Err(failure) => Err(failure.into()),
     }
 }
 

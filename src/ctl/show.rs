@@ -10,6 +10,7 @@ use super::offline::Offline;
 use super::output::print;
 use config::Config;
 use control::client;
+use control::client::ClientError;
 use control::listing::Recipient;
 use control::printer::written;
 use control::protocol::{Detail, Part, Request, Text};
@@ -36,7 +37,7 @@ pub(super) fn show(config: &Config, id: &str, as_json: bool) -> Result<(), Failu
             });
             detail
         }
-        Err(down) if down.exit == Exit::Unavailable => {
+        Err(ClientError::Down(down)) => {
             let offline = Offline::open(config, down)?;
             let detail = offline.detail(id)?;
             let _ = offline.cat(id, Part::Headers, |piece| {
@@ -45,7 +46,7 @@ pub(super) fn show(config: &Config, id: &str, as_json: bool) -> Result<(), Failu
             });
             detail
         }
-        Err(failure) => return Err(failure),
+        Err(failure) => return Err(failure.into()),
     };
     if as_json {
         return json::print(&detail);
@@ -70,8 +71,8 @@ pub(super) fn trace(config: &Config, subject: &str, limit: usize, as_json: bool)
     });
     failure.map_or(Ok(()), Err)?;
     match answered {
-        Err(down) if down.exit == Exit::Unavailable => Offline::open(config, down)?.trace(subject, limit)?.iter().try_for_each(each),
-        result => result.map(drop),
+        Err(ClientError::Down(down)) => Offline::open(config, down)?.trace(subject, limit)?.iter().try_for_each(each),
+        result => Ok(result.map(drop)?),
     }
 }
 
@@ -159,8 +160,8 @@ pub(super) fn cat(config: &Config, id: &str, part: Part) -> Result<(), Failure> 
     let mut out = std::io::stdout().lock();
     let mut each = |piece: &[u8]| written(out.write_all(piece));
     match pieces_of_daemon(config, id, part, &mut each) {
-        Err(down) if down.exit == Exit::Unavailable => Offline::open(config, down)?.cat(id, part, each),
-        result => result,
+        Err(ClientError::Down(down)) => Offline::open(config, down)?.cat(id, part, each),
+        result => Ok(result?),
     }
 }
 
@@ -172,14 +173,14 @@ pub(super) fn pieces_of_daemon(
     id: &str,
     part: Part,
     mut each: impl FnMut(&[u8]) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+) -> Result<(), ClientError> {
     let mut failure = None;
     client::ask_lines(&config.paths, &Request::Cat { id: id.to_owned(), part }, |line| {
         let piece = serde_json::from_str::<Text>(line).map_err(|e| Failure::new(Exit::Software, e.to_string()));
         failure = piece.and_then(|text| each(&text.bytes())).err();
         failure.is_none()
     })?;
-    failure.map_or(Ok(()), Err)
+    failure.map_or(Ok(()), |failure| Err(ClientError::Failed(failure)))
 }
 
 #[cfg(test)]

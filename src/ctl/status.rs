@@ -4,6 +4,7 @@ use super::offline::Offline;
 use super::output::print;
 use config::Config;
 use control::client;
+use control::client::ClientError;
 use control::protocol::{AlarmLine, Request, Status};
 use control::warnings;
 use exit::{Exit, Failure};
@@ -19,7 +20,7 @@ pub(super) fn status(config: &Config, json: bool) -> Result<(), Failure> {
             }
             print(&text_of(&status, sys::clock::now()))
         }
-        Err(down) if down.exit == Exit::Unavailable => {
+        Err(ClientError::Down(down)) => {
             let again = Failure::new(down.exit, down.text.clone());
             let spool = Offline::open(config, again);
             let found = spool.and_then(|spool| Ok((spool.counts()?, spool.paused()?)));
@@ -36,7 +37,7 @@ pub(super) fn status(config: &Config, json: bool) -> Result<(), Failure> {
             }
             Err(down)
         }
-        Err(failure) => Err(failure),
+        Err(failure) => Err(failure.into()),
     }
 }
 

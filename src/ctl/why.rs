@@ -13,6 +13,7 @@ use crate::advice::advise;
 use config::Config;
 use config::paths::Mode;
 use control::client;
+use control::client::ClientError;
 use control::filter::domain_of;
 use control::history::{RouteView, WhyInputs};
 use control::listing::{Entry, Recipient};
@@ -55,11 +56,11 @@ impl Why {
 pub(super) fn why(config: &Config, subject: &str, as_json: bool) -> Result<(), Failure> {
     let inputs = match client::ask::<WhyInputs>(&config.paths, &Request::Why { subject: subject.to_owned() }) {
         Ok(answers) => answers.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon sent an empty reply"))?,
-        Err(down) if down.exit == Exit::Unavailable => {
+        Err(ClientError::Down(down)) => {
             let offline = Offline::open(config, down)?;
             WhyInputs { messages: offline.trace(subject, SHOWN)?, paused: offline.paused()?, ..WhyInputs::default() }
         }
-        Err(failure) => return Err(failure),
+        Err(failure) => return Err(failure.into()),
     };
     let why = explain(subject, &inputs, config.paths.mode, sys::clock::now());
     if as_json {

@@ -124,7 +124,7 @@ async fn connect(setup: &Setup, route: &RouteKey) -> Result<Session, Unreachable
 
 fn session_target(setup: &Setup, target: route::Target) -> smtp::Target {
     smtp::Target {
-        place: match target.endpoint {
+        endpoint: match target.endpoint {
             Endpoint::Tcp(address) => smtp::Endpoint::Tcp(address),
             Endpoint::Unix(path) => smtp::Endpoint::Unix(path),
         },

@@ -12,12 +12,11 @@
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::panic::catch_unwind;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
-
-use fs2::FileExt as Lock;
 
 use super::recover;
 use super::setup::Setup;
@@ -35,6 +34,7 @@ use observe::metrics::counters::Counters;
 use spool::layout;
 use store::Store;
 use store::ballast;
+use store::lock::SpoolLock;
 
 const USAGE: &str = "\
 mailchuted delivers what sendmail(8) has put into the spool. It runs in the foreground, as the owner of the spool,
@@ -97,12 +97,15 @@ fn check() -> Result<(), Failure> {
 
 /// Runs until it is told to stop.
 fn daemon() -> Result<(), Failure> {
+    // First of all: by default SIGHUP ends a process, and a reload may be asked for at any moment. SIGTERM may end a start; whatever
+    // it has begun, the next start finishes.
+    sys::process::block_hangup();
     sys::process::prepare();
     sys::process::keep_memory_private();
     let config = Config::load()?;
     let feed = observe::logging::start();
     let store = Arc::new(open_store(&config.paths)?);
-    let _locked = lock(&store)?;
+    let _locked = lock(&config.paths.spool)?;
     let setup = Setup::new(&config)?;
     let hooks = Hooks::new(&config.paths.spool);
     // Before the first event is dealt out.
@@ -161,16 +164,13 @@ fn open_store(paths: &Paths) -> Result<Store, Failure> {
 }
 
 /// The lock for life: one daemon per spool. One that is just ending is waited for.
-fn lock(store: &Store) -> Result<std::fs::File, Failure> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let path = store.path("lock");
-    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-    let file = file.map_err(|e| Failure::new(Exit::CantCreate, format!("{}: {e}", path.display())))?;
+fn lock(spool: &Path) -> Result<SpoolLock, Failure> {
     for _ in 0..LOCK_TRIES {
-        if Lock::try_lock_exclusive(&file).is_ok() {
-            return Ok(file);
+        match SpoolLock::take(spool) {
+            Ok(Some(lock)) => return Ok(lock),
+            Ok(None) => std::thread::sleep(Duration::from_millis(100)),
+            Err(e) => return Err(Failure::new(Exit::CantCreate, e.to_string())),
         }
-        std::thread::sleep(Duration::from_millis(100));
     }
-    Err(Failure::new(Exit::Unavailable, format!("another mailchuted has locked {}", path.display())))
+    Err(Failure::new(Exit::Unavailable, format!("another mailchuted, or a command, has locked {}", spool.display())))
 }

@@ -43,6 +43,8 @@ pub(super) async fn serve(
     let Started { state, recovered, orphans, how } = started;
     // Before anything shows that we run: who sees that may send a signal, and none may end us by its default.
     let signals = Signals::listen().map_err(|e| Failure::new(Exit::OsErr, format!("cannot listen for signals: {e}")))?;
+    // Blocked since the start; one that came meanwhile is a reload now.
+    sys::process::unblock_hangup();
     let stop = Arc::new(Stop::default());
     let paused = admin::pause::read(&state).map_err(|e| Failure::new(Exit::IoErr, format!("state.sqlite: {e}")))?;
     let (state_writer, writer_thread) =

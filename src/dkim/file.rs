@@ -1,6 +1,6 @@
 //! Key files: `keys/DOMAIN/SELECTOR.pem`, read only when nobody but their owner could have read or replaced them.
 //!
-//! In: the keys directory, names, and who will use the keys. Out: a private key, or a refusal with the command that mends it.
+//! In: the keys directory, names, and who will use the keys. Out: a private key, or a refusal with the command that fixes it.
 //! Trusted: root, and the user that signs. Every name is opened below an open directory, no symbolic link is followed, and what is
 //! checked is what was opened, so nothing can be exchanged between check and use.
 
@@ -50,7 +50,7 @@ pub enum Refusal {
     TooLarge,
     /// The content is no usable key.
     Key(KeyError),
-    /// The kernel said no to the user who signs.
+    /// The kernel denies access to the signing user.
     Denied(u32),
     /// Another error of the kernel.
     Kernel(Errno),
@@ -60,19 +60,19 @@ impl fmt::Display for KeyFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
         match self.why {
-            Refusal::Missing => write!(f, "{path} does not exist; make it with `mailchute dkim keygen`"),
-            Refusal::Exists => write!(f, "{path} exists already and is never overwritten; choose another selector"),
+            Refusal::Missing => write!(f, "{path} does not exist; create it with `mailchute dkim keygen`"),
+            Refusal::Exists => write!(f, "{path} exists and is never overwritten; choose another selector"),
             Refusal::Link => write!(f, "{path} is a symbolic link; put the key itself there"),
-            Refusal::Kind => write!(f, "{path} is of the wrong kind: a key is a regular file in a directory of its domain"),
+            Refusal::Kind => write!(f, "{path} has the wrong file type: a key must be a regular file in the directory of its domain"),
             Refusal::Owner(owner, signer) => {
                 let signer = sys::process::user_name(signer);
-                write!(f, "{path} belongs to {}, who could exchange it; run `chown {signer} {path}`", sys::process::user_name(owner))
+                write!(f, "{path} belongs to {}, who could replace it; run `chown {signer} {path}`", sys::process::user_name(owner))
             }
             Refusal::Readable(mode) => write!(f, "{path} has mode {mode:04o}, so others can read the key; run `chmod 600 {path}`"),
             Refusal::Writable(mode) => {
-                write!(f, "{path} has mode {mode:04o}, so others can exchange the keys in it; run `chmod 700 {path}`")
+                write!(f, "{path} has mode {mode:04o}, so others can replace the keys in it; run `chmod 700 {path}`")
             }
-            Refusal::TooLarge => write!(f, "{path} is larger than any key; put one key in PEM form there"),
+            Refusal::TooLarge => write!(f, "{path} is too large for a key; it must contain one PEM key"),
             Refusal::Key(why) => write!(f, "{path} {why}"),
             Refusal::Denied(signer) => {
                 let signer = sys::process::user_name(signer);

@@ -1,4 +1,4 @@
-//! The domain of the author: which keys sign is decided by the From field alone. Pure.
+//! The author domain: the From field alone decides which keys sign. Pure.
 //!
 //! In: a header section that any local user may have written. Out: the domain of the first mailbox in the only From field. This
 //! grants nothing (whoever may send may send as any configured domain unless `sender_policy` says otherwise); it decides which
@@ -24,7 +24,7 @@ impl fmt::Display for FromError {
         match self {
             FromError::Missing => f.write_str("it has no From field"),
             FromError::Several(count) => write!(f, "it has {count} From fields"),
-            FromError::NoDomain => f.write_str("its From field holds no address with a domain"),
+            FromError::NoDomain => f.write_str("its From field has no address with a domain"),
         }
     }
 }

@@ -70,11 +70,11 @@ pub enum KeyError {
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            KeyError::NotPem => "holds no private key in PEM form",
-            KeyError::Encrypted => "holds an encrypted key; write it without a passphrase with `openssl pkey`",
-            KeyError::TooSmall => "holds an RSA key under 2048 bits; make a new one with `mailchute dkim keygen`",
-            KeyError::Kind => "holds a key that is neither RSA of 2048 to 8192 bits nor Ed25519, or a broken one",
-            KeyError::Library => "cannot be used by the cryptographic library",
+            KeyError::NotPem => "contains no PEM private key",
+            KeyError::Encrypted => "contains an encrypted key; remove the passphrase with `openssl pkey`",
+            KeyError::TooSmall => "contains an RSA key with less than 2048 bits; create a new one with `mailchute dkim keygen`",
+            KeyError::Kind => "contains a broken key, or one that is neither RSA with 2048 to 8192 bits nor Ed25519",
+            KeyError::Library => "is not accepted by the cryptographic library",
         })
     }
 }

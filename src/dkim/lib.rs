@@ -2,8 +2,8 @@
 //!
 //! In: names that an administrator typed, files below `keys/`; to sign, the header section and the hash of the body in the wire form
 //! that is about to be sent. Out: records to publish, and DKIM-Signature fields to put before the message. The daemon signs, the
-//! administrator's command makes keys and prints records. Nobody is trusted with a key file but its owner: a file that others could
-//! have read or replaced is refused, with the command that corrects it.
+//! administrator's command makes keys and prints records. Only the owner may have access to a key file: a file that others could
+//! have read or replaced is refused, with the command that fixes it.
 //!
 //! Nothing is verified here and a message is never changed: DKIM-Signature fields that it brings are left alone. A signature that
 //! cannot be made is an error, never a silent omission: `dkim = "required"` holds the message. Always relaxed/relaxed, `t=` and no

@@ -34,11 +34,11 @@ pub enum NameError {
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            NameError::Label => "a label is empty, longer than 63 bytes, or begins or ends with a hyphen",
-            NameError::Character => "only letters, digits, hyphens and dots may stand there",
+            NameError::Label => "a label is empty, longer than 63 bytes, or starts or ends with a hyphen",
+            NameError::Character => "only letters, digits, hyphens and dots are allowed",
             NameError::NotAscii => "write an international name in its ASCII form (xn--…)",
             NameError::TooLong => "longer than DNS allows",
-            NameError::OneLabel => "a signing domain has at least two labels",
+            NameError::OneLabel => "a signing domain needs at least two labels",
         })
     }
 }
@@ -135,6 +135,8 @@ mod tests {
         assert_eq!(SigningDomain::parse(&"a.".repeat(127)), Ok(SigningDomain("a.".repeat(126) + "a")));
         assert_eq!(SigningDomain::parse(&"a.".repeat(128)), Err(NameError::TooLong));
         assert_eq!(SigningDomain::parse(&format!("{}.org", "x".repeat(64))), Err(NameError::Label));
+        let longest = "x".repeat(63);
+        assert_eq!(Selector::parse(&longest).as_ref().map(Selector::as_str), Ok(longest.as_str()));
     }
 
     #[test]

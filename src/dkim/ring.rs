@@ -1,7 +1,7 @@
-//! The key ring: which keys sign for which domain in From, and why a key cannot.
+//! The key ring: the signing keys for each From domain, and why a key is unusable.
 //!
 //! In: the parameters and the keys directory, read once at start and at reload. Out: signers, or the reason to hold a message. A key
-//! that cannot be used stops only itself: it is remembered with its reason, and the other selectors of the domain sign.
+//! that cannot be used stops only itself: its reason is kept, and the other selectors of the domain still sign.
 //!
 //! The domain in From must be the configured one exactly, in any case: a parent's key would give a signature with another `d=`, which
 //! strict alignment (RFC 7489 3.1.1) does not count, and an administrator who configured `example.org` said nothing about
@@ -32,7 +32,7 @@ enum Domain {
     Unusable(String),
 }
 
-/// What is to be done with a message.
+/// The decision for a message.
 #[derive(Clone, Debug)]
 pub enum Signing<'a> {
     /// Send it unsigned: the domain is not configured.
@@ -52,7 +52,9 @@ impl KeyRing {
         for (name, domain) in &params.domain {
             let key = lookup_name(name);
             let loaded = match ring.domains.contains_key(&key) {
-                true => Domain::Unusable(format!("the domain {key} has two tables in the configuration, which differ in case; keep one")),
+                true => {
+                    Domain::Unusable(format!("the domain {key} has two tables in the configuration that differ only in case; keep one"))
+                }
                 false => ring.load_domain(name, domain, keys),
             };
             if let Domain::Unusable(reason) = &loaded {
@@ -73,7 +75,7 @@ impl KeyRing {
         };
         if params.selectors.is_empty() {
             return Domain::Unusable(format!(
-                "the domain {domain} has no selectors; make a key with `mailchute dkim keygen {domain} SELECTOR` and name it, or set dkim = \"off\""
+                "the domain {domain} has no selectors; create a key with `mailchute dkim keygen {domain} SELECTOR` and add its selector, or set dkim = \"off\""
             ));
         }
         let (signers, reasons) = load_signers(&domain, &params.selectors, keys);
@@ -105,7 +107,7 @@ impl KeyRing {
         match from::domain(header) {
             Ok(domain) => self.for_from(&domain),
             Err(why @ FromError::Several(_)) if !self.domains.is_empty() => {
-                Signing::Unusable(format!("the message cannot be signed: {why}; remove it and send it with one"))
+                Signing::Unusable(format!("the message cannot be signed: {why}; remove it and send it again with one From field"))
             }
             Err(_) => Signing::NotConfigured,
         }

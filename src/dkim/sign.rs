@@ -40,8 +40,8 @@ pub enum SignError {
 impl fmt::Display for SignError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SignError::From(count) => write!(f, "cannot be signed: it has {count} From fields, not one"),
-            SignError::NotAField => f.write_str("cannot be signed: its header section holds a line that is no field"),
+            SignError::From(count) => write!(f, "cannot be signed: it has {count} From fields instead of one"),
+            SignError::NotAField => f.write_str("cannot be signed: its header section has a line that is not a header field"),
             SignError::Key(selector) => write!(f, "cannot be signed with selector {selector}: the cryptographic library failed"),
         }
     }

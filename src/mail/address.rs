@@ -1,5 +1,5 @@
-//! Addresses: what stands in an envelope. In: text of an untrusted caller or file. Out: values that are safe to write into
-//! `MAIL FROM:<…>` as they are. The RFC 5322 forms that people write in header fields are `address_list`'s work.
+//! Envelope addresses. In: text of an untrusted caller or file. Out: values that can be written into `MAIL FROM:<…>` unchanged.
+//! `address_list` parses the RFC 5322 forms of header fields.
 
 use std::fmt;
 
@@ -49,7 +49,7 @@ impl fmt::Display for AddressError {
             AddressError::Character => "a character that is not allowed there",
             AddressError::Syntax => "not of the form local@domain",
             AddressError::TooLong => "longer than RFC 5321 allows (64 octets before the @, 255 after)",
-            AddressError::Domain => "no domain name after the @",
+            AddressError::Domain => "no valid domain after the @",
             AddressError::Literal => "no IP address in the brackets; write [192.0.2.1] or [IPv6:2001:db8::1]",
         })
     }

@@ -1,9 +1,9 @@
-//! Address lists as people write them (RFC 5322 3.4, obsolete forms included): the values of To, Cc and Bcc, and the operands of
+//! Address lists of header fields (RFC 5322 3.4, including obsolete forms): the values of To, Cc and Bcc, and the operands of
 //! `sendmail`.
 //!
 //! In: bytes of an untrusted caller, folds included. Out: one [`Mailbox`] for each address that is there, good or not, and where
 //! the display names and comments lie, so that a field can be edited without touching anything else. Never fails as a whole:
-//! every malformed address is reported by itself (SENDMAIL.md R5).
+//! each malformed address is reported separately (SENDMAIL.md R5).
 //!
 //! One pass over the tokens, nothing recursive: nested comments are a counter, groups a flag (THREATS T-HDR-4).
 
@@ -13,7 +13,7 @@ use std::ops::Range;
 use super::address::{Address, AddressError};
 use super::encoded_word::Word;
 
-/// What stands where an address may stand.
+/// A member of an address list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Spec {
     /// `<>`
@@ -40,7 +40,7 @@ pub enum ListError {
     Words,
     /// Bytes that are not UTF-8.
     Utf8,
-    /// It begins with a hyphen, so some program on its way would take it for an option (THREATS T-ARG-2).
+    /// It starts with a hyphen, so another program could take it for an option (THREATS T-ARG-2).
     Hyphen,
 }
 
@@ -48,10 +48,10 @@ impl fmt::Display for ListError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ListError::Address(why) => why.fmt(f),
-            ListError::Unclosed => f.write_str("a quote or bracket that does not close"),
-            ListError::Words => f.write_str("words where one address should stand; is a comma or a quote missing?"),
+            ListError::Unclosed => f.write_str("an unclosed quote or bracket"),
+            ListError::Words => f.write_str("several words instead of one address; is a comma or a quote missing?"),
             ListError::Utf8 => f.write_str("not UTF-8"),
-            ListError::Hyphen => f.write_str("begins with a hyphen"),
+            ListError::Hyphen => f.write_str("starts with a hyphen"),
         }
     }
 }

@@ -263,6 +263,58 @@ mod tests {
         }
     }
 
+    #[test]
+    fn h6_a_run_that_fits_is_whole_and_begins_a_line_only_where_it_must() {
+        let word = "=?utf-8?Q?Gr=C3=BC=C3=9Fe?=";
+        for n in 1..=100 {
+            let before = "a".repeat(n);
+            let gap = if format!("Subject: {before} {word}").len() <= LINE { " " } else { "\r\n " };
+            assert_eq!(encoded(format!(" {before} Grüße\r\n").as_bytes()), format!("Subject: {before}{gap}{word}\r\n"));
+        }
+    }
+
+    #[test]
+    fn h6_a_long_run_fills_its_words() {
+        for (text, most) in [("ü".repeat(100), 2), ("aaaaaaaaaü".repeat(20), 6), ("日本語".repeat(40), 3)] {
+            let field = encoded(format!(" {text}\r\n").as_bytes());
+            let lines: Vec<&str> = field.trim_end().split("\r\n").collect();
+            assert!(lines.len() > 3);
+            for (at, line) in lines.iter().enumerate() {
+                let limit = if at == 0 { LINE } else { WORD + 1 };
+                let has_room_for_another = line.len() + most.max(4) < limit;
+                assert!(line.len() <= limit && (at + 1 == lines.len() || !has_room_for_another), "{line}");
+            }
+            let decoded: String = lines.iter().map(|line| decode(line.trim_start_matches("Subject:").trim())).collect();
+            assert_eq!(decoded, text);
+        }
+    }
+
+    #[test]
+    fn h6_a_run_late_in_a_line_begins_the_next_and_an_early_one_is_broken_where_it_stands() {
+        let long = "ü".repeat(60);
+        let early = encoded(format!(" ab {long}\r\n").as_bytes());
+        assert!(early.starts_with("Subject: ab =?utf-8?B?"), "{early}");
+        let late = encoded(format!(" {} {long}\r\n", "a".repeat(50)).as_bytes());
+        assert!(late.starts_with(&format!("Subject: {}\r\n =?utf-8?B?", "a".repeat(50))), "{late}");
+    }
+
+    #[test]
+    fn h3_a_run_without_blanks_of_its_own_takes_the_blank_before_it_to_the_next_line() {
+        let of = |start: &str| {
+            let mut out = start.as_bytes().to_vec();
+            write(&[Word { blanks: b"", raw: "Grüße".as_bytes(), text: "Grüße".into() }], &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        let (long, word) = ("a".repeat(60), "=?utf-8?Q?Gr=C3=BC=C3=9Fe?=");
+        assert_eq!(of(&format!("From: {long} ")), format!("From: {long}\r\n {word}"));
+        assert_eq!(of("From: a "), format!("From: a {word}"));
+        // Elsewhere a line of blanks, or a word torn in two, would come of it.
+        for start in [format!("{long}: "), format!("{long}\r\n "), format!("{long}  "), long] {
+            let written = of(&start);
+            assert!(written.starts_with(&format!("{start}=?utf-8?Q?Gr=C3=BC")), "{written:?}");
+        }
+    }
+
     fn decode(word: &str) -> String {
         let parts: Vec<&str> = word.split('?').collect();
         let bytes = match parts[2] {

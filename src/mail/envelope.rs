@@ -1,7 +1,7 @@
-//! The envelope: everything about a message that is not the message. One JSON object, the first line of a spool file.
+//! The envelope of a message: one JSON object, the first line of a spool file.
 //!
 //! In: bytes of a spool file that any local user may have written. Out: a value in which every text is checked.
-//! The keys are an allow-list (THREATS PF26-2): an unknown one makes the file corrupt.
+//! The keys are an allow-list (THREATS PF26-2): a file with an unknown key is corrupt.
 
 use serde::{Deserialize, Serialize};
 
@@ -49,13 +49,13 @@ pub struct Envelope {
     /// -9 to 9 (RFC 6710); 0 where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<i8>,
-    /// What injection changed or noticed, one short text each, for the history.
+    /// Warnings of injection about changes and problems, one short text each, for the history.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// What `sendmail` says of its caller. A claim: the caller can write what it likes.
+    /// The caller, as reported by `sendmail`. Not trusted: the caller can write anything.
     #[serde(default)]
     pub caller: CallerInfo,
-    /// The kernel's word on a caller that used the socket. Only in files that the daemon wrote itself.
+    /// The caller as reported by the kernel, for submissions over the socket. Only in files written by the daemon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<Peer>,
 }
@@ -109,7 +109,7 @@ pub struct Notify {
 impl Notify {
     /// `NEVER`
     pub const NEVER: Notify = Notify { success: false, failure: false, delay: false };
-    /// What a sender means who says nothing (RFC 3461 4.1 leaves delays to us: they are told).
+    /// The default without NOTIFY: failures and delays (RFC 3461 4.1 leaves delays to us).
     pub const UNSAID: Notify = Notify { success: false, failure: true, delay: true };
 
     /// The value of `-N` or `NOTIFY=`: `never`, or a comma list of `success`, `failure`, `delay`, in any case.
@@ -166,7 +166,7 @@ pub enum Body {
     EightBitMime,
 }
 
-/// What `sendmail` says of its caller; shown as a claim, never decided upon.
+/// The caller, as reported by itself. For display only; nothing depends on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CallerInfo {
@@ -208,7 +208,7 @@ impl Envelope {
     /// recipient and not too many.
     pub fn check(&self) -> Result<(), &'static str> {
         if self.v == 0 {
-            return Err("there is no version 0");
+            return Err("version 0 does not exist");
         }
         if self.recipients.is_empty() {
             return Err("no recipients");
@@ -221,7 +221,7 @@ impl Envelope {
         let others = [self.envid.as_deref(), self.deliver_by.as_deref(), self.hold_until.as_deref(), Some(self.time.as_str())];
         let mut texts = recipients.chain(claimed).chain(others).flatten().chain(self.warnings.iter().map(String::as_str));
         if texts.any(|text| text.chars().any(char::is_control)) {
-            return Err("a control character in the envelope");
+            return Err("control character in the envelope");
         }
         if self.crc32.len() != 8 || !self.crc32.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Err("crc32 is not eight lower-case hex digits");
@@ -230,11 +230,11 @@ impl Envelope {
             return Err("envid is too long");
         }
         if self.priority.is_some_and(|priority| !(-9..=9).contains(&priority)) {
-            return Err("priority is not within -9 to 9");
+            return Err("priority is not between -9 and 9");
         }
         let dates = [Some(&self.time), self.deliver_by.as_ref(), self.hold_until.as_ref()];
         if dates.into_iter().flatten().any(|date| super::date::parse_rfc3339(date).is_none()) {
-            return Err("a time that is not RFC 3339");
+            return Err("invalid time (RFC 3339 required)");
         }
         Ok(())
     }
@@ -269,6 +269,76 @@ mod tests {
         for text in ["delay, failure", " DELAY", "DELAY\n", "NEVER\u{a0}"] {
             assert!(Notify::try_from(text.to_owned()).is_err(), "{text:?}");
         }
+    }
+
+    fn envelope() -> Envelope {
+        Envelope {
+            v: VERSION,
+            id: QueueId::new(1, 2),
+            size: 0,
+            crc32: "0123abcd".into(),
+            time: "2026-11-22T14:43:49Z".into(),
+            reverse_path: ReversePath::Null,
+            recipients: vec![Recipient::new(Address::new("a", "x.example").unwrap())],
+            ret: None,
+            envid: None,
+            body: Body::SevenBit,
+            smtputf8: false,
+            deliver_by: None,
+            hold_until: None,
+            priority: None,
+            warnings: Vec::new(),
+            caller: CallerInfo::default(),
+            peer: None,
+        }
+    }
+
+    /// What is wrong with the envelope after `change`.
+    fn wrong(change: impl Fn(&mut Envelope)) -> Option<&'static str> {
+        let mut envelope = envelope();
+        change(&mut envelope);
+        envelope.check().err()
+    }
+
+    #[test]
+    fn what_the_types_cannot_check_is_checked() {
+        assert_eq!(wrong(|_| {}), None);
+        assert_eq!(wrong(|e| e.v = 0), Some("version 0 does not exist"));
+        assert_eq!(wrong(|e| e.recipients.clear()), Some("no recipients"));
+        let times = |n: usize| move |e: &mut Envelope| e.recipients = vec![e.recipients[0].clone(); n];
+        assert_eq!(wrong(times(crate::limits::RECIPIENTS)), None);
+        assert_eq!(wrong(times(crate::limits::RECIPIENTS + 1)), Some("too many recipients"));
+        for digits in ["", "0123abc", "0123abcde", "0123ABCD", "0123abcg"] {
+            assert_eq!(wrong(|e| e.crc32 = digits.into()), Some("crc32 is not eight lower-case hex digits"), "{digits}");
+        }
+        assert_eq!(wrong(|e| e.envid = Some("x".repeat(crate::limits::ENVID))), None);
+        assert_eq!(wrong(|e| e.envid = Some("x".repeat(crate::limits::ENVID + 1))), Some("envid is too long"));
+        for (priority, is_good) in [(-10, false), (-9, true), (0, true), (9, true), (10, false)] {
+            assert_eq!(wrong(|e| e.priority = Some(priority)).is_none(), is_good, "{priority}");
+        }
+    }
+
+    #[test]
+    fn pf26_1_every_text_is_looked_at_and_every_time_is_one() {
+        let bad = "x\ny".to_owned();
+        let control = [
+            wrong(|e| e.recipients[0].original = Some(bad.clone())),
+            wrong(|e| e.recipients[0].orcpt = Some(bad.clone())),
+            wrong(|e| e.caller.exe = Some(bad.clone())),
+            wrong(|e| e.caller.cwd = Some(bad.clone())),
+            wrong(|e| e.caller.unit = Some(bad.clone())),
+            wrong(|e| e.envid = Some(bad.clone())),
+            wrong(|e| e.deliver_by = Some(bad.clone())),
+            wrong(|e| e.hold_until = Some(bad.clone())),
+            wrong(|e| e.time = bad.clone()),
+            wrong(|e| e.warnings = vec![bad.clone()]),
+        ];
+        assert!(control.iter().all(|why| *why == Some("control character in the envelope")), "{control:?}");
+        let time = |text: &str| {
+            [wrong(|e| e.time = text.into()), wrong(|e| e.deliver_by = Some(text.into())), wrong(|e| e.hold_until = Some(text.into()))]
+        };
+        assert_eq!(time("yesterday"), [Some("invalid time (RFC 3339 required)"); 3]);
+        assert_eq!(time("2027-01-01T00:00:00Z"), [None; 3]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The header section, byte-exact: where fields begin and end, and nothing else is decided here.
+//! The header section, byte-exact: where fields start and end.
 //!
 //! In: the message in wire form (every line ends in CRLF). Out: ranges into it. Never fails: the section ends at the first line
 //! that is neither a field nor a continuation (SENDMAIL.md R10), so body text can never be read as a header. mail-parser decodes
@@ -101,7 +101,7 @@ pub fn name_of(rest: &[u8]) -> Option<(usize, usize)> {
     (name > 0 && colon < limits::LINE && rest.get(colon) == Some(&b':')).then_some((name, colon + 1))
 }
 
-/// A field's value with its folds removed (RFC 5322 2.2.3) and the blanks around it: what a person reads.
+/// The value of a field, without folds (RFC 5322 2.2.3) and surrounding blanks.
 pub fn unfold(value: &[u8]) -> Vec<u8> {
     let flat: Vec<u8> = value.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
     flat.trim_ascii().to_vec()

@@ -1,6 +1,6 @@
-//! The vocabulary: values that every other module speaks in. Pure: no clock, no files, no sockets.
+//! The shared types of mail: addresses, headers, envelopes, replies. Pure: no clock, no files, no sockets.
 //!
-//! Types are built by parsing only, so a value that exists is valid: no address holds CR, LF or NUL, no queue id a slash.
+//! Types are built only by parsing, so every value is valid: no address contains CR, LF or NUL, no queue id a slash.
 
 pub mod address;
 pub mod address_list;

@@ -1,4 +1,4 @@
-//! Hard limits: what no configuration can raise. Each has its source, or its reason.
+//! Hard limits, which no configuration can raise. Each has its source or its reason.
 
 /// RFC 5321 4.5.3.1.1: octets of a local part.
 pub(crate) const LOCAL_PART: usize = 64;

@@ -1,5 +1,5 @@
-//! Makes hostile text safe to show (THREATS T-OUT-1): what leaves here holds no C0, DEL, C1, bidi control, or line separator,
-//! so it can neither steer a terminal nor forge a log line.
+//! Makes hostile text safe to show (THREATS T-OUT-1): the output has no C0, DEL, C1, bidi control or line separator,
+//! so it can neither control a terminal nor forge a log line.
 
 use std::borrow::Cow;
 
@@ -54,10 +54,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_number_has_the_noun_that_fits() {
+        assert_eq!([0, 1, 2].map(|count| counted(count, "thing")), ["0 things", "1 thing", "2 things"]);
+    }
+
+    #[test]
+    fn t_out_1_each_range_of_unsafe_characters_is_unsafe_from_its_first_to_its_last() {
+        for c in
+            ['\0', '\x1f', '\x7f', '\u{80}', '\u{9f}', '\u{200e}', '\u{200f}', '\u{61c}', '\u{202a}', '\u{202e}', '\u{2066}', '\u{2069}']
+        {
+            assert!(!is_safe(c), "{:x}", u32::from(c));
+        }
+        for c in [' ', '~', '\\', '\u{a0}', '\u{200d}', '\u{2010}', '\u{2065}', '\u{206a}', '\u{fefe}', '\u{1f600}'] {
+            assert!(is_safe(c), "{:x}", u32::from(c));
+        }
+    }
+
+    #[test]
     fn t_out_1_escape_sequences_bidi_and_line_breaks_are_shown_not_sent() {
         assert_eq!(text("a\x1b[2Jb\r\nc\u{202e}d\u{9b}"), "a\\x1b[2Jb\\x0d\\x0ac\\u{202e}d\\x9b");
         assert_eq!(bytes(b"\xff\x00ok"), "\u{fffd}\\x00ok");
         assert_eq!(column("a\tb"), "a?b");
+        assert!(matches!(column("Grüße"), Cow::Borrowed("Grüße")));
+        assert_eq!(text("\x00\x7f\u{80}\u{ff}\u{feff}"), "\\x00\\x7f\\x80\u{ff}\\u{feff}");
         assert_eq!(text("Grüße"), "Grüße");
         assert!(matches!(safe("Grüße"), Cow::Borrowed("Grüße")));
         assert_eq!(safe("a\u{2066}b\n"), "a\\u{2066}b\\x0a");

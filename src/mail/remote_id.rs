@@ -1,7 +1,7 @@
-//! The queue id that the next hop named when it took a message: what its administrator needs to find it.
+//! The queue id that the next hop assigned to a message, by which its administrator can find it.
 //!
-//! No standard says where it stands in the text of the 250. These are the forms of the servers that most mail goes to; what is not
-//! recognised is no id, and the whole reply is kept beside it anyway.
+//! No standard defines its position in the text of the 250. These are the forms of widespread servers. An unknown form yields no id; the
+//! whole reply is stored in any case.
 
 use super::status::EnhancedStatus;
 
@@ -98,6 +98,10 @@ mod tests {
     fn what_names_no_id_has_none() {
         for reply in ["250 2.0.0 Ok", "250 ok", "250", "", "250 queued as", "250 2.0.0 Ok: queued as ()", "250 Requested mail action okay"]
         {
+            assert_eq!(of_reply(reply), None, "{reply}");
+        }
+        // What could be the id of Amazon is long, and has a digit.
+        for reply in ["250 Ok 1234567", "250 Ok thank-you", "250 No 12345678", "250 Ok 12345678 more"] {
             assert_eq!(of_reply(reply), None, "{reply}");
         }
         assert_eq!(of_reply(&format!("250 Ok: queued as {}", "A".repeat(4000))), None);

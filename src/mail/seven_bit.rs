@@ -84,6 +84,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn quotes_and_backslashes_in_parameters_are_read_as_such() {
+        let of = |value: &[u8]| {
+            let mut out = Vec::new();
+            parameters(value, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(of("x; a=\"b\"; c=\"\u{fc}\"\r\n".as_bytes()), "x; a=\"b\"; c*=utf-8''%C3%BC\r\n");
+        assert_eq!(of("x; c=\"\\\"\u{fc}\\\\.-_!+ \"; d\r\n".as_bytes()), "x; c*=utf-8''%22%C3%BC%5C.-_!+%20; d\r\n");
+        assert_eq!(of(b"x; c=\"\xfc\r\n b\"\r\n"), "x; c*=unknown-8bit''%FC%20b\r\n");
+        // A quote that does not close quotes nothing.
+        assert_eq!(of(b"x; c=\"b\r\n"), "x; c=\"b\r\n");
+        let unclosed = of("x; c=\"\u{fc}\r\n".as_bytes());
+        assert!(unclosed.is_ascii() && !unclosed.contains("c*="), "{unclosed}");
+    }
+
+    #[test]
     fn h6_parameters_take_the_form_of_rfc_2231_and_text_that_of_rfc_2047() {
         for blanks in ["=", " =", "= ", " = \r\n\t"] {
             let mut out = Vec::new();

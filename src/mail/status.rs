@@ -1,4 +1,4 @@
-//! What a server said: the reply (RFC 5321 4.2) and its enhanced status (RFC 3463). Bytes arrive here already bounded.
+//! The reply of a server (RFC 5321 4.2) and its enhanced status (RFC 3463). The input is already limited in size.
 
 use std::fmt;
 

@@ -13,7 +13,7 @@ pub struct WireCheck {
     longest_line: usize,
 }
 
-/// What is wrong with the form.
+/// A violation of the wire form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WireError {
     /// A CR without LF.
@@ -86,10 +86,10 @@ impl WireCheck {
     }
 }
 
-/// What the check saw on its way.
+/// The results of the check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WireFacts {
-    /// A byte above 127 was there.
+    /// There is a byte above 127.
     pub eight_bit: bool,
     /// Bytes of the longest line, without CRLF.
     pub longest_line: usize,
@@ -98,6 +98,29 @@ pub struct WireFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_violation_has_its_name_and_a_line_its_length() {
+        for (text, why, words) in [
+            (b"a\rb\r\n".as_slice(), WireError::BareCr, "a CR without LF"),
+            (b"a\r\r\n", WireError::BareCr, "a CR without LF"),
+            (b"a\nb\r\n", WireError::BareLf, "a LF without CR"),
+            (b"a\0\r\n", WireError::Nul, "a NUL byte"),
+            (b"a", WireError::Unended, "a last line without CRLF"),
+            (b"a\r\n\r", WireError::Unended, "a last line without CRLF"),
+        ] {
+            for piece in 1..=text.len() {
+                assert_eq!(check(text, piece), Err(why), "{}", text.escape_ascii());
+            }
+            assert_eq!(why.to_string(), words);
+        }
+        for piece in 1..20 {
+            let facts = |eight_bit, longest_line| Ok(WireFacts { eight_bit, longest_line });
+            assert_eq!(check(b"ab\r\nabcd\r\n\r\na\r\n", piece), facts(false, 4));
+            assert_eq!(check(b"a\xfc\r\n", piece), facts(true, 2));
+            assert_eq!(check(b"", piece), facts(false, 0));
+        }
+    }
 
     fn check(text: &[u8], piece: usize) -> Result<WireFacts, WireError> {
         let mut check = WireCheck::default();

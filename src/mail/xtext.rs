@@ -1,6 +1,6 @@
 //! The values of the DSN parameters ENVID and ORCPT (RFC 3461 4, RFC 6533 3).
 //!
-//! In: texts that any local user chose. Out: texts that can end no parameter, no field and no line. Pure.
+//! In: texts chosen by any local user. Out: texts that cannot break out of a parameter, field or line. Pure.
 
 use std::fmt::Write;
 

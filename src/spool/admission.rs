@@ -1,8 +1,8 @@
-//! May a new message come in? What `sendmail` can know before it reads one.
+//! The admission check of `sendmail`, before it reads a message.
 //!
-//! In: the admission file, which the daemon replaces atomically, and the free space of the spool's file system. Out: the reason of
-//! a refusal, or none. A courtesy and no guard: a caller that ignores it gets its mail held by the daemon, and the disk refuses what
-//! does not fit. So whatever is wrong with the file (missing, torn, too large, of another version) means that nothing is known.
+//! In: the admission file, which the daemon replaces atomically, and the free space of the spool's file system. Out: the reason for a
+//! refusal, or none. This check is a courtesy, not a guard: if a caller bypasses it, the daemon holds its mail, and a full disk stops
+//! it in any case. An unusable file (missing, torn, too large, of another version) therefore refuses nobody.
 //!
 //! The file is one JSON object on one line: `{"v":1,"closed":"moving house","over":[1000,1001]}`.
 
@@ -15,27 +15,27 @@ use mail::printable;
 
 /// The version of the file that this program writes and reads.
 const VERSION: u32 = 1;
-/// Bytes of the file: with more it is not read.
+/// The size limit of the file in bytes. A larger file is ignored.
 const LIMIT: usize = 64 << 10;
-/// Users over their cap that are published; the others are held at the claim.
+/// The most users over quota that are published. Mail of further ones is held at the claim.
 const USERS: usize = 4000;
-/// Characters of a reason.
+/// The longest reason in characters.
 const REASON: usize = 300;
 
-/// What the daemon tells everybody.
+/// The published admission state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Admission {
     v: u32,
-    /// Why nobody's mail is taken, where an administrator closed admission.
+    /// The reason, if an administrator closed admission.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     closed: Option<String>,
-    /// The uids that have as much mail in the spool as they may have.
+    /// The uids that have reached their spool limit.
     #[serde(default)]
     over: Vec<u32>,
 }
 
 impl Admission {
-    /// What is to be told. The reason becomes printable and short.
+    /// Creates a state. The reason is made printable and cut.
     pub fn new(closed: Option<&str>, over: impl IntoIterator<Item = u32>) -> Admission {
         let closed = closed.map(|reason| printable::text(reason).chars().take(REASON).collect());
         Admission { v: VERSION, closed, over: over.into_iter().take(USERS).collect() }
@@ -50,7 +50,7 @@ impl Admission {
         Ok(line)
     }
 
-    /// The file at `path`; what cannot be read or understood refuses nobody.
+    /// Reads the file at `path`. An unusable file refuses nobody.
     pub fn read(path: &Path) -> Admission {
         read_bounded(path).and_then(|bytes| Admission::decode(&bytes)).unwrap_or_default()
     }
@@ -59,7 +59,7 @@ impl Admission {
         serde_json::from_slice(bytes).ok().filter(|admission: &Admission| admission.v == VERSION)
     }
 
-    /// Why no mail of `uid` is taken.
+    /// Why mail of `uid` is refused.
     pub fn refusal(&self, uid: u32) -> Option<String> {
         match &self.closed {
             Some(reason) => Some(closed_text(reason)),
@@ -68,18 +68,18 @@ impl Admission {
     }
 }
 
-/// The words for closed admission.
+/// The message for closed admission.
 pub fn closed_text(reason: &str) -> String {
-    format!("no new mail is taken: {}", printable::text(reason))
+    format!("not accepting new mail: {}", printable::text(reason))
 }
 
-/// The words for a user who has enough mail in the spool.
+/// The message for a user at its spool limit.
 pub fn over_text(uid: u32) -> String {
-    let next = "send again when some of it has been delivered, or ask the administrator";
-    format!("uid {uid} has as much mail in the spool as it may have (user_message_limit, user_bytes_limit); {next}")
+    let next = "send again after some of its mail has been delivered, or ask the administrator";
+    format!("uid {uid} has reached its spool limit (user_message_limit, user_bytes_limit); {next}")
 }
 
-/// One read: a file that fills the buffer is too large. Opened so that no FIFO can make us wait.
+/// Reads once: a file that fills the buffer is too large. The open call cannot block on a FIFO.
 fn read_bounded(path: &Path) -> Option<Vec<u8>> {
     let mut file = sys::fs::open_hostile_path(path).ok()?;
     let mut bytes = vec![0; LIMIT];
@@ -88,7 +88,7 @@ fn read_bounded(path: &Path) -> Option<Vec<u8>> {
     (read < LIMIT).then_some(bytes)
 }
 
-/// What new mail leaves free on the spool's file system, so that old mail can be delivered.
+/// The space that new mail must leave free on the spool's file system, so that queued mail can be delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reserve {
     /// Bytes; 0 = none.
@@ -98,7 +98,7 @@ pub struct Reserve {
 }
 
 impl Reserve {
-    /// Why the spool takes no new mail. Where nothing can be found out about its file system, the door will tell.
+    /// Why the spool does not accept new mail. `None` if the file system cannot be examined: then writing to it reports the error.
     pub fn refusal(self, spool: &Path) -> Option<String> {
         if self.bytes == 0 && self.inodes == 0 {
             return None;
@@ -109,7 +109,7 @@ impl Reserve {
 
     /// Pure: `None` is unknown.
     fn judge(self, bytes: Option<u64>, inodes: Option<u64>) -> Option<String> {
-        let next = "are kept for the mail that is in it; free some space and send again";
+        let next = "are reserved for queued mail; free some space and send again";
         match (bytes, inodes) {
             (Some(free), _) if free < self.bytes => {
                 Some(format!("{} KiB are free, {} KiB (spool_reserve) {next}", free / 1024, self.bytes.div_ceil(1024)))
@@ -125,23 +125,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn section_6_what_was_published_is_what_is_refused() {
+    fn section_6_the_published_refusals_are_applied() {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("admission");
-        let told = |admission: &Admission| {
+        let published = |admission: &Admission| {
             std::fs::write(&path, admission.encode().unwrap()).unwrap();
             Admission::read(&path)
         };
-        let open = told(&Admission::new(None, []));
+        let open = published(&Admission::new(None, []));
         assert_eq!(open.refusal(7), None);
-        let over = told(&Admission::new(None, [7, 9]));
+        let over = published(&Admission::new(None, [7, 9]));
         assert_eq!((over.refusal(8), over.refusal(7)), (None, Some(over_text(7))));
-        let closed = told(&Admission::new(Some("moving\nhouse"), []));
-        assert_eq!(closed.refusal(0).as_deref(), Some("no new mail is taken: moving\\x0ahouse"));
+        let closed = published(&Admission::new(Some("moving\nhouse"), []));
+        assert_eq!(closed.refusal(0).as_deref(), Some("not accepting new mail: moving\\x0ahouse"));
     }
 
     #[test]
-    fn a_file_of_everybody_over_the_cap_can_still_be_read() {
+    fn a_file_with_every_user_over_quota_can_still_be_read() {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("admission");
         let all = Admission::new(Some(&"\u{1}".repeat(9000)), u32::MAX - 9999..=u32::MAX);

@@ -1,18 +1,18 @@
-//! The injection sequence: how a message becomes durable. Runs as the caller, with no privilege.
+//! The injection sequence, which makes a message durable. It runs as the caller, without privileges.
 //!
 //! In: an envelope and a stream of bytes in wire form. Out: a queue id, after which the message survives power loss.
 //!
 //! ```text
-//!   D1  open new/ with O_TMPFILE                (where missing: create tmp/t.ID, O_EXCL|O_NOFOLLOW)
+//!   D1  open new/ with O_TMPFILE                (if unsupported: create tmp/t.ID, O_EXCL|O_NOFOLLOW)
 //!   D2  write the padded envelope line, the message
 //!   D3  pwrite the final envelope (size, checksum)
 //!   D4  fchmod 0640, fstat: group and mode must prove that it was born in the drop directory
 //!   D5  flock exclusive, kept until exit        the daemon may see the file, but not send it yet
 //!   D6  link to new/ID, never replacing         EEXIST = another id
-//!   D7  fsync(fd): content and name together    the only one; failed = unlink, and never again
+//!   D7  fsync(fd): content and name together    only once; on failure unlink, never retry
 //! ```
-//! A crash before D6 leaves nothing (an unnamed file vanishes; a `t.ID` is swept up). Between D6 and D7 it may leave a file,
-//! whole or torn: it was never acknowledged; a whole one is delivered, a torn one goes to `corrupt/`. After D7 it is kept.
+//! A crash before D6 leaves nothing (an unnamed file disappears; the daemon deletes a `t.ID`). A crash between D6 and D7 may leave a
+//! file that was never acknowledged: a whole one is delivered, a torn one goes to `corrupt/`. After D7 the message is durable.
 
 use std::fs::File;
 use std::io::Write;
@@ -33,17 +33,17 @@ const BUFFER: usize = 64 << 10;
 /// Ids tried before giving up; each collision has a chance of one in four billion.
 const ID_TRIES: u32 = 8;
 
-/// Why a message was not kept.
+/// Why a message was not spooled.
 #[derive(Debug)]
 pub struct DropError {
-    /// What was being done, with the path.
+    /// The failed step, with the path.
     pub what: String,
     /// The kernel's reason, or ours.
     pub why: String,
     /// EX_CANTCREAT or EX_IOERR.
     pub exit: Exit,
-    /// True where this door is closed to this caller and another one may be open: hidden, read-only, missing. Not where it is open
-    /// and there is no space behind it.
+    /// True if this caller cannot use the drop directory (hidden, read-only or missing), so that the submission socket may work
+    /// instead. False if the directory is usable but full.
     pub is_shut: bool,
 }
 
@@ -55,12 +55,12 @@ impl std::fmt::Display for DropError {
 
 impl std::error::Error for DropError {}
 
-/// A message on its way into the spool. Dropped without [`SpoolWriter::commit`], it leaves nothing behind.
+/// A message being written. Dropped without [`SpoolWriter::commit`], it leaves nothing behind.
 pub struct SpoolWriter {
     new: OwnedFd,
     path: PathBuf,
     file: File,
-    /// The name in `tmp/`, where O_TMPFILE is missing.
+    /// The name in `tmp/`, if O_TMPFILE is unsupported.
     named: Option<(OwnedFd, String)>,
     envelope: Envelope,
     reserved: usize,
@@ -70,7 +70,7 @@ pub struct SpoolWriter {
     group: Option<u32>,
 }
 
-/// A kept message. The lock on its file ends with this value; the daemon starts only then.
+/// A committed message. The lock on its file ends with this value; only then does the daemon claim it.
 pub struct CommittedMessage {
     /// The queue id, and the file's name.
     pub id: QueueId,
@@ -78,8 +78,8 @@ pub struct CommittedMessage {
 }
 
 impl SpoolWriter {
-    /// D1: opens the drop directory of `spool` and an unnamed file in it. `rootless` spools have one owner and prove nothing by
-    /// group.
+    /// D1: opens the drop directory of `spool` and an unnamed file in it. A `rootless` spool has one owner, so its
+    /// group proves nothing.
     pub fn begin(spool: &Path, rootless: bool, mut envelope: Envelope) -> Result<SpoolWriter, DropError> {
         let path = spool.join(layout::NEW);
         let cannot_open = |e: Errno| shut_error(format!("cannot open the drop directory {}", path.display()), e, rootless);
@@ -94,11 +94,11 @@ impl SpoolWriter {
             Err(e) if sys::fs::has_no_tmpfile(e) => create_named(spool, envelope.id)?,
             Err(e) => return Err(shut_error(format!("cannot create a file in {}", path.display()), e, rootless)),
         };
-        // Sizes and digits are filled in at the end; the longest forms decide what is reserved.
+        // Size and checksum are filled in at the end; the longest forms determine the reserved length.
         (envelope.size, envelope.body) = (u64::MAX, Body::EightBitMime);
         envelope.crc32 = "00000000".to_owned();
         let reserved = file::reserve(&envelope).map_err(|e| io_error("cannot write the envelope", &e.to_string()))?;
-        let mut draft = SpoolWriter {
+        let mut writer = SpoolWriter {
             new,
             path,
             file,
@@ -110,8 +110,8 @@ impl SpoolWriter {
             crc: crc32fast::Hasher::new(),
             group,
         };
-        draft.buffer.resize(reserved, b' ');
-        Ok(draft)
+        writer.buffer.resize(reserved, b' ');
+        Ok(writer)
     }
 
     /// D2: takes the next bytes of the message, which must be in wire form.
@@ -133,7 +133,7 @@ impl SpoolWriter {
         self.written
     }
 
-    /// The file and where the message begins in it, to look at what was written so far. The envelope line is not yet there.
+    /// The file, and the offset at which the message starts, for reading what was written so far. The envelope line is not there yet.
     pub fn so_far(&mut self) -> Result<(&File, u64), DropError> {
         self.flush()?;
         Ok((&self.file, self.reserved as u64))
@@ -149,14 +149,14 @@ impl SpoolWriter {
         io_error(&format!("cannot write to the spool {}", self.path.display()), &e.to_string())
     }
 
-    /// D3 to D7. `settle` gets the envelope for what is known only now (the body type, warnings).
-    pub fn commit(mut self, settle: impl FnOnce(&mut Envelope)) -> Result<CommittedMessage, DropError> {
+    /// D3 to D7. `complete` fills in what is known only now (the body type, warnings).
+    pub fn commit(mut self, complete: impl FnOnce(&mut Envelope)) -> Result<CommittedMessage, DropError> {
         self.flush()?;
         self.envelope.size = self.written;
-        settle(&mut self.envelope);
+        complete(&mut self.envelope);
         self.write_envelope()?;
         self.prove_birth()?;
-        // D5. Nobody else can have this file open yet, so this cannot block.
+        // D5. No other process can have this file open yet, so this cannot block.
         Lock::try_lock_exclusive(&self.file).map_err(|e| io_error("cannot lock the spool file", &e.to_string()))?;
         self.publish()?;
         self.make_durable()?;
@@ -208,7 +208,7 @@ impl SpoolWriter {
                 Err(e) => return Err(create_error(format!("cannot name the message in {}", self.path.display()), e.desc())),
             }
         }
-        Err(create_error(format!("cannot name the message in {}", self.path.display()), "every queue id tried is taken"))
+        Err(create_error(format!("cannot name the message in {}", self.path.display()), "every queue id that was tried exists already"))
     }
 
     /// D7.
@@ -219,8 +219,8 @@ impl SpoolWriter {
             self.file.sync_all().and_then(|()| sys::fs::sync_file_system(&self.file).map_err(std::io::Error::from))
         };
         result.map_err(|e| {
-            // A failed fsync says nothing about what is on the disk, and a second one would lie. Best effort: if the unlink fails
-            // too, the message may be delivered although it was refused, which is the lesser harm.
+            // After a failed fsync the state of the disk is unknown, and a second fsync would report success wrongly. If the
+            // unlink fails too, the message may be delivered although it was refused, which is the lesser harm.
             let _ = sys::fs::unlink(&self.new, self.envelope.id.to_string());
             io_error(&format!("cannot make the message durable in {}", self.path.display()), &e.to_string())
         })
@@ -230,13 +230,13 @@ impl SpoolWriter {
 impl Drop for SpoolWriter {
     fn drop(&mut self) {
         if let Some((tmp, name)) = &self.named {
-            // The daemon sweeps what this leaves.
+            // If this fails, the daemon deletes the file later.
             let _ = sys::fs::unlink(tmp, name);
         }
     }
 }
 
-/// D1 where O_TMPFILE is missing.
+/// D1 without O_TMPFILE.
 fn create_named(spool: &Path, id: QueueId) -> Result<(File, Option<(OwnedFd, String)>), DropError> {
     let path = spool.join(layout::TMP);
     let failed = |e: Errno| create_error(format!("cannot create a file in {}", path.display()), e.desc());
@@ -247,7 +247,7 @@ fn create_named(spool: &Path, id: QueueId) -> Result<(File, Option<(OwnedFd, Str
     Ok((file, Some((tmp, name))))
 }
 
-/// A door that may be shut to this caller.
+/// An error that may mean that this caller cannot use the drop directory.
 fn shut_error(what: String, e: Errno, rootless: bool) -> DropError {
     let is_shut = matches!(e, Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EACCES | Errno::EPERM | Errno::EROFS);
     DropError { is_shut, ..create_error(what, &hint(e, rootless)) }

@@ -1,7 +1,7 @@
 //! The spool file: one envelope line, then the message in wire form.
 //!
-//! In: an [`Envelope`] and bytes, or a file that any local user may have written. Out: a line to write, or an envelope whose every
-//! promise (size, checksum, form) was checked against the bytes. `head -1 F | jq .` and `tail -n +2 F` are all a rescue needs.
+//! In: an [`Envelope`] and bytes, or a file that any local user may have written. Out: a line to write, or an envelope whose size,
+//! checksum and form were checked against the bytes. A rescue needs only `head -1 F | jq .` and `tail -n +2 F`.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,25 +12,25 @@ use mail::header::Section;
 use mail::limits;
 use mail::wire::{WireCheck, WireError, WireFacts};
 
-/// Blanks reserved at the end of the line for what is known only after streaming: size, body type, warnings.
+/// Spaces reserved at the end of the line for values known only after streaming: size, body type, warnings.
 const SPARE: usize = 400;
 
 /// Why bytes are not a spool file.
 #[derive(Debug)]
 pub enum FileError {
-    /// Not readable at all.
+    /// The file cannot be read.
     Io(std::io::Error),
     /// The envelope line is over the limit, or has no end.
     Line,
-    /// The line is not an envelope: the parser's words.
+    /// The line is not an envelope: the message of the parser.
     Envelope(String),
     /// A newer version than this program knows.
     Newer(u32),
     /// The file is shorter or longer than the envelope says: it was torn.
     Size {
-        /// What the envelope says.
+        /// The size in the envelope.
         promised: u64,
-        /// What is there.
+        /// The size of the file.
         found: u64,
     },
     /// The checksum is wrong: it was torn, or changed.
@@ -46,7 +46,7 @@ impl std::fmt::Display for FileError {
             FileError::Line => f.write_str("no envelope line within 8 MiB"),
             FileError::Envelope(why) => write!(f, "envelope: {why}"),
             FileError::Newer(v) => write!(f, "written by a newer version (v {v}); this program reads v {}", envelope::VERSION),
-            FileError::Size { promised, found } => write!(f, "torn: {found} bytes where the envelope promises {promised}"),
+            FileError::Size { promised, found } => write!(f, "torn: {found} bytes, but the envelope says {promised}"),
             FileError::Checksum => f.write_str("torn or changed: the checksum is wrong"),
             FileError::Form(why) => write!(f, "not in wire form: {why}"),
         }
@@ -112,7 +112,7 @@ impl Line {
     }
 }
 
-/// Reads and checks the envelope line alone: what a listing needs.
+/// Reads and checks only the envelope line, for listings.
 pub fn read_line(file: &File) -> Result<Line, FileError> {
     let mut raw = Vec::new();
     loop {
@@ -134,7 +134,7 @@ pub fn read_line(file: &File) -> Result<Line, FileError> {
     parse_line(raw)
 }
 
-/// Checks an envelope line: version first, so that a newer one is told from a broken one.
+/// Checks an envelope line. The version is checked first, to distinguish a newer line from a broken one.
 pub fn parse_line(raw: Vec<u8>) -> Result<Line, FileError> {
     #[derive(serde::Deserialize)]
     struct Version {
@@ -172,7 +172,7 @@ pub fn verify(file: &File, line: &Line, mut also: impl FnMut(&[u8])) -> Result<W
         let piece = buffer.get(..read).unwrap_or_default();
         crc.update(piece);
         also(piece);
-        // At once: a terabyte of zeros that costs its maker nothing must not cost us its reading (THREATS T-SPOOL-1).
+        // Checked at once: a sparse file of a terabyte costs its creator nothing and must not cost us a full read (THREATS T-SPOOL-1).
         wire.feed(piece).map_err(FileError::Form)?;
         found += read as u64;
         if found > line.envelope.size {
@@ -188,7 +188,7 @@ pub fn verify(file: &File, line: &Line, mut also: impl FnMut(&[u8])) -> Result<W
     wire.finish().map_err(FileError::Form)
 }
 
-/// Where a part of the message lies in its file: from, and up to.
+/// The range of a part of the message in its file: start and end.
 pub fn range_of(file: &File, line: &Line, part: Part) -> std::io::Result<(u64, u64)> {
     let (start, end) = (line.length(), line.length().saturating_add(line.envelope.size));
     if matches!(part, Part::Raw | Part::Message) {
@@ -204,7 +204,7 @@ pub fn range_of(file: &File, line: &Line, part: Part) -> std::io::Result<(u64, u
     })
 }
 
-/// A part of a message that people ask for.
+/// A part of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
@@ -218,7 +218,7 @@ pub enum Part {
     Raw,
 }
 
-/// Fills `buffer` from `offset` as far as the file goes; interruptions are not the caller's business.
+/// Fills `buffer` from `offset` up to the end of the file, and retries after interruptions.
 pub fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {

@@ -23,17 +23,17 @@ impl Directory {
     }
 }
 
-/// Half-written messages, where O_TMPFILE is missing.
+/// Partly written messages, if O_TMPFILE is unsupported.
 pub const TMP: &str = "tmp";
 /// Accepted messages.
 pub const NEW: &str = "new";
 /// Claimed messages.
 pub const CUR: &str = "cur";
-/// Parked messages.
+/// Held messages.
 pub const HOLD: &str = "hold";
-/// Finally failed messages.
+/// Permanently failed messages.
 pub const FAILED: &str = "failed";
-/// What could not be read as a message.
+/// Files that are not valid messages.
 pub const CORRUPT: &str = "corrupt";
 /// Removed within the last 24 hours.
 pub const TRASH: &str = "trash";
@@ -42,19 +42,19 @@ pub const TRASH: &str = "trash";
 /// (sticky), and a file born there gets the group of the directory (setgid on a directory gives no one any right).
 pub const DIRECTORIES: &[Directory] = &[
     Directory { name: ".", mode: 0o755, holds: "the spool" },
-    Directory { name: TMP, mode: 0o3733, holds: "half-written messages where O_TMPFILE is missing" },
-    Directory { name: NEW, mode: 0o3733, holds: "accepted messages, the file name is the queue id" },
+    Directory { name: TMP, mode: 0o3733, holds: "partly written messages, if O_TMPFILE is unsupported" },
+    Directory { name: NEW, mode: 0o3733, holds: "accepted messages; the file name is the queue id" },
     Directory { name: CUR, mode: 0o700, holds: "messages that the daemon has claimed" },
-    Directory { name: HOLD, mode: 0o700, holds: "messages parked by an operator or a rule" },
-    Directory { name: FAILED, mode: 0o700, holds: "messages that failed for good" },
-    Directory { name: CORRUPT, mode: 0o700, holds: "what could not be read as a message, with the reason beside it" },
+    Directory { name: HOLD, mode: 0o700, holds: "messages held by an operator or a rule" },
+    Directory { name: FAILED, mode: 0o700, holds: "messages that failed permanently" },
+    Directory { name: CORRUPT, mode: 0o700, holds: "files that are not valid messages, each with its reason in a file beside it" },
     Directory { name: TRASH, mode: 0o700, holds: "messages removed within the last 24 hours" },
 ];
 
 /// The mode of a spool file: the daemon reads it through its group.
 pub const FILE_MODE: u32 = 0o640;
 
-/// Makes what is missing of a one-user spool, all 0700. Used by the daemon and `mailchute setup`, never by `sendmail`.
+/// Creates the missing directories of a one-user spool, all 0700. Used by the daemon and `mailchute setup`, never by `sendmail`.
 ///
 /// Errors: the kernel's, with the path.
 pub fn make_rootless(spool: &Path) -> std::io::Result<()> {
@@ -79,10 +79,10 @@ pub struct Owner {
     pub gid: u32,
 }
 
-/// Checks every directory of the spool against the table: that it is one, its mode, and its owner, who must be `uid`. Root owns
-/// no system spool, because the daemon does not run as root.
+/// Checks every directory of the spool against the table: type, mode, and owner, which must be `uid`. Root never owns a system spool,
+/// because the daemon does not run as root.
 ///
-/// Errors: one line that names the path, what is wrong, and how to mend it.
+/// Errors: one line with the path, the problem, and how to fix it.
 pub fn verify(spool: &Path, uid: u32, rootless: bool) -> Result<Owner, String> {
     let mut owner = None;
     for directory in DIRECTORIES {
@@ -101,13 +101,13 @@ fn check(stat: &FileStat, mode: u32, uid: u32, owner: Option<Owner>) -> Result<(
         return Err("is not a directory; move it away, then run `mailchute setup` or reinstall".to_owned());
     }
     if stat.st_uid != uid {
-        return Err(format!("belongs to uid {}, not to uid {uid}, who runs this; run `chown`, or run as its owner", stat.st_uid));
+        return Err(format!("belongs to uid {}, not to uid {uid}, which runs this program; run `chown`, or run as the owner", stat.st_uid));
     }
     if sys::fs::mode(stat) != mode {
         return Err(format!("has mode {:04o}; run `chmod {mode:04o}` on it", sys::fs::mode(stat)));
     }
     if let Some(owner) = owner.filter(|owner| owner.gid != stat.st_gid) {
-        return Err(format!("has group {}, another one than the spool; run `chgrp {}` on it", stat.st_gid, owner.gid));
+        return Err(format!("has group {}, but the spool has another group; run `chgrp {}` on it", stat.st_gid, owner.gid));
     }
     Ok(())
 }

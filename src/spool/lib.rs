@@ -1,7 +1,7 @@
-//! The contract between the programs: what lies where, in which form, and in which order it is written.
+//! The contract between the programs: the layout of the spool, the file format, and the order of writes.
 //!
-//! `docs/SPOOL.md` and mailchute-spool(5) say the same in prose. Identity is st_uid, and nothing else: any local user can write
-//! any bytes into `new/`.
+//! `docs/SPOOL.md` and mailchute-spool(5) describe it in prose. Only st_uid identifies a submitter: any local user can write any
+//! bytes to `new/`.
 
 pub mod admission;
 pub mod drop;

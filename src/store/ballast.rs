@@ -1,8 +1,8 @@
-//! The ballast: a file in the spool that holds nothing but space. On a full disk the daemon gives it back, so that outcomes can
-//! always be recorded; when there is room, it is made again.
+//! The ballast: a file in the spool that only reserves space. When the disk is full, the daemon deletes it, so that outcomes can
+//! still be recorded. When there is enough space, the daemon creates it again.
 //!
-//! In: the free space, and what new mail leaves free. Out: a file of its size, or none. Nothing here can lose a message: the worst
-//! is a daemon without ballast, which stops at a full disk and loses nothing either.
+//! In: the free space, and the space that new mail must leave free. Out: a file of the right size, or none. Nothing here can lose a
+//! message: a daemon without ballast stops delivery at a full disk.
 
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -10,12 +10,12 @@ use std::path::Path;
 
 /// The name of the file in the spool.
 pub const NAME: &str = "ballast";
-/// Bytes of the ballast: thousands of outcomes.
+/// The size of the ballast in bytes, enough for thousands of outcomes.
 const LARGEST: u64 = 32 << 20;
-/// And the part of a small file system that it takes at most.
+/// On a small file system, the ballast takes at most one part in this many.
 const SHARE: u64 = 8;
 
-/// Bytes of the ballast on a file system of `total` bytes.
+/// The size of the ballast on a file system of `total` bytes.
 fn size(total: u64) -> u64 {
     LARGEST.min(total / SHARE)
 }
@@ -23,11 +23,11 @@ fn size(total: u64) -> u64 {
 /// What to do with the ballast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Need {
-    /// Give it back before the disk is full: opening the database needs a little, too.
+    /// Delete it before the disk is full: opening the database needs some space too.
     GiveBack,
-    /// Make it: there is room for it and for new mail, and some more, so that it does not come and go.
+    /// Create it: there is space for it, for new mail, and some more, so that it is not deleted again soon.
     Make,
-    /// Leave it as it is.
+    /// Keep the current state.
     Leave,
 }
 
@@ -39,20 +39,20 @@ fn need(free: u64, size: u64, reserve: u64) -> Need {
     }
 }
 
-/// What [`settle`] did.
+/// The result of [`adjust`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Adjusted {
-    /// It was made, with so many bytes.
+    /// It was created, with this many bytes.
     Made(u64),
-    /// It was given back, with so many bytes.
+    /// It was deleted, with this many bytes.
     GivenBack(u64),
-    /// Nothing.
+    /// No change.
     Unchanged,
 }
 
-/// Looks at the free space of the spool at `spool`, of which new mail leaves `reserve` bytes, and makes the ballast or gives it back.
+/// Creates or deletes the ballast of the spool at `spool`, depending on its free space. New mail leaves `reserve` bytes free.
 ///
-/// Errors: the kernel's, also where the file system cannot set space aside.
+/// Errors: the kernel's, also if the file system cannot reserve space.
 pub fn adjust(spool: &Path, reserve: u64) -> std::io::Result<Adjusted> {
     let path = spool.join(NAME);
     let size = size(fs2::total_space(spool)?);
@@ -64,7 +64,7 @@ pub fn adjust(spool: &Path, reserve: u64) -> std::io::Result<Adjusted> {
     }
 }
 
-/// The bytes on the disk; a file that is not there has none.
+/// The bytes on the disk; 0 for a missing file.
 fn bytes(path: &Path) -> u64 {
     path.symlink_metadata().map_or(0, |meta| meta.blocks().saturating_mul(512))
 }
@@ -72,11 +72,11 @@ fn bytes(path: &Path) -> u64 {
 fn make(path: &Path, size: u64) -> std::io::Result<()> {
     let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(path)?;
     let made = sys::fs::allocate(&file, size);
-    // Half a ballast would be counted as space that is used by nobody.
+    // A partial ballast would only waste space.
     made.inspect_err(|_| drop(std::fs::remove_file(path))).map_err(Into::into)
 }
 
-/// Removes the ballast at `path`; returns the bytes that are free by that, 0 where there was none.
+/// Deletes the ballast at `path`. Returns the freed bytes, 0 if there was none.
 ///
 /// Errors: the kernel's.
 pub fn give_back(path: &Path) -> std::io::Result<u64> {

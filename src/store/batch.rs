@@ -1,15 +1,15 @@
-//! What an operator does to many files at once.
+//! Moves of many files at once, for operators.
 
 use mail::queue_id::QueueId;
 
 use super::Store;
 
-/// A message, the directory it leaves, and the one it goes to.
+/// A message, its old directory and its new one.
 pub(crate) type Move = (QueueId, &'static str, &'static str);
 
 impl Store {
-    /// Moves each message, never replacing another, and makes all moves durable before returning. `None` is no move, and succeeds.
-    /// A directory that cannot be synced fails every move: none of them may be answered for.
+    /// Moves each message, never replacing another, and makes all moves durable before returning. `None` means
+    /// no move, and succeeds. If a directory cannot be synced, every move fails: none of them is known to be durable.
     pub fn move_all(&self, moves: &[Option<Move>]) -> Vec<std::io::Result<()>> {
         let shift = |one: &Option<Move>| one.map_or(Ok(()), |(id, from, to)| self.shift(id, from, to));
         let mut moved: Vec<std::io::Result<()>> = moves.iter().map(shift).collect();

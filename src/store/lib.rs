@@ -1,16 +1,16 @@
 //! The daemon's side of the spool: claim a file from `new/`, move it between the directories, remove it.
 //!
-//! In: names in a directory where any local user may create anything. Out: messages whose every promise was checked, with the
-//! digest that every later read must match. Nothing else in `new/` can stop the daemon: it is removed, or moved to `corrupt/`
-//! with a reason beside it, or left and reported once.
+//! In: names in a directory where any local user may create anything. Out: fully checked messages, with the digest that every later
+//! read must match. Nothing else in `new/` can stop the daemon: it is removed, or moved to `corrupt/` with a reason beside it, or left
+//! in place and reported once.
 //!
 //! ```text
-//!   CL1  open new/ID, no link followed, shared lock without waiting   busy = the injector has not finished: later
-//!   CL2  rename to cur/ID, never replacing                            now only the daemon can reach the name
-//!   CL3  open cur/ID and check what is open, not what had the name
+//!   CL1  open new/ID, no link followed, shared lock without waiting   busy = the injector has not finished: retry later
+//!   CL2  rename to cur/ID, never replacing                            from now on only the daemon can reach the name
+//!   CL3  open cur/ID and check the open file, not the name
 //!   CL4  row in state.sqlite with uid and digest                      (the caller)
 //! ```
-//! A crash between CL2 and CL4 leaves a file in `cur/` without a row; the next start goes on with CL3.
+//! A crash between CL2 and CL4 leaves a file in `cur/` without a row; the next start continues with CL3.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -36,6 +36,7 @@ use spool::layout::{self, Owner};
 
 pub mod ballast;
 mod batch;
+pub mod lock;
 mod moves;
 
 /// The uid that the kernel shows for a user it cannot name (user namespaces): never an identity.
@@ -52,7 +53,7 @@ pub struct Store {
     failed: File,
     corrupt: File,
     trash: File,
-    /// The directories with moves that are not known to be on the disk.
+    /// The directories with moves that are not yet synced.
     moved: Mutex<Vec<&'static str>>,
 }
 
@@ -65,28 +66,28 @@ pub struct ClaimedMessage {
     pub uid: u32,
     /// SHA-256 of the whole file.
     pub digest: Vec<u8>,
-    /// What the message holds.
+    /// The properties of the message.
     pub facts: WireFacts,
     /// The value of Message-ID, printable, or empty.
     pub message_id: String,
 }
 
-/// What became of a name in `new/`.
+/// The result of a claim.
 #[derive(Debug)]
 pub enum Claim {
     /// A message, now in `cur/`.
     Message(Box<ClaimedMessage>),
-    /// Not yet: its injector still holds the lock, or a lease.
+    /// Not yet: the injector still holds the lock, or a lease.
     Later,
     /// Not a message: moved to `corrupt/`, for this reason.
     Corrupt(String),
-    /// Nothing to do: gone meanwhile, or removed because it could never be a message.
+    /// Nothing to do: the name has disappeared, or was removed because it could never be a message.
     Vanished,
-    /// Something that the daemon can neither read nor move (a directory of another user).
+    /// The daemon can neither read nor move it (a directory of another user).
     Stuck(String),
-    /// In `cur/`, but the disk, or a lease, does not let it be read now: to be looked at again by [`Store::check_claimed`].
+    /// In `cur/`, but unreadable at the moment because of the disk or a lease. [`Store::check_claimed`] tries again.
     Unread(std::io::Error),
-    /// Written by a newer version: left where it is.
+    /// Written by a newer version: left in place.
     Newer(u32),
 }
 
@@ -138,7 +139,7 @@ impl Store {
 
     /// CL1 to CL3 for one name in `new/`.
     ///
-    /// Errors: only those of the disk and of a machine that is out of something; the name is left for another time.
+    /// Errors: only those of the disk or of a lack of resources; the name stays for a later claim.
     pub fn claim(&self, name: impl AsRef<OsStr>) -> std::io::Result<Claim> {
         let name = name.as_ref();
         let Some(id) = QueueId::parse(name.as_bytes()) else { return self.expel(name, "the name is not a queue id") };
@@ -180,8 +181,8 @@ impl Store {
         }
     }
 
-    /// A second file with an id that is in `cur/` already. The same file again (its rename was lost in a power cut and the claim
-    /// repeated) is dropped; anything else is somebody's invention.
+    /// Handles a second file with an id that is in `cur/` already. The same file again (after a power cut lost its rename and the
+    /// claim was repeated) is removed; any other file is forged.
     fn claim_twin(&self, id: QueueId) -> std::io::Result<Claim> {
         let (twin, claimed) = (self.check(&self.new, id), self.check(&self.cur, id));
         let (twin, claimed) = match (twin, claimed) {
@@ -199,7 +200,7 @@ impl Store {
         Ok(Claim::Corrupt("its queue id belongs to another message".to_owned()))
     }
 
-    /// All checks on one open file: what it is, whose it is, what it says, and that its bytes agree.
+    /// Checks one open file: type, owner, envelope, and that its bytes agree.
     fn check(&self, directory: &impl AsFd, id: QueueId) -> Result<ClaimedMessage, FileError> {
         let bad = |why: String| FileError::Envelope(why);
         let file = sys::fs::open_hostile(directory, id.to_string()).map_err(|e| FileError::Io(e.into()))?;
@@ -221,7 +222,7 @@ impl Store {
         Ok(ClaimedMessage { envelope: line.envelope, uid, digest: digest.finish().as_ref().to_vec(), facts, message_id })
     }
 
-    /// Why a file cannot be opened: mostly, it was not created here.
+    /// Why a file cannot be opened. Usually it was not created in the drop directory.
     fn why_closed(&self, name: &OsStr, e: Errno) -> String {
         let birth = sys::fs::stat_at(&self.new, name).ok().and_then(|stat| self.check_birth(&stat).err());
         birth.unwrap_or_else(|| format!("cannot be opened: {}", e.desc()))
@@ -247,18 +248,18 @@ impl Store {
         Ok(())
     }
 
-    /// Opens a claimed message for reading, wherever it is. The reader compares with the pinned digest.
-    pub fn open_message(&self, place: &str, id: QueueId) -> nix::Result<File> {
-        sys::fs::open_hostile(self.directory(place), id.to_string())
+    /// Opens a claimed message for reading. The reader must compare it with the recorded digest.
+    pub fn open_message(&self, directory: &str, id: QueueId) -> nix::Result<File> {
+        sys::fs::open_hostile(self.directory(directory), id.to_string())
     }
 
-    /// Bytes of a message's file, envelope line included.
-    pub fn length(&self, place: &str, id: QueueId) -> nix::Result<u64> {
-        sys::fs::stat_at(self.directory(place), id.to_string()).map(|stat| stat.st_size.unsigned_abs())
+    /// The size of a message file, including the envelope line.
+    pub fn length(&self, directory: &str, id: QueueId) -> nix::Result<u64> {
+        sys::fs::stat_at(self.directory(directory), id.to_string()).map(|stat| stat.st_size.unsigned_abs())
     }
 
-    /// Something in `new/` that can never be a message: removed if it holds nothing, moved away with a reason if it is a file, left
-    /// alone if the kernel does not let us.
+    /// Clears away an entry of `new/` that can never be a message: a file is moved to `corrupt/` with a reason, anything else is
+    /// removed. If the kernel allows neither, it is left in place.
     fn expel(&self, name: &OsStr, why: &str) -> std::io::Result<Claim> {
         let stat = match sys::fs::stat_at(&self.new, name) {
             Ok(stat) => stat,
@@ -279,7 +280,7 @@ impl Store {
         })
     }
 
-    /// Every name in `new/`, whatever its bytes, read as the iterator goes on.
+    /// Iterates over every name in `new/`, whatever its bytes.
     pub fn waiting(&self) -> std::io::Result<impl Iterator<Item = std::io::Result<OsString>> + use<>> {
         self.names(layout::NEW)
     }
@@ -288,22 +289,22 @@ impl Store {
         Ok(std::fs::read_dir(self.root.join(directory))?.map(|entry| entry.map(|entry| entry.file_name())))
     }
 
-    /// The queue ids of the files in a directory, as the iterator goes on; other names are passed over.
+    /// Iterates over the queue ids of the files in a directory; other names are skipped.
     pub fn each_id(&self, directory: &str) -> std::io::Result<impl Iterator<Item = std::io::Result<QueueId>> + use<>> {
         Ok(self.names(directory)?.filter_map(|name| name.map(|name| QueueId::parse(name.as_bytes())).transpose()))
     }
 
-    /// The queue ids of the files in a directory; other names are passed over.
+    /// The queue ids of the files in a directory; other names are skipped.
     pub fn ids(&self, directory: &str) -> std::io::Result<std::collections::HashSet<QueueId>> {
         self.each_id(directory)?.collect()
     }
 
-    /// Checks a message that lies in `directory`, as the claim does, and leaves it there.
+    /// Checks a message in `directory`, like the claim, and leaves it there.
     pub fn inspect(&self, directory: &str, id: QueueId) -> Result<ClaimedMessage, FileError> {
         self.check(self.directory(directory), id)
     }
 
-    /// Removes from `trash/` what was moved there more than a day ago.
+    /// Deletes files that were moved to `trash/` more than a day ago.
     pub fn empty_trash(&self, now: i64) -> std::io::Result<usize> {
         let mut emptied = 0;
         for id in self.each_id(layout::TRASH)? {
@@ -317,7 +318,7 @@ impl Store {
         Ok(emptied)
     }
 
-    /// Removes what crashed injectors left in `tmp/` more than a day ago, and whatever else lies there as long.
+    /// Deletes everything in `tmp/` that is older than a day, such as files of crashed injectors.
     pub fn sweep(&self, now: i64) -> std::io::Result<usize> {
         let tmp = sys::fs::open_directory(&self.root.join(layout::TMP))?;
         let mut swept = 0;
@@ -332,7 +333,7 @@ impl Store {
     }
 }
 
-/// What says that the disk or the machine, not the file, is in trouble; the last row is what disks behind a network say.
+/// Errors of the disk or the machine rather than of the file. The last three come from network disks.
 const OF_THE_DISK: &[Errno] = &[
     Errno::EIO,
     Errno::ENOSPC,
@@ -348,17 +349,17 @@ const OF_THE_DISK: &[Errno] = &[
     Errno::EREMOTEIO,
 ];
 
-/// True for the errors that say nothing about the file.
+/// True for errors that say nothing about the file.
 fn is_disk_error(e: &std::io::Error) -> bool {
     e.raw_os_error().is_some_and(|errno| OF_THE_DISK.contains(&Errno::from_raw(errno)))
 }
 
-/// True for the errors of reading that say nothing about the file: the disk's, and a lease that its owner took.
+/// True for read errors that say nothing about the file: those of the disk, and a lease held by its owner.
 fn is_for_now(e: &std::io::Error) -> bool {
     is_disk_error(e) || e.kind() == std::io::ErrorKind::WouldBlock
 }
 
-/// Compares what the envelope promises with what the kernel says, before anything is read: the bytes may be a hole of a terabyte.
+/// Compares the size in the envelope with the file size, before anything is read: the file may be a sparse terabyte.
 fn check_size(stat: &FileStat, line: u64, promised: u64) -> Result<(), FileError> {
     let found = u64::try_from(stat.st_size).unwrap_or(0).saturating_sub(line);
     if found != promised {

@@ -1,10 +1,10 @@
-//! Files between the directories of the spool: parked, buried, removed.
+//! Moves of files between the directories of the spool.
 //!
-//! A move is one rename and never replaces a file. It is on the disk after [`Store::sync_moves`], which makes all moves since the
-//! last one durable with one sync for each directory: a hundred thousand failures at once are a few hundred syncs.
+//! A move is one rename and never replaces a file. [`Store::sync_moves`] makes all moves since the last call durable, with one sync
+//! for each directory: a hundred thousand failures at once cost a few hundred syncs.
 //!
-//! A crash before the sync leaves each file in the one directory or in the other, whole. Which one is told by the row, which is
-//! committed before the move, or by the file itself, which is looked at again where it is.
+//! A crash before the sync leaves each file whole, in the old or in the new directory. The row, which is committed before the move,
+//! tells where it belongs; otherwise the file is checked again where it is.
 
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
@@ -19,10 +19,10 @@ use mail::printable;
 use mail::queue_id::QueueId;
 
 impl Store {
-    /// Moves a message to another directory. The move is not on the disk before [`Store::sync_moves`]: many share one sync. One that
-    /// took place already is no error: who met a full disk between the move and its record begins again.
+    /// Moves a message to another directory. [`Store::sync_moves`] makes the move durable; many moves share one sync. A move that
+    /// has already happened is not an error: after a full disk between the move and its record, the caller starts again.
     ///
-    /// Errors: the kernel's; EEXIST where `to` has a file of that name.
+    /// Errors: the kernel's; EEXIST if `to` has a file of that name.
     pub fn shift(&self, id: QueueId, from: &str, to: &str) -> std::io::Result<()> {
         let name = id.to_string();
         match sys::fs::rename_new(self.directory(from), &name, self.directory(to), &name) {
@@ -42,12 +42,12 @@ impl Store {
         }
     }
 
-    /// Makes all moves so far durable, those of other threads too. First the directories that files came to, so that on no file
-    /// system a name can be lost from both.
+    /// Makes all moves so far durable, including those of other threads. Destination directories are synced first, so that no file
+    /// system can lose a name from both.
     ///
-    /// Errors: the kernel's; then nobody may be told of any of the moves.
+    /// Errors: the kernel's; then no move may be acknowledged.
     pub fn sync_moves(&self) -> std::io::Result<()> {
-        // Held while syncing: who finds nothing left to sync must not go on before it is synced.
+        // Locked while syncing: another thread must not find the list empty before the sync is done.
         let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
         moved.sort_by_key(|directory| *directory == layout::CUR);
         for directory in moved.iter() {
@@ -63,16 +63,16 @@ impl Store {
         self.sync_moves()
     }
 
-    /// Removes a finished message. Its outcome is committed; if the removal is lost in a power cut, history recognises the file.
-    pub fn remove(&self, id: QueueId, place: &str) -> std::io::Result<()> {
-        match sys::fs::unlink(self.directory(place), id.to_string()) {
+    /// Deletes a finished message. Its outcome is committed; if a power cut undoes the deletion, the history recognises the file.
+    pub fn remove(&self, id: QueueId, directory: &str) -> std::io::Result<()> {
+        match sys::fs::unlink(self.directory(directory), id.to_string()) {
             Err(Errno::ENOENT) => Ok(()),
             result => Ok(result?),
         }
     }
 
-    /// Moves a file of `cur/` to `corrupt/`, with the reason beside it. One that is not there needs no moving. Not on the disk before
-    /// [`Store::sync_moves`]; until then the file may come back to where it was, and is found there again.
+    /// Moves a file of `cur/` to `corrupt/`, with the reason beside it. A missing file is not an error. [`Store::sync_moves`] makes
+    /// the move durable; until then a crash may leave the file in `cur/`, where it is found again.
     pub fn discard(&self, id: QueueId, why: &str) -> std::io::Result<()> {
         match self.bury(&self.cur, id.to_string().as_ref(), why) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -80,7 +80,7 @@ impl Store {
         }
     }
 
-    /// Moves `name` to `corrupt/` under a name that is free, and writes the reason to `NAME.why`. Ten thousand of them share a sync.
+    /// Moves `name` to `corrupt/` under a free name, and writes the reason to `NAME.why`. Many moves share one sync.
     pub(super) fn bury(&self, from: &impl AsFd, name: &OsStr, why: &str) -> std::io::Result<()> {
         use std::io::Write;
         let base = match QueueId::parse(name.as_bytes()) {
@@ -95,7 +95,7 @@ impl Store {
             }
         }
         let text = format!("{}\nname: {}\n", printable::text(why), printable::bytes(name.as_bytes()));
-        // The reason is a help, not a record: without it the file is still there, and the log has the line.
+        // The reason file is optional: the log has the reason too.
         if let Ok(mut reason) = sys::fs::create_new(&self.corrupt, &format!("{target}.why")) {
             let _ = reason.write_all(text.as_bytes());
         }

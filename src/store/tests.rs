@@ -1,4 +1,4 @@
-//! What lies in `new/`, and what becomes of it.
+//! Entries of `new/`, and the result of claiming them.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -174,7 +174,7 @@ fn parking_never_replaces_and_removing_or_discarding_twice_is_no_error() {
     store.park(id, layout::CUR, layout::FAILED).unwrap();
     store.remove(id, layout::FAILED).unwrap();
     store.remove(id, layout::FAILED).unwrap();
-    store.discard(id, "gone").unwrap();
+    store.discard(id, "missing").unwrap();
     assert!(scratch.names(layout::CORRUPT).is_empty());
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn list(paths: &Paths, json: bool, detailed: bool) -> Result<(), Fail
         Some(failure) => return Err(failure),
         None => {}
     }
-    let warning = warning.map_err(point_to_mailchute)?;
+    let warning = warning.map_err(|e| point_to_mailchute(e.into()))?;
     printer.finish()?;
     if !warning.is_empty() {
         // A closed stderr is not an error.
@@ -59,7 +59,7 @@ fn point_to_mailchute(failure: Failure) -> Failure {
 /// Errors: EX_UNAVAILABLE, EX_NOPERM.
 pub(crate) fn count(paths: &Paths) -> Result<u64, Failure> {
     let request = Request::Count { ids: Vec::new(), filter: Filter::default() };
-    let counts: Vec<Count> = client::ask(paths, &request).map_err(point_to_mailchute)?;
+    let counts: Vec<Count> = client::ask(paths, &request).map_err(|e| point_to_mailchute(e.into()))?;
     Ok(counts.first().map_or(0, |count| count.messages))
 }
 
@@ -78,7 +78,8 @@ pub(crate) fn flush(paths: &Paths, what: &Flush) -> Result<(), Failure> {
             }
         }
     };
-    client::ask::<Count>(paths, &Request::Flush { select }).map(|_| ())
+    client::ask::<Count>(paths, &Request::Flush { select })?;
+    Ok(())
 }
 
 /// The relay for `address` from the daemon, or `unknown` if it does not answer.

@@ -6,12 +6,12 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-/// Opens `path` so that every write goes to its end; makes it, for its owner alone, if it is not there. What
-/// is no regular file is refused, without waiting for whoever reads it.
+/// Opens `path` so that every write goes to its end; creates it, for its owner alone, if it is missing. Refuses anything but a regular
+/// file, without blocking on a FIFO.
 ///
-/// Errors: the kernel's; ELOOP for a link in the last place.
+/// Errors: the kernel's; ELOOP if `path` is a symbolic link.
 pub fn open(path: &Path) -> std::io::Result<File> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags.bits()).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::Error::other("is no regular file")) }
+    if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::Error::other("is not a regular file")) }
 }

@@ -24,7 +24,7 @@ pub fn local_zone() -> TimeZone {
         .unwrap_or(TimeZone::UTC)
 }
 
-/// Random numbers that were read and not yet given away; each is given once.
+/// Random numbers read but not used yet; each is used once.
 static POOL: Mutex<Vec<u64>> = Mutex::new(Vec::new());
 
 /// 64 random bits from the kernel.

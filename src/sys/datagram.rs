@@ -1,11 +1,11 @@
-//! One datagram to a unix socket, never waiting.
+//! One datagram to a unix socket, without blocking.
 
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, sendto, socket};
 
-/// Sends `bytes` to the socket at `path`, if it takes them at once.
+/// Sends `bytes` to the socket at `path`, if that does not block.
 ///
 /// Errors: the kernel's; EAGAIN for a reader that is behind.
 pub(crate) fn send(bytes: &[u8], path: &Path) -> nix::Result<()> {

@@ -1,4 +1,4 @@
-//! Files, by descriptor: every name is relative to an open directory, no link is ever followed, nothing is overwritten.
+//! File operations by descriptor: names are relative to an open directory, symbolic links are not followed, nothing is overwritten.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -10,7 +10,7 @@ use nix::fcntl::{self, AtFlags, OFlag, RenameFlags};
 use nix::sys::stat::{FileStat, Mode, SFlag};
 use nix::unistd::UnlinkatFlags;
 
-/// Reads a regular file in as few calls as there can be: a read that returns less than was asked for has reached its end.
+/// Reads a regular file in as few calls as possible: a short read means the end of the file.
 ///
 /// Errors: the kernel's.
 pub fn read_whole(path: &Path) -> std::io::Result<Vec<u8>> {
@@ -34,7 +34,7 @@ pub fn read_whole(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Opens a directory for the use of the names in it. A symbolic link in the last place is refused.
+/// Opens a directory for operations on the names in it. A symbolic link is refused.
 pub fn open_directory(path: &Path) -> nix::Result<OwnedFd> {
     fcntl::open(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())
 }
@@ -44,7 +44,7 @@ pub fn open_readable_directory(path: &Path) -> nix::Result<File> {
     fcntl::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty()).map(File::from)
 }
 
-/// A file without a name on the file system of `directory` (O_TMPFILE), mode 0640 less the umask.
+/// An unnamed file on the file system of `directory` (O_TMPFILE), mode 0640 less the umask.
 ///
 /// Errors: EOPNOTSUPP, EISDIR, EINVAL or ENOENT where the kernel or file system has none: see [`has_no_tmpfile`].
 pub fn create_unnamed(directory: &impl AsFd) -> nix::Result<File> {
@@ -63,7 +63,7 @@ pub fn create_new(directory: &impl AsFd, name: &str) -> nix::Result<File> {
     fcntl::openat(directory, name, flags, Mode::from_bits_truncate(0o640)).map(File::from)
 }
 
-/// Opens `name` for reading, whatever it is: no link is followed, and a FIFO or a device cannot make us wait.
+/// Opens `name` for reading, whatever it is: links are not followed, and a FIFO or device cannot block us.
 pub fn open_hostile(directory: &impl AsFd, name: impl AsRef<OsStr>) -> nix::Result<File> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     fcntl::openat(directory, name.as_ref(), flags, Mode::empty()).map(File::from)
@@ -97,12 +97,12 @@ pub fn unlink(directory: &impl AsFd, name: impl AsRef<OsStr>) -> nix::Result<()>
     nix::unistd::unlinkat(directory, name.as_ref(), UnlinkatFlags::NoRemoveDir)
 }
 
-/// What the kernel knows of an open file.
+/// The status of an open file.
 pub fn stat(file: &impl AsFd) -> nix::Result<FileStat> {
     nix::sys::stat::fstat(file)
 }
 
-/// What the kernel knows of the thing that has the name, links not followed.
+/// The status of `name`; links are not followed.
 pub fn stat_at(directory: &impl AsFd, name: impl AsRef<OsStr>) -> nix::Result<FileStat> {
     nix::sys::stat::fstatat(directory, name.as_ref(), AtFlags::AT_SYMLINK_NOFOLLOW)
 }
@@ -127,8 +127,8 @@ pub fn is_directory(stat: &FileStat) -> bool {
     SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR
 }
 
-/// True where fsync(fd) after linkat commits content and directory entry together: ext4, xfs and btrfs, and tmpfs, which has
-/// nothing to commit. Everywhere else the caller uses [`sync_file_system`].
+/// True where fsync(fd) after linkat commits content and directory entry together: ext4, xfs and btrfs, and tmpfs, which
+/// has nothing to commit. On all other file systems the caller uses [`sync_file_system`].
 pub fn fsync_commits_the_name(file: &impl AsFd) -> bool {
     const BTRFS: nix::sys::statfs::FsType = nix::sys::statfs::BTRFS_SUPER_MAGIC;
     let Ok(stat) = nix::sys::statfs::fstatfs(file) else { return false };
@@ -139,20 +139,20 @@ pub fn fsync_commits_the_name(file: &impl AsFd) -> bool {
         || kind == nix::sys::statfs::TMPFS_MAGIC
 }
 
-/// Free bytes and free inodes of the file system of `path`, for a process without privileges. No inodes where the file system
-/// does not count them, as btrfs does not.
+/// Free bytes and free inodes of the file system of `path`, for a process without privileges. `None` for inodes if the file
+/// system does not count them, such as btrfs.
 pub fn free_space(path: &Path) -> nix::Result<(u64, Option<u64>)> {
     let stat = nix::sys::statvfs::statvfs(path)?;
     let files = (stat.files() > 0).then(|| stat.files_available());
     Ok((stat.blocks_available().saturating_mul(stat.fragment_size()), files))
 }
 
-/// True if the file system of `path` is mounted for reading alone.
+/// True if the file system of `path` is mounted read-only.
 pub fn is_read_only(path: &Path) -> bool {
     nix::sys::statvfs::statvfs(path).is_ok_and(|stat| stat.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY))
 }
 
-/// Sets `bytes` of the disk aside for `file`, so that they are really there.
+/// Reserves `bytes` of disk space for `file`.
 pub fn allocate(file: &File, bytes: u64) -> nix::Result<()> {
     fcntl::posix_fallocate(file, 0, i64::try_from(bytes).unwrap_or(i64::MAX))
 }

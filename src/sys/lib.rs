@@ -1,5 +1,5 @@
-//! Safe names for system calls that std does not have, or not as we need them; decisions stay with the callers. What std, tokio, fs2
-//! (locks, free space) and single calls of nix (inotify, eventfd, poll, access) do well enough is called where it is needed.
+//! Safe wrappers for system calls that std lacks, or lacks in the form we need. They decide nothing. Calls that std, tokio, fs2 (locks,
+//! free space) or nix (inotify, eventfd, poll, access) already provide are made directly where they are needed.
 
 pub mod append;
 pub mod clock;

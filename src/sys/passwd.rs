@@ -1,7 +1,7 @@
-//! The passwd entry of a user: from /etc/passwd, else from whatever nsswitch.conf names.
+//! The passwd entry of a user: from /etc/passwd, else from the sources in nsswitch.conf.
 //!
-//! Nearly every caller of `sendmail` stands in /etc/passwd, and reading that file takes three calls where getpwuid takes twenty
-//! (nscd, nsswitch.conf, modules). What is not there is asked of getpwuid, so LDAP and systemd users are found too.
+//! Nearly every caller of `sendmail` is in /etc/passwd, and reading that file takes three calls instead of twenty for getpwuid (nscd,
+//! nsswitch.conf, modules). For other users getpwuid is called, so LDAP and systemd users are found too.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -9,18 +9,18 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Uid, User};
 
-/// What is used of a passwd entry.
+/// The used fields of a passwd entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The login name.
     pub name: String,
-    /// The GECOS field; perhaps empty, perhaps not UTF-8.
+    /// The GECOS field; may be empty, may not be UTF-8.
     pub gecos: Vec<u8>,
     /// The home directory.
     pub home: PathBuf,
 }
 
-/// The entry of `uid`; `None` where there is none or it cannot be read.
+/// The entry of `uid`; `None` if there is none or it cannot be read.
 pub fn entry(uid: u32) -> Option<Entry> {
     let file = super::fs::read_whole(Path::new("/etc/passwd")).unwrap_or_default();
     find(&file, uid).or_else(|| {

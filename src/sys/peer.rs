@@ -1,4 +1,4 @@
-//! Who is at the other end of a unix socket: the kernel's word (SO_PEERCRED), the only source of identity on a socket.
+//! The peer of a unix socket as reported by the kernel (SO_PEERCRED), the only trusted identity on a socket.
 
 use std::os::fd::AsFd;
 
@@ -8,7 +8,7 @@ use mail::envelope::Peer;
 
 /// The credentials that the peer had when it connected.
 ///
-/// Errors: the kernel's, for something that is no connected unix socket.
+/// Errors: the kernel's, if this is not a connected unix socket.
 pub fn credentials(socket: &impl AsFd) -> nix::Result<Peer> {
     let credentials = getsockopt(&socket.as_fd(), PeerCredentials)?;
     Ok(Peer { uid: credentials.uid(), gid: credentials.gid(), pid: credentials.pid() })

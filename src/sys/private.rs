@@ -1,4 +1,4 @@
-//! Files and directories that hold secrets: made for their owner alone, reached through open directories, no link followed.
+//! Files and directories with secrets: created for their owner alone, opened through open directories, links not followed.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -23,7 +23,7 @@ pub fn make_directory(directory: &impl AsFd, name: &str) -> nix::Result<()> {
 
 /// Opens a file whose text only its owner, or the group that systemd gives a credential to, can read.
 ///
-/// Errors: what the kernel said, or who else can read it and the command that corrects it.
+/// Errors: the kernel's, or that others can read it, with the command that fixes it.
 pub fn open_secret(path: &Path) -> Result<File, String> {
     let file = File::open(path).map_err(|e| e.to_string())?;
     let stat = fs::stat(&file).map_err(|e| e.desc().to_owned())?;
@@ -34,7 +34,7 @@ pub fn open_secret(path: &Path) -> Result<File, String> {
     Ok(file)
 }
 
-/// Opens the directory `name` for the use of the names in it; it need not be readable.
+/// Opens the directory `name` for operations on the names in it; it need not be readable.
 pub fn enter_directory(directory: &impl AsFd, name: &str) -> nix::Result<OwnedFd> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     fcntl::openat(directory, name, flags, Mode::empty())
@@ -46,7 +46,7 @@ pub fn open_directory(directory: &impl AsFd, name: &str) -> nix::Result<File> {
     fcntl::openat(directory, name, flags, Mode::empty()).map(File::from)
 }
 
-/// Makes `uid`:`gid` the owner of an open file or directory. Only root can give things away.
+/// Makes `uid`:`gid` the owner of an open file or directory. Only root can do that.
 pub fn give_to(file: &impl AsFd, uid: u32, gid: u32) -> nix::Result<()> {
     nix::unistd::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
 }

@@ -1,4 +1,4 @@
-//! This process: who runs it, what it inherited, and how it gives up rights.
+//! This process: its user, what it inherited, and how it drops privileges.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -21,12 +21,12 @@ pub fn gid() -> u32 {
     Gid::current().as_raw()
 }
 
-/// The passwd entry of `uid`; `None` where there is none or it cannot be read.
+/// The passwd entry of `uid`; `None` if there is none or it cannot be read.
 pub fn user(uid: u32) -> Option<User> {
     User::from_uid(Uid::from_raw(uid)).ok().flatten()
 }
 
-/// The name of `uid`; `uid1234` where it has none: containers run any uid (SENDMAIL.md S1).
+/// The name of `uid`; `uid1234` if it has none: containers run any uid (SENDMAIL.md S1).
 pub fn user_name(uid: u32) -> String {
     user(uid).map_or_else(|| format!("uid{uid}"), |user| user.name)
 }
@@ -55,36 +55,45 @@ pub fn home_directory() -> Option<PathBuf> {
         .filter(|path| path.is_absolute())
 }
 
-/// The host name, as the kernel has it.
+/// The host name of the kernel.
 pub fn host_name() -> String {
     nix::unistd::gethostname().unwrap_or_else(|_| OsString::new()).to_string_lossy().into_owned()
 }
 
-/// Nothing that we make is open to others, and a file size limit is an error, not a death (SENDMAIL.md P8). Rust's runtime has
-/// already opened /dev/null on closed descriptors 0 to 2 (THREATS T-ENV-2) and ignored SIGPIPE. A blocked signal serves like an
-/// ignored one here: the call that caused it fails with EFBIG.
+/// Sets the umask so that new files are private, and makes a file size limit an error instead of a fatal signal (SENDMAIL.md P8).
+/// Rust's runtime has already opened /dev/null on closed descriptors 0 to 2 (THREATS T-ENV-2) and ignored SIGPIPE. A blocked signal
+/// has the effect of an ignored one here: the call that caused it fails with EFBIG.
 pub fn prepare() {
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     block(Signal::SIGXFSZ);
 }
 
-/// No core file of this process, and no other process of its user may read its memory: it holds keys and a password (THREATS
-/// T-OUT-4).
+/// Disables core files, and access to the memory of this process by other processes of its user: it contains keys and a password
+/// (THREATS T-OUT-4).
 pub fn keep_memory_private() {
-    // Fails only where a sandbox forbids it; then the limits of the unit are what is left.
+    // Fails only if a sandbox forbids it; then the limits of the unit still apply.
     let _ = nix::sys::prctl::set_dumpable(false);
 }
 
 fn block(signal: Signal) {
     let mut set = nix::sys::signal::SigSet::empty();
     set.add(signal);
-    // Cannot fail for a valid set; and if it did, the signal would merely keep its default.
+    // Cannot fail for a valid set. If it did, the signal would keep its default action.
     let _ = set.thread_block();
 }
 
-/// Blocks SIGHUP: from here on a vanishing terminal no longer ends us (SENDMAIL.md P8).
+/// Blocks SIGHUP, which ends nothing from here on: for `sendmail`, a vanishing terminal (SENDMAIL.md P8); for the daemon, a reload
+/// that comes before it listens. Threads begin with what the one that makes them has blocked.
 pub fn block_hangup() {
     block(Signal::SIGHUP);
+}
+
+/// Ends [`block_hangup`] for this thread; one that came meanwhile is delivered now.
+pub fn unblock_hangup() {
+    let mut set = nix::sys::signal::SigSet::empty();
+    set.add(Signal::SIGHUP);
+    // As above.
+    let _ = set.thread_unblock();
 }
 
 /// How many descriptors this process may have open; `None` where the kernel does not say.
@@ -93,9 +102,9 @@ pub fn descriptor_limit() -> Option<u64> {
     getrlimit(Resource::RLIMIT_NOFILE).ok().map(|(soft, _)| soft)
 }
 
-/// Becomes `uid`:`gid` for good, without supplementary groups. Only root can.
+/// Switches permanently to `uid`:`gid`, without supplementary groups. Only root can do that.
 ///
-/// Errors: the kernel's; then nothing may be touched.
+/// Errors: the kernel's; then the process must stop.
 pub fn become_user(uid: u32, gid: u32) -> nix::Result<()> {
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     nix::unistd::setgroups(&[gid])?;

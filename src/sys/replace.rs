@@ -1,4 +1,4 @@
-//! Files that others read at any time: a reader sees the old bytes or the new ones, never a part.
+//! Atomic replacement of files: a reader sees the old content or the new, never a part.
 
 use std::fs::File;
 use std::io::Write;
@@ -6,22 +6,22 @@ use std::path::Path;
 
 use super::fs;
 
-/// Puts `bytes` where `path` is, with exactly these permission bits. A link in the last place is replaced, not followed. Not
-/// synced: for what can be made again after a power cut.
+/// Replaces the file at `path` with `bytes` and exactly these permission bits. A symbolic link is replaced, not followed. Not synced:
+/// for content that can be written again after a power cut.
 ///
-/// Errors: the kernel's; then the old file is still there, and no new one is left beside it.
+/// Errors: the kernel's; then the old file is unchanged, and no other file is left.
 pub fn replace(path: &Path, mode: u32, bytes: &[u8]) -> std::io::Result<()> {
     let invalid = || std::io::Error::new(std::io::ErrorKind::InvalidInput, "not the path of a file");
     let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(invalid)?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Hidden, so that nobody who reads all `*.prom` or `*.json` of a directory takes it for the real one; random, so that two
-    // processes cannot meet in it.
+    // Hidden, so that readers of all `*.prom` or `*.json` files of a directory skip it; random, so that two processes do not
+    // use the same name.
     let temporary = format!(".{name}.{:016x}", super::clock::random()?);
     let directory = fs::open_directory(parent)?;
     let file = fs::create_new(&directory, &temporary)?;
     let replaced = write(file, mode, bytes).and_then(|()| std::fs::rename(parent.join(&temporary), path));
     if replaced.is_err() {
-        // The first error is the one to tell.
+        // The first error is reported.
         let _ = fs::unlink(&directory, &temporary);
     }
     replaced

@@ -1,4 +1,4 @@
-//! Standard input: read as it comes, and waited for.
+//! Standard input.
 
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
@@ -6,8 +6,8 @@ use std::os::fd::AsFd;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// Reads what is there into `buffer`, waiting for something; 0 at the end. A descriptor that another program left non-blocking is
-/// waited for all the same.
+/// Reads available bytes into `buffer`, or waits for some; 0 at the end. Also waits if another program left the descriptor
+/// non-blocking.
 ///
 /// Errors: the kernel's.
 pub fn read(buffer: &mut [u8]) -> nix::Result<usize> {
@@ -22,12 +22,12 @@ pub fn read(buffer: &mut [u8]) -> nix::Result<usize> {
     }
 }
 
-/// True if a person sits at the other end.
+/// True for a terminal.
 pub fn is_terminal() -> bool {
     std::io::stdin().is_terminal()
 }
 
-/// Waits up to `seconds` until there is something to read, or the end; false after that time in silence.
+/// Waits up to `seconds` for input or its end. False after a timeout.
 pub fn is_readable_within(seconds: u16) -> bool {
     matches!(wait(PollTimeout::try_from(u32::from(seconds) * 1000).unwrap_or(PollTimeout::NONE)), Ok(true))
 }

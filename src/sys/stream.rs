@@ -1,4 +1,4 @@
-//! A unix stream socket to a program that may not answer: every wait has its end.
+//! A unix stream socket with timeouts, to a program that may not answer.
 
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -8,10 +8,10 @@ use std::time::Duration;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect as connect_to, setsockopt, socket, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 
-/// Connects to the socket at `path`. Connecting, each write and each read take `patience` at most: a peer whose queue of connections
-/// is full would otherwise be waited for without end.
+/// Connects to the socket at `path`. Connecting, each write and each read take at most `patience`: a peer whose queue of connections
+/// is full would otherwise block the caller for ever.
 ///
-/// Errors: the kernel's; EAGAIN where `patience` is over.
+/// Errors: the kernel's; EAGAIN after `patience`.
 pub fn connect(path: &Path, patience: Duration) -> nix::Result<UnixStream> {
     let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     let limit = TimeVal::milliseconds(i64::try_from(patience.as_millis()).unwrap_or(i64::MAX));

@@ -1,9 +1,10 @@
-//! The one syslog line of the injector (SENDMAIL.md section 6), and of an administrator's act without a daemon: one datagram to /dev/log, in the local form of RFC 3164.
+//! The syslog line of `sendmail` (SENDMAIL.md section 6), and of an administrator's command without a running daemon: one datagram to
+//! /dev/log, in the local form of RFC 3164.
 //!
-//! In: texts that a hostile caller chose. Out: one line, made printable, cut at 2 KiB. Never blocks and never fails: a full or
-//! missing socket loses the line, not the message. Without a time stamp: every log daemon takes its own clock for local lines,
-//! and ours would cost reading the time zone. The daemon stamps the sender's uid itself; the process name is the caller's choice
-//! and is not logged.
+//! In: texts that a hostile caller chose. Out: one printable line of at most 2 KiB. Never blocks and never fails: a full or missing
+//! socket loses the line, not the message. Without a time stamp: log daemons use their own clock for local lines, and a time stamp
+//! would require reading the time zone. The log daemon adds the sender's uid. The caller chooses the process name, so it is not
+//! logged.
 
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use mail::printable;
 
 /// Where local log lines go.
 const SOCKET: &str = "/dev/log";
-/// Octets of a line; RFC 3164 4.1 says 1024, all daemons of today take more.
+/// The longest line in bytes. RFC 3164 4.1 says 1024; current log daemons accept more.
 const LINE: usize = 2048;
 
 /// The source of a line (RFC 3164 4.1.1).
@@ -32,20 +33,20 @@ pub enum Severity {
     Error = 3,
     /// An administrator should look at it.
     Warning = 4,
-    /// Normal but worth a look.
+    /// Normal, but significant.
     Notice = 5,
     /// One line for each message.
     Info = 6,
 }
 
-/// Sends one line of `sendmail`; what cannot be sent at once is lost.
+/// Sends one line of `sendmail`; a line that cannot be sent at once is lost.
 pub fn send(facility: Facility, severity: Severity, text: &str) {
     send_as("sendmail", facility, severity, text);
 }
 
-/// Sends one line of `program`; what cannot be sent at once is lost.
+/// Sends one line of `program`; a line that cannot be sent at once is lost.
 pub fn send_as(program: &str, facility: Facility, severity: Severity, text: &str) {
-    // Nobody to tell of a failure: the line was the telling.
+    // A failure cannot be reported anywhere: this was the report.
     let _ = crate::datagram::send(line(program, facility, severity, std::process::id(), text).as_bytes(), Path::new(SOCKET));
 }
 

@@ -1,14 +1,14 @@
-//! Datagram sockets that were never open to the world: connected before they have a port, so that the kernel drops whatever does
-//! not come from the one peer (THREATS.md T-NET-1).
+//! Datagram sockets for one peer only: connected before they have a port, so that the kernel drops every datagram from other sources
+//! (THREATS.md T-NET-1).
 
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6};
 
-/// A non-blocking UDP socket that speaks with `peer` alone. The kernel picks a random local port inside the connect call: nothing
-/// but that call ever sees the socket bound and unconnected. A datagram that slips in there keeps its true source address, so
-/// receivers still compare it.
+/// A non-blocking UDP socket for `peer` alone. The kernel picks a random local port inside the connect call, so the socket is bound and
+/// unconnected only within that call. A datagram that arrives in that moment keeps its true source address, so receivers still compare
+/// it.
 ///
 /// Errors: ENETUNREACH where there is no route, EAFNOSUPPORT where the address family is switched off, EMFILE.
 pub fn connect(peer: SocketAddr) -> std::io::Result<UdpSocket> {
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_socket_hears_its_peer_and_nobody_else() {
+    fn the_socket_receives_from_its_peer_only() {
         for here in ["127.0.0.1:0", "[::1]:0"] {
             let Ok(peer) = UdpSocket::bind(here) else { continue };
             let stranger = UdpSocket::bind(here).unwrap();

@@ -23,7 +23,7 @@ appears or disappears, and when one has no reason; with others it records what i
 
 The caller is an ordinary user, `caller`, whose full name in passwd is `Alice Q. Example,Room 1,555`; the domain for bare addresses is
 `sender.example`. Compared are whether the call succeeds and with which exit code, the reverse-path and the forward-paths with their
-SMTP parameters, every header field and the bytes of the body of what arrives at the next hop, and whether somebody gets a notice
+SMTP parameters, every header field and the bytes of the body of what arrives at the next hop, and whether somebody gets a bounce
 by mail. Not compared are `Received` fields, the order of fields, white space in them, and the values of `Date` and `Message-ID`
 fields that had to be added. In the tables, `\\n` is the end of a line, `x×998` is 998 times an x, and what is too long is shown
 around the first difference.
@@ -178,8 +178,8 @@ fn value(facet: &str, text: &str, other: &str) -> String {
     let shown = around_difference(text, other).replace('|', "\\|");
     match facet {
         "verdict" | "code" => text.to_owned(),
-        "notice" if text == "nothing" => "no notice".to_owned(),
-        "notice" => format!("a notice to `{shown}`"),
+        "notice" if text == "nothing" => "no bounce".to_owned(),
+        "notice" => format!("a bounce to `{shown}`"),
         facet if text == "nothing" => format!("no {facet}"),
         facet if text.is_empty() => format!("{facet}: empty"),
         facet => format!("{facet}: `{shown}`"),

@@ -119,7 +119,7 @@ pub(crate) static REASONS: &[Reason] = &[
     Reason {
         title: "Malformed recipients",
         text: "If one recipient is malformed, the call is refused (65) and nobody is served: the caller learns of it while it \
-               can still do something. The others serve the rest, or take everything and send a notice that a program cannot \
+               can still do something. The others serve the rest, or take everything and send a bounce that a program cannot \
                read. Blanks do not separate addresses, and a local part has 64 octets at most (RFC 5321 4.5.3.1.1).",
         fits: &[
             (&[], &["verdict", "notice"], "operand-list-of-words operand-empty operand-empty-beside-good operand-null operand-two-ats operand-two-ats-beside-good operand-two-dots operand-no-local operand-no-domain operand-blank-in-local operand-line-break operand-long-local blanks-between malformed malformed-beside-good oep-and-malformed operand-hyphen"),
@@ -164,7 +164,7 @@ pub(crate) static REASONS: &[Reason] = &[
     },
     Reason {
         title: "No recipients",
-        text: "Exit code 64. Sendmail says so on standard output and ends with 0, and the message is gone.",
+        text: "Exit code 64. Sendmail says so on standard output and ends with 0, and the message is lost.",
         fits: &[
             (&["Sendmail"], &["verdict"], "leading-blank-line empty-t t-without-recipients"),
         ],
@@ -330,7 +330,7 @@ pub(crate) static REASONS: &[Reason] = &[
         ],
     },
     Reason {
-        title: "Notices",
+        title: "Bounces",
         text: "A refusal is an exit code and a line on standard error. Nothing was taken, so there is nothing to return by \
                mail.",
         fits: &[

@@ -6,6 +6,7 @@ mod crash;
 mod hostile;
 mod injector;
 mod recovery;
+mod starting;
 
 use std::path::Path;
 use std::process::Command;

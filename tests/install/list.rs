@@ -85,7 +85,7 @@ fn uninstalling_leaves_configuration_keys_and_mail_and_says_so() {
         echo mail >/var/spool/mailchute/new/0123456789ABCDEF
         echo key >/etc/mailchute/keys/k
         expect 0 install --uninstall
-        says /var/spool/mailchute; says "1 messages wait"; says /etc/mailchute
+        says /var/spool/mailchute; says "1 message waiting"; says /etc/mailchute
         find /usr -printf '%p %M %l\n' | sort >/tmp/after
         same "$(diff /tmp/before /tmp/after)" ""
         same "$(cat /etc/mailchute/keys/k)" key

@@ -141,9 +141,66 @@ fn a_database_of_a_newer_program_is_neither_changed_nor_passed_over() {
     database.pragma_update(None, "user_version", 9999).unwrap();
     drop(database);
     for verb in ["remove", "hold", "requeue"] {
-        let said = installation.mailchute(&[verb, &ids[0]]).ended_with(74).stderr;
-        assert!(said.contains("cannot be changed, so nothing is"), "{verb}: {said}");
+        let said = installation.mailchute(&[verb, &ids[0]]).ended_with(78).stderr;
+        assert!(said.contains("written by a newer mailchute"), "{verb}: {said}");
     }
-    installation.mailchute(&["pause"]).ended_with(74);
+    installation.mailchute(&["pause"]).ended_with(78);
     assert_eq!(installation.spooled("cur"), ids);
+    // A listing without it would be a part that passes for the whole.
+    for verb in ["list", "mailq", "count", "stats", "failed"] {
+        let ended = installation.mailchute(&[verb]).ended_with(78);
+        assert!(ended.stderr.contains("written by a newer mailchute") && ended.stdout.is_empty(), "{verb}: {ended:?}");
+    }
+    let found = installation.mailchute(&["check"]).ended_with(78).stdout;
+    assert!(found.contains("written by a newer mailchute"), "{found}");
+}
+
+#[test]
+fn a_database_that_cannot_be_read_is_an_error_and_a_damaged_one_is_told() {
+    let receiver = Script::new().say("RCPT TO:", "450 4.2.1 busy").start();
+    let (mut installation, ids) = with_waiting(&receiver, &["a@x.example"]);
+    installation.stop_daemon();
+    let path = installation.paths.spool.join("state.sqlite");
+    std::fs::write(&path, [b'x'; 8192]).unwrap();
+    let ended = installation.mailchute(&["list"]).succeeded();
+    assert!(ended.stdout.contains(&ids[0]) && ended.stderr.contains("warning: state.sqlite cannot be used"), "{ended:?}");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    for verb in ["list", "mailq", "hold"] {
+        let ended = installation.mailchute(&[&[verb][..], &["ALL"][..usize::from(verb == "hold")]].concat()).ended_with(74);
+        assert!(ended.stderr.contains("state.sqlite: unable to open") && ended.stdout.is_empty(), "{verb}: {ended:?}");
+    }
+}
+
+/// A daemon that dies with the request in its hands: it may have done it, so nobody does it once more.
+#[test]
+fn a_request_whose_answer_broke_off_is_not_repeated_without_the_daemon() {
+    let receiver = Script::new().say("RCPT TO:", "450 4.2.1 busy").start();
+    let (mut installation, ids) = with_waiting(&receiver, &["a@x.example"]);
+    installation.stop_daemon();
+    let socket = installation.paths.control_socket();
+    let _ = std::fs::remove_file(&socket);
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let daemon = std::thread::spawn(move || {
+        for _ in 0..4 {
+            let (stream, _) = listener.accept().unwrap();
+            let mut line = String::new();
+            std::io::BufRead::read_line(&mut std::io::BufReader::new(stream), &mut line).unwrap();
+        }
+    });
+    for (arguments, told) in [
+        (&["hold", &ids[0]][..], "`mailchute show ID` tells whether it was done"),
+        (&["remove", "ALL"], "`mailchute show ID` tells whether it was done"),
+        (&["pause"], "`mailchute status` tells whether it was done"),
+        (&["list"], "ended before its answer was complete"),
+    ] {
+        let said = installation.mailchute(arguments).ended_with(69).stderr;
+        assert!(said.contains(told), "{arguments:?}: {said}");
+    }
+    daemon.join().unwrap();
+    assert_eq!(installation.spooled("cur"), ids);
+    // No daemon at all is another thing: the socket that it left refuses.
+    installation.mailchute(&["hold", &ids[0]]).succeeded();
+    assert_eq!(installation.spooled("hold"), ids);
+    assert_eq!(installation.mailchute(&["list"]).succeeded().stdout.matches("paused").count(), 0);
 }

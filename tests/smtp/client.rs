@@ -38,7 +38,7 @@ pub(crate) fn impatient(stage: Stage) -> Settings {
 
 pub(crate) fn target(server: &Running) -> Target {
     Target {
-        place: Endpoint::Tcp(server.address),
+        endpoint: Endpoint::Tcp(server.address),
         host: "localhost".to_owned(),
         protocol: Protocol::Smtp,
         implicit_tls: false,
@@ -48,7 +48,7 @@ pub(crate) fn target(server: &Running) -> Target {
 }
 
 pub(crate) fn lmtp_target(server: &Running) -> Target {
-    Target { place: Endpoint::Unix(server.path.clone()), protocol: Protocol::Lmtp, ..target(server) }
+    Target { endpoint: Endpoint::Unix(server.path.clone()), protocol: Protocol::Lmtp, ..target(server) }
 }
 
 pub(crate) fn envelope(recipients: &[&str]) -> Envelope {

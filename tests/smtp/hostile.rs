@@ -183,11 +183,11 @@ async fn a_greeting_of_521_or_554_is_a_refusal_by_the_host_and_not_of_a_message(
 async fn nobody_at_the_port_or_the_socket_is_a_failure_of_the_route() {
     let server = Sink::new(&ALL).start().await;
     let mut nobody = target(&server);
-    nobody.place = transport::smtp::Endpoint::Tcp("127.0.0.1:1".parse().unwrap());
+    nobody.endpoint = transport::smtp::Endpoint::Tcp("127.0.0.1:1".parse().unwrap());
     let failure = Session::open(&settings(), &nobody).await.unwrap_err();
     assert_eq!((failure.stage, failure.status), (Stage::Connect, EnhancedStatus::new(4, 4, 1)));
     let mut nobody = lmtp_target(&server);
-    nobody.place = transport::smtp::Endpoint::Unix("/nonexistent/socket".into());
+    nobody.endpoint = transport::smtp::Endpoint::Unix("/nonexistent/socket".into());
     let failure = Session::open(&settings(), &nobody).await.unwrap_err();
     assert!(failure.to_string().starts_with("/nonexistent/socket: connect: cannot connect: No such file"), "{failure}");
 }

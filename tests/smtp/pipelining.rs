@@ -150,7 +150,7 @@ async fn a_write_that_breaks_behind_the_end_of_data_leaves_the_word_to_the_final
     let huge = envelope(&addresses.iter().map(String::as_str).collect::<Vec<_>>());
     for (reply, known) in [("250 2.0.0 taken\r\n", true), ("", false)] {
         let server = Sink::new(&["PIPELINING"]).wrong(At::FinalDot, None, reply, Some(End::Close)).start().await;
-        let target = Target { place: Endpoint::Unix(server.path.clone()), ..target(&server) };
+        let target = Target { endpoint: Endpoint::Unix(server.path.clone()), ..target(&server) };
         let mut session = Session::open(&settings(), &target).await.unwrap();
         let result = deliver(&mut session, &envelope(&["a@x.example"]), &content("hi\r\n"), Some(&huge)).await.remove(0);
         match known {

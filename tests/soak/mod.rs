@@ -37,6 +37,7 @@ fn the_soak_loses_nothing_and_grows_nothing() {
 fn drain(world: &World) {
     let (mut before, mut since) = ((0, 0), Instant::now());
     while world.missing() > 0 || !judge::left(world).is_empty() {
+        world.revive();
         world.mailchute(&["release", "ALL"]);
         world.mailchute(&["flush"]);
         std::thread::sleep(Duration::from_millis(500));

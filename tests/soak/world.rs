@@ -1,11 +1,13 @@
 //! One installation of the soak, and those who torment it: operators, and the one who kills.
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use exit::Exit;
 use nix::sys::signal::Signal;
 
 use super::receiver::{self, Arrived};
@@ -127,10 +129,11 @@ impl World {
         *self.daemon.lock().unwrap() = Some(child);
     }
 
-    /// What an operator does; the answer does not matter, since there may be no daemon.
-    pub(crate) fn mailchute(&self, arguments: &[&str]) {
+    /// What an operator does. True if it succeeds; mostly that does not matter, since there may be no daemon.
+    pub(crate) fn mailchute(&self, arguments: &[&str]) -> bool {
         let mut command = self.installation.program(&self.plan.mailchute);
-        let _ = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let command = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
     }
 
     /// Flushes, listings, holds and releases, and reloads, each by a thread of its own.
@@ -173,6 +176,7 @@ impl World {
             let started = Instant::now();
             while started.elapsed() < self.plan.life && !self.is_enough() {
                 std::thread::sleep(SAMPLE.min(self.plan.life / 2));
+                self.revive();
                 samples.extend(self.sample());
             }
             self.kill();
@@ -184,6 +188,16 @@ impl World {
             self.spawn_daemon();
         }
         (samples, kills)
+    }
+
+    /// What systemd does (Restart=always in the unit): a daemon that starts while an administrator's command works on the spool, which
+    /// each does where it finds no daemon, finds it locked and ends; so does one that is reloaded before it has taken its handlers.
+    pub(super) fn revive(&self) {
+        let ended = self.daemon.lock().unwrap().as_mut().and_then(|child| child.try_wait().unwrap());
+        let Some(status) = ended else { return };
+        let is_usual = status.code() == Some(i32::from(Exit::Unavailable.code())) || status.signal() == Some(Signal::SIGHUP as i32);
+        assert!(is_usual, "the daemon ended by itself: {status}");
+        self.spawn_daemon();
     }
 
     fn kill(&self) {
@@ -214,6 +228,10 @@ impl World {
 
     /// Ends the last daemon as an administrator does.
     pub(crate) fn stop_daemon(&self) {
+        command::wait_for("the last daemon", || {
+            self.revive();
+            self.mailchute(&["status"])
+        });
         let mut child = self.daemon.lock().unwrap().take().unwrap();
         command::signal(&child, Signal::SIGTERM);
         let status = command::wait(&mut child, command::PATIENCE);

@@ -74,10 +74,12 @@ pub(super) fn daemon(config: &Config, is_open: bool, findings: &mut Vec<String>)
         let mail = if is_open { "; mail is accepted but not delivered" } else { "" };
         findings.push(format!("mailchuted is not running{mail}: run {}", config.paths.mode.systemctl("start")));
         let down = Failure::new(Exit::Unavailable, "");
-        if let Ok(paused) = Offline::open(config, down).and_then(|spool| spool.paused())
-            && !paused.is_empty()
-        {
-            findings.push(warnings::paused(&paused));
+        match Offline::open(config, down).and_then(|spool| spool.warning()) {
+            Ok(warning) if warning.is_empty() => {}
+            Ok(warning) => findings.push(warning),
+            // Empty for those who may not look at the spool.
+            Err(failure) if failure.text.is_empty() => {}
+            Err(failure) => findings.push(failure.text),
         }
         return;
     }
@@ -86,7 +88,7 @@ pub(super) fn daemon(config: &Config, is_open: bool, findings: &mut Vec<String>)
             let found: Vec<String> = statuses.iter().flat_map(|status| status_findings(status, config.paths.mode, findings)).collect();
             findings.extend(found);
         }
-        Err(failure) => findings.push(failure.text),
+        Err(failure) => findings.push(Failure::from(failure).text),
     }
 }
 

@@ -62,7 +62,7 @@ impl Offline {
     fn batch(&mut self, op: &AdminOp, named: Vec<Named>) -> Result<Vec<Done>, Failure> {
         let (mut rows, mut done, mut moved) = (Vec::new(), Vec::new(), Vec::new());
         for one in named {
-            let directory = match one.id.map(|id| Ok((id, self.locate(id)?))).transpose()? {
+            let directory = match one.id.map(|id| Ok::<_, Failure>((id, self.locate(id)?))).transpose()? {
                 Some((_, Some(Found::File(directory)))) => Some(directory),
                 Some((id, None)) => self.removed_unindexed(id)?,
                 _ => None,

@@ -26,7 +26,7 @@ fn a_generated_key_is_written_and_read_back() {
         assert_eq!(again.public_bytes(), key.public_bytes());
         let digest = digest(&SHA256, b"both schemes are deterministic");
         assert_eq!(again.sign(&digest), key.sign(&digest));
-        assert!(!format!("{key:?}").contains(pem.lines().nth(1).expect("a line")));
+        assert_eq!(format!("{key:?}"), format!("PrivateKey({})", key.key_type()), "nothing of the key");
     }
 }
 

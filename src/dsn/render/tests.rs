@@ -85,7 +85,7 @@ const THREE: [&str; 3] = ["text/plain", "message/delivery-status", "text/rfc822-
 
 /// RFC 6522 3, RFC 3464 2.2 and 2.3: three parts in their order, every field in its group.
 #[test]
-fn a_bounce_has_text_fields_and_the_header_section() {
+fn a_bounce_has_words_fields_and_the_header_section() {
     let message = bytes(&[failed("550 5.1.1 no such user")], Some(&original(HEADER)));
     let parts = parts(&message);
     assert_eq!(parts.iter().map(|(kind, ..)| kind.as_str()).collect::<Vec<_>>(), THREE);
@@ -120,7 +120,7 @@ fn the_header_section_is_that_of_an_automatic_answer() {
 
 /// RFC 3464 2.3.3, 2.3.9
 #[test]
-fn one_dsn_reports_failed_delayed_and_relayed_recipients() {
+fn one_dsn_tells_of_failed_late_and_relayed_recipients() {
     let delayed = DsnRecipient::new(&row("450 4.2.1 busy", "4.2.1"), Action::Delayed, None);
     let relayed = DsnRecipient::new(&row("250 ok", "2.0.0"), Action::Relayed, None);
     let message = bytes(&[delayed.clone(), failed("550 no"), relayed], None);
@@ -280,7 +280,7 @@ fn t_out_4_credentials_in_a_field_are_not_quoted() {
 
 /// RFC 3834 3.1.6, RFC 5322 3.6.4
 #[test]
-fn a_dsn_refers_to_the_message_and_to_its_references() {
+fn a_dsn_refers_to_the_message_and_to_what_that_referred_to() {
     let references = |fields: &str| {
         let header = format!("{fields}Message-ID: <me@h.example>\r\n");
         let message = bytes(&[failed("550 no")], Some(&original(header.as_bytes())));

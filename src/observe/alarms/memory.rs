@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_dsn_is_remembered_and_an_ordinary_failure_is_not() {
+    fn a_failed_dsn_is_undelivered_and_ordinary_failures_are_not() {
         let mut memory = AlarmMemory::default();
         memory.note(&record(1, "failed", &[("queue_id", "A"), ("from", "x@y"), ("reply", "550 no")]));
         assert!(memory.undelivered_dsns.is_empty());

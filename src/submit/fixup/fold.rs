@@ -120,6 +120,26 @@ mod tests {
         assert_eq!(folded(&format!("{text}\r\n")).replace("\r\n", ""), text, "nothing but line ends was added");
     }
 
+    /// Found by the property below: 998 blanks before the text filled a line of their own. The same happened where a character of
+    /// several bytes began on the last byte of the line.
+    #[test]
+    fn h9_blanks_that_fill_a_line_do_not_become_one() {
+        for text in ["z", "ü", "€", "😀", "zz", "üz"] {
+            for blanks in 990..1003 {
+                for word in [1, 20, 994, 996, 998, 1500] {
+                    let field = format!("A: b\r\n {}{}{text}\r\n", "x".repeat(word), " ".repeat(blanks));
+                    let inner = format!("A: b\r\n{}{text}{}\r\n", " ".repeat(blanks), "x".repeat(word));
+                    for out in [folded(&field), folded(&inner)] {
+                        assert!(out.split_terminator("\r\n").all(|line| !line.trim().is_empty()), "{text} after {blanks} blanks, {word} x");
+                    }
+                }
+            }
+        }
+        // The input that proptest found.
+        let field = format!("A: A{}{}z\r\n", "AüüüüüA!Aa!!!Aü!A!!A0!üa!ü!AüaüüAü0!AüA".repeat(55), " ".repeat(1127));
+        assert!(folded(&field).split_terminator("\r\n").all(|line| !line.trim().is_empty()));
+    }
+
     proptest::proptest! {
         /// Folding adds only line ends and the blank after them, and removes only blanks at line ends.
         #[test]

@@ -1,10 +1,10 @@
-//! What the daemon changes in a message for the server at hand, before it is signed (SENDMAIL.md H1, H7, H8; RFC 6152 3).
+//! The conversion of a message for a particular server, before it is signed (SENDMAIL.md H1, H7, H8; RFC 6152 3).
 //!
 //! In: a message in wire form, hostile, and whether the server takes 8-bit content. Out: a header section and a body in wire form,
 //! no line over 998 bytes, without 8-bit bytes in the body where the server takes none; and one line of what was changed, for
 //! the history. Most messages need nothing and are neither parsed nor copied.
 //!
-//! | what | becomes |
+//! | content | result |
 //! |---|---|
 //! | 8-bit body, no MIME field at all | MIME-Version, Content-Type with charset utf-8 (or unknown-8bit), Content-Transfer-Encoding: 8bit |
 //! | 8-bit part, server without 8BITMIME | quoted-printable; base64 if it is no text |
@@ -15,12 +15,12 @@
 //! | 8-bit bytes before the first and after the last part | `?`: no reader shows them |
 //!
 //! An attached message (message/rfc822) may not be encoded, so its own parts are (RFC 2046 5.2.1), and a multipart's label follows
-//! its parts (RFC 2045 6.4). What is no valid MIME is never a reason to fail a message: a multipart whose boundary does not occur,
-//! or that is nested too deeply, is text. Parts of multipart/signed are left alone while they can be sent as they are; otherwise they
-//! are converted like any other, as Postfix does, and the history says that the signature no longer fits. The alternative would be
-//! to fail the message, for a server that will most likely take it.
+//! its parts (RFC 2045 6.4). Invalid MIME never makes a message fail: a multipart whose boundary does not occur,
+//! or that is nested too deeply, is text. Parts of multipart/signed are left alone while they can be sent unchanged; otherwise they
+//! are converted like any other, as Postfix does, and the history records that the signature is no longer valid. The alternative would be
+//! to fail the message, although the server would most likely accept it.
 //!
-//! Two readings of the body: [`survey`] decides for each entity what is to be done, [`rewrite`] does it. Both are driven by the same
+//! The body is read twice: [`survey`] decides for each entity what to do, [`rewrite`] does it. Both are driven by the same
 //! [`structure`], so they agree on the number of every entity. Time is linear; memory is a few bytes for each part.
 
 pub mod content_type;

@@ -1,4 +1,4 @@
-//! What is to be done with each entity: the rules of H7 and H8 and of RFC 6152 3. Pure.
+//! The treatment of each entity: the rules of H7 and H8 and of RFC 6152 3. Pure.
 
 use super::content_type::Encoding;
 use super::structure::Kind;
@@ -14,7 +14,7 @@ pub struct Demand {
     pub short_lines: bool,
 }
 
-/// What was seen of a body.
+/// The properties of a body.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// A byte above 127.
@@ -25,7 +25,7 @@ pub struct Facts {
     pub utf8: Utf8,
 }
 
-/// What becomes of a body.
+/// The treatment of a body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Treatment {
     /// As it is.
@@ -177,7 +177,7 @@ impl std::fmt::Display for Changes {
             parts(self.base64, "as base64"),
             parts(self.repaired, "encoded properly"),
             self.broken_lines.then(|| "lines over 998 bytes broken".to_owned()),
-            self.in_signed.then(|| "its multipart/signed signature no longer fits".to_owned()),
+            self.in_signed.then(|| "its multipart/signed signature is no longer valid".to_owned()),
         ];
         let texts: Vec<String> = texts.into_iter().flatten().collect();
         write!(f, "content converted: {}", if texts.is_empty() { "labels only".to_owned() } else { texts.join(", ") })

@@ -1,6 +1,6 @@
-//! The field that the daemon puts before a message: Received (SENDMAIL.md H1). Pure.
+//! The Received field that the daemon adds to a message (SENDMAIL.md H1). Pure.
 //!
-//! In: facts of the kernel and of the configuration. Out: bytes in wire form. Nothing here comes from the sender.
+//! In: data of the kernel and of the configuration. Out: bytes in wire form. Nothing here comes from the sender.
 
 use jiff::tz::TimeZone;
 
@@ -12,7 +12,7 @@ const PRODUCT: &str = "mailchute";
 
 /// The Received field of local pickup (RFC 5321 4.4): no `from` and no `with`, because no SMTP took place (RFC 3848).
 ///
-/// `uid` is the sender's by the kernel's word, `None` under `received_uid = false`; `time` is when `sendmail` accepted the message,
+/// `uid` is the sender's as reported by the kernel, `None` with `received_uid = false`; `time` is when `sendmail` accepted the message,
 /// unix seconds; `zone` is that of the host.
 pub fn received(mailname: &str, uid: Option<u32>, id: QueueId, time: i64, zone: &TimeZone) -> Vec<u8> {
     let host = host(mailname);

@@ -1,4 +1,4 @@
-//! The second reading of a body: writes it anew, as the plan says.
+//! The second reading of a body: rewrites it according to the plan.
 //!
 //! In: the body that was surveyed, and its plan. Out: a body in wire form, no line over 998 bytes; 7-bit where that was demanded.
 //! The CRLF before a boundary belongs to the boundary (RFC 2046 5.1.1), so each line end waits until it is known what follows.

@@ -1,4 +1,4 @@
-//! Where a converted body goes: to memory while it is small, then to a private file; hashed for DKIM on the way.
+//! The output of a conversion: in memory while it is small, then in a private file. It is hashed for DKIM on the way.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::smtp::Bytes;
 use dkim::BodyHasher;
 
-/// A body under way. `F` makes the file.
+/// A body being written. `F` creates the file.
 pub struct Sink<F> {
     memory: Vec<u8>,
     in_memory: usize,

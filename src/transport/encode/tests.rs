@@ -296,7 +296,7 @@ fn h8_multipart_signed_is_left_alone_until_it_cannot_be_sent_so() {
     let eight_bit = signed("gr\u{fc}n");
     assert_eq!(checked(&eight_bit, true).1, None);
     let (sent, note) = checked(&eight_bit, false);
-    assert_eq!(note.as_deref(), Some("content converted: 1 part as quoted-printable, its multipart/signed signature no longer fits"));
+    assert_eq!(note.as_deref(), Some("content converted: 1 part as quoted-printable, its multipart/signed signature is no longer valid"));
     assert_eq!(leaves(&sent), leaves(&eight_bit));
     // Beside an attachment that has to be converted, the signed part stays byte for byte, its label too.
     let beside = message(&format!(

@@ -1,4 +1,4 @@
-//! How the octets of one body are written anew: quoted-printable and base64 (RFC 2045 6.7 and 6.8), the repair of a body that is
+//! The encoders for a body: quoted-printable and base64 (RFC 2045 6.7 and 6.8), the repair of a body that is
 //! in one of them already, and broken lines. Pure; each keeps a few bytes between two fragments, whatever the length of a line.
 //!
 //! Every writer gets text and line ends apart and gives lines of at most 998 bytes. For the encodings, what a reader decodes is

@@ -1,4 +1,4 @@
-//! Why there is nowhere to connect to, in the words of RFC 3463.
+//! Why a route has no hosts, with the status of RFC 3463.
 
 use std::fmt;
 
@@ -7,19 +7,19 @@ use mail::EnhancedStatus;
 /// Whether trying again can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// The DNS did not answer, or the fault is in what the administrator configured: later.
+    /// The DNS did not answer, or the configured next hop is wrong: retry later.
     Transient,
-    /// The DNS answered, and the answer is that this domain takes no mail from us.
+    /// The DNS answered that this domain does not accept mail from us.
     Permanent,
 }
 
-/// No route. For a configured next hop the class is always [`Class::Transient`]: that says something about the route, never
-/// about a message or a recipient.
+/// A route without hosts. For a configured next hop the class is always [`Class::Transient`]: the failure concerns the route, never a
+/// message or a recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteFailure {
     /// The enhanced status, in the class of `class`.
     pub status: EnhancedStatus,
-    /// One line: what failed, why, and the next step where there is one. Printable.
+    /// One printable line: what failed, why, and the next step if there is one.
     pub text: String,
     /// Transient or permanent.
     pub class: Class,
@@ -43,8 +43,8 @@ impl RouteFailure {
         Self::permanent(4, 4, text)
     }
 
-    /// X.4.6: the mail would come back to this host. Permanent, because this host never listens: no retry can succeed until
-    /// somebody changes the DNS or the configuration, and the sender should hear of it today rather than in five days.
+    /// X.4.6: the mail would return to this host. Permanent, because this host never listens: no retry can succeed until
+    /// somebody changes the DNS or the configuration, and the sender should get a bounce today rather than in five days.
     pub(crate) fn loops_back(text: String) -> Self {
         Self::permanent(4, 6, text)
     }

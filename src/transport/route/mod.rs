@@ -1,13 +1,13 @@
-//! Route: which way a recipient's mail goes, and which hosts are tried, in which order.
+//! Routing: the route of a recipient, and the hosts to try in order.
 //!
-//! In: a recipient's address and the configuration. Out: a [`RouteKey`] (pure, at once), and for a key the [`Target`]s of one
-//! attempt (asks the DNS), or the reason why there are none.
+//! In: a recipient's address and the configuration. Out: a [`RouteKey`] (pure), and for a key the [`Target`]s of one attempt (after DNS
+//! queries), or the reason why there are none.
 //!
-//! Trusted: the configuration. Everything that the DNS says about a recipient's domain was written by a stranger: it cannot lead
+//! Trusted: the configuration. Strangers control the DNS data of a recipient's domain: it cannot lead
 //! to this host, cannot name more than [`mx::EXCHANGES`] hosts, and cannot turn TLS or AUTH on or off.
 //!
-//! Can fail: a domain that does not exist or takes no mail fails for good; a DNS that does not answer means later; a configured
-//! next hop without an address is the route's trouble and never a message's.
+//! Failures: a domain that does not exist or does not accept mail is permanent; a DNS that does not answer is transient; a configured
+//! next hop without an address is a failure of the route, never of a message.
 
 mod failure;
 pub mod mx;
@@ -29,12 +29,12 @@ use mx::Exchanges;
 use resolver::{NoAnswer, Resolver, a_label};
 pub use target::{Endpoint, RouteKey, Target};
 
-/// The longest that all lookups for one route may take. What was found until then is used.
+/// The time limit for all lookups of one route. Results up to then are used.
 pub(crate) const ROUTE_TIME: Duration = Duration::from_secs(60);
 /// The port of mail exchangers (RFC 5321 4.5.4.2).
 const SMTP_PORT: u16 = 25;
 
-/// Finds ways. One per configuration; shared by all tasks.
+/// The router. One per configuration, shared by all tasks.
 pub struct Router {
     next_hop: NextHop,
     mx_port: u16,
@@ -43,18 +43,18 @@ pub struct Router {
 }
 
 impl Router {
-    /// A router for `params`. `own_names` are the names under which the world knows *this* host (the one in EHLO): an exchange of
-    /// that name is ourselves. A mailname that other hosts share does not belong there.
+    /// A router for `params`. `own_names` are the public names of *this* host (the one in EHLO): an exchange with such a name is
+    /// this host. A mailname shared with other hosts does not belong there.
     pub fn new(params: &Params, own_names: Vec<String>) -> Self {
         Self::with_resolver(params, own_names, Resolver::new(&params.dns_servers))
     }
 
-    /// The same, asking `resolver`.
+    /// The same, with `resolver`.
     pub fn with_resolver(params: &Params, own_names: Vec<String>, resolver: Resolver) -> Self {
         Router { next_hop: params.next_hop.clone(), mx_port: params.mx_port, own_names, resolver }
     }
 
-    /// The way of all mail, where one is configured. Pure.
+    /// The configured route of all mail, if any. Pure.
     pub fn configured(&self) -> Option<RouteKey> {
         match &self.next_hop {
             NextHop::Host(host) => Some(RouteKey::Host(host.clone())),
@@ -63,7 +63,7 @@ impl Router {
         }
     }
 
-    /// The way of mail for `recipient`. Pure.
+    /// The route of mail for `recipient`. Pure.
     pub fn route_of(&self, recipient: &Address) -> RouteKey {
         self.configured().unwrap_or_else(|| {
             let domain = recipient.domain();
@@ -72,7 +72,7 @@ impl Router {
         })
     }
 
-    /// The hosts of `route` in the order to try them, never none. Asked anew for each attempt.
+    /// The hosts of `route` in the order to try them, at least one. Looked up for each attempt.
     ///
     /// Errors: [`RouteFailure`]; always transient for a configured next hop. Takes at most [`ROUTE_TIME`].
     pub async fn targets(&self, route: &RouteKey) -> Result<Vec<Target>, RouteFailure> {
@@ -94,14 +94,14 @@ impl Router {
 
     fn literal_target(&self, address: IpAddr) -> Result<Vec<Target>, RouteFailure> {
         if !self.may_connect(address) {
-            return Err(RouteFailure::loops_back(format!("the address literal [{address}] is this host, which takes no mail")));
+            return Err(RouteFailure::loops_back(format!("the address literal [{address}] is this host, which does not accept mail")));
         }
         Ok(vec![Target::exchanger(&address.to_string(), SocketAddr::new(address, self.mx_port))])
     }
 
     async fn mx_targets(&self, domain: &str) -> Result<Vec<Target>, RouteFailure> {
         if !domain.is_ascii() {
-            return Err(RouteFailure::no_such_domain(format!("{domain} is not a name that the DNS can hold (RFC 5891)")));
+            return Err(RouteFailure::no_such_domain(format!("{domain} is not a valid DNS name (RFC 5891)")));
         }
         let records = match self.resolver.mx(domain).await {
             Ok(records) => records,
@@ -112,7 +112,8 @@ impl Router {
             }
         };
         let ourselves = || {
-            let why = format!("mail for {domain} comes back to this host, which takes no mail: its DNS names us as mail exchanger");
+            let why =
+                format!("mail for {domain} would return to this host, which does not accept mail: its DNS names us as mail exchanger");
             Err(RouteFailure::loops_back(why))
         };
         // Without randomness the equals keep the order of the answer, which most servers rotate.
@@ -121,12 +122,12 @@ impl Router {
             Exchanges::Implicit => self.exchanger_targets(domain, &[domain.to_owned()], true).await,
             Exchanges::Ordered(names) => self.exchanger_targets(domain, &names, false).await,
             Exchanges::Ourselves => ourselves(),
-            Exchanges::Null => Err(RouteFailure::null_mx(format!("the domain {domain} takes no mail (null MX, RFC 7505)"))),
-            Exchanges::Unusable => Err(RouteFailure::no_usable_exchange(format!("no MX record of {domain} holds the name of a host"))),
+            Exchanges::Null => Err(RouteFailure::null_mx(format!("the domain {domain} does not accept mail (null MX, RFC 7505)"))),
+            Exchanges::Unusable => Err(RouteFailure::no_usable_exchange(format!("no MX record of {domain} contains a host name"))),
         }
     }
 
-    /// The addresses of `names`, one after the other. One name that does not resolve costs nothing but its own turn.
+    /// The addresses of `names`, in order. A name that does not resolve does not affect the others.
     async fn exchanger_targets(&self, domain: &str, names: &[String], implicit: bool) -> Result<Vec<Target>, RouteFailure> {
         let deadline = Instant::now() + ROUTE_TIME;
         let (mut targets, mut unanswered, mut ourselves) = (Vec::new(), None, false);
@@ -140,7 +141,7 @@ impl Router {
                 Ok(Err(NoAnswer::Unanswered(why))) => unanswered = unanswered.or(Some(format!("{name}: {why}"))),
                 Ok(Err(NoAnswer::NoSuchName | NoAnswer::NoData)) => {}
                 Err(_) => {
-                    unanswered = unanswered.or(Some(format!("{name}: no time was left to ask for it")));
+                    unanswered = unanswered.or(Some(format!("{name}: no time left for the lookup")));
                     break;
                 }
             }
@@ -148,18 +149,18 @@ impl Router {
         if !targets.is_empty() {
             return Ok(targets);
         }
-        // Only when every name got an answer may that answer be final.
+        // The failure is permanent only if every name got an answer.
         Err(match unanswered {
             Some(why) => RouteFailure::no_answer(format!("cannot look up the mail exchangers of {domain}: {why}")),
-            None if ourselves => {
-                RouteFailure::loops_back(format!("the mail exchangers of {domain} have only addresses of this host, which takes no mail"))
-            }
+            None if ourselves => RouteFailure::loops_back(format!(
+                "the mail exchangers of {domain} have only addresses of this host, which does not accept mail"
+            )),
             None if implicit => RouteFailure::no_such_domain(format!("the domain {domain} has neither mail exchangers nor addresses")),
             None => RouteFailure::no_usable_exchange(format!("no mail exchanger of {domain} has an address")),
         })
     }
 
-    /// An `mx_port` other than 25 says that the mail exchangers are a test rig: it may stand on this host.
+    /// With an `mx_port` other than 25, the mail exchangers are a test setup, which may run on this host.
     fn may_connect(&self, address: IpAddr) -> bool {
         self.mx_port != SMTP_PORT || mx::is_remote(address)
     }

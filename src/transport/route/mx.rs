@@ -1,7 +1,7 @@
 //! The rules of RFC 5321 5.1 and RFC 7505, without a socket: from MX records to the order in which to try hosts, from a domain
-//! to an address literal, from addresses to those that may be connected to.
+//! to an address literal, and which addresses may be connected to.
 //!
-//! In: what the DNS said, which anybody who owns a domain can write. Out: at most [`EXCHANGES`] names that are safe to print and
+//! In: DNS data, which the owner of any domain controls. Out: at most [`EXCHANGES`] names that are safe to print and
 //! to put into a TLS handshake, and at most [`ADDRESSES`] addresses each, none of which is this host.
 
 use std::collections::VecDeque;
@@ -15,24 +15,24 @@ pub const ADDRESSES: usize = 10;
 /// One MX record. The exchange is an A-label name without the final dot; empty for the root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mx {
-    /// The lower, the sooner.
+    /// The preference; lower values are tried first.
     pub preference: u16,
     /// The host.
     pub exchange: String,
 }
 
-/// What the MX records of a domain say.
+/// The meaning of the MX records of a domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exchanges {
     /// There are none: the domain itself is the only exchange (RFC 5321 5.1, implicit MX).
     Implicit,
-    /// RFC 7505: the domain takes no mail.
+    /// RFC 7505: the domain does not accept mail.
     Null,
     /// The best exchange left is this host.
     Ourselves,
-    /// Records are there, but no name in them could belong to a host.
+    /// There are records, but none with a valid host name.
     Unusable,
-    /// To be tried in this order.
+    /// The exchanges to try, in order.
     Ordered(Vec<String>),
 }
 
@@ -90,8 +90,8 @@ fn shuffle<T>(items: &mut [T], mut seed: u64) {
     }
 }
 
-/// The addresses of one host in the order to try them: IPv6 and IPv4 by turns, so that a family that does not work costs one
-/// timeout and not all of them.
+/// The addresses of one host in the order to try them: IPv6 and IPv4 by turns, so that a broken address family costs
+/// only one timeout.
 pub(crate) fn interleave(v6: Vec<IpAddr>, v4: Vec<IpAddr>) -> Vec<IpAddr> {
     let (mut v6, mut v4) = (VecDeque::from(v6), VecDeque::from(v4));
     let mut all: Vec<IpAddr> = Vec::new();
@@ -106,8 +106,8 @@ pub(crate) fn interleave(v6: Vec<IpAddr>, v4: Vec<IpAddr>) -> Vec<IpAddr> {
     all
 }
 
-/// True for an address that a stranger's DNS record may send us to. Loopback and unspecified addresses are this host: whoever owns
-/// a domain could otherwise make the daemon speak to services that trust local clients. Multicast and broadcast are no host.
+/// True for an address to which a DNS record of a stranger may direct us. Loopback and unspecified addresses are this host: whoever owns
+/// a domain could otherwise make the daemon talk to services that trust local clients. Multicast and broadcast addresses are not hosts.
 pub(crate) fn is_remote(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => !(v4.is_loopback() || v4.octets().first() == Some(&0) || v4.is_multicast() || v4.is_broadcast()),

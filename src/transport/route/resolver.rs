@@ -1,5 +1,5 @@
-//! Questions to the DNS. In: names. Out: records, or one of three reasons why there are none; the difference between "the DNS says
-//! no" and "the DNS does not say" is the difference between a message that fails today and one that is tried again.
+//! DNS queries. In: names. Out: records, or one of three reasons why there are none. A negative answer makes a message fail today; no
+//! answer means that it is tried again.
 //!
 //! Trusted: the configured DNS servers, as far as the answer goes; names and addresses in it belong to strangers and are judged by
 //! [`super::mx`]. Nothing is cached here: each attempt asks again, and a changed resolv.conf or hosts file counts from the next
@@ -23,7 +23,7 @@ use super::runtime::Runtime;
 use super::servers::{self, Stamp};
 use mail::printable;
 
-/// The longest one lookup may take, all servers and repetitions included.
+/// The time limit for one lookup, including all servers and retries.
 pub(crate) const LOOKUP_TIME: Duration = Duration::from_secs(20);
 
 /// Why there are no records.
@@ -41,7 +41,7 @@ impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NoAnswer::NoSuchName => f.write_str("the name does not exist"),
-            NoAnswer::NoData => f.write_str("the name has no such record"),
+            NoAnswer::NoData => f.write_str("the name has no record of this type"),
             NoAnswer::Unanswered(why) => f.write_str(why),
         }
     }
@@ -56,7 +56,7 @@ pub struct Resolver {
     current: Mutex<Option<Current>>,
 }
 
-/// What was built from the files as they were.
+/// The resolver, and the state of the files it was built from.
 #[derive(Clone)]
 struct Current {
     stamps: [Option<Stamp>; 2],
@@ -66,7 +66,7 @@ struct Current {
 }
 
 impl Resolver {
-    /// A resolver that asks `dns_servers`; where there are none, those in /etc/resolv.conf, read anew whenever it changes.
+    /// A resolver that asks `dns_servers`; if empty, those in /etc/resolv.conf, read again whenever it changes.
     pub fn new(dns_servers: &[SocketAddr]) -> Self {
         Self::with_files(dns_servers, Path::new("/etc/resolv.conf"), Path::new("/etc/hosts"))
     }
@@ -82,14 +82,14 @@ impl Resolver {
         }
     }
 
-    /// The same, with another limit than [`LOOKUP_TIME`] for one lookup.
+    /// The same, with another limit than [`LOOKUP_TIME`].
     #[must_use]
     pub fn with_lookup_time(mut self, limit: Duration) -> Self {
         self.lookup_time = limit;
         self
     }
 
-    /// The servers that the next question goes to.
+    /// The servers for the next query.
     ///
     /// Errors: [`NoAnswer::Unanswered`] where resolv.conf cannot be read.
     pub fn servers(&self) -> Result<Vec<SocketAddr>, NoAnswer> {
@@ -111,7 +111,7 @@ impl Resolver {
         if records.is_empty() { Err(NoAnswer::NoData) } else { Ok(records) }
     }
 
-    /// The addresses of a mail exchanger, from the DNS alone: /etc/hosts and search lists are not how the world sees a domain.
+    /// The addresses of a mail exchanger, from the DNS alone: /etc/hosts and search lists are local and must not affect remote domains.
     pub(crate) async fn exchanger_addresses(&self, name: &str) -> Result<Vec<IpAddr>, NoAnswer> {
         let current = self.current()?;
         self.addresses(&current, fully_qualified(name)?).await
@@ -134,7 +134,7 @@ impl Resolver {
         self.addresses(&current, name).await
     }
 
-    /// A and AAAA at once. One family that answers is enough; "no" counts only when both said it.
+    /// Queries A and AAAA at once. One positive answer is enough; a negative result requires two negative answers.
     async fn addresses(&self, current: &Current, name: Name) -> Result<Vec<IpAddr>, NoAnswer> {
         let (v6, v4) = tokio::join!(self.ask(current, name.clone(), RecordType::AAAA), self.ask(current, name, RecordType::A));
         let found = |answer: &Result<Lookup, NoAnswer>| answer.as_ref().map_or(vec![], ips);
@@ -161,7 +161,7 @@ impl Resolver {
         }
     }
 
-    /// What was built last, built anew if one of its files changed since.
+    /// The last resolver, rebuilt if one of its files has changed.
     fn current(&self) -> Result<Current, NoAnswer> {
         let stamps = match self.fixed.is_empty() {
             true => [Stamp::of(&self.resolv_conf), Stamp::of(&self.hosts)],
@@ -184,13 +184,13 @@ impl Resolver {
     }
 }
 
-/// The "no" that `error` stands for; nothing where it stands for silence or a fault.
+/// The negative answer in `error`; `None` if there was no answer or a fault.
 fn judge(error: &NetError) -> Option<NoAnswer> {
     let NetError::Dns(DnsError::NoRecordsFound(NoRecords { response_code, ns, soa, .. })) = error else { return None };
     match response_code {
         ResponseCode::NXDomain => Some(NoAnswer::NoSuchName),
-        // A referral comes from a server that does not resolve for us. Taken as "no data" it would fail all mail for good because of
-        // one wrong line in resolv.conf.
+        // A referral comes from a server without recursion for us. Treated as "no data" it would fail all mail permanently because
+        // of one wrong line in resolv.conf.
         ResponseCode::NoError if ns.is_some() && soa.is_none() => None,
         ResponseCode::NoError => Some(NoAnswer::NoData),
         _ => None,
@@ -201,10 +201,10 @@ fn describe(error: &NetError) -> String {
     match error {
         NetError::Timeout => "the DNS did not answer in time".to_owned(),
         NetError::Io(e) if e.kind() == std::io::ErrorKind::TimedOut => "the DNS did not answer in time".to_owned(),
-        NetError::Io(e) => format!("the DNS cannot be reached: {e}"),
+        NetError::Io(e) => format!("no DNS server can be reached: {e}"),
         NetError::Dns(DnsError::ResponseCode(code)) => format!("the DNS answered {code}"),
         NetError::Dns(DnsError::NoRecordsFound(none)) if none.response_code == ResponseCode::NoError => {
-            "the DNS server answered with a referral: it does not resolve for this host".to_owned()
+            "the DNS server answered with a referral: it does not provide recursion for this host".to_owned()
         }
         NetError::Dns(DnsError::NoRecordsFound(none)) => format!("the DNS answered {}", none.response_code),
         other => format!("the DNS did not answer: {other}"),

@@ -1,8 +1,8 @@
-//! How the resolver reaches the network. hickory's own runtime binds UDP sockets and leaves them open to every sender; this one
-//! hands out sockets that are connected to one DNS server and live for one query (THREATS.md T-NET-1). TCP, timers and tasks
+//! The network access of the resolver. hickory's own runtime binds UDP sockets that accept datagrams from everybody; this one uses
+//! sockets that are connected to one DNS server, for one query (THREATS.md T-NET-1). TCP, timers and tasks
 //! are hickory's.
 //!
-//! Trusted: nothing; what comes from another address never leaves the kernel.
+//! The kernel drops datagrams from other addresses.
 
 use std::future::{Future, ready};
 use std::io;
@@ -17,7 +17,7 @@ use tokio::net::UdpSocket;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
-/// hickory's tokio runtime, but for its UDP sockets.
+/// hickory's tokio runtime, except for its UDP sockets.
 #[derive(Clone, Default)]
 pub(crate) struct Runtime(TokioRuntimeProvider);
 
@@ -42,7 +42,7 @@ impl RuntimeProvider for Runtime {
     }
 }
 
-/// A UDP socket that speaks with one DNS server.
+/// A UDP socket for one DNS server.
 pub(crate) struct ConnectedUdp(UdpSocket);
 
 impl DnsUdpSocket for ConnectedUdp {

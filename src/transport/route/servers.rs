@@ -1,5 +1,5 @@
-//! Which DNS servers are asked, and how patiently. In: `dns_servers`, or /etc/resolv.conf and /etc/hosts as the administrator, a
-//! DHCP client or a container runtime left them. A file that is half right is used for what is right in it.
+//! The DNS servers and their timeouts. In: `dns_servers`, or /etc/resolv.conf and /etc/hosts as written by the administrator, a DHCP
+//! client or a container runtime. Of a partly invalid file, the valid part is used.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
@@ -10,7 +10,7 @@ use hickory_resolver::Hosts;
 use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::system_conf::parse_resolv_conf;
 
-/// What tells one state of a file from the next.
+/// Identifies one state of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     inode: (u64, u64),
@@ -44,7 +44,7 @@ pub(super) fn from_resolv_conf(path: &Path) -> Result<(ResolverConfig, ResolverO
     let text = match std::fs::read(path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(e) => return Err(format!("cannot read {}: {e}; let the daemon's user read it, or set dns_servers", path.display())),
+        Err(e) => return Err(format!("cannot read {}: {e}; make it readable for the daemon's user, or set dns_servers", path.display())),
     };
     let (config, parsed) = parse_resolv_conf(&text).unwrap_or_else(|_| {
         // No server at all, or one bad word in the search list, which must not cost the servers.
@@ -60,7 +60,7 @@ pub(super) fn from_resolv_conf(path: &Path) -> Result<(ResolverConfig, ResolverO
     Ok((config, options(parsed)))
 }
 
-/// Our patience on top of what was asked for.
+/// Our timeouts, in addition to the configured ones.
 fn options(parsed: ResolverOpts) -> ResolverOpts {
     let mut options = parsed;
     options.timeout = options.timeout.clamp(Duration::from_secs(1), Duration::from_secs(10));
@@ -83,7 +83,7 @@ pub(super) fn addresses(config: &ResolverConfig) -> Vec<SocketAddr> {
 pub(super) fn hosts(path: &Path) -> Hosts {
     let mut hosts = Hosts::default();
     if let Ok(file) = std::fs::File::open(path) {
-        // A broken line ends the reading; what was read counts.
+        // Reading stops at a broken line; the lines before it count.
         let _ = hosts.read_hosts_conf(file);
     }
     hosts

@@ -1,4 +1,4 @@
-//! What a route is called, and what it leads to.
+//! The key and the targets of a route.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use config::TlsPolicy;
 use config::next_hop::Host;
 
-/// What groups messages on connections, schedules and limits: everything with the same key goes the same way.
+/// Groups messages on connections, schedules and limits: mail with the same key takes the same route.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RouteKey {
     /// The mail exchangers of a domain: an A-label name in lower case, or a name that the DNS cannot hold, which has no targets.
     Mx(String),
     /// The host of an address literal (RFC 5321 4.1.3).
     Literal(IpAddr),
-    /// The configured host, whoever the recipient is.
+    /// The configured host, for all recipients.
     Host(Host),
     /// The configured unix socket.
     LmtpUnix(PathBuf),
@@ -28,7 +28,7 @@ impl RouteKey {
 }
 
 impl fmt::Display for RouteKey {
-    /// What logs and listings show: `example.org`, `[192.0.2.1]`, `relay.example:587`, `/run/lmtp`. Never the user.
+    /// The form in logs and listings: `example.org`, `[192.0.2.1]`, `relay.example:587`, `/run/lmtp`. Never the user.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RouteKey::Mx(domain) => f.write_str(domain),
@@ -41,7 +41,7 @@ impl fmt::Display for RouteKey {
     }
 }
 
-/// Where one connection goes.
+/// The endpoint of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     /// A TCP port.
@@ -59,14 +59,14 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// One host at one address, and how to speak with it.
+/// One address of a host, and how to connect to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
     /// The name that a certificate must have: the configured host, the mail exchanger, or the address where there is no name.
     pub name: String,
     /// Where to connect.
     pub endpoint: Endpoint,
-    /// What TLS must prove.
+    /// The TLS policy.
     pub tls: TlsPolicy,
     /// TLS from the first byte (RFC 8314 3.3).
     pub implicit_tls: bool,
@@ -115,7 +115,7 @@ impl Target {
 }
 
 impl fmt::Display for Target {
-    /// `mx.example.org[192.0.2.1]:25`, the form that people who read mail logs know; the path of a unix socket.
+    /// `mx.example.org[192.0.2.1]:25`, as usual in mail logs; the path of a unix socket.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.endpoint {
             Endpoint::Tcp(address) => write!(f, "{}[{}]:{}", self.name, address.ip(), address.port()),

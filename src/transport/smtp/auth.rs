@@ -1,8 +1,8 @@
 //! AUTH PLAIN and LOGIN (RFC 4954, 4616): the dialogue as data, without the socket.
 //!
 //! The password lives in memory that is wiped, is never part of a Debug form, an error or a log line, and is encoded into a line
-//! of its own that is wiped after the write. Who may see it is decided in [`super::session`]: only a server whose certificate
-//! was verified (THREATS T-SMTP-7).
+//! of its own that is wiped after the write. Who may see it is decided in [`super::session`]: only a server with a verified
+//! certificate (THREATS T-SMTP-7).
 
 use std::fmt;
 
@@ -29,8 +29,8 @@ impl Credentials {
     pub fn new(user: String, password: Zeroizing<String>) -> Result<Self, &'static str> {
         let bad = |text: &str| text.is_empty() || text.len() > LONGEST || text.contains('\0');
         match (bad(&user), bad(&password)) {
-            (true, _) => Err("the user name is empty, longer than 1024 bytes, or holds a NUL"),
-            (_, true) => Err("the password is empty, longer than 1024 bytes, or holds a NUL"),
+            (true, _) => Err("the user name is empty, longer than 1024 bytes, or contains a NUL"),
+            (_, true) => Err("the password is empty, longer than 1024 bytes, or contains a NUL"),
             _ => Ok(Credentials { user, password }),
         }
     }
@@ -43,7 +43,7 @@ impl Credentials {
     /// `reply`, unless the server repeats the password in it: then its code alone.
     fn censor(&self, reply: Reply) -> Reply {
         match reply.lines().iter().any(|line| self.is_in(line)) {
-            true => Reply::new(reply.code(), ["(the text is withheld: it repeats the password)"]),
+            true => Reply::new(reply.code(), ["(text withheld: it contains the password)"]),
             false => reply,
         }
     }
@@ -56,18 +56,18 @@ impl Credentials {
                 let cause = if Some(&reply) == failure.reply.as_ref() { failure.cause } else { reply.to_string() };
                 Failure { cause, reply: Some(reply), ..failure }
             }
-            // What the server sent instead of a reply may be anything.
+            // The server may have sent anything instead of a reply.
             None if self.is_in(&failure.cause) => {
-                Failure { cause: "the server broke the protocol, and repeated the password".to_owned(), ..failure }
+                Failure { cause: "the server violated the protocol, and its answer contains the password".to_owned(), ..failure }
             }
             None => failure,
         }
     }
 
-    /// True if `text` holds the password, as it is or as it was sent.
+    /// True if `text` contains the password, plain or encoded.
     fn is_in(&self, text: &str) -> bool {
         let encoded = [base64(self.password.as_bytes()), base64(&self.plain())].map(Zeroizing::new);
-        // A password of three letters would stand in every other word.
+        // A password of three letters would occur by chance.
         (self.password.len() > 3 && text.contains(self.password.as_str())) || encoded.iter().any(|secret| text.contains(secret.as_str()))
     }
 
@@ -171,7 +171,7 @@ mod tests {
         assert!(!format!("{me:?}").contains("hunter2"));
         for echo in ["bad hunter2", "bad aHVudGVyMg==", "bad AG1lAGh1bnRlcjI="] {
             let shown = me.censor(Reply::new(535, ["5.7.8 no", echo])).to_string();
-            assert_eq!(shown, "535 (the text is withheld: it repeats the password)");
+            assert_eq!(shown, "535 (text withheld: it contains the password)");
         }
         assert_eq!(me.censor(Reply::new(535, ["5.7.8 no"])).to_string(), "535 5.7.8 no");
     }

@@ -1,7 +1,7 @@
-//! What a server offers: the reply to EHLO as values. Keywords count in any case (RFC 5321 4.1.1.1).
+//! The capabilities of a server: the reply to EHLO as values. Keywords count in any case (RFC 5321 4.1.1.1).
 //!
-//! smtp-proto reads the keywords; LIMITS (RFC 9422), which it does not know, is read here. A server that offers something
-//! unreadable offers nothing there, and the mail still goes.
+//! smtp-proto reads the keywords; LIMITS (RFC 9422), which it does not know, is read here. An unreadable
+//! line counts as no offer; mail is sent all the same.
 
 use smtp_proto::{
     AUTH_LOGIN, AUTH_PLAIN, EXT_8BIT_MIME, EXT_CHUNKING, EXT_DSN, EXT_ENHANCED_STATUS_CODES, EXT_PIPELINING, EXT_SIZE, EXT_SMTP_UTF8,
@@ -10,7 +10,7 @@ use smtp_proto::{
 
 use mail::Reply;
 
-/// The extensions that matter to us. The default is a server without any (HELO).
+/// The extensions that we use. The default is a server without any (HELO).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
     /// RFC 2920.

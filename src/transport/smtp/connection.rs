@@ -1,7 +1,7 @@
-//! One stream with its two buffers: replies come out of it under deadlines, whole buffers go into it.
+//! One stream with its two buffers: reads replies with deadlines, writes whole buffers.
 //!
-//! While a write waits for a peer that does not read, what the peer sends is taken in: two ends that both only write would wait
-//! for each other for ever (RFC 2920 3.1). The peer is hostile; every wait has an end.
+//! While a write blocks because the peer does not read, incoming data is buffered: otherwise two ends that both write would block each
+//! other for ever (RFC 2920 3.1). The peer is hostile; every wait has a deadline.
 
 use std::future::poll_fn;
 use std::io;
@@ -15,18 +15,18 @@ use tokio::time::{Instant, timeout_at};
 use super::reply::{self, ReplyError, ReplyReader};
 use mail::Reply;
 
-/// What a session runs over: TCP, a unix socket, or TLS over either.
+/// The transport of a session: TCP, a unix socket, or TLS over either.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
-/// Bytes taken in ahead of their reading while a write waits.
+/// The most bytes buffered while a write blocks.
 const READ_AHEAD: usize = reply::TOTAL;
 
-/// Why a connection cannot be used any more.
+/// Why a connection is unusable.
 #[derive(Debug)]
 pub(super) enum Broken {
-    /// The peer ended it.
+    /// The peer closed it.
     Closed,
     /// The kernel's reason, or that of TLS.
     Io(io::Error),
@@ -102,7 +102,7 @@ impl Connection {
             };
         }
         match self.replies.take() {
-            Ok(None) => Err(Broken::Reply(ReplyError::NoReply("an unfinished line that nothing had asked for".to_owned()))),
+            Ok(None) => Err(Broken::Reply(ReplyError::NoReply("an unsolicited, incomplete line".to_owned()))),
             reply => reply.map_err(Broken::Reply),
         }
     }

@@ -1,5 +1,5 @@
-//! The content of a message on its way to the last stage: a prefix that others made (Received, DKIM-Signature) and the message
-//! itself, from memory or from an open file.
+//! The content of a message for the last stage: a prefix (Received, DKIM-Signature) and the message itself, from memory or from an open
+//! file.
 //!
 //! The file is private to the daemon and holds exactly what was hashed and signed. If it cannot be read to its end, that is an
 //! error and never a shorter message.
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// Bytes that are read, encoded and written at a time.
 pub const PIECE: usize = 64 << 10;
 
-/// What is sent after DATA, in wire form but for the dots.
+/// The content sent after DATA, in wire form without dot-stuffing.
 #[derive(Clone, Debug)]
 pub struct Content {
     /// Header fields in front of the message, each with its CRLF.
@@ -22,7 +22,7 @@ pub struct Content {
     pub bytes: Bytes,
 }
 
-/// Where a message lies.
+/// The source of a message.
 #[derive(Clone, Debug)]
 pub enum Bytes {
     /// In memory.
@@ -120,7 +120,7 @@ impl Pieces<'_> {
     }
 }
 
-/// Fills `buffer` from a thread that may wait for the disk.
+/// Fills `buffer` on a thread that may block on the disk.
 async fn read_piece(file: Arc<File>, mut buffer: Vec<u8>, from: u64) -> io::Result<Vec<u8>> {
     let read = move || file.read_exact_at(&mut buffer, from).map(|()| buffer);
     tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?

@@ -1,21 +1,21 @@
-//! One command, one answer: what both the opening of a session and its transactions are made of.
+//! One command and its reply, for the opening of a session and for its transactions.
 //!
 //! A reply counts for the command it answers, and only if it is what the step expects (RFC 5321 4.2.1, 4.3.2):
-//! 4yz and 5yz are refusals; anything else unexpected means that the two sides are out of step, and ends the connection, since
-//! from there on a 250 could belong to any message (THREATS T-SMTP-4).
+//! 4yz and 5yz are refusals. Any other unexpected reply means that the two sides are out of step, and ends the connection: from then
+//! on a 250 could belong to any message (THREATS T-SMTP-4).
 
 use super::connection::{Broken, Connection, WriteError};
 use super::failure::{Failure, Stage};
 use super::timeouts::Timeouts;
 use mail::{EnhancedStatus, Reply};
 
-/// 4.3.0: our own side failed.
+/// 4.3.0: a failure on our side.
 pub(super) const OURS: EnhancedStatus = EnhancedStatus::new(4, 3, 0);
 /// 4.4.1: no answer from the host.
 pub(super) const NO_ANSWER: EnhancedStatus = EnhancedStatus::new(4, 4, 1);
 /// 4.4.2: the connection was lost.
 const BAD_CONNECTION: EnhancedStatus = EnhancedStatus::new(4, 4, 2);
-/// 4.5.0: the server broke the protocol.
+/// 4.5.0: the server violated the protocol.
 pub(super) const PROTOCOL: EnhancedStatus = EnhancedStatus::new(4, 5, 0);
 
 /// What a step expects: any reply of the class 2yz, whatever its other digits (RFC 5321 4.2.1).
@@ -62,7 +62,7 @@ impl Dialogue {
         }
     }
 
-    /// The failure of a write. A server that gives up says why before it closes: that is the better reason.
+    /// The failure of a write. A server that gives up usually sends a reply before it closes: that reason is preferred.
     pub(crate) async fn cut_short(&mut self, stage: Stage, error: &WriteError) -> Failure {
         match self.connection.unasked().await {
             Ok(Some(reply)) if reply.is_transient() || reply.is_permanent() => self.last_word(stage, reply),
@@ -76,14 +76,12 @@ impl Dialogue {
         match self.connection.unasked().await {
             Ok(None) => Ok(()),
             Ok(Some(reply)) if reply.is_transient() || reply.is_permanent() => Err(self.last_word(stage, reply)),
-            Ok(Some(reply)) => {
-                Err(Failure::lost(stage, &self.peer, PROTOCOL, format!("the server sent `{reply}` before it was asked anything")))
-            }
+            Ok(Some(reply)) => Err(Failure::lost(stage, &self.peer, PROTOCOL, format!("the server sent `{reply}` before any command"))),
             Err(why) => Err(self.lost(stage, &why)),
         }
     }
 
-    /// A refusal that came out of turn: the connection is of no more use.
+    /// An unsolicited refusal: the connection is unusable.
     fn last_word(&self, stage: Stage, reply: Reply) -> Failure {
         Failure { reusable: false, ..Failure::refused(stage, &self.peer, reply) }
     }
@@ -95,6 +93,11 @@ impl Dialogue {
         if reply.is_transient() || reply.is_permanent() {
             return Err(Failure::refused(stage, &self.peer, reply));
         }
-        Err(Failure::lost(stage, &self.peer, PROTOCOL, format!("the server answered {stage} with `{reply}`, which is no answer to it")))
+        Err(Failure::lost(
+            stage,
+            &self.peer,
+            PROTOCOL,
+            format!("the server answered {stage} with `{reply}`, which is not a valid reply to it"),
+        ))
     }
 }

@@ -1,6 +1,6 @@
-//! What went wrong in a session, as facts: where, what the server said, what it means, who the peer was.
+//! A failure in a session, as a value: stage, reply, status, peer.
 //!
-//! Nothing here says what becomes of a message. That is decided in one place, which sees the facts of all hosts and attempts.
+//! The outcome for the message is decided elsewhere, in one place that sees the failures of all hosts and attempts.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use mail::{EnhancedStatus, Reply, printable};
 /// Characters of a cause. The reply itself is kept whole.
 const CAUSE: usize = 500;
 
-/// How far a session had come.
+/// The stage of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
     /// Opening the connection.
@@ -39,8 +39,8 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// True for the stages that no message has part in: a failure there is one of the route (its address, its configuration,
-    /// its certificate, its password), and never one of a message.
+    /// True for the stages before any message: a failure there concerns the route (its address, configuration, certificate or
+    /// password), never a message.
     pub fn is_route(self) -> bool {
         self <= Stage::Auth
     }
@@ -78,12 +78,12 @@ pub struct Failure {
     pub peer: String,
     /// Why, in one printable line of 500 characters at most.
     pub cause: String,
-    /// True if the session can go on with another message; false if the connection is gone or no longer to be trusted.
+    /// True if the session can continue with another message; false if the connection is closed or no longer trusted.
     pub reusable: bool,
 }
 
 impl Failure {
-    /// The server refused with `reply`. It can go on, unless the reply is 421, which announces its end (RFC 5321 3.8).
+    /// The server refused with `reply`. The session can continue unless the reply is 421, which announces its end (RFC 5321 3.8).
     pub(super) fn refused(stage: Stage, peer: &str, reply: Reply) -> Self {
         Failure {
             stage,
@@ -107,7 +107,7 @@ impl Failure {
     }
 }
 
-/// A server can say 64 KiB, and a certificate can name a hundred hosts: one line for people ends after [`CAUSE`] characters.
+/// A reply can have 64 KiB, and a certificate can name a hundred hosts: a line for people is cut after [`CAUSE`] characters.
 fn shorten(mut text: String) -> String {
     if let Some((at, _)) = text.char_indices().nth(CAUSE) {
         text.truncate(at);

@@ -1,7 +1,7 @@
 //! The SMTP and LMTP client: one connection, its opening and its transactions.
 //!
-//! In: a place to connect to, what TLS must prove, an envelope and content that others have signed. Out: one [`Reply`] or one
-//! [`Failure`] for each recipient. Nobody is trusted: a server may send anything, at any time, or nothing.
+//! In: an endpoint, a TLS policy, an envelope and signed content. Out: one [`Reply`] or one
+//! [`Failure`] for each recipient. The server is not trusted: it may send anything, at any time, or nothing.
 //!
 //! ```text
 //!   Session::open ──▶ send_envelope ──▶ read_envelope_replies ──▶ send_content(…, next) ──▶ read_final ─┐
@@ -10,24 +10,24 @@
 //!                                                   └────────────────── one round trip per message ◀─────┘
 //! ```
 //!
-//! A worker's loop, with `None` in place of `next` where the session is to rest afterwards:
+//! The loop of a worker, with `None` in place of `next` if the session becomes idle afterwards:
 //!
 //! ```text
 //!   if !session.has_envelope() { session.send_envelope(&current)? }
 //!   let replies = session.read_envelope_replies();      every recipient has a result now
 //!   if replies.any_accepted() {                         mark the attempt "in data", then
-//!       session.send_content(&content, next)?;          a failure: the end of data has not left
+//!       session.send_content(&content, next)?;          on failure, the end of data was not sent
 //!       let finals = session.read_final();              one result for each accepted recipient
-//!   }                                                   next goes on if has_envelope() or is_usable(), else elsewhere
+//!   }                                                   next continues here if has_envelope() or is_usable()
 //! ```
-//! A session whose pipelined group is not wanted any more is dropped: no message has been touched.
+//! A session with an unwanted pipelined group is dropped: no message is affected.
 //!
-//! What this module promises:
-//! * Content leaves in wire form only, with exactly one end of data; of content that cannot be read to its end, the end of data
-//!   never leaves ([`wire`], RFC 5321 4.5.2).
-//! * A reply counts for the command that it answers. What arrives unasked ends the connection ([`session`]).
-//! * A password leaves only under TLS whose certificate was verified for the configured name ([`auth`]).
-//! * What a reply can cost is bounded in bytes, lines and time ([`reply`], [`timeouts`]).
+//! Guarantees of this module:
+//! * Content is sent in wire form only, with exactly one end of data. If content cannot be read to its end, the end of data is never
+//!   sent ([`wire`], RFC 5321 4.5.2).
+//! * A reply counts for the command that it answers. An unsolicited reply ends the connection ([`session`]).
+//! * A password is sent only over TLS with a certificate verified for the configured name ([`auth`]).
+//! * Replies are limited in bytes, lines and time ([`reply`], [`timeouts`]).
 //!
 //! [`Reply`]: mail::Reply
 

@@ -2,7 +2,7 @@
 
 use super::envelope::Group;
 
-/// What a session waits for.
+/// What a session expects next.
 #[derive(Debug)]
 pub(super) enum Phase {
     /// The next envelope.
@@ -13,6 +13,6 @@ pub(super) enum Phase {
     Content { accepted: usize },
     /// The final replies, and then those to the next group, if it went with the content.
     Final { accepted: usize, next: Option<Group> },
-    /// Nothing any more.
+    /// Nothing: the session is closed.
     Closed,
 }

@@ -1,9 +1,9 @@
-//! Octets of a server become replies (RFC 5321 4.2), under hard caps. Pure: whoever reads the socket passes octets in.
+//! Parses bytes of a server into replies (RFC 5321 4.2), with hard limits. Pure: the caller reads the socket.
 //!
-//! In: whatever a hostile server sends, in any pieces. Out: one [`Reply`] at a time; what follows it stays for the next, since
-//! pipelined replies arrive together. Liberal where servers differ (bare `250`, LF alone, any second digit, bytes that are not
+//! In: any bytes of a hostile server, in any pieces. Out: one [`Reply`] at a time; further bytes stay for the next one, since pipelined
+//! replies arrive together. Liberal where servers differ (bare `250`, LF alone, any second digit, bytes that are not
 //! UTF-8), strict where a doubt could pair a reply with the wrong command (mixed codes, something that is no reply).
-//! Memory: one line and one read, and the lines of one reply; nothing grows with what is thrown away (THREATS PF26-5).
+//! Memory use is limited to one line, one read and the lines of one reply; discarded bytes use none (THREATS PF26-5).
 
 use std::fmt;
 
@@ -131,7 +131,7 @@ fn parse_line(line: &[u8]) -> Result<(u16, bool, String), ReplyError> {
     };
     let (is_last, text) = match rest.split_first() {
         None => (true, rest),
-        // A tab in place of the space is wrong and seen.
+        // Some servers send a tab instead of the space.
         Some((b' ' | b'\t', text)) => (true, text),
         Some((b'-', text)) => (false, text),
         Some(_) => return Err(no_reply()),

@@ -1,14 +1,14 @@
-//! A session from the connection to the moment it can take mail: connect, greeting, EHLO, TLS, AUTH.
+//! Opens a session: connect, greeting, EHLO, TLS, AUTH.
 //!
-//! In: one address and what must be proved before mail or a password may go there. Out: a [`Session`], or a [`Failure`] in one of
-//! the stages of the route. The host is hostile until its certificate was verified, and no less afterwards but for the password.
+//! In: one address, and the TLS policy for mail and passwords. Out: a [`Session`], or a [`Failure`] in one of the stages of the route.
+//! The host is treated as hostile. After its certificate was verified, it is trusted with the password and nothing else.
 //!
 //! TLS by policy (RFC 3207, 8314):
 //!
 //! | policy | STARTTLS not offered or refused, handshake failed | certificate |
 //! |---|---|---|
-//! | none | never asked for | - |
-//! | opportunistic | once more in clear, except after injected bytes | any |
+//! | none | TLS is not used | - |
+//! | opportunistic | retry in clear, except after injected bytes | any |
 //! | required | failure | any |
 //! | verified | failure | valid, for the configured name |
 
@@ -30,14 +30,14 @@ use crate::tls::{TlsClient, TlsFacts};
 use config::TlsPolicy;
 use mail::{EnhancedStatus, printable};
 
-/// 4.7.0: something about security that no better code names.
+/// 4.7.0: other security failure.
 const SECURITY: EnhancedStatus = EnhancedStatus::new(4, 7, 0);
-/// 4.7.4: a security feature that is needed is not there.
+/// 4.7.4: a required security feature is missing.
 const NO_TLS: EnhancedStatus = EnhancedStatus::new(4, 7, 4);
 /// 4.7.5: a cryptographic failure.
 const BAD_TLS: EnhancedStatus = EnhancedStatus::new(4, 7, 5);
 
-/// What all sessions of the daemon share.
+/// The settings shared by all sessions.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The name in EHLO (RFC 5321 4.1.1.1).
@@ -57,7 +57,7 @@ pub enum Protocol {
     Lmtp,
 }
 
-/// What to connect to.
+/// The endpoint of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// One address of the host.
@@ -66,28 +66,28 @@ pub enum Endpoint {
     Unix(PathBuf),
 }
 
-/// One place, and what must hold there.
+/// An endpoint, with the requirements for it.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Where.
-    pub place: Endpoint,
-    /// The name as configured, or that of the mail exchanger: what its certificate must be for.
+    /// The endpoint.
+    pub endpoint: Endpoint,
+    /// The configured name, or that of the mail exchanger. The certificate must be valid for it.
     pub host: String,
-    /// What is spoken there.
+    /// The protocol.
     pub protocol: Protocol,
     /// TLS from the first octet (RFC 8314 3.3).
     pub implicit_tls: bool,
-    /// What TLS must prove.
+    /// The TLS policy.
     pub tls: TlsPolicy,
-    /// For AUTH. They go to a verified host only, whatever the policy.
+    /// For AUTH. Sent to a verified host only, whatever the policy.
     pub credentials: Option<Credentials>,
 }
 
 impl Target {
-    /// The peer as people read it: `mx.example[192.0.2.1]:25`, or the path of the socket. Printable, though a name may come from
-    /// hostile DNS.
+    /// The peer for people: `mx.example[192.0.2.1]:25`, or the path of the socket. Printable, although a name may come from hostile
+    /// DNS.
     pub fn peer(&self) -> String {
-        printable::text(&match &self.place {
+        printable::text(&match &self.endpoint {
             Endpoint::Tcp(address) if address.ip().to_string() == self.host => format!("[{}]:{}", address.ip(), address.port()),
             Endpoint::Tcp(address) => format!("{}[{}]:{}", self.host, address.ip(), address.port()),
             Endpoint::Unix(path) => path.display().to_string(),
@@ -103,7 +103,7 @@ pub struct Session {
     pub(super) phase: Phase,
     /// MAIL was accepted and no end of data followed: RSET comes first.
     pub(super) left_open: bool,
-    /// Transactions that were begun.
+    /// The number of started transactions.
     pub(super) transactions: u32,
     /// The one outgoing buffer.
     pub(super) out: Vec<u8>,
@@ -118,7 +118,7 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    /// Connects to `target` and goes through everything that comes before mail.
+    /// Connects to `target` and performs all steps before mail.
     ///
     /// Errors: a failure whose stage [`Stage::is_route`]: it says nothing about any message.
     pub async fn open(settings: &Settings, target: &Target) -> Result<Session, Failure> {
@@ -151,12 +151,12 @@ impl Session {
         &self.dialogue.peer
     }
 
-    /// Transactions that were begun in this session.
+    /// The number of transactions started in this session.
     pub fn transactions(&self) -> u32 {
         self.transactions
     }
 
-    /// True if [`Session::send_envelope`] may be called. An idle server may have gone meanwhile; the call then says so.
+    /// True if [`Session::send_envelope`] may be called. An idle server may have closed the connection; then that call fails.
     pub fn is_usable(&self) -> bool {
         matches!(self.phase, Phase::Idle) && self.has_transactions_left()
     }
@@ -166,7 +166,7 @@ impl Session {
         self.capabilities.mail_max.is_none_or(|most| self.transactions < most)
     }
 
-    /// Says QUIT if that can be said now, and closes (RFC 5321 4.1.1.10). Nothing depends on the answer.
+    /// Sends QUIT if possible, and closes (RFC 5321 4.1.1.10). The reply does not matter.
     pub async fn quit(mut self) {
         let limit = self.dialogue.timeouts.quit;
         if matches!(self.phase, Phase::Idle) && self.dialogue.command(Stage::Quit, b"QUIT\r\n", COMPLETED).await.is_ok() {
@@ -175,8 +175,8 @@ impl Session {
     }
 }
 
-/// True if an opportunistic session is to be tried once more in clear. Not after bytes that somebody put behind the 220 to
-/// STARTTLS (that failure has no reply): that is an attack, and going on in clear would reward it.
+/// True if an opportunistic session may be retried in clear. Not after bytes injected behind the 220 to STARTTLS (that failure has no
+/// reply): that is an attack, and continuing in clear would let it succeed.
 fn falls_back(target: &Target, failure: &Failure) -> bool {
     let tls_failed = failure.stage == Stage::Tls || (failure.stage == Stage::StartTls && failure.reply.is_some());
     target.tls == TlsPolicy::Opportunistic && !target.implicit_tls && target.credentials.is_none() && tls_failed
@@ -186,7 +186,7 @@ async fn attempt(settings: &Settings, target: &Target, policy: TlsPolicy) -> Res
     let peer = target.peer();
     if settings.ehlo_name.is_empty() || !settings.ehlo_name.bytes().all(|b| b.is_ascii_graphic()) {
         // THREATS T-SMTP-2.
-        return Err(Failure::lost(Stage::Ehlo, &peer, OURS, "`hostname` in the configuration cannot stand in EHLO"));
+        return Err(Failure::lost(Stage::Ehlo, &peer, OURS, "`hostname` in the configuration is not valid in EHLO"));
     }
     let mut opening = Opening { settings, target, policy, tls: None };
     let stream = opening.connect(&peer).await?;
@@ -197,7 +197,7 @@ async fn attempt(settings: &Settings, target: &Target, policy: TlsPolicy) -> Res
     let mut capabilities = opening.hello(&mut dialogue, true).await?;
     if opening.wants_starttls(&dialogue, &capabilities)? {
         dialogue = opening.start_tls(dialogue).await?;
-        // RFC 3207 4.2: what was offered in clear is forgotten.
+        // RFC 3207 4.2: capabilities offered in clear are discarded.
         capabilities = opening.hello(&mut dialogue, false).await?;
     }
     opening.authenticate(&mut dialogue, &capabilities).await?;
@@ -226,10 +226,10 @@ impl Opening<'_> {
     async fn connect(&self, peer: &str) -> Result<Box<dyn Stream>, Failure> {
         let limit = self.settings.timeouts.connect;
         let connect = async {
-            let stream: Box<dyn Stream> = match &self.target.place {
+            let stream: Box<dyn Stream> = match &self.target.endpoint {
                 Endpoint::Tcp(address) => {
                     let stream = TcpStream::connect(address).await?;
-                    // Whole groups are written at once: waiting for more to send costs 40 ms a message and gains nothing.
+                    // Whole groups are written at once. Without this, each message would take 40 ms longer.
                     stream.set_nodelay(true)?;
                     Box::new(stream)
                 }
@@ -258,7 +258,7 @@ impl Opening<'_> {
         }
     }
 
-    /// EHLO or LHLO; HELO for a server that does not know EHLO (RFC 5321 4.1.4), where nothing that only EHLO offers is needed.
+    /// EHLO or LHLO; HELO for a server that does not know EHLO (RFC 5321 4.1.4), if no EHLO extension is needed.
     async fn hello(&self, dialogue: &mut Dialogue, may_fall_back: bool) -> Result<Capabilities, Failure> {
         let name = &self.settings.ehlo_name;
         let verb = if self.target.protocol == Protocol::Lmtp { "LHLO" } else { "EHLO" };
@@ -284,7 +284,7 @@ impl Opening<'_> {
             TlsPolicy::Opportunistic => Ok(offer.starttls),
             TlsPolicy::Required | TlsPolicy::Verified if offer.starttls => Ok(true),
             TlsPolicy::Required | TlsPolicy::Verified => {
-                let cause = "TLS is required and the server does not offer STARTTLS; `?tls=` in next_hop decides";
+                let cause = "TLS is required, but the server does not offer STARTTLS; see `?tls=` in next_hop";
                 Err(Failure::lost(Stage::StartTls, &dialogue.peer, NO_TLS, cause))
             }
         }
@@ -292,9 +292,9 @@ impl Opening<'_> {
 
     async fn start_tls(&mut self, mut dialogue: Dialogue) -> Result<Dialogue, Failure> {
         dialogue.command(Stage::StartTls, b"STARTTLS\r\n", COMPLETED).await?;
-        // THREATS T-SMTP-3: bytes behind the 220 came in clear, from anybody, and would be read as said under TLS.
+        // THREATS T-SMTP-3: bytes after the 220 came in clear, from anybody, and must not be read as if they came over TLS.
         let injected = |peer: &str| {
-            let cause = "the server sent something in clear after its 220, as an attacker would; the connection was dropped";
+            let cause = "the server sent clear text after its 220 to STARTTLS, which may be an attack; the connection was closed";
             Failure::lost(Stage::StartTls, peer, PROTOCOL, cause)
         };
         let Dialogue { mut connection, peer, timeouts } = dialogue;
@@ -310,13 +310,13 @@ impl Opening<'_> {
     async fn authenticate(&self, dialogue: &mut Dialogue, offer: &Capabilities) -> Result<(), Failure> {
         let Some(credentials) = &self.target.credentials else { return Ok(()) };
         let refuse = |dialogue: &Dialogue, cause: String| Err(Failure::lost(Stage::Auth, &dialogue.peer, SECURITY, cause));
-        // THREATS T-SMTP-7: by what TLS proved, not by what was asked of it.
+        // THREATS T-SMTP-7: depends on what TLS proved, not on the policy.
         match &self.tls {
             Some(TlsFacts { unverified: None, .. }) => {}
             Some(TlsFacts { unverified: Some(why), .. }) => {
-                return refuse(dialogue, format!("the password was not sent, because the server's certificate cannot be trusted: {why}"));
+                return refuse(dialogue, format!("the password was not sent because the server certificate is not trusted: {why}"));
             }
-            None => return refuse(dialogue, "the password was not sent, because the connection is not under TLS".to_owned()),
+            None => return refuse(dialogue, "the password was not sent because the connection does not use TLS".to_owned()),
         }
         let Some(mechanism) = Mechanism::choose(offer) else {
             return refuse(dialogue, "the server offers neither AUTH PLAIN nor AUTH LOGIN".to_owned());

@@ -1,5 +1,5 @@
-//! How long each step may take (RFC 5321 4.5.3.2). Each limit is for the whole step: a server that sends one octet a minute
-//! gains nothing by it (THREATS PF26-5).
+//! The timeouts of each step (RFC 5321 4.5.3.2). Each limit is for the whole step, so a server cannot extend it by sending one byte a
+//! minute (THREATS PF26-5).
 
 use std::time::Duration;
 
@@ -24,9 +24,9 @@ pub struct Timeouts {
     pub data_initiation: Duration,
     /// RFC 5321 4.5.3.2.5: until the kernel has taken one piece of at most [`super::content::PIECE`] bytes.
     pub data_block: Duration,
-    /// RFC 5321 4.5.3.2.6: the reply to the end of data. The longest, since giving up here makes duplicates.
+    /// RFC 5321 4.5.3.2.6: the reply to the end of data. The longest, since a timeout here causes duplicates.
     pub data_termination: Duration,
-    /// The reply to QUIT, which nothing depends on.
+    /// The reply to QUIT, which does not matter.
     pub quit: Duration,
 }
 

@@ -6,9 +6,9 @@
 //!                              │                ▼                                          │ with the content
 //!                              └───────────────────────────────────────────────────────────┘
 //! ```
-//! Each call takes the phase and puts the next one back: a future that is dropped midway, or a failure after which nobody knows
-//! what the next reply answers, leaves the session closed. A group that was sent behind a content touches no message: where the
-//! connection dies before its replies, that message was simply not tried.
+//! Each call takes the phase and stores the next one. A future that is dropped midway, or a failure after which the two sides are out of
+//! step, leaves the session closed. A group sent after a content affects no message: if the connection is lost before its replies, that
+//! message was not tried.
 
 use super::connection::Broken;
 use super::content::Content;
@@ -26,8 +26,8 @@ use mail::{EnhancedStatus, Reply};
 pub struct EnvelopeReplies {
     /// To MAIL.
     pub mail: Result<Reply, Failure>,
-    /// One for each recipient, in the order of the envelope. `Ok` exactly where the content is to be sent: where MAIL or DATA
-    /// failed, or the connection, that failure stands here too.
+    /// One for each recipient, in the order of the envelope. `Ok` means that the content is sent for it: if MAIL, DATA or the
+    /// connection failed, the failure is here too.
     pub recipients: Vec<Result<Reply, Failure>>,
     /// To DATA.
     pub data: Result<Reply, Failure>,
@@ -44,8 +44,8 @@ impl EnvelopeReplies {
         all.any(|reply| reply.as_ref().is_err_and(|failure| !failure.reusable))
     }
 
-    /// Makes `recipients` what it says it is.
-    fn settle(&mut self) {
+    /// Applies a failure of MAIL or DATA to the recipients.
+    fn spread_failures(&mut self) {
         if let Err(failure) = &self.mail {
             self.recipients.fill(Err(failure.clone()));
             self.data = Err(failure.clone());
@@ -74,7 +74,7 @@ impl Session {
         }
         match self.capabilities.size {
             Some(limit) if limit > 0 && envelope.size > limit => {
-                let cause = format!("the message has {} bytes, and the server takes {limit} at most", envelope.size);
+                let cause = format!("the message has {} bytes, but the server accepts at most {limit}", envelope.size);
                 refuse(EnhancedStatus::new(5, 3, 4), cause)
             }
             _ => Ok(()),
@@ -105,11 +105,11 @@ impl Session {
         if self.capabilities.pipelining {
             self.dialogue.write(Stage::MailFrom, &group.bytes).await?;
         }
-        self.begin(group);
+        self.start(group);
         Ok(())
     }
 
-    fn begin(&mut self, group: Group) {
+    fn start(&mut self, group: Group) {
         (self.left_open, self.transactions) = (false, self.transactions.saturating_add(1));
         self.phase = Phase::Envelope(group);
     }
@@ -134,7 +134,7 @@ impl Session {
                 }
             };
         }
-        replies.settle();
+        replies.spread_failures();
         replies
     }
 
@@ -176,7 +176,7 @@ impl Session {
 
     /// RFC 2920 3.1: after 354 without an accepted recipient, the end of data and nothing else; its reply is of no interest.
     async fn end_empty_data(&mut self) -> Phase {
-        // RFC 2033 4.2: LMTP answers once for each recipient; for none, no two servers agree.
+        // RFC 2033 4.2: LMTP replies once for each recipient; without recipients, servers differ.
         if self.protocol == Protocol::Lmtp || self.dialogue.write(Stage::Data, b".\r\n").await.is_err() {
             return Phase::Closed;
         }
@@ -189,8 +189,8 @@ impl Session {
     /// Sends the content, the end of data, and the group of `next` in the last write, where PIPELINING allows and the server can
     /// take it; [`Session::has_envelope`] tells after [`Session::read_final`].
     ///
-    /// Errors: all of the stage Body, and the session is closed: the end of data has not left, nobody has the message. Where the
-    /// end of data may have left, this succeeds and [`Session::read_final`] has the truth.
+    /// Errors: all of the stage Body, and the session is closed: the end of data was not sent, so the server does not have the message.
+    /// If the end of data may have been sent, this succeeds and [`Session::read_final`] returns the result.
     pub async fn send_content(&mut self, content: &Content, next: Option<&Envelope>) -> Result<(), Failure> {
         let Phase::Content { accepted } = self.take_phase() else { return Err(self.misuse(Stage::Body)) };
         let mut out = std::mem::take(&mut self.out);
@@ -199,11 +199,11 @@ impl Session {
         let end = out.len();
         let next = next.filter(|next| self.pipelines(next)).map(|next| Group::new(next, &self.capabilities, false));
         out.extend_from_slice(next.as_ref().map_or(&[][..], |group| &group.bytes));
-        // A final reply that is here before the end of data answers something else (THREATS T-SMTP-4).
+        // A reply that arrives before the end of data does not answer it (THREATS T-SMTP-4).
         self.dialogue.expect_silence(Stage::Body).await?;
         match self.dialogue.connection.write(&out, self.dialogue.timeouts.data_block).await {
             Err(error) if error.accepted < end => return Err(self.dialogue.cut_short(Stage::Body, &error).await),
-            // Broken behind the end of data: the final reply may have arrived all the same.
+            // Broken after the end of data: the final reply may still have arrived.
             _ => self.phase = Phase::Final { accepted, next },
         }
         self.out = out;
@@ -216,7 +216,7 @@ impl Session {
         let peer = self.dialogue.peer.clone();
         let unreadable = |e| Failure::lost(Stage::Body, &peer, OURS, format!("the message could not be read to its end: {e}"));
         let malformed = |e| {
-            let cause = format!("the message was not sent: it holds {e}");
+            let cause = format!("the message was not sent: it contains {e}");
             Failure::lost(Stage::Body, &peer, EnhancedStatus::new(5, 6, 0), cause)
         };
         while let Some(piece) = pieces.next().await.map_err(unreadable)? {
@@ -237,7 +237,7 @@ impl Session {
     /// Reads the final reply: one result for each recipient that was accepted, in their order. Over SMTP the server gives one for
     /// all of them, over LMTP one for each (RFC 2033 4.2).
     ///
-    /// A result that [`Failure::is_uncertain`] means that nobody can know.
+    /// [`Failure::is_uncertain`] marks a result that cannot be known.
     pub async fn read_final(&mut self) -> Vec<Result<Reply, Failure>> {
         let Phase::Final { accepted, next } = self.take_phase() else { return vec![Err(self.misuse(Stage::FinalDot))] };
         let mut results = Vec::with_capacity(accepted);
@@ -259,7 +259,7 @@ impl Session {
         if !is_lost {
             self.phase = Phase::Idle;
             if let Some(group) = next {
-                self.begin(group);
+                self.start(group);
             }
         }
         results
@@ -275,12 +275,12 @@ impl Session {
     }
 }
 
-/// RFC 5321 4.3.2: what each command is answered with when all is well.
+/// RFC 5321 4.3.2: the reply to each command on success.
 fn expected(step: &Step) -> u16 {
     if step.stage == Stage::Data { START_MAIL_INPUT } else { COMPLETED }
 }
 
-/// Without PIPELINING, what is pointless is not sent: the failure that stands in place of its reply.
+/// Without PIPELINING, a pointless command is not sent. Returns the failure in place of its reply.
 fn unneeded(step: &Step, replies: &EnvelopeReplies) -> Option<Failure> {
     match (step.stage, &replies.mail) {
         (Stage::RcptTo | Stage::Data, Err(failure)) => Some(failure.clone()),

@@ -1,7 +1,7 @@
-//! The last stage before the socket: content in, dot-stuffed octets and one end of data out (RFC 5321 4.5.2).
+//! The last stage before the socket: content in, dot-stuffed bytes and one end of data out (RFC 5321 4.5.2).
 //!
-//! Whatever other stages did to the content, what leaves here holds only CRLF line ends, no other CR, no other LF and no NUL
-//! (RFC 5321 2.3.8), so no server can see an end of data that another does not (THREATS T-SMTP-1, PF26-6). Pure.
+//! Whatever other stages did to the content, the output has only CRLF line ends, no other CR or LF, and no NUL (RFC 5321 2.3.8), so all
+//! servers see the same end of data (THREATS T-SMTP-1, PF26-6). Pure.
 
 use memchr::memmem;
 

@@ -1,6 +1,5 @@
-//! The verifier of opportunistic TLS: any certificate will do, for between strangers there is no name to check (RFC 7435). The
-//! handshake's signature is still checked, so the peer has the key it shows, and a later look at the certificate is worth
-//! something.
+//! The verifier of opportunistic TLS: any certificate is accepted, since there is no expected name (RFC 7435). The handshake
+//! signature is still checked, so the peer has the key of its certificate, and a later check of the certificate is meaningful.
 
 use std::sync::Arc;
 

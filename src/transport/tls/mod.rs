@@ -1,9 +1,8 @@
 //! TLS as a client: rustls with aws-lc-rs, versions 1.2 and 1.3 (RFC 8996, 9325).
 //!
-//! In: a stream, and the name that the peer must prove. Out: an encrypted stream and the facts for the history, or one line that
-//! says why not. Two configurations, which share nothing: one that ends the handshake unless the certificate is valid for the
-//! name, one that takes any certificate and tells afterwards what a check would have said. In both, the peer proves that it has
-//! the key of the certificate it shows.
+//! In: a stream, and the expected name of the peer. Out: an encrypted stream and its properties for the history, or an error line. There
+//! are two separate configurations: one aborts the handshake unless the certificate is valid for the name; the other accepts any
+//! certificate and reports afterwards whether it is valid. In both, the peer proves that it has the key of its certificate.
 
 mod any;
 mod roots;
@@ -26,7 +25,7 @@ use tokio_rustls::client::TlsStream;
 use roots::Roots;
 use strict::StrictVerifier;
 
-/// What the history says about a TLS connection.
+/// The properties of a TLS connection, for the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFacts {
     /// `TLSv1.3`
@@ -56,7 +55,7 @@ pub struct TlsClient {
     provider: Arc<CryptoProvider>,
     roots: Roots,
     any: Arc<ClientConfig>,
-    /// Made at first use: a daemon that never verifies does not load two hundred certificates.
+    /// Created at first use: a daemon that never verifies does not load two hundred certificates.
     verified: OnceLock<Result<Verified, String>>,
 }
 
@@ -75,13 +74,13 @@ impl fmt::Debug for TlsClient {
 impl TlsClient {
     /// A client that trusts the PEM certificates in `ca_file`, or those of the system.
     ///
-    /// Errors: one line about `ca_file`. The system's store is read at first use; what is wrong there is told by the connections
-    /// that need it.
+    /// Errors: one line about `ca_file`. The system's store is read at first use; its errors are reported by the
+    /// connections that need it.
     pub fn new(ca_file: Option<&Path>) -> Result<Self, String> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let any = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .map_err(|e| format!("TLS cannot be set up: {e}"))?
+            .map_err(|e| format!("cannot set up TLS: {e}"))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(any::AnyCertificate::new(Arc::clone(&provider))))
             .with_no_client_auth();
@@ -102,11 +101,11 @@ impl TlsClient {
     {
         let name = server_name(host);
         let config = match (must_verify, &name) {
-            (true, None) => return Err(format!("`{host}` is not a name that a certificate can be for")),
+            (true, None) => return Err(format!("`{host}` is not a valid name for a certificate")),
             (true, Some(_)) => Arc::clone(&self.verified()?.config),
             (false, _) => Arc::clone(&self.any),
         };
-        // Where nothing is to be verified, a name that no certificate can be for must not stop the mail.
+        // Without verification, a name that is invalid for certificates must not prevent delivery.
         let shown = name.clone().unwrap_or(ServerName::IpAddress(IpAddr::from(std::net::Ipv4Addr::UNSPECIFIED)));
         let stream = TlsConnector::from(config).connect(shown, stream).await.map_err(|e| words::of_handshake(host, &e))?;
         let (_, connection) = stream.get_ref();
@@ -119,15 +118,15 @@ impl TlsClient {
         Ok((stream, facts))
     }
 
-    /// What the strict check says about a peer that was let in without it; None if it passes.
+    /// The result of the strict check for a peer that was accepted without it; `None` if it passes.
     fn verdict(&self, connection: &ClientConnection, host: &str, name: Option<&ServerName<'_>>) -> Option<String> {
-        let Some(name) = name else { return Some("the host has no name that a certificate can be for".to_owned()) };
+        let Some(name) = name else { return Some("the host has no valid name for a certificate".to_owned()) };
         let verified = match self.verified() {
             Ok(verified) => verified,
             Err(why) => return Some(why),
         };
         let Some((end, chain)) = connection.peer_certificates().and_then(<[_]>::split_first) else {
-            return Some("the server showed no certificate".to_owned());
+            return Some("the server sent no certificate".to_owned());
         };
         verified.verifier.verify_server_cert(end, chain, name, &[], UnixTime::now()).err().map(|e| words::of(host, &e))
     }
@@ -140,11 +139,11 @@ impl TlsClient {
         let roots = Arc::new(self.roots.load()?);
         let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&self.provider))
             .build()
-            .map_err(|e| format!("the certificates that are to be trusted cannot be used: {e}"))?;
+            .map_err(|e| format!("the CA certificates cannot be used: {e}"))?;
         let verifier = Arc::new(StrictVerifier(verifier));
         let config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
-            .map_err(|e| format!("TLS cannot be set up: {e}"))?
+            .map_err(|e| format!("cannot set up TLS: {e}"))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>)
             .with_no_client_auth();

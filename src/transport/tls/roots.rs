@@ -36,7 +36,7 @@ impl Roots {
             store.add(certificate).map_err(|e| failed(e.to_string()))?;
         }
         if store.is_empty() {
-            return Err(failed("holds no certificate in PEM form".to_owned()));
+            return Err(failed("contains no PEM certificate".to_owned()));
         }
         Ok(Roots::File(path.to_owned(), store))
     }
@@ -59,7 +59,7 @@ impl Roots {
         store.add_parsable_certificates(found.certs);
         if store.is_empty() {
             let why = found.errors.first().map_or("the system has none".to_owned(), ToString::to_string);
-            return Err(format!("no certificates to trust ({why}); install the package ca-certificates or set ca_file"));
+            return Err(format!("no CA certificates ({why}); install the package ca-certificates or set ca_file"));
         }
         Ok(store)
     }

@@ -1,5 +1,5 @@
-//! The verifier of verified TLS: what webpki accepts (RFC 5280, RFC 9525), and nothing else. It only looks closer at what webpki
-//! refuses, because a certificate that its owner signed himself is to be mended otherwise than one of an unknown authority.
+//! The verifier of verified TLS. It accepts exactly what webpki accepts (RFC 5280, RFC 9525). It only examines refusals further, because
+//! a self-signed certificate needs another fix than one of an unknown authority.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub(super) struct StrictVerifier(pub Arc<WebPkiServerVerifier>);
 /// The certificate was refused, and has the same name as its issuer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SelfSigned {
-    /// It is marked as that of an authority, which no server may show: even in ca_file it would prove nothing.
+    /// It is marked as a CA certificate, which a server must not use: even in ca_file it would not be accepted.
     pub is_authority: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Why TLS did not come about, in words. Pure. Names in certificates are a stranger's: they come out printable and bounded.
+//! Error messages for failed TLS handshakes. Pure. Names in certificates are untrusted: they are made printable and cut.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use rustls_pki_types::UnixTime;
 use super::strict::{SelfSigned, is_authority};
 use mail::{date, printable};
 
-/// Names of a certificate that are told, and the characters of each.
+/// The most names of a certificate in a message, and the most characters of each.
 const NAMES: usize = 3;
 const NAME: usize = 100;
 
@@ -21,48 +21,50 @@ pub(super) fn of_handshake(host: &str, error: &io::Error) -> String {
     }
 }
 
-/// What rustls found, one printable line.
+/// The error of rustls, one printable line.
 pub(super) fn of(host: &str, error: &Error) -> String {
     let text = match error {
         Error::InvalidCertificate(error) => of_certificate(host, error),
-        Error::NoCertificatesPresented => "the server showed no certificate".to_owned(),
+        Error::NoCertificatesPresented => "the server sent no certificate".to_owned(),
         Error::AlertReceived(alert) => of_alert(*alert),
         Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => OLD.to_owned(),
         Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            "what the server sent is no TLS: check the port and the scheme".to_owned()
+            "the server did not answer with TLS: check the port and the scheme".to_owned()
         }
         other => other.to_string(),
     };
     printable::text(&text)
 }
 
-const OLD: &str = "the server speaks no version of TLS that is allowed here (1.2 and 1.3)";
+const OLD: &str = "the server supports neither TLS 1.2 nor TLS 1.3";
 
 fn of_certificate(host: &str, error: &CertificateError) -> String {
     let day = |at: &UnixTime| date::rfc3339(i64::try_from(at.as_secs()).unwrap_or(i64::MAX / 4)).chars().take(10).collect::<String>();
     let is = match error {
         CertificateError::Other(other) if let Some(SelfSigned { is_authority }) = other.0.downcast_ref() => match is_authority {
-            false => "is self-signed; put it into ca_file".to_owned(),
-            true => "is self-signed and marked as that of a CA, which no server may show; make one with CA:FALSE and put it into ca_file"
-                .to_owned(),
+            false => "is self-signed; add it to ca_file".to_owned(),
+            true => {
+                "is self-signed and marked as a CA certificate, which a server must not use; create one with CA:FALSE and add it to ca_file"
+                    .to_owned()
+            }
         },
-        error if is_authority(error) => "is marked as that of a CA (CA:TRUE), which no server may show".to_owned(),
-        CertificateError::UnknownIssuer => "is issued by a CA that is not trusted here (ca_file)".to_owned(),
+        error if is_authority(error) => "is marked as a CA certificate (CA:TRUE), which a server must not use".to_owned(),
+        CertificateError::UnknownIssuer => "was issued by a CA that is not trusted here (ca_file)".to_owned(),
         CertificateError::NotValidForNameContext { presented, .. } => format!("is for {}, not for {host}", names(presented)),
         CertificateError::NotValidForName => format!("is not for {host}"),
-        CertificateError::ExpiredContext { not_after, .. } => format!("has expired on {}", day(not_after)),
+        CertificateError::ExpiredContext { not_after, .. } => format!("expired on {}", day(not_after)),
         CertificateError::Expired => "has expired".to_owned(),
         CertificateError::NotValidYetContext { not_before, .. } => {
-            format!("is not valid yet: it begins on {}; is the clock right?", day(not_before))
+            format!("is not valid before {}; check the clock", day(not_before))
         }
-        CertificateError::NotValidYet => "is not valid yet; is the clock right?".to_owned(),
+        CertificateError::NotValidYet => "is not valid yet; check the clock".to_owned(),
         CertificateError::Revoked => "is revoked".to_owned(),
-        CertificateError::BadEncoding => "cannot be read: its encoding is wrong".to_owned(),
-        CertificateError::BadSignature => "was not signed by the CA of that name that is trusted here (ca_file)".to_owned(),
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => "is not one for servers".to_owned(),
+        CertificateError::BadEncoding => "cannot be read: its encoding is invalid".to_owned(),
+        CertificateError::BadSignature => "was not signed by the trusted CA of that name (ca_file)".to_owned(),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => "is not a server certificate".to_owned(),
         CertificateError::UnsupportedSignatureAlgorithmContext { .. }
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "is signed with an algorithm that is not allowed here".to_owned()
+            "is signed with an algorithm that is not accepted here".to_owned()
         }
         other => return format!("the certificate of {host} is not valid: {other}"),
     };
@@ -87,12 +89,12 @@ fn of_alert(alert: AlertDescription) -> String {
     let why = match alert {
         AlertDescription::ProtocolVersion => return OLD.to_owned(),
         AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
-            "it accepts no cipher or key exchange of ours, or has no certificate for this name".to_owned()
+            "it has no cipher or key exchange in common with us, or no certificate for this name".to_owned()
         }
-        AlertDescription::UnrecognisedName => "it does not know the name that it was called by".to_owned(),
-        AlertDescription::CertificateRequired | AlertDescription::NoCertificate => "it wants a certificate of this host".to_owned(),
+        AlertDescription::UnrecognisedName => "it does not know this server name".to_owned(),
+        AlertDescription::CertificateRequired | AlertDescription::NoCertificate => "it requires a client certificate".to_owned(),
         AlertDescription::AccessDenied => "it denies access".to_owned(),
-        AlertDescription::InternalError => "it has an error of its own".to_owned(),
+        AlertDescription::InternalError => "it had an internal error".to_owned(),
         AlertDescription::Unknown(number) => format!("alert {number}"),
         other => apart(&format!("{other:?}")),
     };
@@ -133,21 +135,18 @@ mod tests {
             presented: presented.iter().map(|name| (*name).to_owned()).collect(),
         };
         for (error, words) in [
-            (self_signed(false), "is self-signed; put it into ca_file"),
-            (self_signed(true), "is self-signed and marked as that of a CA"),
-            (CertificateError::BadSignature, "was not signed by the CA of that name that is trusted here (ca_file)"),
-            (CertificateError::UnknownIssuer, "is issued by a CA that is not trusted here (ca_file)"),
+            (self_signed(false), "is self-signed; add it to ca_file"),
+            (self_signed(true), "is self-signed and marked as a CA certificate"),
+            (CertificateError::BadSignature, "was not signed by the trusted CA of that name (ca_file)"),
+            (CertificateError::UnknownIssuer, "was issued by a CA that is not trusted here (ca_file)"),
             (named(&["DnsName(\"wrong.example\")"]), "is for wrong.example, not for 127.0.0.1"),
             (named(&["IpAddress(192.0.2.1)", "DnsName(\"a\")"]), "is for 192.0.2.1, a, not for 127.0.0.1"),
             (named(&["a", "b", "c", "d", "e"]), "is for a, b, c and 2 more, not for 127.0.0.1"),
             (named(&[]), "is for no name at all, not for 127.0.0.1"),
             (named(&["\x1b[2J\r\n"]), "is for \\x1b[2J\\x0d\\x0a, not for 127.0.0.1"),
-            (CertificateError::ExpiredContext { time: at(9), not_after: at(1_795_358_629) }, "has expired on 2026-11-22"),
-            (
-                CertificateError::NotValidYetContext { time: at(9), not_before: at(1_795_358_629) },
-                "is not valid yet: it begins on 2026-11-22",
-            ),
-            (CertificateError::ExpiredContext { time: at(9), not_after: at(u64::MAX) }, "has expired on "),
+            (CertificateError::ExpiredContext { time: at(9), not_after: at(1_795_358_629) }, "expired on 2026-11-22"),
+            (CertificateError::NotValidYetContext { time: at(9), not_before: at(1_795_358_629) }, "is not valid before 2026-11-22"),
+            (CertificateError::ExpiredContext { time: at(9), not_after: at(u64::MAX) }, "expired on "),
         ] {
             let text = of("127.0.0.1", &Error::InvalidCertificate(error));
             assert!(text.starts_with(&format!("the certificate of 127.0.0.1 {words}")), "{words}: {text}");
@@ -160,8 +159,8 @@ mod tests {
     #[test]
     fn alerts_are_said_in_words() {
         for (alert, words) in [
-            (AlertDescription::HandshakeFailure, "accepts no cipher"),
-            (AlertDescription::ProtocolVersion, "no version of TLS"),
+            (AlertDescription::HandshakeFailure, "no cipher"),
+            (AlertDescription::ProtocolVersion, "neither TLS 1.2"),
             (AlertDescription::BadRecordMac, "refused the handshake: bad record mac"),
             (AlertDescription::UnknownCA, "unknown ca"),
             (AlertDescription::Unknown(200), "alert 200"),
@@ -171,6 +170,6 @@ mod tests {
         }
         assert!(of_handshake("x", &io::Error::from(io::ErrorKind::UnexpectedEof)).contains("closed the connection"));
         let inner = io::Error::new(io::ErrorKind::InvalidData, Error::NoCertificatesPresented);
-        assert_eq!(of_handshake("x", &inner), "the server showed no certificate");
+        assert_eq!(of_handshake("x", &inner), "the server sent no certificate");
     }
 }
