@@ -82,7 +82,7 @@ fn converted(message: &[u8], takes_8bit: bool, in_memory: usize) -> (Vec<u8>, Op
     } else {
         Bytes::Memory { bytes: Arc::new(message.to_vec()), range: section.body..message.len() }
     };
-    let original = Original { header: &message[..section.end], body: &bytes, facts: check.finish().unwrap() };
+    let original = Original { header: &message[..section.end], body: &bytes, summary: check.finish().unwrap() };
     let Some(converted) = encode::convert(&original, takes_8bit, in_memory, || Ok(process::memory("spill"))).unwrap() else {
         return (message.to_vec(), None);
     };

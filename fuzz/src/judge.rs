@@ -21,7 +21,7 @@ pub fn spool_file(store: &Store, name: &str, bytes: &[u8]) -> Vec<u8> {
     envelope(&claimed.envelope, line, message);
     wire_form(message);
     header(message, &claimed.envelope);
-    assert_eq!(claimed.facts.eight_bit, !message.is_ascii());
+    assert_eq!(claimed.summary.eight_bit, !message.is_ascii());
     message.to_vec()
 }
 

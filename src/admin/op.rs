@@ -198,6 +198,8 @@ impl AdminOp {
             // Only while the daemon is stopped: it stopped between the final dot and the record of the outcome.
             let why = "the daemon stopped between the final dot and the record of its outcome";
             self.set_open(state, message.id, Progress::Uncertain, |_| why.to_owned())?;
+            // The history must show this if the message was delivered, perhaps twice.
+            state.record(message.id, &Event { at: self.now, kind: "uncertain".to_owned(), text: why.to_owned() })?;
         }
         if !matches!(self.act, Act::Expire | Act::Flush) {
             // Only while the daemon is stopped: this operation overrides the recorded one.

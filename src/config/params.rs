@@ -66,9 +66,9 @@ parameters! {
         spool_inode_reserve: u64 = 1000, "number", "1000",
             "Free inodes on the spool's file system that new mail must not use; 0 means none.";
         user_message_limit: u64 = 100_000, "number", "100000",
-            "The most messages that one user may have in the spool, including held and failed ones; 0 means no limit. At the limit, sendmail exits with code 69, and messages that arrive anyway are held. Root and the daemon's own user have no limit.";
+            "The most messages of one user that may be queued or held; 0 means no limit. Failed messages do not count. At the limit, sendmail exits with code 69, and messages that arrive anyway are held. Root and the daemon's own user have no limit.";
         user_bytes_limit: Size = Size(4 << 30), "size", "4GiB",
-            "The most bytes that the messages of one user may use in the spool; 0 means no limit. It works like user_message_limit.";
+            "The most bytes that the messages of one user may use in the spool; 0 means no limit. Failed, removed and corrupt messages count until their files are deleted. It works like user_message_limit.";
         recipient_limit: usize = 10_000, "number, 1 to 10000", "10000",
             "The most recipients of one message. With more, sendmail exits with code 65.";
         dot: Dot = Dot::Smart, "smart, strict or data", "smart",
@@ -121,6 +121,8 @@ parameters! {
             "How long to wait for a reply. For the reply to the final dot, the limit is twice as long (RFC 5321 4.5.3.2).";
         history_time: Span = Span::seconds(30 * 86_400), "time", "30d",
             "How long the history of a finished message is kept, unless history_size is reached first.";
+        failed_lifetime: Option<Span> = None, "time", "",
+            "How long the file of a failed or corrupt message is kept for requeue, cat and failed; 0 means for ever. Its history is kept for history_time. Default: history_time.";
         history_size: Size = Size(1 << 30), "size", "1GiB",
             "The size of the queue and history database above which the oldest history is deleted. A message takes about one kilobyte. The history of the last hour is always kept.";
         event_file: Option<PathBuf> = None, "path", "",
@@ -195,6 +197,11 @@ impl Params {
     pub(crate) fn consistent(&self) -> Result<(), String> {
         let (min, max) = (self.retry_min.0.as_secs(), self.retry_max.0.as_secs());
         if min <= max { Ok(()) } else { Err(format!("retry_min ({min} s) is longer than retry_max ({max} s): set both")) }
+    }
+
+    /// How long failed and corrupt files are kept; `None` is for ever.
+    pub fn failed_lifetime(&self) -> Option<Span> {
+        Some(self.failed_lifetime.unwrap_or(self.history_time)).filter(|lifetime| !lifetime.0.is_zero())
     }
 
     /// Bytes that new mail must leave free (`spool_reserve`). A message that is being accepted when the rest of the space is used up

@@ -69,6 +69,12 @@ impl QueueState {
         QueueState::Removed,
     ];
 
+    /// The states of messages in `cur/`.
+    const OPEN: [QueueState; 3] = [QueueState::Incoming, QueueState::Active, QueueState::Deferred];
+
+    /// The states of queued and held messages.
+    const QUEUED: [QueueState; 4] = [QueueState::Incoming, QueueState::Active, QueueState::Deferred, QueueState::Hold];
+
     /// The name of the state.
     pub fn word(self) -> &'static str {
         match self {
@@ -94,17 +100,31 @@ impl Filter {
         *self == Filter::default()
     }
 
+    /// The filter of a listing or count without ids: without a state it selects only queued and held messages. Failed messages are shown
+    /// only on request.
+    #[must_use]
+    pub fn default_states(self) -> Filter {
+        if self.state.is_empty() { Filter { state: QueueState::QUEUED.to_vec(), ..self } } else { self }
+    }
+
     /// True if a condition needs the recipients.
     pub fn needs_recipients(&self) -> bool {
-        self.to.is_some() || self.domain.is_some() || self.reason.is_some() || !self.state.is_empty()
+        self.to.is_some() || self.domain.is_some() || self.reason.is_some() || self.selects_some_open()
+    }
+
+    /// True if the states select some of the messages in `cur/`. Their state depends on the recipients.
+    fn selects_some_open(&self) -> bool {
+        let asked = QueueState::OPEN.iter().filter(|state| self.state.contains(state)).count();
+        self.state.contains(&QueueState::Uncertain) || (asked > 0 && asked < QueueState::OPEN.len())
     }
 
     /// Whether the message of `entry` matches at `now`.
     pub fn matches(&self, entry: &Entry, now: i64) -> bool {
-        self.matches_message(entry, now) && (!self.needs_recipients() || self.matches_recipients(entry))
+        let is_in_state = self.state.is_empty() || self.state.iter().any(|state| is_in(entry, *state));
+        self.matches_message(entry, now) && is_in_state && (!self.needs_recipients() || self.matches_recipients(entry))
     }
 
-    /// Checks the conditions that do not need the recipients.
+    /// Checks the conditions that need neither the recipients nor the state.
     pub fn matches_message(&self, entry: &Entry, now: i64) -> bool {
         let from = self.from.as_deref().is_none_or(|from| match from {
             "" | "<>" => entry.sender.is_empty(),
@@ -116,7 +136,8 @@ impl Filter {
             && self.larger.is_none_or(|larger| entry.message_size >= larger)
     }
 
-    /// False if the state alone rules the message out. For messages in `cur/` (`is_open`) the state depends on the recipients.
+    /// False if the state alone rules the message out. For messages in `cur/` (`is_open`) the state may depend on the recipients
+    /// ([`Filter::needs_recipients`]).
     pub fn can_match(&self, is_open: bool, entry: &Entry) -> bool {
         let depends = |state: &QueueState| match state {
             QueueState::Incoming | QueueState::Active | QueueState::Deferred => is_open,
@@ -133,7 +154,7 @@ impl Filter {
         let domain = domain.is_none_or(|domain| any(&|r| domain_of(&r.address) == domain));
         let said =
             |part: &str| has(&entry.reason, part) || any(&|r| [&r.delay_reason, &r.bounce_reason].iter().any(|text| has(text, part)));
-        to && domain && self.reason.as_deref().is_none_or(said) && (self.state.is_empty() || self.state.iter().any(|s| is_in(entry, *s)))
+        to && domain && self.reason.as_deref().is_none_or(said)
     }
 }
 
@@ -225,13 +246,13 @@ mod tests {
     #[test]
     fn a_filter_knows_what_it_has_to_look_at() {
         let filter = |json: &str| serde_json::from_str::<Filter>(json).unwrap();
-        for json in [r#"{"to":"a"}"#, r#"{"domain":"x"}"#, r#"{"reason":"busy"}"#, r#"{"state":["hold"]}"#] {
-            assert!(filter(json).looks_at_recipients() && !filter(json).is_everything(), "{json}");
+        for json in [r#"{"to":"a"}"#, r#"{"domain":"x"}"#, r#"{"reason":"busy"}"#, r#"{"state":["active"]}"#] {
+            assert!(filter(json).needs_recipients() && !filter(json).is_everything(), "{json}");
         }
-        for json in [r#"{"from":"a"}"#, r#"{"uid":1}"#, r#"{"older":1}"#, r#"{"larger":1}"#] {
-            assert!(!filter(json).looks_at_recipients() && !filter(json).is_everything(), "{json}");
+        for json in [r#"{"from":"a"}"#, r#"{"uid":1}"#, r#"{"older":1}"#, r#"{"larger":1}"#, r#"{"state":["hold"]}"#] {
+            assert!(!filter(json).needs_recipients() && !filter(json).is_everything(), "{json}");
         }
-        assert!(filter("{}").is_everything() && !filter("{}").looks_at_recipients());
+        assert!(filter("{}").is_everything() && !filter("{}").needs_recipients());
     }
 
     #[test]
@@ -259,6 +280,25 @@ mod tests {
         assert!(!filter(r#"{"state":["failed","deferred"]}"#).can_match(false, &parked));
         assert!(filter(r#"{"state":["failed","deferred"]}"#).can_match(true, &entry()));
         assert!(!filter(r#"{"state":["failed"]}"#).can_match(true, &entry()));
+    }
+
+    #[test]
+    fn without_a_state_queued_and_held_messages_match_and_no_recipients_are_read() {
+        let in_state = |state: &str| Entry { queue_name: state.into(), ..entry() };
+        let filter = Filter::default().default_states();
+        assert!(!filter.needs_recipients());
+        for (state, is_meant) in
+            [("incoming", true), ("active", true), ("deferred", true), ("hold", true), ("failed", false), ("removed", false)]
+        {
+            let (entry, is_open) = (in_state(state), !matches!(state, "hold" | "failed" | "removed"));
+            assert_eq!((filter.matches(&entry, 1100), filter.can_match(is_open, &entry)), (is_meant, is_meant), "{state}");
+        }
+        let failed = Filter { state: vec![QueueState::Failed], ..Filter::default() };
+        assert_eq!(failed.clone().default_states(), failed, "an explicit state is kept");
+        assert!(!failed.needs_recipients() && failed.matches(&in_state("failed"), 1100));
+        for state in [QueueState::Deferred, QueueState::Uncertain] {
+            assert!(Filter { state: vec![state], ..Filter::default() }.needs_recipients());
+        }
     }
 
     #[test]

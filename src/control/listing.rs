@@ -80,6 +80,9 @@ impl Recipient {
     }
 }
 
+/// The last line without queued or held messages. Monitoring parses it.
+const EMPTY: &str = "Mail queue is empty";
+
 /// Prints entries in Postfix's long layout, one at a time.
 pub(crate) struct TextListing<W: Write> {
     out: W,
@@ -87,6 +90,7 @@ pub(crate) struct TextListing<W: Write> {
     detailed: bool,
     entries: u64,
     bytes: u64,
+    if_empty: &'static str,
     /// The arrival time of the previous entry and its text: a full queue has many entries of the same second.
     shown_time: (i64, String),
 }
@@ -95,7 +99,12 @@ impl<W: Write> TextListing<W> {
     /// A listing in the local time of `zone`.
     pub(crate) fn new(out: W, zone: TimeZone) -> Self {
         let shown_time = (0, date::mailq(0, &zone));
-        TextListing { out, zone, detailed: false, entries: 0, bytes: 0, shown_time }
+        TextListing { out, zone, detailed: false, entries: 0, bytes: 0, if_empty: EMPTY, shown_time }
+    }
+
+    /// The same with another text for an empty listing that is not the whole queue.
+    pub(crate) fn if_empty(self, if_empty: &'static str) -> Self {
+        TextListing { if_empty, ..self }
     }
 
     /// The same with more details of each message: uid, attempts, times, and the recipients before alias expansion.
@@ -162,7 +171,7 @@ impl<W: Write> TextListing<W> {
     /// Prints the last line, which monitoring parses.
     pub(crate) fn finish(mut self) -> io::Result<()> {
         if self.entries == 0 {
-            writeln!(self.out, "Mail queue is empty")?;
+            writeln!(self.out, "{}", self.if_empty)?;
         } else {
             let plural = if self.entries == 1 { "" } else { "s" };
             writeln!(self.out, "\n-- {} Kbytes in {} Request{plural}.", self.bytes / 1024, self.entries)?;
@@ -236,6 +245,9 @@ mod tests {
              -- 2 Kbytes in 2 Requests.\n"
         );
         assert_eq!(text(&[]), "Mail queue is empty\n");
+        let mut out = Vec::new();
+        TextListing::new(&mut out, TimeZone::UTC).if_empty("no failed messages").finish().unwrap();
+        assert_eq!(out, b"no failed messages\n", "an empty part of the queue does not mean an empty queue");
     }
 
     #[test]

@@ -30,6 +30,15 @@ impl<W: Write> Printer<W> {
         Printer { form: Form::Text(listing), has_printed: false }
     }
 
+    /// The same with another text for an empty listing that is not the whole queue.
+    #[must_use]
+    pub fn if_empty(self, text: &'static str) -> Self {
+        match self.form {
+            Form::Text(listing) => Printer { form: Form::Text(listing.if_empty(text)), ..self },
+            Form::Json(_) => self,
+        }
+    }
+
     /// Prints JSON Lines.
     pub fn json(out: W) -> Self {
         Printer { form: Form::Json(BufWriter::new(out)), has_printed: false }

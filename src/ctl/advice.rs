@@ -56,9 +56,9 @@ const OURS_WITHIN: &[(&str, &str)] = &[
     ("message size limit", "`mailchute requeue` sends it anyway, `mailchute remove` removes it"),
     ("overflow uid", "no user of this host sent it; inspect it with `mailchute cat` before `mailchute requeue`"),
     ("does not exist", NO_DOMAIN),
-    ("takes no mail null mx", NO_DOMAIN),
+    ("does not accept mail null mx", NO_DOMAIN),
     ("has neither mail exchangers nor addresses", NO_DOMAIN),
-    ("is not a name that the dns can hold", NO_DOMAIN),
+    ("is not a valid dns name", NO_DOMAIN),
 ];
 
 /// Replies of servers. The first match counts: first the precise statuses of all rules, then the words, then the vague statuses.
@@ -113,7 +113,7 @@ const REPLIES: &[Rule] = &[
     ),
     rule(
         &["5.3.4", "5.2.3"],
-        &["too large", "too big", "message size", "size limit", "bytes and the server takes"],
+        &["too large", "too big", "message size", "size limit", "bytes but the server accepts"],
         &[],
         "the message is larger than the receiver accepts",
     ),
@@ -329,17 +329,17 @@ mod tests {
             ("530 5.7.0 Must issue a STARTTLS command first", "5.7.0", Some("tls= in next_hop")),
             ("relay:587: AUTH: 535 no", "", Some("password file")),
             ("relay:587: AUTH: 454 4.7.0 busy", "", Some("receiver is busy")),
-            ("AUTH: the password was not sent, because the connection is not under TLS", "4.7.0", Some("tls= in next_hop")),
+            ("AUTH: the password was not sent because the connection does not use TLS", "4.7.0", Some("tls= in next_hop")),
             ("530 5.5.1 Authentication Required", "5.5.1", Some("password file")),
             ("connect: cannot connect: no answer within 30 s", "4.4.1", Some("host and port")),
             ("mx.example[192.0.2.1]:25: connect: cannot connect: Connection refused", "", Some("host and port")),
             ("mx.example[192.0.2.1]:25: greeting: 554 5.7.1 blocked using zen.spamhaus.org", "", Some("names the blocklist")),
             ("MAIL FROM: an address or header field needs SMTPUTF8, which the server does not offer", "5.6.7", Some("beyond ASCII")),
             ("MAIL FROM: an address or header field needs SMTPUTF8, which the server does not offer", "", Some("beyond ASCII")),
-            ("MAIL FROM: the message has 9 bytes, and the server takes 8 at most", "", Some("larger than the receiver")),
+            ("MAIL FROM: the message has 9 bytes, but the server accepts at most 8", "", Some("larger than the receiver")),
             ("cannot look up the mail exchangers of x.example: the DNS did not answer in time", "4.4.3", Some("dns_servers")),
             ("the domain tls.example does not exist", "5.1.2", Some("misspelt")),
-            ("the domain spf.example takes no mail (null MX, RFC 7505)", "", Some("misspelt")),
+            ("the domain spf.example does not accept mail (null MX, RFC 7505)", "", Some("misspelt")),
         ] {
             let found = advise(reason, status);
             assert!(found.is_some() == advice.is_some() && found.is_none_or(|text| text.contains(advice.unwrap())), "{reason}: {found:?}");

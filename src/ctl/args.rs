@@ -29,6 +29,9 @@ pub(super) enum Verb {
         /// Print JSON Lines, one message per line
         #[arg(short)]
         json: bool,
+        /// List failed messages instead of queued and held ones
+        #[arg(long)]
+        failed: bool,
         /// Accepted and ignored
         #[arg(short, action = clap::ArgAction::Count)]
         verbose: u8,
@@ -208,6 +211,12 @@ pub(super) struct Monitor {
     /// Critical outside this range for the oldest age (s)
     #[arg(long, value_name = "RANGE")]
     pub critical_age: Option<Range>,
+    /// Warn outside this range of failed messages
+    #[arg(long, value_name = "RANGE", default_value = "99")]
+    pub warning_failed: Range,
+    /// Critical outside this range of failed messages
+    #[arg(long, value_name = "RANGE")]
+    pub critical_failed: Option<Range>,
     /// Maximum time for the daemon's reply
     #[arg(long, short, value_name = "TIME", default_value = "10s")]
     pub timeout: Wait,

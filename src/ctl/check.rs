@@ -16,7 +16,7 @@ use exit::{Exit, Failure};
 use spool::admission::Reserve;
 use spool::layout;
 
-/// Prints the findings.
+/// Prints the findings, then the warnings about mail.
 ///
 /// Errors: EX_CONFIG if there is a finding.
 pub(super) fn check(config: &Config) -> Result<(), Failure> {
@@ -29,11 +29,15 @@ pub(super) fn check(config: &Config) -> Result<(), Failure> {
     names(config, is_judged, &mut findings);
     programs::aliases(config, &mut findings);
     sockets(config, &mut findings);
-    programs::daemon(config, is_open, &mut findings);
-    if findings.is_empty() {
+    let warnings = programs::daemon(config, is_open, &mut findings);
+    if findings.is_empty() && warnings.is_empty() {
         return print(if is_judged { "no problems found\n" } else { "no problems found; run it as root for a complete check\n" });
     }
-    print(&findings.iter().map(|finding| format!("{}\n", mail::printable::text(finding))).collect::<String>())?;
+    let lines = findings.iter().cloned().chain(warnings.into_iter().map(|warning| format!("warning: {warning}")));
+    print(&lines.map(|line| format!("{}\n", mail::printable::text(&line))).collect::<String>())?;
+    if findings.is_empty() {
+        return Ok(());
+    }
     Err(Failure::new(Exit::Config, format!("{} finding{}", findings.len(), if findings.len() == 1 { "" } else { "s" })))
 }
 

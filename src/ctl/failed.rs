@@ -31,7 +31,7 @@ pub(super) fn failed(config: &Config, mut selection: Selection, as_json: bool) -
     })?;
     match (as_json, count) {
         (true, _) => Ok(()),
-        (false, 0) => print("no message has failed\n"),
+        (false, 0) => print("no failed messages\n"),
         (false, 1) => print("1 message has failed; `mailchute requeue` retries it, `mailchute remove` removes it\n"),
         (false, count) => {
             print(&format!("{count} messages have failed; `mailchute requeue` retries them, `mailchute remove` removes them\n"))

@@ -101,7 +101,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
     let config = Config::load()?;
     match verb {
         Verb::List { json, chosen } => queue::list(&config, &chosen.to_show(), json),
-        Verb::Mailq { json, .. } => queue::list(&config, &Selection::default(), json),
+        Verb::Mailq { json, failed, .. } => queue::list(&config, &if failed { Selection::failed() } else { Selection::default() }, json),
         Verb::Count(chosen) => numbers::count(&config, &chosen.to_show()),
         Verb::Qshape { json, lines, chosen } => numbers::qshape(&config, &chosen.to_show(), lines, json),
         Verb::Stats { json } => numbers::stats(&config, json),

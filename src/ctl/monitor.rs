@@ -84,6 +84,7 @@ fn judge(status: &Status, options: &Monitor, now: i64) -> (State, String) {
     let measures = [
         measure(status.queued, options.warning.as_ref(), options.critical.as_ref()),
         measure(age.unsigned_abs(), options.warning_age.as_ref(), options.critical_age.as_ref()),
+        measure(status.failed, Some(&options.warning_failed), options.critical_failed.as_ref()),
     ];
     let of_alarm = |severity: &str| if severity == "critical" { State::Critical } else { State::Warning };
     let alarms = status.alarms.iter().map(|alarm| of_alarm(&alarm.severity));
@@ -103,23 +104,27 @@ fn measure(value: u64, warning: Option<&Range>, critical: Option<&Range>) -> Sta
 
 fn text_of(status: &Status, options: &Monitor, age: i64) -> String {
     let mut head = format!("{} queued, {} held, {} failed", status.queued, status.held, status.failed);
+    if status.failed > 0 {
+        head.push_str(" (see `mailchute failed`)");
+    }
     if !status.ready {
         head.push_str(", the scheduler has stalled");
     }
     if let Some(alarm) = status.alarms.first() {
         head.push_str(&format!(", {}", super::status::alarm(alarm)));
     }
-    let thresholds = |warning: &Option<Range>, critical: &Option<Range>| {
-        let text = |range: &Option<Range>| range.as_ref().map_or_else(String::new, ToString::to_string);
+    let thresholds = |warning: Option<&Range>, critical: Option<&Range>| {
+        let text = |range: Option<&Range>| range.map_or_else(String::new, ToString::to_string);
         format!("{};{}", text(warning), text(critical))
     };
     let data = format!(
-        "queued={};{};0 held={};;;0 failed={};;;0 oldest={age}s;{};0 alarms={};;;0 uptime={}s;;;0",
+        "queued={};{};0 held={};;;0 failed={};{};0 oldest={age}s;{};0 alarms={};;;0 uptime={}s;;;0",
         status.queued,
-        thresholds(&options.warning, &options.critical),
+        thresholds(options.warning.as_ref(), options.critical.as_ref()),
         status.held,
         status.failed,
-        thresholds(&options.warning_age, &options.critical_age),
+        thresholds(Some(&options.warning_failed), options.critical_failed.as_ref()),
+        thresholds(options.warning_age.as_ref(), options.critical_age.as_ref()),
         status.alarms.len(),
         status.uptime,
     );
@@ -174,11 +179,20 @@ mod tests {
 
     #[test]
     fn thresholds_give_states_and_performance_data() {
-        let text = "5 queued, 0 held, 0 failed | queued=5;4;8;0 held=0;;;0 failed=0;;;0 oldest=60s;;;0 alarms=0;;;0 uptime=9s;;;0";
+        let text = "5 queued, 0 held, 0 failed | queued=5;4;8;0 held=0;;;0 failed=0;99;;0 oldest=60s;;;0 alarms=0;;;0 uptime=9s;;;0";
         assert_eq!(judge(&status(5), &options(&["-w", "4", "-c", "8"]), 1060), (State::Warning, text.to_owned()));
         assert_eq!(judge(&status(9), &options(&["-w", "4", "-c", "8"]), 1060).0, State::Critical);
         assert_eq!(judge(&status(4), &options(&["-w", "4", "-c", "8"]), 1060).0, State::Ok);
         assert_eq!(judge(&status(1), &options(&["--critical-age", "59"]), 1060).0, State::Critical);
+    }
+
+    #[test]
+    fn failed_messages_are_shown_and_100_of_them_are_a_warning_by_default() {
+        let failed = |failed, arguments: &[&str]| judge(&Status { failed, ..status(0) }, &options(arguments), 1060);
+        assert_eq!((failed(99, &[]).0, failed(100, &[]).0), (State::Ok, State::Warning));
+        assert!(failed(1, &[]).1.starts_with("0 queued, 0 held, 1 failed (see `mailchute failed`) | "));
+        assert_eq!((failed(1, &["--warning-failed", "0"]).0, failed(500, &["--warning-failed", "1000"]).0), (State::Warning, State::Ok));
+        assert_eq!(failed(500, &["--critical-failed", "400"]).0, State::Critical);
     }
 
     #[test]

@@ -69,13 +69,15 @@ impl Offline {
         Ok(Offline { state, damage, write_error, store, _lock: lock })
     }
 
-    /// Every selected message: those in the database, then the files without a row.
+    /// Every selected message: those in the database, then the files without a row. Without ids and states, only queued and held ones,
+    /// as in the daemon's listing.
     ///
     /// Errors: 1 for an unknown id, after all other messages.
     pub(super) fn entries(&self, selection: &Selection, mut each: impl FnMut(Entry) -> Result<(), Failure>) -> Result<(), Failure> {
         let now = sys::clock::now();
         let Some(ids) = &selection.ids else {
-            return self.every(&selection.filter, now, |_, entry| if selection.filter.matches(&entry, now) { each(entry) } else { Ok(()) });
+            let filter = selection.filter.clone().default_states();
+            return self.every(&filter, now, |_, entry| if filter.matches(&entry, now) { each(entry) } else { Ok(()) });
         };
         let mut unknown = Vec::new();
         for text in ids {
@@ -121,12 +123,18 @@ impl Offline {
         let mut ids = Vec::new();
         for id in self.store.each_id(directory).map_err(|e| unreadable(&e))? {
             let id = id.map_err(|e| unreadable(&e))?;
-            if directory == layout::TRASH || self.row(id)?.is_none() {
+            if directory == layout::TRASH || self.row(id)?.is_none() && !self.is_finished(directory, id)? {
                 ids.push(id);
             }
         }
         ids.sort_unstable();
         Ok(ids)
+    }
+
+    /// True for a file in `cur/` whose message is finished: the daemon stopped before it deleted the file; the next start deletes it.
+    fn is_finished(&self, directory: &str, id: QueueId) -> Result<bool, Failure> {
+        let Some(state) = self.state.as_ref().filter(|_| directory == layout::CUR) else { return Ok(false) };
+        Ok(state.message(id).map_err(|e| unreadable(&e))?.is_some_and(|message| message.place == QueueDir::Ended))
     }
 
     /// The row of a queued message.

@@ -24,7 +24,8 @@ pub(super) enum Item<'a> {
 /// Prints the queue as text or JSON Lines.
 pub(super) fn list(config: &Config, selection: &Selection, json: bool) -> Result<(), Failure> {
     let out = std::io::stdout();
-    let mut printer = if json { Printer::json(out) } else { Printer::text(out, sys::clock::local_zone()) };
+    let printer = if json { Printer::json(out) } else { Printer::text(out, sys::clock::local_zone()) };
+    let mut printer = if selection.is_queue() { printer } else { printer.if_empty(empty_text(selection)) };
     let ended = each(config, selection, |piece| match piece {
         Item::Line(line) => printer.line(line),
         Item::Entry(entry) => printer.entry(entry),
@@ -40,6 +41,11 @@ pub(super) fn list(config: &Config, selection: &Selection, json: bool) -> Result
         say(&format!("warning: {warning}"));
     }
     Ok(())
+}
+
+/// The text for an empty listing that is not the whole queue.
+fn empty_text(selection: &Selection) -> &'static str {
+    if selection.is_failed() { "no failed messages" } else { "no message matches" }
 }
 
 /// Calls `each` with every selected message that the user may see. Returns the daemon's warning.

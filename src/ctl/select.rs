@@ -130,6 +130,21 @@ fn from_stdin() -> Vec<String> {
 }
 
 impl Selection {
+    /// All failed messages.
+    pub(super) fn failed() -> Selection {
+        Selection { ids: None, filter: Filter { state: vec![QueueState::Failed], ..Filter::default() } }
+    }
+
+    /// True for the whole queue.
+    pub(super) fn is_queue(&self) -> bool {
+        self.ids.is_none() && self.filter.is_everything()
+    }
+
+    /// True for all failed messages.
+    pub(super) fn is_failed(&self) -> bool {
+        self.ids.is_none() && self.filter == Selection::failed().filter
+    }
+
     /// The ids of each request. One request without ids selects all messages.
     pub(super) fn requests(&self) -> Vec<Vec<String>> {
         match &self.ids {

@@ -32,6 +32,9 @@ pub(super) fn status(config: &Config, json: bool) -> Result<(), Failure> {
             }
             let ([queued, held, failed], paused) = found?;
             print(&format!("mailchuted is stopped; in the spool: {queued} queued, {held} held, {failed} failed\n"))?;
+            if failed > 0 {
+                print(&format!("{}\n", warnings::failed(failed)))?;
+            }
             if !paused.is_empty() {
                 print(&format!("{}\n", printable::text(&warnings::paused(&paused))))?;
             }
@@ -72,6 +75,9 @@ fn text_of(status: &Status, now: i64) -> String {
     if let Some(oldest) = status.oldest {
         add(format!("oldest queued message: {} old", span(now - oldest)));
     }
+    if status.failed > 0 {
+        add(warnings::failed(status.failed));
+    }
     if let Some(reason) = &status.closed {
         add(format!("admission is closed: {reason}"));
     }
@@ -79,6 +85,7 @@ fn text_of(status: &Status, now: i64) -> String {
         let uids: Vec<String> = status.over_quota.iter().map(u32::to_string).collect();
         add(format!("spool limit reached by uid: {}", uids.join(", ")));
     }
+    status.usage.iter().for_each(|usage| add(warnings::near_limit(usage)));
     for route in &status.suspended {
         add(format!("suspended for {}: {}: {}", span(route.until - now), route.route, route.reason));
     }

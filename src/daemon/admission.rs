@@ -287,7 +287,7 @@ mod tests {
         let idle = idle(&scratch, "");
         idle.parts.admission.begin().await.unwrap();
         assert_eq!(idle.parts.admission.closed().as_deref(), Some("moving house"));
-        assert_eq!(file(&scratch).refusal(0).as_deref(), Some("no new mail is taken: moving house"));
+        assert_eq!(file(&scratch).refusal(0).as_deref(), Some("not accepting new mail: moving house"));
         assert!(matches!(admit(&idle, &scratch, 1000).await, Answer::Held(why) if why.contains("moving house")));
         idle.parts.admission.open(0).await.unwrap();
         assert_eq!((idle.parts.admission.closed(), file(&scratch).refusal(0)), (None, None));

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use crate::current::Current;
 use crate::database::STATE_FILE;
 use crate::dispatch::Dispatch;
+use crate::quota::Limits;
 use crate::reasons::WAS_LOST;
 use crate::recover::is_rebuilding;
 use config::Paths;
 use mail::printable;
-use observe::alarms::judge::{AlarmInputs, Space};
+use observe::alarms::judge::{AlarmInputs, BELOW_LIMIT, Space};
 use observe::alarms::memory::{AlarmMemory, Resolved};
 use observe::alarms::{Settings, Watched};
 use observe::hooks::Hooks;
@@ -20,6 +21,8 @@ use state::{QueueDir, State};
 
 /// Files in `corrupt/` that are counted: one is enough for an alarm.
 const COUNTED: usize = 1000;
+/// Users near a limit that alarms are raised about: each is a line in `alarms.json`.
+const USERS: usize = 100;
 
 /// What the alarms look at.
 pub(crate) struct AlarmSource {
@@ -41,9 +44,11 @@ impl Watched for AlarmSource {
     fn inputs(&self, now: i64) -> AlarmInputs {
         let setup = self.current.get();
         let state = State::open_to_read(&self.paths.spool.join(STATE_FILE)).ok();
+        let limits = Limits::new(&setup.params, None, Arc::default());
         AlarmInputs {
             now,
-            oldest: state.and_then(|state| state.oldest().ok()).flatten(),
+            oldest: state.as_ref().and_then(|state| state.oldest().ok()).flatten(),
+            usage: state.and_then(|state| limits.near(&state, BELOW_LIMIT, USERS).ok()).unwrap_or_default(),
             route: setup.router.configured().map(|route| route.to_string()),
             paused: self.dispatch.paused(),
             unusable: setup.problems.iter().map(|problem| printable::text(problem)).collect(),

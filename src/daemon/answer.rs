@@ -121,7 +121,7 @@ async fn handle(server: &Arc<Server>, rights: Rights, request: Request, out: &mu
         Request::Pause { on } => pause::pause(server, rights, on, out).await,
         Request::Admission { open, reason } => pause::admission(server, rights, open, reason, out).await,
         Request::Stats {} => show::stats(server, rights, out).await,
-        Request::Status {} => out.say(&status(server).await?).await,
+        Request::Status {} => out.say(&status(server, rights).await?).await,
         Request::Overview {} => show::overview(server, rights, out).await,
         Request::Route { addresses } => routes(server, &addresses, out).await,
     }

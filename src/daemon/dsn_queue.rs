@@ -44,7 +44,7 @@ use log::events;
 use mail::queue_id::QueueId;
 use mail::{Address, printable};
 use spool::drop::DropError;
-use state::{Action, DueDsn, Event, State};
+use state::{Action, DueDsn, Event, POSTPONED, State};
 use store::Store;
 use tokio::sync::Notify;
 
@@ -52,8 +52,6 @@ use tokio::sync::Notify;
 const REASONS: usize = 5;
 /// The longest sleep, so that a changed clock is noticed, and a full disk that has room again.
 const LONGEST_SLEEP: i64 = 60;
-/// Seconds that news of a delay wait where they could not leave either.
-const POSTPONED: i64 = 600;
 /// Where the count of the hour is kept in state.sqlite.
 const WINDOW_KEY: &str = "notice_window";
 

@@ -1,4 +1,5 @@
-//! Deletes history that is older than `history_time`, or more than `history_size`: in the background, a little at a time.
+//! Deletes history that is older than `history_time`, or more than `history_size`, and files that were kept for `failed_lifetime`
+//! ([`discard`](crate::discard)): in the background, a little at a time.
 //!
 //! Each turn is a transaction of a few milliseconds among those of the state writer, and the pauses between them are longer than the
 //! turns, so that no delivery waits noticeably. What a power cut takes of a turn is deleted again.
@@ -8,10 +9,16 @@ use std::time::{Duration, Instant};
 
 use super::state_writer::{StateWriter, Stopped};
 use crate::current::Current;
+use crate::discard;
 use state::State;
+use store::Store;
 
+/// Before the first look: at the start there is mail to deliver.
+const FIRST: Duration = Duration::from_secs(5);
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(60);
+/// Looks between two at `corrupt/`, where anybody can have a hundred thousand files put.
+const CORRUPT: u32 = 60;
 /// Messages of one turn at most.
 const TURN: usize = 200;
 /// After this time a turn ends: where the history is long, each message costs reads of the disk.
@@ -40,13 +47,23 @@ impl Bounds {
 }
 
 /// Runs until it is aborted.
-pub(crate) async fn run(current: Arc<Current>, state_writer: StateWriter) {
-    loop {
-        tokio::time::sleep(LOOK).await;
-        // The state writer's own thread has said why it stopped and ends the daemon.
+pub(crate) async fn run(current: Arc<Current>, state_writer: StateWriter, store: Arc<Store>) {
+    tokio::time::sleep(FIRST).await;
+    for look in (0..CORRUPT).cycle() {
+        if let Some(lifetime) = current.get().params.failed_lifetime() {
+            let before = sys::clock::now().saturating_sub(i64::try_from(lifetime.0.as_secs()).unwrap_or(i64::MAX));
+            if look == 0 {
+                discard::corrupt(&store, before).await;
+            }
+            // The state writer's own thread has said why it stopped and ends the daemon.
+            if let Err(Stopped) = discard::failed(&store, &state_writer, before).await {
+                return;
+            }
+        }
         if let Err(Stopped) = sweep(&current, &state_writer).await {
             return;
         }
+        tokio::time::sleep(LOOK).await;
     }
 }
 

@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::eventfd::EventFd;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 
 use super::plan::Plan;
 use super::state_writer::{Admission, StateWriter, Stopped};
+use exit::{Exit, Failure};
 use log::events;
 use mail::printable;
 use mail::queue_id::QueueId;
@@ -87,15 +88,25 @@ impl Memory {
 
 impl Intake {
     /// Runs until `stop` is signalled or the state writer stops.
-    pub(crate) fn run(mut self) -> Result<(), String> {
-        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).map_err(|e| format!("inotify: {}", e.desc()))?;
-        let flags = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE;
-        inotify.add_watch(&self.store.path(layout::NEW), flags).map_err(|e| format!("inotify on new/: {}", e.desc()))?;
+    ///
+    /// Errors: EX_CONFIG where a directory of the spool has vanished; EX_IOERR where `new/` cannot be watched.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let store = Arc::clone(&self.store);
+        // Whatever went wrong, a directory that has vanished is the better reason.
+        self.watch().map_err(|why| match store.check_directories() {
+            Ok(()) => Failure::new(Exit::IoErr, format!("cannot watch the drop directory: {why}")),
+            Err(why) => Failure::new(Exit::Config, why),
+        })
+    }
+
+    fn watch(mut self) -> Result<(), String> {
+        let watch = Watch::new(&self.store)?;
         let mut memory = Memory { busy: HashMap::new(), busy_wait: BUSY_WAIT.0, unread: HashSet::new(), stuck: HashSet::new() };
         let (mut next_scan, mut next_sweep) = (Instant::now(), Instant::now());
         loop {
             let mut told = HashSet::new();
             if Instant::now() >= next_scan {
+                self.store.check_directories()?;
                 self.scan(&mut memory)?;
                 // After the mail: a million removed messages may lie there.
                 if Instant::now() >= next_sweep {
@@ -106,7 +117,7 @@ impl Intake {
             }
             let until_scan = next_scan.saturating_duration_since(Instant::now());
             let wait = if memory.watched().next().is_none() { until_scan } else { memory.busy_wait.min(until_scan) };
-            match self.wait(&inotify, wait)? {
+            match self.wait(&watch, wait)? {
                 Woken::Stop => return Ok(()),
                 Woken::Names(names) => told.extend(names),
                 Woken::Rescan => next_scan = Instant::now(),
@@ -233,8 +244,8 @@ impl Intake {
         nix::poll::poll(&mut stop, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
-    fn wait(&self, inotify: &Inotify, limit: Duration) -> Result<Woken, String> {
-        let mut waits = [PollFd::new(inotify.as_fd(), PollFlags::POLLIN), PollFd::new(self.stop.as_fd(), PollFlags::POLLIN)];
+    fn wait(&self, watch: &Watch, limit: Duration) -> Result<Woken, String> {
+        let mut waits = [PollFd::new(watch.inotify.as_fd(), PollFlags::POLLIN), PollFd::new(self.stop.as_fd(), PollFlags::POLLIN)];
         let milliseconds = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX).saturating_add(1);
         let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
         match nix::poll::poll(&mut waits, timeout) {
@@ -242,19 +253,40 @@ impl Intake {
             Err(e) => return Err(format!("poll: {}", e.desc())),
         }
         let [told, stop] = waits.map(|w| w.any().unwrap_or(false));
-        if stop {
-            return Ok(Woken::Stop);
+        match (stop, told) {
+            (true, _) => Ok(Woken::Stop),
+            (_, false) => Ok(Woken::Names(Vec::new())),
+            (_, true) => watch.read(),
         }
-        if !told {
-            return Ok(Woken::Names(Vec::new()));
-        }
-        let told = inotify.read_events().map_err(|e| format!("inotify: {}", e.desc()))?;
-        if told.iter().any(|event| event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW)) {
+    }
+}
+
+/// What inotify tells: names in `new/`, and that a directory of the spool has gone.
+struct Watch {
+    inotify: Inotify,
+    spool: WatchDescriptor,
+}
+
+impl Watch {
+    fn new(store: &Store) -> Result<Watch, String> {
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).map_err(|e| format!("inotify: {}", e.desc()))?;
+        let add = |name: &str, flags| inotify.add_watch(&store.path(name), flags).map_err(|e| format!("inotify on {name}: {}", e.desc()));
+        add(layout::NEW, AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE)?;
+        let spool = add(".", AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVED_FROM)?;
+        Ok(Watch { inotify, spool })
+    }
+
+    fn read(&self) -> Result<Woken, String> {
+        let told = self.inotify.read_events().map_err(|e| format!("inotify: {}", e.desc()))?;
+        let is_directory = |name: &OsString| layout::DIRECTORIES.iter().any(|known| name == known.name);
+        let is_gone = |event: &InotifyEvent| event.wd == self.spool && event.name.as_ref().is_some_and(is_directory);
+        if told.iter().any(|event| event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) || is_gone(event)) {
             return Ok(Woken::Rescan);
         }
         // The last close of an unnamed file is told under a name that begins with #: it only wakes us.
         let is_named = |name: &OsString| !name.as_bytes().starts_with(b"#");
-        Ok(Woken::Names(told.into_iter().filter_map(|event| event.name).filter(is_named).collect()))
+        let names = told.into_iter().filter(|event| event.wd != self.spool).filter_map(|event| event.name);
+        Ok(Woken::Names(names.filter(is_named).collect()))
     }
 }
 

@@ -41,6 +41,7 @@ mod config_check;
 mod current;
 mod database;
 mod delivery;
+mod discard;
 mod dispatch;
 mod dsn_queue;
 mod due;

@@ -15,7 +15,7 @@ use super::setup::Setup;
 use dkim::{BodyHasher, Signing};
 use mail::envelope::{Body, Envelope};
 use mail::header::Section;
-use mail::wire::{WireCheck, WireFacts};
+use mail::wire::{WireCheck, WireSummary};
 use mail::{date, limits};
 use spool::file;
 use spool::file::{FileError, Line};
@@ -59,7 +59,10 @@ pub(crate) struct Prepared {
 pub(crate) fn prepare(store: &Store, setup: &Setup, work: &Work, takes_8bit: bool, now: i64) -> Result<Prepared, Obstacle> {
     let message = &work.message;
     let file = store.open_message(layout::CUR, message.id).map_err(|e| match e {
-        nix::errno::Errno::ENOENT => Obstacle::Changed("its file has vanished".to_owned()),
+        nix::errno::Errno::ENOENT => match store.check_directories() {
+            Ok(()) => Obstacle::Changed("its file has vanished".to_owned()),
+            Err(why) => Obstacle::Disk(why),
+        },
         e => Obstacle::Disk(e.desc().to_owned()),
     })?;
     let line = file::read_line(&file).map_err(obstacle)?;
@@ -100,7 +103,7 @@ struct Read {
     /// Where the body begins.
     body: u64,
     /// What it holds.
-    facts: WireFacts,
+    facts: WireSummary,
     body_hash: [u8; 32],
 }
 
@@ -119,7 +122,7 @@ struct Sent {
 /// What this server needs, and no more: most messages stay as they are.
 fn convert(store: &Store, read: Read, takes_8bit: bool) -> Result<Sent, Obstacle> {
     let body = read.bytes.tail(read.body);
-    let original = encode::Original { header: &read.header, body: &body, facts: read.facts };
+    let original = encode::Original { header: &read.header, body: &body, summary: read.facts };
     let converted = encode::convert(&original, takes_8bit, IN_MEMORY as usize, || store.private_file());
     let Some(converted) = converted.map_err(|e| Obstacle::Disk(e.to_string()))? else {
         let eight_bit = read.facts.eight_bit || !read.header.is_ascii();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use config::Params;
+use control::protocol::UserUsage;
 use state::{State, Usage};
 use tokio::sync::Notify;
 
@@ -45,7 +46,7 @@ impl Limits {
         }
         let next = "it goes on when there is room, and `mailchute requeue` sends it now";
         if self.messages > 0 && has.messages >= self.messages {
-            return Some(format!("{QUOTA_HOLD}uid {uid} has {} messages in the spool (user_message_limit); {next}", has.messages));
+            return Some(format!("{QUOTA_HOLD}uid {uid} has {} messages queued or held (user_message_limit); {next}", has.messages));
         }
         let over = self.bytes > 0 && has.bytes.saturating_add(size) > self.bytes;
         over.then(|| format!("{QUOTA_HOLD}uid {uid} has {} bytes in the spool (user_bytes_limit); {next}", has.bytes))
@@ -62,6 +63,21 @@ impl Limits {
         if self.is_reached(after) && !self.is_exempt(uid) {
             self.reached.notify_one();
         }
+    }
+
+    /// The users who have at least so many percent of a cap, the nearest first, at most `most`.
+    pub(crate) fn near(&self, state: &State, percent: u64, most: usize) -> rusqlite::Result<Vec<UserUsage>> {
+        let part = |limit: u64| match limit {
+            0 => u64::MAX,
+            limit => u64::try_from((u128::from(limit) * u128::from(percent)).div_ceil(100)).unwrap_or(u64::MAX),
+        };
+        let has = state.users_from(part(self.messages), part(self.bytes))?.into_iter().filter(|(uid, _)| !self.is_exempt(*uid));
+        let (message_limit, bytes_limit) = (self.messages, self.bytes);
+        let usage = |(uid, has): (u32, Usage)| UserUsage { uid, messages: has.messages, message_limit, bytes: has.bytes, bytes_limit };
+        let mut near: Vec<UserUsage> = has.map(usage).collect();
+        near.sort_by_key(|usage| (std::cmp::Reverse(usage.percent()), usage.uid));
+        near.truncate(most);
+        Ok(near)
     }
 
     /// The users who have reached a cap.
@@ -92,6 +108,27 @@ mod tests {
         assert!(caps.hold(1000, has(2, 90), 11).is_some_and(|why| why.contains("90 bytes")));
         assert_eq!((caps.hold(0, has(9, 900), 11), caps.hold(7, has(9, 900), 11)), (None, None));
         assert_eq!(limits(0, 0).hold(1000, has(u64::MAX, u64::MAX), u64::MAX), None);
+    }
+
+    #[test]
+    fn who_is_near_a_cap_is_found_before_it_is_reached() {
+        let scratch = tempfile::tempdir().unwrap();
+        let state = State::open(&scratch.path().join("state.sqlite")).unwrap();
+        for (n, uid) in (0..).zip([1000, 1000, 1000, 1000, 1001, 1001, 1001, 0, 0, 0, 0, 0]) {
+            let plan = crate::plan::Plan { expires: 9, next_attempt: Some(9), hold: None };
+            let (message, recipients, origin) = crate::rows::rows_of(&testing::claimed(testing::envelope(&["a@b.example"])), &plan);
+            state
+                .insert(&state::Message { id: mail::queue_id::QueueId::new(1, n), uid, size: 10, ..message }, &recipients, &origin)
+                .unwrap();
+        }
+        let near = |caps: &Limits| {
+            let users = caps.near(&state, 80, 9).unwrap();
+            users.iter().map(|usage| (usage.uid, usage.percent(), usage.limit())).collect::<Vec<_>>()
+        };
+        assert_eq!(near(&limits(5, 0)), [(1000, 80, "user_message_limit")], "and root has no cap");
+        assert_eq!(near(&limits(0, 37)), [(1000, 108, "user_bytes_limit"), (1001, 81, "user_bytes_limit")]);
+        assert_eq!(limits(1, 0).near(&state, 80, 1).unwrap().len(), 1);
+        assert!(near(&limits(0, 0)).is_empty() && near(&limits(6, 51)).is_empty());
     }
 
     #[test]

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use super::dispatch::{Dispatch, JobEnd, Work};
 use super::outcome::{self, Conclusion, DeliveryAttempt};
 use super::queue::JobRecipient;
-use super::state_writer::{OutcomeRecord, StateWriter, Stopped};
+use super::state_writer::{OutcomeRecord, Recorded, StateWriter, Stopped};
 use crate::current::Current;
 use crate::health::Health;
 use log::events;
 use log::events::Outcome;
 use mail::status::{EnhancedStatus, Reply};
 use observe::metrics::counters::Counters;
-use state::{Progress, RecipientUpdate, Transaction};
+use state::{Message, Progress, RecipientUpdate, Transaction};
 use tokio::sync::Notify;
 use transport::smtp::{EnvelopeReplies, Failure};
 
@@ -114,18 +114,37 @@ impl Recorder {
             self.log_job(&work, &updates);
         }
         let Some(end) = self.dispatch.end_job(&work, end) else { return Ok(()) };
-        let attempt = self.attempt_of(&work, end);
+        let attempt = self.attempt_of(&work.message, end);
         let news = if single { updates.clone() } else { Vec::new() };
         let settled =
             self.state_writer.record(OutcomeRecord { id, updates: news, transaction, hop_reports, attempt: Some(attempt) }).await?;
         if single {
             self.log_job(&work, &updates);
         }
-        settled.given_up.iter().for_each(|given_up| self.log_outcome(&work, &given_up.address, &given_up.update));
-        if settled.dsn_due {
+        self.conclude(&work.message, &work.job.route, settled);
+        Ok(())
+    }
+
+    /// The attempt of a message ends before it began, at `now`, because somebody gave an order for its end.
+    ///
+    /// Errors: as [`Recorder::record`].
+    pub(crate) async fn not_begun(&self, message: &Message, now: i64) -> Result<(), Stopped> {
+        let attempt = self.attempt_of(message, JobEnd { route_until: Some(now), ..JobEnd::default() });
+        let (updates, transaction) = (Vec::new(), Transaction::default());
+        let record = OutcomeRecord { id: message.id, updates, transaction, hop_reports: false, attempt: Some(attempt) };
+        let recorded = self.state_writer.record(record).await?;
+        self.conclude(message, "", recorded);
+        Ok(())
+    }
+
+    /// Tells of the end of an attempt that is committed.
+    fn conclude(&self, message: &Message, route: &str, recorded: Recorded) {
+        let id = message.id;
+        recorded.given_up.iter().for_each(|given_up| self.log_outcome(message, route, &given_up.address, &given_up.update));
+        if recorded.dsn_due {
             self.dsn_due.notify_one();
         }
-        match settled.conclusion {
+        match recorded.conclusion {
             Some(Conclusion::Hold { reason }) => events::held(id, &reason),
             Some(Conclusion::Corrupt { reason }) => events::corrupt(&id.to_string(), &reason),
             // The scheduler may have to wake earlier than it meant to.
@@ -133,16 +152,15 @@ impl Recorder {
             Some(Conclusion::Removed) => events::removed(id, "after the attempt under way"),
             Some(Conclusion::Relayed | Conclusion::Failed) | None => {}
         }
-        Ok(())
     }
 
-    fn attempt_of(&self, work: &Work, end: JobEnd) -> DeliveryAttempt {
+    fn attempt_of(&self, message: &Message, end: JobEnd) -> DeliveryAttempt {
         let setup = self.current.get();
         DeliveryAttempt {
             stop: end.stop,
             was_expired: false,
             now: sys::clock::now(),
-            expires: work.message.expires,
+            expires: message.expires,
             attempted: end.attempted,
             route_until: end.route_until,
             random: sys::clock::random().unwrap_or_default(),
@@ -154,17 +172,17 @@ impl Recorder {
 
     fn log_job(&self, work: &Work, updates: &[RecipientUpdate]) {
         for (recipient, update) in work.job.recipients.iter().zip(updates) {
-            self.log_outcome(work, &recipient.address, update);
+            self.log_outcome(&work.message, &work.job.route, &recipient.address, update);
         }
     }
 
-    fn log_outcome(&self, work: &Work, to: &str, update: &RecipientUpdate) {
+    fn log_outcome(&self, message: &Message, route: &str, to: &str, update: &RecipientUpdate) {
         let now = sys::clock::now();
-        let delay = now.saturating_sub(work.message.accepted);
-        self.counters.outcome(&work.job.route, update.progress, &update.status, delay as f64);
+        let delay = now.saturating_sub(message.accepted);
+        self.counters.outcome(route, update.progress, &update.status, delay as f64);
         let outcome = Outcome {
-            queue_id: work.message.id,
-            from: &work.message.reverse_path,
+            queue_id: message.id,
+            from: &message.reverse_path,
             to,
             relay: &update.relay,
             delay,

@@ -21,6 +21,7 @@ use std::time::Duration;
 use super::recover;
 use super::setup::Setup;
 use super::{admission, config_check};
+use crate::database::STATE_FILE;
 use crate::serve::{self, thread_failed};
 use crate::wire::EventSinks;
 use config::paths::Mode;
@@ -148,9 +149,11 @@ fn deliver(paths: Paths, store: Arc<Store>, setup: Setup, sinks: (EventSinks, Re
 fn open_store(paths: &Paths) -> Result<Store, Failure> {
     let rootless = paths.mode == Mode::Rootless;
     let uid = sys::process::euid();
-    if rootless {
+    // Beside a database a missing directory is missing mail, which nobody may pass over: `mailchute setup` makes it.
+    if rootless && !paths.spool.join(STATE_FILE).exists() {
         layout::make_rootless(&paths.spool).map_err(|e| Failure::new(Exit::CantCreate, format!("cannot make the spool: {e}")))?;
-    } else if uid == 0 {
+    }
+    if !rootless && uid == 0 {
         let owner = std::fs::metadata(&paths.spool).map_or_else(|_| "mailchute".to_owned(), |meta| sys::process::user_name(meta.uid()));
         return Err(Failure::new(
             Exit::Config,

@@ -11,6 +11,8 @@ use exit::{Exit, Failure};
 use log::events;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use observe::alarms;
+use observe::alarms::AlarmManager;
+use observe::alarms::alarm::Kind;
 use store::{ClaimedMessage, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -29,6 +31,8 @@ use crate::{answer, dsn_queue, history, metrics, notify, schedule, submission};
 
 /// How long deliveries may go on after SIGTERM. The promise is ten seconds for everything.
 const GRACE: Duration = Duration::from_secs(6);
+/// How long the end waits for the alarm that says why.
+const LAST_ALARM: Duration = Duration::from_secs(3);
 
 /// Runs until somebody asks for the end, or the state writer stops.
 ///
@@ -43,8 +47,6 @@ pub(super) async fn serve(
     let Started { state, recovered, orphans, how } = started;
     // Before anything shows that we run: who sees that may send a signal, and none may end us by its default.
     let signals = Signals::listen().map_err(|e| Failure::new(Exit::OsErr, format!("cannot listen for signals: {e}")))?;
-    // Blocked since the start; one that came meanwhile is a reload now.
-    sys::process::unblock_hangup();
     let stop = Arc::new(Stop::default());
     let paused = admin::pause::read(&state).map_err(|e| Failure::new(Exit::IoErr, format!("state.sqlite: {e}")))?;
     let (state_writer, writer_thread) =
@@ -52,9 +54,9 @@ pub(super) async fn serve(
     let (next_hop, alarm_manager) = (setup.params.next_hop.to_string(), Arc::clone(&sinks.alarms));
     let base = Base { paths, store, state_writer, stop };
     let parts = Parts::new(&base, setup, sinks);
-    parts.pausing.set(paused);
     recovered.tell();
     // A stopped state writer ends the daemon by itself, with its reason.
+    let _ = parts.pausing.set(paused).await;
     let _ = parts.admission.begin().await;
     parts.tasks.spawn(parts.releaser.clone().release_dkim_holds());
     adopt(&base, &parts, orphans, how).map_err(thread_failed)?;
@@ -63,13 +65,13 @@ pub(super) async fn serve(
     let answering = answer::start(&parts.server)?;
     let claims = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
     let claims = Arc::new(claims.map_err(|e| Failure::new(Exit::OsErr, format!("eventfd: {}", e.desc())))?);
-    let intake = start_intake(&base, &parts.scheduler, &claims).map_err(thread_failed)?;
+    let intake = start_intake(&base, &parts.scheduler, &claims, &alarm_manager).map_err(thread_failed)?;
     let scheduling = tokio::spawn(watch_scheduler(Arc::clone(&parts.scheduler), Arc::clone(&base.stop)));
     parts.tasks.spawn(dsn_queue::run(parts.dsns));
     let measuring = tokio::spawn(metrics::run(parts.metrics));
     let others = [
         tokio::spawn(Arc::clone(&parts.admission).run()),
-        tokio::spawn(history::run(Arc::clone(&parts.current), base.state_writer.clone())),
+        tokio::spawn(history::run(Arc::clone(&parts.current), base.state_writer.clone(), Arc::clone(&base.store))),
         answering,
     ];
     alarms::start(&alarm_manager, parts.alarm_source, woken).map_err(thread_failed)?;
@@ -134,11 +136,14 @@ struct Signals {
 
 impl Signals {
     fn listen() -> std::io::Result<Signals> {
-        Ok(Signals {
+        let signals = Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
-        })
+        };
+        // Blocked since the start; one that came meanwhile is a reload now.
+        sys::process::unblock_hangup();
+        Ok(signals)
     }
 }
 
@@ -163,7 +168,12 @@ async fn wait_for_end(mut signals: Signals, stop: &Stop, health: &Health, wake: 
 }
 
 /// The thread that claims. What it admits goes to the queue at once, if memory has room.
-fn start_intake(base: &Base, scheduler: &Arc<Scheduler>, claims: &Arc<EventFd>) -> std::io::Result<JoinHandle<()>> {
+fn start_intake(
+    base: &Base,
+    scheduler: &Arc<Scheduler>,
+    claims: &Arc<EventFd>,
+    alarms: &Arc<AlarmManager>,
+) -> std::io::Result<JoinHandle<()>> {
     let (planning, starting) = (Arc::clone(scheduler), Arc::clone(scheduler));
     let runtime = tokio::runtime::Handle::current();
     let admitted = move |admitted: Admitted| {
@@ -182,14 +192,23 @@ fn start_intake(base: &Base, scheduler: &Arc<Scheduler>, claims: &Arc<EventFd>) 
         plan: Box::new(move |claimed| plan(&planning, claimed)),
         admitted: Box::new(admitted),
     };
-    let stop = Arc::clone(&base.stop);
+    let (stop, alarms) = (Arc::clone(&base.stop), Arc::clone(alarms));
     std::thread::Builder::new().name("intake".to_owned()).spawn(move || {
         // A claim that has gone without a word would be a daemon that lets mail lie.
         let ended = catch_unwind(AssertUnwindSafe(|| intake.run()));
-        if let Err(reason) = ended.unwrap_or_else(|_| Err("internal error; please report it".to_owned())) {
-            stop.now(Some(Failure::new(Exit::IoErr, format!("cannot watch the drop directory: {reason}"))));
+        if let Err(failure) = ended.unwrap_or_else(|_| Err(Failure::new(Exit::Software, "internal error; please report it"))) {
+            raise_alarm(&alarms, &failure);
+            stop.now(Some(failure));
         }
     })
+}
+
+/// A daemon whose spool has lost a directory is not started again by itself: somebody must be told before it ends.
+fn raise_alarm(alarms: &AlarmManager, failure: &Failure) {
+    if failure.exit == Exit::Config {
+        events::storage_failed("spool", &failure.text);
+        alarms.wait_for(Kind::StorageFailed, LAST_ALARM);
+    }
 }
 
 async fn start_attempt(scheduler: &Arc<Scheduler>, admitted: &Admitted) -> Result<(), Stopped> {

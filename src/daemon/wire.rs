@@ -100,7 +100,6 @@ impl Parts {
         let current = Arc::new(Current::new(setup));
         let (tasks, health, dsn_due) = (Tasks::default(), Arc::new(Health::default()), Arc::new(Notify::new()));
         let releaser = Releaser { state_writer: state_writer(), dispatch: Arc::clone(&dispatch), stop: stop() };
-        let pausing = Pausing { dispatch: Arc::clone(&dispatch), state_writer: state_writer() };
         let admission = AdmissionControl::new(paths.clone(), Arc::clone(&current), state_writer(), releaser.clone(), stop());
         let admission = Arc::new(admission);
         let recorder = Recorder {
@@ -111,6 +110,7 @@ impl Parts {
             health: Arc::clone(&health),
             dsn_due: Arc::clone(&dsn_due),
         };
+        let pausing = Pausing { dispatch: Arc::clone(&dispatch), state_writer: state_writer(), recorder: recorder.clone() };
         let deliverer = Deliverer {
             recorder: recorder.clone(),
             current: Arc::clone(&current),

@@ -85,7 +85,7 @@ impl fmt::Display for KeyFileError {
 
 impl std::error::Error for KeyFileError {}
 
-/// Where the key lies below the keys directory.
+/// The path of the key below the keys directory.
 pub fn path(keys: &Path, domain: &SigningDomain, selector: &Selector) -> PathBuf {
     keys.join(domain.as_str()).join(file_name(selector))
 }

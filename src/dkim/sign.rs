@@ -31,7 +31,7 @@ pub struct Signer {
 pub enum SignError {
     /// Not exactly one From field, but so many (RFC 5322 3.6; RFC 6376 5.4 wants it signed).
     From(usize),
-    /// Text in the header section that is no field, so verifiers would not agree on where the body begins.
+    /// Text in the header section that is no field, so verifiers may disagree about the start of the body.
     NotAField,
     /// The cryptographic library failed with this selector's key.
     Key(Selector),

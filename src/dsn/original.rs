@@ -8,7 +8,7 @@ use std::fs::File;
 use mail::envelope::{Envelope, Ret};
 use mail::header;
 use mail::header::{Field, Section};
-use mail::wire::{WireCheck, WireFacts};
+use mail::wire::{WireCheck, WireSummary};
 use spool::file;
 use spool::file::{FileError, Part};
 
@@ -86,18 +86,18 @@ fn bytes(file: &File, start: u64, end: u64) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn wire_facts(bytes: &[u8]) -> Option<WireFacts> {
+fn wire_summary(bytes: &[u8]) -> Option<WireSummary> {
     let mut check = WireCheck::default();
     check.feed(bytes).and_then(|()| check.finish()).ok()
 }
 
 fn checked(header: Vec<u8>) -> Vec<u8> {
-    if wire_facts(&header).is_some() { header } else { Vec::new() }
+    if wire_summary(&header).is_some() { header } else { Vec::new() }
 }
 
 fn quotable(bytes: Vec<u8>) -> Option<Quoted> {
-    let facts = wire_facts(&bytes).filter(|facts| facts.longest_line <= LINE)?;
-    Some(Quoted { bytes, eight_bit: facts.eight_bit })
+    let summary = wire_summary(&bytes).filter(|summary| summary.longest_line <= LINE)?;
+    Some(Quoted { bytes, eight_bit: summary.eight_bit })
 }
 
 /// Shortens a header section to [`QUOTED`] bytes, at the end of a line.

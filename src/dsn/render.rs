@@ -46,8 +46,8 @@ pub fn build(dsn: &Dsn<'_>) -> Vec<u8> {
     write(message.body(if eight_bit { report.transfer_encoding("8bit") } else { report }))
 }
 
-/// The third part, and whether it is 8-bit: the header section, or the whole message if it failed and its sender asked for that (RFC
-/// 3461 4.3, 6.2).
+/// The third part, and whether it is 8-bit: the header section, or the whole message if it failed and its sender asked for that
+/// (RFC 3461 4.3, 6.2).
 fn quoted<'a>(dsn: &Dsn<'_>, original: &Original) -> Option<(MimePart<'a>, bool)> {
     let failed = dsn.recipients.iter().any(|recipient| recipient.action == Action::Failed);
     if let Some(whole) = original.whole.as_ref().filter(|_| failed && !original.holds_credentials()) {

@@ -19,15 +19,15 @@ use spool::drop::{DropError, SpoolWriter};
 /// Errors: those of the injection; bytes not in wire form.
 pub fn write(spool: &Path, rootless: bool, to: &Address, bytes: &[u8], now: i64) -> Result<QueueId, DropError> {
     let mut check = WireCheck::default();
-    let facts = check.feed(bytes).and_then(|()| check.finish()).map_err(|why| DropError {
+    let summary = check.feed(bytes).and_then(|()| check.finish()).map_err(|why| DropError {
         what: "a DSN is not in wire form".to_owned(),
         why: why.to_string(),
         exit: Exit::Software,
         is_shut: false,
     })?;
-    let mut writer = SpoolWriter::begin(spool, rootless, envelope(to, rootless, now))?;
+    let mut writer = SpoolWriter::create(spool, rootless, envelope(to, rootless, now))?;
     writer.write(bytes)?;
-    let committed = writer.commit(|envelope| envelope.body = if facts.eight_bit { Body::EightBitMime } else { Body::SevenBit })?;
+    let committed = writer.commit(|envelope| envelope.body = if summary.eight_bit { Body::EightBitMime } else { Body::SevenBit })?;
     Ok(committed.id)
 }
 

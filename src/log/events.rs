@@ -209,6 +209,12 @@ pub fn removed(queue_id: QueueId, reason: &str) {
     info!(event = "removed", queue_id = %queue_id, reason = &*safe(reason));
 }
 
+/// The file of a failed or corrupt message was kept for `failed_lifetime` and is deleted. The queue id is empty where the file never
+/// was a message.
+pub fn discarded(queue_id: &str, name: &str) {
+    info!(event = "discarded", queue_id = &*safe(queue_id), name = &*safe(name), "deleted after failed_lifetime");
+}
+
 /// A held message was released to the queue.
 pub fn released(queue_id: QueueId, reason: &str) {
     info!(event = "released", queue_id = %queue_id, reason = &*safe(reason));

@@ -13,6 +13,7 @@ pub const NAMES: &[&str] = &[
     "canary_sent",
     "corrupt",
     "deferred",
+    "discarded",
     "dsn_limit_reached",
     "dsn_sent",
     "dsn_suppressed",

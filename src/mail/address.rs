@@ -113,7 +113,7 @@ impl Address {
     }
 }
 
-/// The unquoted text of a quoted string whose opening quote is gone, and what follows it.
+/// The unquoted text of a quoted string after its opening quote, and the rest.
 fn unquote(quoted: &str) -> Result<(String, &str), AddressError> {
     let mut local = String::new();
     let mut chars = quoted.char_indices();
@@ -241,7 +241,7 @@ impl ReversePath {
 }
 
 impl fmt::Display for ReversePath {
-    /// The address, or nothing: what stands between `<` and `>`.
+    /// The text between `<` and `>`: the address, or nothing.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.address().map_or(Ok(()), |address| address.fmt(f))
     }

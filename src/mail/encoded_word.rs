@@ -15,7 +15,7 @@ const LATE: usize = 50;
 pub struct Word<'a> {
     /// The blanks and folds before it.
     pub blanks: &'a [u8],
-    /// As it stands in the field.
+    /// The text in the field.
     pub raw: &'a [u8],
     /// As it reads: without quotes and quoting backslashes.
     pub text: Vec<u8>,
@@ -271,6 +271,21 @@ mod tests {
             let gap = if format!("Subject: {before} {word}").len() <= LINE { " " } else { "\r\n " };
             assert_eq!(encoded(format!(" {before} Grüße\r\n").as_bytes()), format!("Subject: {before}{gap}{word}\r\n"));
         }
+    }
+
+    #[test]
+    fn h6_the_column_counts_from_the_last_fold_and_a_line_may_be_full() {
+        let word = "=?utf-8?Q?Gr=C3=BC=C3=9Fe?=";
+        for n in 1..=100 {
+            let before = "a".repeat(n);
+            let gap = if format!(" {before} {word}").len() <= LINE { " " } else { "\r\n " };
+            let field = encoded(format!(" {}\r\n {before} Grüße\r\n", "b".repeat(30)).as_bytes());
+            assert!(field.ends_with(&format!("\r\n {before}{gap}{word}\r\n")), "{field}");
+        }
+        let lines = |n: usize| encoded(format!(" ü{}\r\n", "a".repeat(n)).as_bytes()).split("\r\n").map(str::len).collect::<Vec<_>>();
+        assert_eq!(lines(49), [LINE, 0]);
+        assert_eq!(lines(50)[0], LINE);
+        assert_eq!(lines(50).len(), 3);
     }
 
     #[test]

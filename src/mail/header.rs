@@ -46,7 +46,7 @@ pub struct Section {
     pub fields: Vec<Field>,
     /// Where the section ends: the offset of the first byte that belongs to no field.
     pub end: usize,
-    /// Where the body begins: after the blank line, or `end` where the blank line is missing.
+    /// The start of the body: after the blank line, or `end` if there is no blank line.
     pub body: usize,
 }
 

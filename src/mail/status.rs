@@ -23,7 +23,7 @@ impl EnhancedStatus {
         EnhancedStatus { class, subject, detail }
     }
 
-    /// The status at the start of `text`, if one stands there.
+    /// The status at the start of `text`, if any.
     pub fn parse_prefix(text: &str) -> Option<Self> {
         let word = text.split([' ', '\t']).next()?;
         let mut parts = word.split('.');

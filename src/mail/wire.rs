@@ -78,17 +78,17 @@ impl WireCheck {
     }
 
     /// The verdict at the end.
-    pub fn finish(self) -> Result<WireFacts, WireError> {
+    pub fn finish(self) -> Result<WireSummary, WireError> {
         if self.after_cr || !self.at_line_start {
             return Err(WireError::Unended);
         }
-        Ok(WireFacts { eight_bit: self.eight_bit, longest_line: self.longest_line })
+        Ok(WireSummary { eight_bit: self.eight_bit, longest_line: self.longest_line })
     }
 }
 
 /// The results of the check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct WireFacts {
+pub struct WireSummary {
     /// There is a byte above 127.
     pub eight_bit: bool,
     /// Bytes of the longest line, without CRLF.
@@ -115,14 +115,14 @@ mod tests {
             assert_eq!(why.to_string(), words);
         }
         for piece in 1..20 {
-            let facts = |eight_bit, longest_line| Ok(WireFacts { eight_bit, longest_line });
-            assert_eq!(check(b"ab\r\nabcd\r\n\r\na\r\n", piece), facts(false, 4));
-            assert_eq!(check(b"a\xfc\r\n", piece), facts(true, 2));
-            assert_eq!(check(b"", piece), facts(false, 0));
+            let summary = |eight_bit, longest_line| Ok(WireSummary { eight_bit, longest_line });
+            assert_eq!(check(b"ab\r\nabcd\r\n\r\na\r\n", piece), summary(false, 4));
+            assert_eq!(check(b"a\xfc\r\n", piece), summary(true, 2));
+            assert_eq!(check(b"", piece), summary(false, 0));
         }
     }
 
-    fn check(text: &[u8], piece: usize) -> Result<WireFacts, WireError> {
+    fn check(text: &[u8], piece: usize) -> Result<WireSummary, WireError> {
         let mut check = WireCheck::default();
         text.chunks(piece).try_for_each(|chunk| check.feed(chunk))?;
         check.finish()
@@ -146,8 +146,8 @@ mod tests {
 
     #[test]
     fn the_facts_are_told() {
-        assert_eq!(check(b"abc\r\n\xfc\r\n", 2), Ok(WireFacts { eight_bit: true, longest_line: 3 }));
+        assert_eq!(check(b"abc\r\n\xfc\r\n", 2), Ok(WireSummary { eight_bit: true, longest_line: 3 }));
         assert_eq!(check(b"abc", 9), Err(WireError::Unended));
-        assert_eq!(check(b"", 9), Ok(WireFacts { eight_bit: false, longest_line: 0 }));
+        assert_eq!(check(b"", 9), Ok(WireSummary { eight_bit: false, longest_line: 0 }));
     }
 }

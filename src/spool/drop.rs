@@ -80,7 +80,7 @@ pub struct CommittedMessage {
 impl SpoolWriter {
     /// D1: opens the drop directory of `spool` and an unnamed file in it. A `rootless` spool has one owner, so its
     /// group proves nothing.
-    pub fn begin(spool: &Path, rootless: bool, mut envelope: Envelope) -> Result<SpoolWriter, DropError> {
+    pub fn create(spool: &Path, rootless: bool, mut envelope: Envelope) -> Result<SpoolWriter, DropError> {
         let path = spool.join(layout::NEW);
         let cannot_open = |e: Errno| shut_error(format!("cannot open the drop directory {}", path.display()), e, rootless);
         let new = sys::fs::open_directory(&path).map_err(cannot_open)?;

@@ -10,7 +10,7 @@ use mail::envelope;
 use mail::envelope::Envelope;
 use mail::header::Section;
 use mail::limits;
-use mail::wire::{WireCheck, WireError, WireFacts};
+use mail::wire::{WireCheck, WireError, WireSummary};
 
 /// Spaces reserved at the end of the line for values known only after streaming: size, body type, warnings.
 const SPARE: usize = 400;
@@ -152,7 +152,7 @@ pub fn parse_line(raw: Vec<u8>) -> Result<Line, FileError> {
 
 /// Reads the whole file once: size, checksum and wire form against the envelope. Every piece, the envelope line first, also goes
 /// to `also` (a digest, a copy).
-pub fn verify(file: &File, line: &Line, mut also: impl FnMut(&[u8])) -> Result<WireFacts, FileError> {
+pub fn verify(file: &File, line: &Line, mut also: impl FnMut(&[u8])) -> Result<WireSummary, FileError> {
     const CRC_KEY: &[u8] = b"\"crc32\":\"";
     let mut crc = crc32fast::Hasher::new();
     let mut zeroed = line.raw.clone();

@@ -9,24 +9,22 @@ use rusqlite::OptionalExtension;
 use crate::database::{Result, State};
 use crate::errors::of_form;
 
-/// What counts is what has a file that the user caused: waiting, held, failed. Finished and removed mail does not.
+/// Messages count while they are queued or held. Bytes count as long as there is a file: failed mail waits for nothing, and fills the
+/// disk all the same.
 const CREATE: &str = "
 BEGIN IMMEDIATE;
 CREATE TABLE usage (uid INTEGER PRIMARY KEY, messages INTEGER NOT NULL, bytes INTEGER NOT NULL);
-INSERT INTO usage SELECT uid, count(*), sum(size) FROM message WHERE place < 3 GROUP BY uid;
-CREATE TRIGGER usage_come AFTER INSERT ON message WHEN NEW.place < 3 BEGIN
-    INSERT INTO usage VALUES (NEW.uid, 1, NEW.size)
-    ON CONFLICT (uid) DO UPDATE SET messages = messages + 1, bytes = bytes + NEW.size;
+INSERT INTO usage SELECT uid, sum(place < 2), sum(size) FROM message WHERE place <> 3 GROUP BY uid;
+CREATE TRIGGER usage_come AFTER INSERT ON message WHEN NEW.place <> 3 BEGIN
+    INSERT INTO usage VALUES (NEW.uid, NEW.place < 2, NEW.size)
+    ON CONFLICT (uid) DO UPDATE SET messages = messages + excluded.messages, bytes = bytes + excluded.bytes;
 END;
-CREATE TRIGGER usage_end AFTER UPDATE OF place ON message WHEN OLD.place < 3 AND NEW.place >= 3 BEGIN
-    UPDATE usage SET messages = messages - 1, bytes = bytes - OLD.size WHERE uid = OLD.uid;
+CREATE TRIGGER usage_move AFTER UPDATE OF place ON message WHEN OLD.place <> NEW.place BEGIN
+    INSERT INTO usage VALUES (NEW.uid, (NEW.place < 2) - (OLD.place < 2), NEW.size * ((NEW.place <> 3) - (OLD.place <> 3)))
+    ON CONFLICT (uid) DO UPDATE SET messages = messages + excluded.messages, bytes = bytes + excluded.bytes;
 END;
-CREATE TRIGGER usage_return AFTER UPDATE OF place ON message WHEN OLD.place >= 3 AND NEW.place < 3 BEGIN
-    INSERT INTO usage VALUES (NEW.uid, 1, NEW.size)
-    ON CONFLICT (uid) DO UPDATE SET messages = messages + 1, bytes = bytes + NEW.size;
-END;
-CREATE TRIGGER usage_forget AFTER DELETE ON message WHEN OLD.place < 3 BEGIN
-    UPDATE usage SET messages = messages - 1, bytes = bytes - OLD.size WHERE uid = OLD.uid;
+CREATE TRIGGER usage_forget AFTER DELETE ON message WHEN OLD.place <> 3 BEGIN
+    UPDATE usage SET messages = messages - (OLD.place < 2), bytes = bytes - OLD.size WHERE uid = OLD.uid;
 END;
 COMMIT;
 ";
@@ -36,9 +34,9 @@ const CLOSED: &str = "closed";
 /// What one user has in the spool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Messages.
+    /// Messages that are queued or held.
     pub messages: u64,
-    /// Bytes of all of them.
+    /// Bytes of all messages that have a file.
     pub bytes: u64,
 }
 
@@ -110,9 +108,11 @@ mod tests {
             state.insert(&Message { uid: n % 2, ..message(n) }, &[], &Origin::default()).unwrap();
         }
         assert_eq!((state.usage(0).unwrap(), state.usage(1).unwrap(), state.usage(9).unwrap()), (usage(2), usage(2), usage(0)));
-        for place in [QueueDir::Hold, QueueDir::Failed, QueueDir::Cur] {
+        for (place, messages) in
+            [(QueueDir::Hold, 2), (QueueDir::Failed, 1), (QueueDir::Failed, 1), (QueueDir::Hold, 2), (QueueDir::Cur, 2)]
+        {
             state.update(&Message { place, ..message(0) }).unwrap();
-            assert_eq!(state.usage(0).unwrap(), usage(2));
+            assert_eq!(state.usage(0).unwrap(), Usage { messages, ..usage(2) }, "what failed waits for nothing, and still has its file");
         }
         state.update(&Message { place: QueueDir::Ended, finished: Some(5), ..message(0) }).unwrap();
         state.update(&Message { place: QueueDir::Ended, finished: Some(5), ..message(0) }).unwrap();
@@ -136,8 +136,7 @@ mod tests {
             state.insert(&message(n), &[], &Origin::default()).unwrap();
         }
         state.update(&Message { place: QueueDir::Ended, finished: Some(5), ..message(0) }).unwrap();
-        let drop_all = "DROP TRIGGER usage_come; DROP TRIGGER usage_end; DROP TRIGGER usage_return; DROP TRIGGER usage_forget;
-            DROP TABLE usage;";
+        let drop_all = "DROP TRIGGER usage_come; DROP TRIGGER usage_move; DROP TRIGGER usage_forget; DROP TABLE usage;";
         state.connection.execute_batch(drop_all).unwrap();
         drop(state);
         let state = State::open(&scratch.path().join("state.sqlite")).unwrap();

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+use crate::errors::no_room;
 use crate::schema;
 
 /// How a commit is synced.
@@ -34,6 +35,7 @@ impl State {
     ///
     /// Errors: SQLite's; a newer schema and a database of another program are refused ([`is_newer`], [`is_foreign`]) and left alone.
     pub fn open(path: &Path) -> Result<State> {
+        sys::wal_index::reserve(path).map_err(|e| no_room(&e))?;
         let connection = Connection::open(path)?;
         // Before anything is changed: it may not be ours to change.
         let found = schema::look(&connection)?;
@@ -54,6 +56,9 @@ impl State {
     ///
     /// Errors: SQLite's; a missing file is one, and one of another schema, which the daemon brings forward when it starts.
     pub fn open_to_read(path: &Path) -> Result<State> {
+        if !sys::wal_index::is_reserved(path) {
+            return Err(no_room(&sys::wal_index::full()));
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;

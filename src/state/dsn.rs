@@ -18,6 +18,9 @@ use crate::rows::{Message, RecipientRow};
 use mail::envelope::Notify;
 use mail::queue_id::QueueId;
 
+/// Seconds that a DSN is postponed at most. One that is due later was planned by a clock that ran ahead.
+pub const POSTPONED: i64 = 600;
+
 /// What a DSN says of a recipient (RFC 3464 2.3.3). The values are also the bits of NOTIFY in the recipient's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -159,7 +162,7 @@ impl State {
         self.connection.prepare_cached("SELECT min(due) FROM notice WHERE due > ?1")?.query_row([now], |row| row.get(0))
     }
 
-    /// The DSN waits until then.
+    /// The DSN waits until then, at most [`POSTPONED`].
     pub fn postpone_dsn(&self, id: QueueId, until: i64) -> Result<()> {
         self.connection.prepare_cached("UPDATE notice SET due = ?2 WHERE message = ?1")?.execute(params![id.to_i64(), until]).map(|_| ())
     }

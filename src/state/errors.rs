@@ -33,6 +33,11 @@ pub fn is_damage(e: &Error) -> bool {
     matches!(e.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) || is_foreign(e)
 }
 
+/// The disk has no room for the index of the log, which could not be mapped without danger.
+pub(crate) fn no_room(e: &std::io::Error) -> Error {
+    Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL), Some(format!("no room for its -shm: {e}")))
+}
+
 /// A table, or a column, that is not there, is damage.
 pub(crate) fn of_form(e: Error) -> Error {
     match e {

@@ -18,6 +18,7 @@ mod dsn;
 mod errors;
 pub mod given_up;
 mod history;
+mod kept;
 mod messages;
 mod numbers;
 mod orders;
@@ -30,7 +31,7 @@ mod trace;
 
 pub use admission::Usage;
 pub use database::{Durability, State};
-pub use dsn::{Action, DueDsn};
+pub use dsn::{Action, DueDsn, POSTPONED};
 pub use errors::{is_damage, is_newer};
 pub use numbers::Numbers;
 pub use orders::{Order, Wanted};

@@ -6,6 +6,7 @@
 use rusqlite::params;
 
 use crate::database::{Result, State};
+use crate::dsn::POSTPONED;
 use crate::rows::{COLUMNS, message_of};
 use crate::rows::{Message, QueueDir};
 use mail::queue_id::QueueId;
@@ -51,8 +52,10 @@ impl State {
     }
 
     /// What was planned for later than `from` by a clock that ran ahead, because it was last tried after `now`, is due now instead
-    /// of then. Costs what is planned for later than `from`. Returns how many.
+    /// of then. So is a DSN that would wait longer than any is postponed. Costs what is planned for later than `from`, and such DSNs.
+    /// Returns how many messages.
     pub fn heal_clock(&self, now: i64, from: i64) -> Result<usize> {
+        self.connection.execute("UPDATE notice SET due = ?1 WHERE due > ?1 + ?2", [now, POSTPONED + CLOCK_STEP])?;
         self.connection.execute(
             "UPDATE message SET next_attempt = ?1 WHERE place = 0 AND next_attempt > ?2
              AND EXISTS (SELECT 1 FROM recipient WHERE recipient.message = message.id AND recipient.at > ?1 + ?3)",

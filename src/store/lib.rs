@@ -30,7 +30,7 @@ use mail::header::Section;
 use mail::limits;
 use mail::printable;
 use mail::queue_id::QueueId;
-use mail::wire::WireFacts;
+use mail::wire::WireSummary;
 use spool::file::{self, FileError};
 use spool::layout::{self, Owner};
 
@@ -67,7 +67,7 @@ pub struct ClaimedMessage {
     /// SHA-256 of the whole file.
     pub digest: Vec<u8>,
     /// The properties of the message.
-    pub facts: WireFacts,
+    pub summary: WireSummary,
     /// The value of Message-ID, printable, or empty.
     pub message_id: String,
 }
@@ -137,15 +137,40 @@ impl Store {
         }
     }
 
+    /// Whether each directory that was opened at the start is still the one that has its name. Where one was removed or moved away,
+    /// a file that is not found says nothing about its message, and nothing may be concluded from it.
+    ///
+    /// Errors: one line that names the directory and says what to do.
+    pub fn check_directories(&self) -> Result<(), String> {
+        let opened = [layout::NEW, layout::CUR, layout::HOLD, layout::FAILED, layout::CORRUPT, layout::TRASH]
+            .map(|name| (name, self.directory(name)));
+        for (name, open) in opened {
+            let (path, same) = (self.path(name), |a: FileStat, b: FileStat| (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino));
+            let is_there = nix::sys::stat::lstat(&path).and_then(|now| Ok(same(now, sys::fs::stat(open)?)));
+            match is_there {
+                Ok(true) => {}
+                Ok(false) | Err(Errno::ENOENT | Errno::ENOTDIR) => {
+                    return Err(format!(
+                        "{} was removed or replaced; put it back with its files, or run `mailchute check` and make it anew",
+                        path.display()
+                    ));
+                }
+                // The disk does not say; others will tell of that.
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// CL1 to CL3 for one name in `new/`.
     ///
     /// Errors: only those of the disk or of a lack of resources; the name stays for a later claim.
     pub fn claim(&self, name: impl AsRef<OsStr>) -> std::io::Result<Claim> {
         let name = name.as_ref();
-        let Some(id) = QueueId::parse(name.as_bytes()) else { return self.expel(name, "the name is not a queue id") };
+        let Some(id) = QueueId::parse(name.as_bytes()) else { return self.reject(name, "the name is not a queue id") };
         match sys::fs::open_hostile(&self.new, name) {
             // Known before it is moved: a directory that everybody may write to would come along into cur/.
-            Ok(file) if !sys::fs::is_regular(&sys::fs::stat(&file)?) => return self.expel(name, "not a regular file"),
+            Ok(file) if !sys::fs::is_regular(&sys::fs::stat(&file)?) => return self.reject(name, "not a regular file"),
             Ok(file) => match Lock::try_lock_shared(&file) {
                 Ok(()) => {}
                 Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return Ok(Claim::Later),
@@ -154,14 +179,16 @@ impl Store {
             Err(Errno::ENOENT) => return Ok(Claim::Vanished),
             Err(Errno::EAGAIN) => return Ok(Claim::Later),
             Err(e) if is_disk_error(&e.into()) => return Err(e.into()),
-            Err(e) => return self.expel(name, &self.why_closed(name, e)),
+            Err(e) => return self.reject(name, &self.why_closed(name, e)),
         }
         match sys::fs::rename_new(&self.new, name, &self.cur, name) {
             Ok(()) => Ok(self.check_claimed(id)),
+            // Where the file is still there, its new directory is not.
+            Err(e @ Errno::ENOENT) if self.has(layout::NEW, id) => Err(e.into()),
             Err(Errno::ENOENT) => Ok(Claim::Vanished),
             Err(Errno::EEXIST) => self.claim_twin(id),
             Err(e) if is_disk_error(&e.into()) => Err(e.into()),
-            Err(e) => self.expel(name, &format!("cannot be claimed: {}", e.desc())),
+            Err(e) => self.reject(name, &format!("cannot be claimed: {}", e.desc())),
         }
     }
 
@@ -173,7 +200,7 @@ impl Store {
             Err(FileError::Newer(v)) => Claim::Newer(v),
             Err(e) => {
                 let why = e.to_string();
-                match self.bury(&self.cur, id.to_string().as_ref(), &why) {
+                match self.quarantine(&self.cur, id.to_string().as_ref(), &why) {
                     Ok(()) => Claim::Corrupt(why),
                     Err(e) => Claim::Unread(e),
                 }
@@ -196,7 +223,7 @@ impl Store {
             sys::fs::unlink(&self.new, id.to_string())?;
             return Ok(Claim::Vanished);
         }
-        self.bury(&self.new, id.to_string().as_ref(), "its queue id belongs to another message")?;
+        self.quarantine(&self.new, id.to_string().as_ref(), "its queue id belongs to another message")?;
         Ok(Claim::Corrupt("its queue id belongs to another message".to_owned()))
     }
 
@@ -216,10 +243,10 @@ impl Store {
             return Err(bad("`peer` in a file that the daemon did not write".to_owned()));
         }
         let mut digest = digest::Context::new(&digest::SHA256);
-        let facts = file::verify(&file, &line, |piece| digest.update(piece))?;
+        let summary = file::verify(&file, &line, |piece| digest.update(piece))?;
         let message_id = check_header(&file, line.length(), line.envelope.size)?;
         let uid = line.envelope.peer.map_or(stat.st_uid, |peer| peer.uid);
-        Ok(ClaimedMessage { envelope: line.envelope, uid, digest: digest.finish().as_ref().to_vec(), facts, message_id })
+        Ok(ClaimedMessage { envelope: line.envelope, uid, digest: digest.finish().as_ref().to_vec(), summary, message_id })
     }
 
     /// Why a file cannot be opened. Usually it was not created in the drop directory.
@@ -260,14 +287,14 @@ impl Store {
 
     /// Clears away an entry of `new/` that can never be a message: a file is moved to `corrupt/` with a reason, anything else is
     /// removed. If the kernel allows neither, it is left in place.
-    fn expel(&self, name: &OsStr, why: &str) -> std::io::Result<Claim> {
+    fn reject(&self, name: &OsStr, why: &str) -> std::io::Result<Claim> {
         let stat = match sys::fs::stat_at(&self.new, name) {
             Ok(stat) => stat,
             Err(Errno::ENOENT) => return Ok(Claim::Vanished),
             Err(e) => return Err(e.into()),
         };
         let result = if sys::fs::is_regular(&stat) {
-            self.bury(&self.new, name, why).map(|()| Claim::Corrupt(why.to_owned()))
+            self.quarantine(&self.new, name, why).map(|()| Claim::Corrupt(why.to_owned()))
         } else if sys::fs::is_directory(&stat) {
             nix::unistd::unlinkat(&self.new, name, nix::unistd::UnlinkatFlags::RemoveDir).map(|()| Claim::Vanished).map_err(Into::into)
         } else {
@@ -318,6 +345,21 @@ impl Store {
         Ok(emptied)
     }
 
+    /// Deletes from `corrupt/` what was moved there before `before`, with the reasons, but not what `is_kept`. Returns the names.
+    pub fn empty_corrupt(&self, before: i64, is_kept: impl Fn(QueueId) -> bool) -> std::io::Result<Vec<String>> {
+        let mut emptied = Vec::new();
+        for name in self.names(layout::CORRUPT)? {
+            let name = name?;
+            let is_kept = || corrupt_id(&name).is_some_and(&is_kept);
+            // The move is the last change of the inode.
+            let is_old = sys::fs::stat_at(&self.corrupt, &name).is_ok_and(|stat| stat.st_ctime < before);
+            if is_old && !is_kept() && sys::fs::unlink(&self.corrupt, &name).is_ok() {
+                emptied.extend(name.to_str().filter(|name| !name.ends_with(".why")).map(str::to_owned));
+            }
+        }
+        Ok(emptied)
+    }
+
     /// Deletes everything in `tmp/` that is older than a day, such as files of crashed injectors.
     pub fn sweep(&self, now: i64) -> std::io::Result<usize> {
         let tmp = sys::fs::open_directory(&self.root.join(layout::TMP))?;
@@ -331,6 +373,11 @@ impl Store {
         }
         Ok(swept)
     }
+}
+
+/// The queue id that a name in `corrupt/` begins with, if it was that of a message.
+pub fn corrupt_id(name: &OsStr) -> Option<QueueId> {
+    QueueId::parse(name.as_bytes().split(|byte| *byte == b'.').next()?)
 }
 
 /// Errors of the disk or the machine rather than of the file. The last three come from network disks.

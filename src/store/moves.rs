@@ -74,14 +74,15 @@ impl Store {
     /// Moves a file of `cur/` to `corrupt/`, with the reason beside it. A missing file is not an error. [`Store::sync_moves`] makes
     /// the move durable; until then a crash may leave the file in `cur/`, where it is found again.
     pub fn discard(&self, id: QueueId, why: &str) -> std::io::Result<()> {
-        match self.bury(&self.cur, id.to_string().as_ref(), why) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        match self.quarantine(&self.cur, id.to_string().as_ref(), why) {
+            // If the file is still there, `corrupt/` is missing.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && !self.has(layout::CUR, id) => Ok(()),
             result => result,
         }
     }
 
     /// Moves `name` to `corrupt/` under a free name, and writes the reason to `NAME.why`. Many moves share one sync.
-    pub(super) fn bury(&self, from: &impl AsFd, name: &OsStr, why: &str) -> std::io::Result<()> {
+    pub(super) fn quarantine(&self, from: &impl AsFd, name: &OsStr, why: &str) -> std::io::Result<()> {
         use std::io::Write;
         let base = match QueueId::parse(name.as_bytes()) {
             Some(id) => id.to_string(),

@@ -53,6 +53,23 @@ fn a_file_that_its_injector_holds_is_left_for_later() {
 }
 
 #[test]
+fn a_directory_that_has_vanished_is_an_error_and_no_file_is_passed_over() {
+    let scratch = Scratch::new();
+    let (store, id) = (scratch.store(), inject(&scratch));
+    store.check_directories().unwrap();
+    std::fs::remove_dir(scratch.path().join(layout::CUR)).unwrap();
+    assert!(store.claim(id.to_string()).is_err(), "not taken for a file that is gone");
+    assert!(store.check_directories().unwrap_err().contains("/cur was removed"));
+    std::fs::create_dir(scratch.path().join(layout::CUR)).unwrap();
+    assert!(store.check_directories().unwrap_err().contains("/cur was removed"), "it is another one");
+    let store = scratch.store();
+    message(store.claim(id.to_string()).unwrap());
+    std::fs::remove_dir(scratch.path().join(layout::CORRUPT)).unwrap();
+    assert!(store.discard(id, "why").is_err(), "its file is still there");
+    assert_eq!(scratch.names(layout::CUR), [id.to_string()]);
+}
+
+#[test]
 fn t_spool_1_what_is_no_file_is_removed_or_reported_and_never_followed() {
     let scratch = Scratch::new();
     let store = scratch.store();

@@ -44,7 +44,7 @@ impl MessageWriter {
     ///
     /// Errors: EX_CANTCREAT if both are unusable; EX_OSERR.
     pub(crate) fn open(config: &Config, envelope: Envelope) -> Result<MessageWriter, Failure> {
-        let directory = match SpoolWriter::begin(&config.paths.spool, config.paths.mode == Mode::Rootless, envelope.clone()) {
+        let directory = match SpoolWriter::create(&config.paths.spool, config.paths.mode == Mode::Rootless, envelope.clone()) {
             Ok(file) => return Ok(MessageWriter::Spool(file)),
             Err(e) if e.is_shut => e,
             Err(e) => return Err(failure(&e, &config.params)),

@@ -14,3 +14,4 @@ pub mod stdin;
 pub mod stream;
 pub mod syslog;
 pub mod udp;
+pub mod wal_index;

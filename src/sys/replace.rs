@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn a_file_is_replaced_with_its_mode_and_nothing_is_left_beside_it() {
         let scratch = tempfile::tempdir().unwrap();
-        let path = scratch.path().join("facts.json");
+        let path = scratch.path().join("state.json");
         replace(&path, 0o644, b"old").unwrap();
         replace(&path, 0o600, b"new").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");

@@ -9,7 +9,7 @@ use mail::address::{Address, ReversePath};
 use mail::envelope;
 use mail::envelope::{Body, Envelope, Recipient, VERSION};
 use mail::queue_id::QueueId;
-use mail::wire::WireFacts;
+use mail::wire::WireSummary;
 use spool::drop::SpoolWriter;
 use spool::layout;
 use spool::layout::Owner;
@@ -30,7 +30,7 @@ impl Scratch {
         Scratch { directory }
     }
 
-    /// Where it lies.
+    /// Its location.
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
@@ -56,9 +56,9 @@ impl Scratch {
 
     /// Injects a message; its lock is let go.
     pub fn inject(&self, envelope: Envelope, message: &[u8]) -> QueueId {
-        let mut draft = SpoolWriter::begin(self.path(), true, envelope).unwrap();
-        draft.write(message).unwrap();
-        draft.commit(|envelope| envelope.body = Body::SevenBit).unwrap().id
+        let mut writer = SpoolWriter::create(self.path(), true, envelope).unwrap();
+        writer.write(message).unwrap();
+        writer.commit(|envelope| envelope.body = Body::SevenBit).unwrap().id
     }
 
     /// Injects a message to these recipients, and claims it.
@@ -102,5 +102,5 @@ pub fn envelope(recipients: &[&str]) -> Envelope {
 
 /// A claimed message that has no file.
 pub fn claimed(envelope: Envelope) -> ClaimedMessage {
-    ClaimedMessage { envelope, uid: 7, digest: vec![7; 32], facts: WireFacts::default(), message_id: String::new() }
+    ClaimedMessage { envelope, uid: 7, digest: vec![7; 32], summary: WireSummary::default(), message_id: String::new() }
 }

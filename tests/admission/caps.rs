@@ -69,3 +69,44 @@ fn a_cap_that_the_configuration_raises_frees_at_once() {
     wait_for("the new cap", || !admission(&installation).contains(&CALLER_ID.to_string()));
     installation.wait_for_entry("the released one", |entry| entry["queue_name"] == "deferred");
 }
+
+#[test]
+fn who_nears_a_cap_is_told_of_before_it_is_reached() {
+    isolated!();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut installation = Installation::system();
+    installation.relay_to(&format!("smtp://{closed}?tls=none"), "user_message_limit = 5\nretry_min = \"1h\"\nretry_max = \"2h\"");
+    installation.start_daemon();
+    let usage = |uid: u32| {
+        let status = installation.mailchute_as(uid, &["status", "--json"]).succeeded().stdout;
+        serde_json::from_str::<serde_json::Value>(&status).unwrap()["usage"].clone()
+    };
+    let monitor = |code| installation.mailchute_as(CALLER_ID, &["monitor"]).ended_with(code).stdout;
+    let look = |what: &str| {
+        installation.reload_daemon();
+        wait_for(what, || installation.daemon_log().contains(what));
+    };
+    let waiting = |count| wait_for("the claims", || installation.spooled("cur").len() == count);
+    for _ in 0..3 {
+        installation.sendmail_as(CALLER_ID, &["bob@receiver.example"], MESSAGE).succeeded();
+    }
+    waiting(3);
+    assert!(usage(0).is_null());
+    installation.sendmail_as(CALLER_ID, &["bob@receiver.example"], MESSAGE).succeeded();
+    waiting(4);
+    assert_eq!((&usage(0)[0]["uid"], &usage(0)[0]["messages"], &usage(0)[0]["message_limit"]), (&CALLER_ID.into(), &4.into(), &5.into()));
+    assert!(usage(CALLER_ID).is_null() && usage(OTHER_ID).is_null(), "how much others have is for administrators");
+    let said = format!("uid {CALLER_ID} uses 80 % of user_message_limit: 4 of 5 messages queued or held");
+    for verb in ["status", "check"] {
+        let text = installation.mailchute(&[verb]).stdout;
+        assert!(text.contains(&said), "{verb}: {text}");
+    }
+    look("quota_near");
+    let told = monitor(1);
+    assert!(told.contains(&format!("quota_near {CALLER_ID}: ")) && told.contains("user_message_limit"), "{told}");
+    // Four are enough to be told of, and not too many to be taken.
+    installation.sendmail_as(CALLER_ID, &["bob@receiver.example"], MESSAGE).succeeded();
+    installation.mailchute(&["remove", "--uid", &CALLER_ID.to_string()]).succeeded();
+    look("alarm_cleared");
+    assert!(usage(0).is_null());
+}

@@ -3,6 +3,7 @@
 
 mod connections;
 mod crash;
+mod directories;
 mod hostile;
 mod injector;
 mod recovery;

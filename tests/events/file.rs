@@ -135,6 +135,6 @@ fn a_full_disk_of_events_stops_no_mail_and_what_is_missing_is_counted() {
     installation.sendmail(&["bob@r.example"], MESSAGE).succeeded();
     wait_for("the count", || lines(&path).iter().any(|line| line["event"] == "events_lost"));
     let lost = lines(&path).into_iter().find(|line| line["event"] == "events_lost").unwrap();
-    assert!(lost["lost"].as_u64().unwrap() > 0 && lost["outlet"] == "event_file", "{lost}");
+    assert!(lost["lost"].as_u64().unwrap() > 0 && lost["sink"] == "event_file", "{lost}");
     assert_eq!(receiver.wait_for_messages(21).len(), 21);
 }

@@ -206,7 +206,7 @@ fn a_full_queue_counts_its_losses_and_tells_them_to_the_receiver() {
     webhook.always(Answer::Status(204));
     scene.installation.start_daemon();
     let lost = webhook.wait_for_event("events_lost").json();
-    assert_eq!((&lost["data"]["outlet"], &lost["data"]["lost"]), (&"webhook ops".into(), &15.into()), "{lost}");
+    assert_eq!((&lost["data"]["sink"], &lost["data"]["lost"]), (&"webhook ops".into(), &15.into()), "{lost}");
 }
 
 #[test]

@@ -14,6 +14,8 @@ use crate::support::parts::{self, Missing};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Ext4,
+    /// With blocks of 1 KiB.
+    Ext4SmallBlocks,
     Xfs,
     Btrfs,
 }
@@ -21,7 +23,7 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Kind::Ext4 => "ext4",
+            Kind::Ext4 | Kind::Ext4SmallBlocks => "ext4",
             Kind::Xfs => "xfs",
             Kind::Btrfs => "btrfs",
         }
@@ -30,7 +32,7 @@ impl Kind {
     /// The size of an image, in MiB: near the least that the kind allows.
     pub(crate) fn mebibytes(self) -> u64 {
         match self {
-            Kind::Ext4 => 32,
+            Kind::Ext4 | Kind::Ext4SmallBlocks => 32,
             Kind::Xfs => 300,
             Kind::Btrfs => 128,
         }
@@ -40,7 +42,7 @@ impl Kind {
     fn options(self) -> &'static str {
         match self {
             Kind::Xfs => "nouuid",
-            Kind::Ext4 | Kind::Btrfs => "defaults",
+            Kind::Ext4 | Kind::Ext4SmallBlocks | Kind::Btrfs => "defaults",
         }
     }
 
@@ -50,6 +52,7 @@ impl Kind {
         std::fs::File::create(image).unwrap().set_len(self.mebibytes() << 20).unwrap();
         let (program, arguments): (_, &[&str]) = match self {
             Kind::Ext4 => ("mkfs.ext4", &["-q", "-F", "-E", "lazy_itable_init=0"]),
+            Kind::Ext4SmallBlocks => ("mkfs.ext4", &["-q", "-F", "-b", "1024", "-m", "0", "-E", "lazy_itable_init=0"]),
             Kind::Xfs => ("mkfs.xfs", &["-q"]),
             Kind::Btrfs => ("mkfs.btrfs", &["-q"]),
         };

@@ -135,8 +135,37 @@ impl<'a> Full<'a> {
     }
 }
 
+/// Programs that map a file which has holes die by SIGBUS where the disk is full: a word and a code of sysexits.h is what they owe.
+pub(crate) fn small_blocks(binaries: &Binaries) -> Result<(), String> {
+    let bench = Bench::new(binaries);
+    let installation = &bench.installation;
+    installation.relay_to("smtp://127.0.0.1:25?tls=none", NO_RESERVE);
+    for kib in (0..60).step_by(6).chain((64..640).step_by(48)) {
+        let _disk = full_disk(Kind::Ext4SmallBlocks, installation.paths.spool.as_path(), kib).map_err(|missing| missing.0)?;
+        let command = |program: &Path| {
+            let mut command = installation.program(program);
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            command
+        };
+        let mut daemon = command(&binaries.mailchuted).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(400));
+        let listing = command(&binaries.mailchute).arg("list").status().unwrap();
+        crate::support::command::signal(&daemon, nix::sys::signal::Signal::SIGTERM);
+        let ended = daemon.wait().unwrap();
+        let without = command(&binaries.mailchute).arg("list").status().unwrap();
+        if ![listing, ended, without].iter().all(|status| matches!(status.code(), Some(0 | 64..=78))) {
+            return Err(format!("{kib} KiB left: list {listing}, the daemon {ended}, list {without}"));
+        }
+    }
+    Ok(())
+}
+
 fn full_ext4(spool: &Path, kib: u64) -> Result<Disk, Missing> {
-    let mut disk = Disk::new(Kind::Ext4, spool, || layout::make_rootless(spool).unwrap())?;
+    full_disk(Kind::Ext4, spool, kib)
+}
+
+fn full_disk(kind: Kind, spool: &Path, kib: u64) -> Result<Disk, Missing> {
+    let mut disk = Disk::new(kind, spool, || layout::make_rootless(spool).unwrap())?;
     disk.renew();
     let mut filler = std::fs::File::create(spool.join(FILLER)).unwrap();
     let mut taken = 0;

@@ -168,6 +168,14 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_with_small_blocks_ends_nobody_by_a_signal() {
+        isolated!();
+        isolation::cover_temporary_files();
+        require!(crate::support::parts::disks());
+        full::small_blocks(&Binaries::built()).unwrap();
+    }
+
+    #[test]
     fn what_is_refused_in_the_end_was_never_sent() {
         require!(tracer::is_allowed());
         trials::refused_is_never_sent(&Binaries::built()).unwrap();

@@ -56,7 +56,7 @@ fn an_expired_message_gets_one_more_attempt_and_then_its_sender_is_told() {
     let notice = &receiver.wait_for_messages(1)[0];
     assert_eq!(notice.recipients, ["<sender@y.example>"]);
     let told = String::from_utf8_lossy(&notice.data).replace("\r\n", " ");
-    assert!(told.contains("An administrator of this host gave it up") && told.contains("smtp; 450 4.2.1 busy"), "{told}");
+    assert!(told.contains("An administrator of this host returned") && told.contains("smtp; 450 4.2.1 busy"), "{told}");
     assert_eq!(state_of(&installation, &id), "failed");
     let why = installation.mailchute(&["why", &id]).succeeded().stdout;
     assert!(why.contains("given up by an administrator after the last attempt; last: 450"), "{why}");
@@ -76,7 +76,7 @@ fn a_bounced_message_is_not_tried_again_and_its_sender_is_told_why() {
     let mut told: Vec<_> = notices.iter().map(|notice| notice.recipients.concat()).collect();
     told.sort();
     assert_eq!(told, ["<one@y.example>", "<two@y.example>"]);
-    assert!(notices.iter().all(|notice| String::from_utf8_lossy(&notice.data).contains("An administrator of this host gave it up")));
+    assert!(notices.iter().all(|notice| String::from_utf8_lossy(&notice.data).contains("An administrator of this host returned")));
     wait_for("both to be kept in failed/", || installation.spooled("failed").len() == 2);
     let entry = installation.wait_for_entry("its outcome", |entry| entry["queue_id"] == waiting.as_str());
     assert!(has(&entry, "a@x.example", "failed", "given up by an administrator; last: 450"), "{entry}");

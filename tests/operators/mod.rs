@@ -2,6 +2,7 @@
 
 mod check;
 mod effects;
+mod failed;
 mod history;
 mod rights;
 mod selectors;

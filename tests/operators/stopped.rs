@@ -204,3 +204,27 @@ fn a_request_whose_answer_broke_off_is_not_repeated_without_the_daemon() {
     assert_eq!(installation.spooled("hold"), ids);
     assert_eq!(installation.mailchute(&["list"]).succeeded().stdout.matches("paused").count(), 0);
 }
+
+/// A daemon that was killed leaves the file of a finished message, and a message whose outcome only the receiver knows. The next start
+/// settles both; who comes before it must not hide them.
+#[test]
+fn behind_a_killed_daemon_a_finished_message_is_no_message_and_a_possible_duplicate_stays_one() {
+    let receiver = Script::new().first(2, "RCPT TO:", Reply::Lines("450 4.2.1 busy".into())).start();
+    let (mut installation, ids) = with_waiting(&receiver, &["finished@x.example", "in-data@x.example"]);
+    installation.kill_daemon();
+    let database = rusqlite::Connection::open(installation.paths.spool.join("state.sqlite")).unwrap();
+    let number = |id: &str| i64::from_str_radix(id, 16).unwrap();
+    database.execute("UPDATE message SET place = 3, finished = 1, next_attempt = NULL WHERE id = ?1", [number(&ids[0])]).unwrap();
+    database.execute("UPDATE message SET in_data = 1, next_attempt = NULL WHERE id = ?1", [number(&ids[1])]).unwrap();
+    drop(database);
+    assert_eq!(listed(&installation, &[]), ids[1..]);
+    installation.mailchute(&["hold", "ALL"]).succeeded();
+    installation.mailchute(&["hold", &ids[0]]).ended_with(1);
+    assert_eq!(installation.spooled("hold"), ids[1..]);
+    installation.start_daemon();
+    installation.mailchute(&["release", "ALL"]).succeeded();
+    assert_eq!(receiver.wait_for_messages(1)[0].recipients, ["<in-data@x.example>"]);
+    installation.wait_until_drained();
+    let shown = installation.mailchute(&["show", &ids[1]]).succeeded().stdout;
+    assert!(shown.contains("uncertain") && shown.contains("between the final dot and the record of its outcome"), "{shown}");
+}

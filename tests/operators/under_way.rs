@@ -123,6 +123,40 @@ fn the_last_word_of_a_dry_run_is_nothing() {
     assert!(installation.spooled("hold").is_empty() && installation.spooled("trash").is_empty());
 }
 
+/// Of two messages that are in memory, the second waits for the one connection that there may be.
+fn waiting_behind_another() -> (Receiver, Installation, String, Gate) {
+    let gate = Gate::default();
+    let receiver = Script::new().first(1, "RCPT TO:<a@", gate.hold("250 2.1.5 ok")).start();
+    let mut installation = Installation::rootless();
+    let one = "retry_min = \"1h\"\nretry_max = \"1h\"\nroute_connections = 1\n";
+    installation.relay_to(&receiver.url("smtp", "tls=none"), one);
+    installation.start_daemon();
+    installation.sendmail(&["-f", "sender@y.example", "a@x.example"], MESSAGE).succeeded();
+    wait_for("the first transaction", || receiver.accepted() > 0);
+    installation.wait_for_entry("the attempt", |entry| entry["queue_name"] == "active");
+    installation.sendmail(&["-f", "sender@y.example", "b@x.example"], MESSAGE).succeeded();
+    let is_b = |entry: &serde_json::Value| entry["recipients"][0]["address"] == "b@x.example";
+    let id = id_of(&installation.wait_for_entry("the other one in memory", |entry| is_b(entry) && entry["queue_name"] == "active"));
+    (receiver, installation, id, gate)
+}
+
+#[test]
+fn what_was_to_follow_an_attempt_is_done_where_a_pause_lets_none_begin() {
+    for (verb, place, state) in [("remove", "trash", "removed"), ("hold", "hold", "hold"), ("expire", "failed", "failed")] {
+        let (receiver, installation, id, gate) = waiting_behind_another();
+        order(&installation, verb, &id);
+        installation.mailchute(&["pause"]).succeeded();
+        assert_eq!(installation.spooled(place), std::slice::from_ref(&id), "{verb}: done before it is answered");
+        assert_eq!((state_of(&installation, &id).as_str(), kept_orders(&installation)), (state, 0), "{verb}");
+        gate.open();
+        assert_eq!(receiver.wait_for_messages(1)[0].recipients, ["<a@x.example>"]);
+        installation.mailchute(&["resume"]).succeeded();
+        installation.wait_until_drained();
+        let to_b = receiver.messages().iter().filter(|message| message.recipients == ["<b@x.example>"]).count();
+        assert_eq!(to_b, 0, "{verb}");
+    }
+}
+
 #[test]
 fn a_pause_lets_what_is_being_sent_go_on_to_its_end() {
     let (receiver, installation, _, gate) = sending("250 2.1.5 ok");

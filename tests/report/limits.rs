@@ -89,7 +89,7 @@ fn u04_a_storm_of_failures_makes_the_capped_number_of_dsns_and_one_digest() {
     }
     let to_admin = || notices(&receiver).into_iter().filter(|one| one.recipients == ["<admin@x.example>"]).collect::<Vec<_>>();
     wait_for("the digest", || to_admin().len() == 1);
-    assert!(subject(&to_admin()[0]).ends_with("notices of failed mail are waiting"));
+    assert!(subject(&to_admin()[0]).ends_with("delivery status notifications are on hold"));
     wait_for("all failures", || installation.spooled("failed").len() == 8);
     installation.wait_until_drained();
     assert_eq!(notices(&receiver).len(), 3);

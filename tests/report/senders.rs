@@ -37,7 +37,7 @@ fn s8_success_is_told_where_the_next_hop_does_not_report() {
     let installation = started(&receiver, "");
     installation.sendmail(&["-f", "alice@author.example", "-N", "success", "bob@receiver.example"], MESSAGE).succeeded();
     let notice = &wait_for_dsns(&receiver, 1)[0];
-    assert_eq!(subject(notice), "Your mail was handed on");
+    assert_eq!(subject(notice), "Your mail was relayed");
     installation.wait_until_drained();
     assert_eq!(receiver.messages().len(), 2);
     let judged = require!(judge(notice));

@@ -125,7 +125,7 @@ async fn t_smtp_3_certificates_that_prove_nothing_end_verified_sessions_and_no_o
         ("self-signed", self_signed(false), "is self-signed; put it into ca_file"),
         ("self-signed, TLS 1.2", self_signed(true), "is self-signed; put it into ca_file"),
         ("self-signed by an authority", of_an_authority(), "is self-signed and marked as that of a CA"),
-        ("expired", authority.server("localhost", expired), "has expired on 2"),
+        ("expired", authority.server("localhost", expired), "expired on 2"),
         ("for another name", authority.server("other.example", |_| {}), "is for other.example, not for localhost"),
         ("for an address", authority.server("192.0.2.1", |_| {}), "is for 192.0.2.1, not for localhost"),
         ("self-signed, with the name of an authority", named_as_the_authority(false), "is self-signed; put it into ca_file"),

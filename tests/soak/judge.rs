@@ -73,14 +73,18 @@ pub(crate) fn left(world: &World) -> Vec<String> {
     directories.iter().flat_map(|name| world.installation.spooled(name)).collect()
 }
 
-/// The queue ids that a line of the log calls possible duplicates.
+/// The queue ids that a line of the log, or the history of a message, calls possible duplicates.
 fn possible_duplicates(world: &World) -> HashSet<String> {
     let lines = BufReader::new(std::fs::File::open(world.log()).unwrap()).lines().map_while(Result::ok);
     let warnings = lines.filter(|line| line.contains("possible_duplicate") || line.contains("a duplicate is possible"));
     let is_id = |word: &&str| word.len() == 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    warnings
-        .flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric()).filter(is_id).map(str::to_owned).collect::<Vec<_>>())
-        .collect()
+    let logged =
+        warnings.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric()).filter(is_id).map(str::to_owned).collect::<Vec<_>>());
+    // Or an operator was the first to find it, between two daemons: that is in its history.
+    let state = rusqlite::Connection::open(world.installation.paths.spool.join("state.sqlite")).unwrap();
+    let mut query = state.prepare("SELECT DISTINCT message FROM event WHERE kind = 'uncertain'").unwrap();
+    let recorded = query.query_map([], |row| row.get::<_, i64>(0)).unwrap().map(|id| format!("{:016X}", id.unwrap()));
+    logged.chain(recorded).collect()
 }
 
 impl Counts {

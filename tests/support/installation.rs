@@ -111,10 +111,10 @@ impl Installation {
         path
     }
 
-    /// The queue, as root and the owner see it: one JSON object per message (SENDMAIL.md Q3).
+    /// Everything that is queued, held or has failed, as root and the owner see it: one JSON object per message (SENDMAIL.md Q3).
     #[track_caller]
     pub(crate) fn queue(&self) -> Vec<Value> {
-        let listing = self.mailchute(&["list", "--json"]).succeeded().stdout;
+        let listing = self.mailchute(&["list", "--json", "--state", "incoming,active,deferred,hold,failed"]).succeeded().stdout;
         listing.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
@@ -245,6 +245,17 @@ impl Installation {
             end(&mut child);
         }
         assert_eq!(status.and_then(|status| status.code()), Some(0), "mailchuted did not end well: {}", self.daemon_log());
+    }
+
+    /// Waits until the daemon has ended by itself: its exit code.
+    #[track_caller]
+    pub(crate) fn ended_daemon(&mut self) -> Option<i32> {
+        let mut child = self.daemon.take().unwrap();
+        let status = command::wait(&mut child, Duration::from_secs(60));
+        if status.is_none() {
+            end(&mut child);
+        }
+        status.expect("the daemon ends").code()
     }
 
     /// kill -9.

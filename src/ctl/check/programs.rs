@@ -67,29 +67,40 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = String> {
     text.lines().map(str::to_owned).collect::<Vec<_>>().into_iter()
 }
 
-/// Reports the status of the daemon, or that it is stopped. `is_open`: mail can be accepted. This check runs last, because root takes
-/// the ids of the owner of the spool while the daemon is stopped.
-pub(super) fn daemon(config: &Config, is_open: bool, findings: &mut Vec<String>) {
+/// Reports the status of the daemon, or that it is stopped, and returns warnings about mail. `is_open`: mail can be accepted. This
+/// check runs last, because root takes the ids of the owner of the spool while the daemon is stopped.
+pub(super) fn daemon(config: &Config, is_open: bool, findings: &mut Vec<String>) -> Vec<String> {
     if !client::daemon_is_running(&config.paths) {
         let mail = if is_open { "; mail is accepted but not delivered" } else { "" };
         findings.push(format!("mailchuted is not running{mail}: run {}", config.paths.mode.systemctl("start")));
         let down = Failure::new(Exit::Unavailable, "");
-        match Offline::open(config, down).and_then(|spool| spool.warning()) {
-            Ok(warning) if warning.is_empty() => {}
-            Ok(warning) => findings.push(warning),
+        match Offline::open(config, down).and_then(|spool| Ok((spool.warning()?, spool.counts()?))) {
+            Ok((warning, [_, _, failed])) => {
+                findings.extend(Some(warning).filter(|warning| !warning.is_empty()));
+                return of_mail(failed);
+            }
             // Empty for those who may not look at the spool.
             Err(failure) if failure.text.is_empty() => {}
             Err(failure) => findings.push(failure.text),
         }
-        return;
+        return Vec::new();
     }
     match client::ask::<Status>(&config.paths, &Request::Status {}) {
         Ok(statuses) => {
             let found: Vec<String> = statuses.iter().flat_map(|status| status_findings(status, config.paths.mode, findings)).collect();
             findings.extend(found);
+            statuses.iter().flat_map(|status| of_mail(status.failed)).collect()
         }
-        Err(failure) => findings.push(Failure::from(failure).text),
+        Err(failure) => {
+            findings.push(Failure::from(failure).text);
+            Vec::new()
+        }
     }
+}
+
+/// A warning about failed messages. They may or may not have a cause in the installation, so this is not a finding.
+fn of_mail(failed: u64) -> Vec<String> {
+    if failed == 0 { Vec::new() } else { vec![warnings::failed(failed)] }
 }
 
 /// The findings in a status, without those in `known`. Pure.
@@ -111,6 +122,7 @@ fn status_findings(status: &Status, mode: Mode, known: &[String]) -> Vec<String>
     if let Some(reason) = status.closed.as_ref().filter(|_| !is_raised("admission_closed", "")) {
         found.push(warnings::closed(reason));
     }
+    found.extend(status.usage.iter().map(warnings::near_limit));
     for one in status.suspended.iter().filter(|one| !is_raised("route_suspended", &one.route)) {
         found.push(format!("route {} is suspended: {}; fix the cause, then run `mailchute flush`", one.route, one.reason));
     }

@@ -24,7 +24,10 @@ impl Offline {
         Ok(match row {
             Some(message) if message.place != QueueDir::Ended => Some(Found::Row(Box::new(message))),
             row => {
-                let file = DIRECTORIES.into_iter().find(|directory| self.store.has(directory, id)).map(Found::File);
+                // The next start deletes the file of a finished message in `cur/`.
+                let may_be_in = |directory: &&str| *directory != layout::CUR || row.is_none();
+                let mut directories = DIRECTORIES.into_iter().filter(may_be_in);
+                let file = directories.find(|directory| self.store.has(directory, id)).map(Found::File);
                 file.or_else(|| row.map(|message| Found::Row(Box::new(message))))
             }
         })
@@ -102,14 +105,19 @@ fn has_address(entry: &Entry, address: &str) -> bool {
 
 fn entry_of(directory: &str, id: QueueId, claimed: &ClaimedMessage) -> Entry {
     let envelope = &claimed.envelope;
+    let (queue_name, status) = match directory {
+        layout::HOLD => ("hold", "deferred"),
+        layout::FAILED => ("failed", "failed"),
+        _ => ("incoming", "deferred"),
+    };
     let recipient = |recipient: &mail::envelope::Recipient| Recipient {
         address: recipient.address.to_string(),
         orig_address: recipient.original.clone().unwrap_or_default(),
-        status: "deferred".to_owned(),
+        status: status.to_owned(),
         ..Recipient::default()
     };
     Entry {
-        queue_name: if directory == layout::HOLD { "hold" } else { "incoming" }.to_owned(),
+        queue_name: queue_name.to_owned(),
         queue_id: id.to_string(),
         arrival_time: date::parse_rfc3339(&envelope.time).unwrap_or_else(|| i64::from(id.seconds())),
         message_size: envelope.size,

@@ -121,6 +121,7 @@ impl Wanted {
             return Ok(None);
         }
         if !self.with_recipients && !self.filter.needs_recipients() {
+            // `can_match` was the whole question.
             return Ok(Some(bare));
         }
         let entry = entries::entry(message, &state.recipients(message.id)?, is_active, now);

@@ -209,5 +209,5 @@ pub(super) async fn look(server: &Arc<Server>, rights: Rights, out: &mut Answer)
     routes.retain(|route| rights.sees_all || route.until.is_some());
     routes.sort_by_key(|route| (std::cmp::Reverse(route.waiting + route.connections), route.until.is_none(), route.route.clone()));
     routes.truncate(ROUTES);
-    out.say(&DaemonSnapshot { at: now, status: status(server).await?, stats, routes, latest }).await
+    out.say(&DaemonSnapshot { at: now, status: status(server, rights).await?, stats, routes, latest }).await
 }

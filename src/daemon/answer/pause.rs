@@ -18,7 +18,7 @@ pub(super) async fn pause(server: &Arc<Server>, rights: Rights, on: bool, out: &
     let (by, now) = (act::by(rights).await?, sys::clock::now());
     let work = server.state_writer.work(move |state, _| admin::pause::write(state, on, &by, now));
     let since = work.map_err(|_| stopped())?.await.map_err(|_| stopped())?;
-    server.pausing.set(since.clone());
+    server.pausing.set(since.clone()).await.map_err(|_| stopped())?;
     events::requested(if on { "pause" } else { "resume" }, rights.uid, 0, "");
     let text = since.map_or_else(|| "delivery resumed".to_owned(), |since| warnings::paused(&since));
     out.say(&Text { text, hex: String::new() }).await

@@ -23,9 +23,10 @@ const SAME_MESSAGE_ID: usize = 500;
 /// Bytes of one piece of `cat`.
 const PIECE: usize = 48 << 10;
 
-/// One entry per message that the peer may see and that matches, by queue id; or of `ids` only, with EX 1 if one is unknown.
+/// One entry per message that the peer may see and that matches, by queue id: of what is queued or held, unless the filter asks for
+/// other states; or of `ids` only, with EX 1 if one is unknown.
 pub(super) async fn list(server: &Arc<Server>, rights: Rights, ids: Vec<String>, filter: Filter, out: &mut Answer) -> Result<(), Failure> {
-    let wanted = wanted(rights, filter, true)?;
+    let wanted = wanted(rights, states_of(&ids, filter), true)?;
     if !ids.is_empty() {
         return list_some(server, &wanted, &ids, out).await;
     }
@@ -36,6 +37,11 @@ pub(super) async fn list(server: &Arc<Server>, rights: Rights, ids: Vec<String>,
         }
     }
     Ok(())
+}
+
+/// A message that is named is found in any state.
+fn states_of(ids: &[String], filter: Filter) -> Filter {
+    if ids.is_empty() { filter.default_states() } else { filter }
 }
 
 fn wanted(rights: Rights, filter: Filter, with_recipients: bool) -> Result<Wanted, Failure> {
@@ -70,7 +76,7 @@ async fn find(server: &Arc<Server>, rights: Rights, id: &str) -> Result<Message,
 
 /// How many messages match that the peer may see, and their bytes. EX 1 if one of `ids` is unknown.
 pub(super) async fn count(server: &Arc<Server>, rights: Rights, ids: Vec<String>, filter: Filter, out: &mut Answer) -> Result<(), Failure> {
-    let wanted = wanted(rights, filter, false)?;
+    let wanted = wanted(rights, states_of(&ids, filter), false)?;
     let (mut count, mut unknown) = (Count::default(), Vec::new());
     let mut add = |entry: &Entry| (count.messages, count.bytes) = (count.messages + 1, count.bytes + entry.message_size);
     for text in &ids {

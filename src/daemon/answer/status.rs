@@ -1,15 +1,21 @@
 //! How the daemon is: for `status`, and beside the live view.
 
-use control::protocol::{Status, Suspended};
+use control::protocol::{NEAR_LIMIT, Status, Suspended};
 use exit::Failure;
 use observe::alarms::alarm::Severity;
 
-use super::asked::{Server, read};
+use super::asked::{Rights, Server, read};
 use crate::health::STALLED;
+use state::State;
 
-/// The state of the whole.
-pub(super) async fn status(server: &Server) -> Result<Status, Failure> {
-    let (counts, oldest) = read(server, |state| Ok((state.counts()?, state.oldest()?))).await?;
+/// Users near a limit that are shown.
+const USERS: usize = 100;
+
+/// The state of the whole. How much each user has is for administrators.
+pub(super) async fn status(server: &Server, rights: Rights) -> Result<Status, Failure> {
+    let limits = server.state_writer.limits();
+    let near = move |state: &State| if rights.is_admin { limits.near(state, NEAR_LIMIT, USERS) } else { Ok(Vec::new()) };
+    let (counts, oldest, usage) = read(server, move |state| Ok((state.counts()?, state.oldest()?, near(state)?))).await?;
     let now = sys::clock::now();
     let setup = server.current.get();
     let suspended = server.dispatch.queue(|queue| {
@@ -37,6 +43,7 @@ pub(super) async fn status(server: &Server) -> Result<Status, Failure> {
         suspended,
         closed: server.admission.closed(),
         over_quota: server.admission.over(),
+        usage,
         warnings: setup.problems.clone(),
     })
 }

@@ -59,7 +59,7 @@ impl Spool {
             envid: Some("e7".into()),
             ..testing::envelope(&[])
         };
-        let mut draft = SpoolWriter::begin(&self.path, true, envelope).unwrap();
+        let mut draft = SpoolWriter::create(&self.path, true, envelope).unwrap();
         draft.write(b"From: me@h.example\r\nMessage-ID: <1@h.example>\r\n\r\nhello\r\n").unwrap();
         let id = draft.commit(|_| ()).unwrap().id;
         let Claim::Message(claimed) = self.store.claim(id.to_string()).unwrap() else { panic!("not claimed") };
@@ -294,6 +294,22 @@ fn news_that_do_not_hold_any_more_are_not_told() {
     assert_eq!(spool.compose(&due), None);
     spool.state.transaction(Durability::Full, |s| passed_over(s, &due, None, NOW)).unwrap();
     assert_eq!(spool.due(NOW + 8 * 3600), None);
+}
+
+/// A clock that ran ahead by two days, and was set right while the daemon was stopped.
+#[test]
+fn a_dsn_that_was_due_by_a_clock_that_ran_ahead_is_due_now() {
+    const AHEAD: i64 = 2 * 86_400;
+    let mut spool = Spool::new();
+    let id = spool.message("me@x.example", &["failure"]);
+    assert!(spool.attempt(id, &[Progress::Failed], NOW + AHEAD));
+    assert_eq!(spool.due(NOW), None);
+    spool.state.heal_clock(NOW, NOW + 7 * 86_400).unwrap();
+    assert!(spool.due(NOW).is_some());
+    // One that was postponed stays so.
+    spool.state.postpone_dsn(id, NOW + POSTPONED).unwrap();
+    spool.state.heal_clock(NOW, NOW).unwrap();
+    assert_eq!((spool.due(NOW + POSTPONED - 1), spool.due(NOW + POSTPONED).is_some()), (None, true));
 }
 
 /// RFC 3464 2.3.7

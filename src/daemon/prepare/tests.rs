@@ -133,6 +133,17 @@ fn a_vanished_file_is_told_from_a_disk_that_refuses() {
     std::fs::remove_file(&path).unwrap();
     let vanished = prepare(&scratch.store(), &setup, &work, true, NOW).unwrap_err();
     assert_eq!(vanished, Obstacle::Changed("its file has vanished".to_owned()));
+    // Nothing can be said of a file whose directory has vanished: both may come back.
+    let (store, cur) = (scratch.store(), scratch.path().join(layout::CUR));
+    std::fs::rename(&cur, scratch.path().join("away")).unwrap();
+    for _ in 0..2 {
+        let refused = prepare(&store, &setup, &work, true, NOW).unwrap_err();
+        assert!(matches!(&refused, Obstacle::Disk(why) if why.contains("/cur was removed or replaced")), "{refused:?}");
+        // Nor where somebody has made another one.
+        let _ = std::fs::create_dir(&cur);
+    }
+    std::fs::remove_dir(&cur).unwrap();
+    std::fs::rename(scratch.path().join("away"), &cur).unwrap();
     // Reading a directory fails as a bad disk does: an error of the kernel's that is not about the bytes.
     std::fs::create_dir(&path).unwrap();
     let refused = prepare(&scratch.store(), &setup, &work, true, NOW).unwrap_err();

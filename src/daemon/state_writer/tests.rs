@@ -130,7 +130,7 @@ fn one_more(message: &ClaimedMessage) -> ClaimedMessage {
         envelope: message.envelope.clone(),
         uid: message.uid,
         digest: message.digest.clone(),
-        facts: message.facts,
+        summary: message.summary,
         message_id: String::new(),
     }
 }

@@ -46,7 +46,7 @@ impl Command {
 
 /// What has to happen to a file once its commit has succeeded.
 enum FileWork {
-    Remove(QueueId),
+    Remove(QueueId, &'static str),
     Park(QueueId, QueueDir),
     Discard(QueueId, String),
     Trash(QueueId),
@@ -149,7 +149,7 @@ impl Writer {
     /// K2: the file follows its row.
     fn finish(&self, work: &FileWork) -> std::io::Result<()> {
         match work {
-            FileWork::Remove(id) => self.store.remove(*id, layout::CUR),
+            FileWork::Remove(id, directory) => self.store.remove(*id, directory),
             FileWork::Park(id, place) => self.park(*id, place.directory().unwrap_or(layout::FAILED)),
             FileWork::Trash(id) => self.park(*id, layout::TRASH),
             FileWork::Discard(id, why) => self.store.discard(*id, why),
@@ -161,8 +161,9 @@ impl Writer {
     /// Moves a file out of `cur/`. What somebody with the daemon's or root's rights did to one file must not stop all others.
     fn park(&self, id: QueueId, to: &str) -> std::io::Result<()> {
         match self.store.shift(id, layout::CUR, to) {
-            // The row keeps the history.
+            // The row keeps the history. Where a directory has vanished, the file may come back with it.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                self.store.check_directories().map_err(|why| std::io::Error::new(e.kind(), why))?;
                 events::reconciled(id, "its file had vanished from cur/");
                 Ok(())
             }
@@ -213,6 +214,10 @@ impl Group<'_> {
         match self.state.message(message.id)? {
             None => {}
             Some(known) if *found == QueueDir::Cur => return Ok(recognise(message, &known, &mut self.files)),
+            Some(known) if *found == QueueDir::Failed && is_same(message, &known) && self.is_discarded(&known)? => {
+                self.files.push(FileWork::Remove(message.id, layout::FAILED));
+                return Ok(Admission::Resurrected);
+            }
             Some(_) => return Ok(Admission::Known),
         }
         let has = self.state.usage(message.uid)?;
@@ -235,14 +240,24 @@ impl Group<'_> {
     }
 }
 
+impl Group<'_> {
+    /// True if only a crash kept the file of this failed message from being deleted.
+    fn is_discarded(&self, known: &Message) -> rusqlite::Result<bool> {
+        Ok(known.place == QueueDir::Ended && self.state.was_discarded(known.id)?)
+    }
+}
+
+fn is_same(message: &Message, known: &Message) -> bool {
+    known.uid == message.uid && known.digest == message.digest
+}
+
 /// A file in `cur/` whose id has a row (SPOOL.md, "The claim"). The same file, by uid and digest, is adopted or removed; another
 /// one must not overwrite or resurrect anything.
 fn recognise(message: &Message, known: &Message, files: &mut Vec<FileWork>) -> Admission {
-    let is_same = known.uid == message.uid && known.digest == message.digest;
-    match (is_same, known.place) {
+    match (is_same(message, known), known.place) {
         (true, QueueDir::Cur) => Admission::Known,
         (true, _) => {
-            files.push(FileWork::Remove(message.id));
+            files.push(FileWork::Remove(message.id, layout::CUR));
             Admission::Resurrected
         }
         (false, _) => {
@@ -274,7 +289,7 @@ fn record_outcome(state: &State, store: &Store, record: &mut OutcomeRecord, file
     state.update(&message)?;
     let dsn_due = due::conclude(state, store, &message, &recipients, &conclusion, attempt)?;
     match &conclusion {
-        Conclusion::Relayed => files.push(FileWork::Remove(id)),
+        Conclusion::Relayed => files.push(FileWork::Remove(id, layout::CUR)),
         Conclusion::Failed => files.push(FileWork::Park(id, QueueDir::Failed)),
         Conclusion::Hold { reason } => {
             state.record(id, &Event { at: now, kind: "held".to_owned(), text: reason.clone() })?;

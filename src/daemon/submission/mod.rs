@@ -1,4 +1,4 @@
-//! The submission socket: the second door, for callers to whom the drop directory is closed (SPOOL.md, "The second door").
+//! The submission socket, for callers that cannot write to the drop directory (SPOOL.md, "The submission socket").
 //!
 //! In: connections of anybody on the host; every byte is hostile ([`control::submission`] is the form). Out: messages in
 //! `new/`, made durable by the same sequence as everybody's, with the peer's credentials in the envelope; then one line. From there

@@ -34,7 +34,7 @@ pub(super) fn admit(taker: &Taker, uid: u32) -> Result<(), Failure> {
 pub(super) fn begin(taker: &Taker, line: &[u8], peer: Peer) -> Result<Offer, Failure> {
     let setup = taker.current.get();
     let envelope = envelope_of(&setup, taker.paths.mode, line, peer, sys::clock::now())?;
-    let draft = SpoolWriter::begin(&taker.paths.spool, taker.paths.mode == Mode::Rootless, envelope).map_err(|e| refused(&e))?;
+    let draft = SpoolWriter::create(&taker.paths.spool, taker.paths.mode == Mode::Rootless, envelope).map_err(|e| refused(&e))?;
     let mut crc = crc32fast::Hasher::new();
     crc.update(line);
     let limit = match setup.params.message_size_limit.0 {

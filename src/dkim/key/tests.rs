@@ -50,5 +50,6 @@ fn t_dkim_3_what_cannot_sign_is_refused_by_name() {
         [b"".as_slice(), b"\0\xff", b"-----BEGIN PRIVATE KEY-----\n", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"]
     {
         assert_eq!(refused(text), Some(KeyError::NotPem), "{text:?}");
+        assert_eq!(refused(text).map(|why| why.to_string()).as_deref(), Some("holds no private key in PEM form"));
     }
 }

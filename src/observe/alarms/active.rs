@@ -63,9 +63,19 @@ impl ActiveAlarms {
         changes
     }
 
-    /// True if an alarm of this kind is active.
-    pub fn has(&self, kind: Kind) -> bool {
+    /// As [`AlarmMemory::heal_clock`].
+    pub fn heal_clock(&mut self, now: i64) {
+        self.alarms.values_mut().for_each(|raised| raised.since = raised.since.min(now));
+    }
+
+    /// True if any alarm of this kind is active.
+    pub fn has_kind(&self, kind: Kind) -> bool {
         self.alarms.keys().any(|(active, _)| *active == kind)
+    }
+
+    /// True if the alarm of this kind about `subject` is active.
+    pub fn has(&self, kind: Kind, subject: &str) -> bool {
+        self.alarms.contains_key(&(kind, subject.to_owned()))
     }
 
     /// The active alarms, critical ones first.

@@ -66,6 +66,8 @@ kinds! {
     AdmissionClosed = "admission_closed", Warning;
     /// An administrator paused delivery. New mail stays queued.
     DeliveryPaused = "delivery_paused", Warning;
+    /// A user is near a spool limit.
+    QuotaNear = "quota_near", Warning;
     /// There are files in `corrupt/`.
     CorruptFile = "corrupt_file", Warning;
     /// A message failed and no DSN could be delivered.
@@ -81,7 +83,7 @@ kinds! {
 pub struct Alarm {
     /// The kind.
     pub kind: Kind,
-    /// The route or webhook concerned; empty if the kind has no subject.
+    /// The route, webhook or uid concerned; empty if the kind has no subject.
     pub subject: String,
     /// The reason, one printable line.
     pub reason: String,

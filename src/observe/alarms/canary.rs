@@ -60,6 +60,14 @@ impl Canary {
         self.sent.is_none_or(|sent| sent < last_time(now, time, zone))
     }
 
+    /// One that a clock has sent that ran ahead was sent now: else none would be due until that time came again.
+    pub(super) fn heal_clock(&mut self, now: i64) {
+        if let Some(sent) = self.sent.filter(|sent| *sent > now) {
+            self.deadline = self.deadline.saturating_sub(sent.saturating_sub(now));
+            self.sent = Some(now);
+        }
+    }
+
     /// Learns the queue id. Returns false: this alone changes no alarm.
     pub(super) fn note_accepted(&mut self, message_id: &str, queue_id: &str) -> bool {
         if !message_id.is_empty() && message_id == self.message_id {

@@ -6,6 +6,7 @@ use super::alarm::{Alarm, Kind};
 use super::canary::Fate;
 use super::memory::AlarmMemory;
 use config::Params;
+use control::protocol::{NEAR_LIMIT, UserUsage};
 use control::warnings;
 
 /// Seconds that an alarm about the disk or the database stays active after the last failure.
@@ -14,6 +15,8 @@ const STORAGE: i64 = 3600;
 const ROUTE: i64 = 3600;
 /// Seconds that a webhook may fail before an alarm.
 const WEBHOOK: i64 = 3600;
+/// Percent of a limit below which a user is no longer near it.
+pub const BELOW_LIMIT: u64 = 70;
 /// Free inodes that the spool's file system must have.
 const FREE_FILES: u64 = 5000;
 
@@ -56,6 +59,8 @@ pub struct AlarmInputs {
     pub space: Option<Space>,
     /// Files in `corrupt/`.
     pub corrupt: usize,
+    /// The users who have at least [`BELOW_LIMIT`] percent of a limit.
+    pub usage: Vec<UserUsage>,
     /// The webhooks.
     pub webhooks: Vec<WebhookSnapshot>,
 }
@@ -86,9 +91,9 @@ impl Limits {
     }
 }
 
-/// The alarms for these inputs. `is_active` tells whether an alarm of this kind is active: it clears at 125 % of the limit, so that a
-/// value at its limit raises one alarm and not a hundred.
-pub fn judge(inputs: &AlarmInputs, memory: &AlarmMemory, limits: Limits, is_active: impl Fn(Kind) -> bool) -> Vec<Alarm> {
+/// The alarms for these inputs. `is_active` tells whether the alarm of this kind and subject is active: it clears at another value than
+/// it was raised at, so that a value at its limit raises one alarm and not a hundred.
+pub fn judge(inputs: &AlarmInputs, memory: &AlarmMemory, limits: Limits, is_active: impl Fn(Kind, &str) -> bool) -> Vec<Alarm> {
     let mut alarms = Vec::new();
     let mut add = |kind, subject: &str, reason: String| alarms.push(Alarm { kind, subject: subject.to_owned(), reason });
     let exceeds = |since: Option<i64>, limit: i64| since.map(|since| inputs.now - since).filter(|&age| limit > 0 && age >= limit);
@@ -104,7 +109,7 @@ pub fn judge(inputs: &AlarmInputs, memory: &AlarmMemory, limits: Limits, is_acti
     {
         add(Kind::RouteSuspended, route, trouble.reason.clone());
     }
-    if let Some(reason) = lacks_space(inputs.space, limits.space, is_active(Kind::SpoolFull)) {
+    if let Some(reason) = lacks_space(inputs.space, limits.space, is_active(Kind::SpoolFull, "")) {
         add(Kind::SpoolFull, "", reason);
     }
     if let Some(trouble) = memory.storage.as_ref().filter(|trouble| inputs.now - trouble.last < STORAGE) {
@@ -122,6 +127,11 @@ pub fn judge(inputs: &AlarmInputs, memory: &AlarmMemory, limits: Limits, is_acti
     inputs.unusable.iter().for_each(|reason| add(Kind::CredentialUnusable, "", reason.clone()));
     if inputs.corrupt > 0 {
         add(Kind::CorruptFile, "", "there are files in corrupt/; the reason for each is in a file beside it".to_owned());
+    }
+    for usage in inputs.usage.iter().filter(|usage| is_near(usage, &is_active)) {
+        // Everybody may read alarms: no figures.
+        let reason = format!("the mail of this user in the spool nears {}; see `mailchute status`", usage.limit());
+        add(Kind::QuotaNear, &usage.uid.to_string(), reason);
     }
     if let Some((id, reason)) = memory.undelivered_dsns.first_key_value() {
         let others = memory.undelivered_dsns.len() - 1;
@@ -162,6 +172,11 @@ fn lacks_space(space: Option<Space>, limit: u64, is_active: bool) -> Option<Stri
     Some(format!("{files} inodes are left for the spool"))
 }
 
+fn is_near(usage: &UserUsage, is_active: impl Fn(Kind, &str) -> bool) -> bool {
+    let percent = usage.percent();
+    percent >= NEAR_LIMIT || (percent >= BELOW_LIMIT && is_active(Kind::QuotaNear, &usage.uid.to_string()))
+}
+
 fn behind(webhook: &WebhookSnapshot, now: i64) -> Option<String> {
     if webhook.lost > 0 {
         return Some(format!("{} events were lost, {} are queued", webhook.lost, webhook.waiting));
@@ -188,7 +203,7 @@ mod tests {
     const LIMITS: Limits = Limits { age: 1000, route: 100, silence: 500, space: 1 << 28 };
 
     fn kinds(inputs: &AlarmInputs, memory: &AlarmMemory) -> Vec<(Kind, String)> {
-        judge(inputs, memory, LIMITS, |_| false).into_iter().map(|alarm| (alarm.kind, alarm.subject)).collect()
+        judge(inputs, memory, LIMITS, |_, _| false).into_iter().map(|alarm| (alarm.kind, alarm.subject)).collect()
     }
 
     fn at(now: i64) -> AlarmInputs {
@@ -208,7 +223,7 @@ mod tests {
         assert_eq!(kinds(&at(1000), &memory), [(Kind::NoDelivery, String::new()), (Kind::QueueOld, String::new())]);
         let none = Limits { age: 0, route: 0, silence: 0, space: 0 };
         let inputs = AlarmInputs { space: Some(Space { bytes: 0, files: Some(0) }), ..at(1 << 40) };
-        assert!(judge(&inputs, &memory, none, |_| false).is_empty());
+        assert!(judge(&inputs, &memory, none, |_, _| false).is_empty());
         assert!(kinds(&AlarmInputs { oldest: None, ..at(5000) }, &memory).is_empty(), "the queue is empty");
     }
 
@@ -227,7 +242,7 @@ mod tests {
     #[test]
     fn closed_admission_is_an_alarm_with_its_reason() {
         let memory = AlarmMemory { admission_closed: Some("moving house".to_owned()), ..AlarmMemory::default() };
-        let alarms = judge(&AlarmInputs::default(), &memory, LIMITS, |_| false);
+        let alarms = judge(&AlarmInputs::default(), &memory, LIMITS, |_, _| false);
         assert_eq!((alarms.len(), alarms[0].kind), (1, Kind::AdmissionClosed));
         assert!(alarms[0].reason.ends_with("moving house"));
     }
@@ -235,7 +250,7 @@ mod tests {
     #[test]
     fn paused_delivery_is_a_warning_that_says_how_to_resume() {
         let inputs = AlarmInputs { paused: Some("since noon by root".to_owned()), ..AlarmInputs::default() };
-        let alarms = judge(&inputs, &AlarmMemory::default(), LIMITS, |_| false);
+        let alarms = judge(&inputs, &AlarmMemory::default(), LIMITS, |_, _| false);
         assert_eq!((alarms.len(), alarms[0].kind, alarms[0].kind.severity().word()), (1, Kind::DeliveryPaused, "warning"));
         assert_eq!(alarms[0].reason, warnings::paused("since noon by root"));
     }
@@ -243,7 +258,7 @@ mod tests {
     #[test]
     fn free_space_at_its_limit_raises_one_alarm() {
         let inputs = |bytes| AlarmInputs { space: Some(Space { bytes, files: None }), ..AlarmInputs::default() };
-        let is_full = |bytes, active| !judge(&inputs(bytes), &AlarmMemory::default(), LIMITS, |_| active).is_empty();
+        let is_full = |bytes, active| !judge(&inputs(bytes), &AlarmMemory::default(), LIMITS, |_, _| active).is_empty();
         assert!(is_full((1 << 28) - 1, false) && !is_full(1 << 28, false));
         assert!(is_full(1 << 28, true) && !is_full((1 << 28) + (1 << 26), true));
         let few = AlarmInputs { space: Some(Space { bytes: 1 << 40, files: Some(4999) }), ..AlarmInputs::default() };
@@ -251,9 +266,23 @@ mod tests {
     }
 
     #[test]
+    fn a_user_near_a_limit_is_an_alarm_of_its_own_that_clears_well_below() {
+        let usage = |uid, messages| UserUsage { uid, messages, message_limit: 100, ..UserUsage::default() };
+        let near = |messages, active: &str| {
+            let inputs = AlarmInputs { usage: vec![usage(1000, messages), usage(1001, 79)], ..AlarmInputs::default() };
+            judge(&inputs, &AlarmMemory::default(), LIMITS, |kind, subject| kind == Kind::QuotaNear && subject == active)
+        };
+        assert!(near(79, "").is_empty());
+        let alarms = near(80, "");
+        assert_eq!((alarms.len(), alarms[0].kind, alarms[0].subject.as_str()), (1, Kind::QuotaNear, "1000"));
+        assert!(alarms[0].reason.contains("user_message_limit") && !alarms[0].reason.contains("80"), "{}", alarms[0].reason);
+        assert_eq!((near(70, "1000").len(), near(69, "1000").len(), near(200, "1000").len()), (1, 0, 1));
+    }
+
+    #[test]
     fn two_reasons_of_one_alarm_are_one_alarm() {
         let inputs = AlarmInputs { unusable: vec!["key a".to_owned(), "key b".to_owned()], ..AlarmInputs::default() };
-        let alarms = judge(&inputs, &AlarmMemory::default(), LIMITS, |_| false);
+        let alarms = judge(&inputs, &AlarmMemory::default(), LIMITS, |_, _| false);
         assert_eq!(alarms.len(), 1);
         assert_eq!(alarms[0].reason, "key a; key b");
     }

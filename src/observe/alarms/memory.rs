@@ -77,6 +77,18 @@ impl AlarmMemory {
         self.state_lost &= !resolved.state_lost;
     }
 
+    /// Times that a clock has written that ran ahead become `now`: until they came again, an alarm would stand for what is over, or
+    /// keep silent.
+    pub fn heal_clock(&mut self, now: i64) {
+        let heal = |time: &mut i64| *time = (*time).min(now);
+        self.trying_since.iter_mut().for_each(heal);
+        for trouble in self.suspended.values_mut().chain(self.storage.iter_mut()) {
+            heal(&mut trouble.since);
+            heal(&mut trouble.last);
+        }
+        self.canary.heal_clock(now);
+    }
+
     /// Remembers an event. True if the event may raise or clear an alarm at once.
     pub fn note(&mut self, record: &Record) -> bool {
         let at = record.at / 1000;
@@ -101,7 +113,7 @@ impl AlarmMemory {
             "state_lost" => self.state_lost = true,
             "admission_closed" => self.admission_closed = Some(text("reason").to_owned()),
             "admission_opened" => self.admission_closed = None,
-            "corrupt" | "unusable" | "reloaded" => {}
+            "corrupt" | "unusable" | "reloaded" | "quota_reached" | "quota_cleared" => {}
             "requested" if matches!(text("verb"), "pause" | "resume") => {}
             _ => return false,
         }
@@ -131,6 +143,21 @@ mod tests {
     fn record(at: i64, event: &str, fields: &[(&'static str, &str)]) -> Record {
         let fields = fields.iter().map(|(name, value)| (*name, (*value).into())).collect();
         Record { at: at * 1000, level: "info", event: event.to_owned(), fields }
+    }
+
+    #[test]
+    fn times_of_a_clock_that_ran_ahead_become_now() {
+        let mut memory = AlarmMemory::default();
+        for (at, event) in [(900, "deferred"), (900, "route_suspended"), (900, "storage_failed")] {
+            memory.note(&record(at, event, &[("route", "r:25")]));
+        }
+        memory.canary = Canary::sent("<c@h>", 900, 60);
+        memory.heal_clock(1000);
+        assert_eq!((memory.trying_since, memory.canary.deadline), (Some(900), 960), "nothing has happened");
+        memory.heal_clock(100);
+        assert_eq!((memory.trying_since, memory.canary.sent, memory.canary.deadline), (Some(100), Some(100), 160));
+        let times = memory.suspended.values().chain(&memory.storage).map(|trouble| (trouble.since, trouble.last));
+        assert_eq!(times.collect::<Vec<_>>(), [(100, 100); 2]);
     }
 
     #[test]

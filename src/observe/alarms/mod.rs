@@ -26,10 +26,11 @@ mod program;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::dispatcher::Listener;
 use active::{ActiveAlarms, Change};
+use alarm::Kind;
 use canary::Canary;
 use config::Params;
 use config::paths::{Mode, Paths};
@@ -44,6 +45,8 @@ use memory::{AlarmMemory, Resolved};
 const INTERVAL: Duration = Duration::from_secs(30);
 /// The shortest time between two checks, so that many events cause one check.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Between two looks of somebody who waits for an alarm.
+const POLL: Duration = Duration::from_millis(20);
 
 /// The active alarms and the memory, shared by the thread and the status queries.
 pub struct AlarmManager {
@@ -77,6 +80,14 @@ impl AlarmManager {
                 manager.wake();
             }
         })
+    }
+
+    /// Waits until an alarm of this kind is active, at most for `limit`.
+    pub fn wait_for(&self, kind: Kind, limit: Duration) {
+        let end = Instant::now() + limit;
+        while !lock(&self.active).has_kind(kind) && Instant::now() < end {
+            std::thread::sleep(POLL);
+        }
     }
 
     /// Makes the thread check soon.
@@ -147,6 +158,8 @@ fn run(manager: &AlarmManager, watched: &impl Watched, woken: &Receiver<()>) {
 /// Checks all alarms once: logs and saves the changes. Status queries do not wait for the lookups.
 fn check(manager: &AlarmManager, watched: &impl Watched, settings: &Settings, file: &mut StateFile) -> Vec<Change> {
     let now = sys::clock::now();
+    lock(&manager.memory).heal_clock(now);
+    lock(&manager.active).heal_clock(now);
     send_canary(manager, settings, now);
     let inputs = watched.inputs(now);
     let known = lock(&manager.memory).clone();
@@ -158,7 +171,7 @@ fn check(manager: &AlarmManager, watched: &impl Watched, settings: &Settings, fi
     };
     let (changes, active) = {
         let mut active = lock(&manager.active);
-        let alarms = judge::judge(&inputs, &memory, Limits::of(&settings.params), |kind| active.has(kind));
+        let alarms = judge::judge(&inputs, &memory, Limits::of(&settings.params), |kind, subject| active.has(kind, subject));
         (active.update(alarms, now), active.clone())
     };
     changes.iter().for_each(log_change);

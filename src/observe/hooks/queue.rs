@@ -93,6 +93,9 @@ impl Queue {
     }
 
     fn try_open(path: &Path) -> Result<Queue> {
+        let no_room =
+            |e: std::io::Error| rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL), Some(e.to_string()));
+        sys::wal_index::reserve(path).map_err(no_room)?;
         let connection = Connection::open(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         // Without waiting for the disk: a power cut may lose events, not mail.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::client::{Client, Verdict};
 use super::endpoint::{Endpoint, sink};
-use super::queue::Due;
+use super::queue::{Due, Queue};
 use super::shared::{Hooks, Inner};
 use log::events;
 
@@ -57,16 +57,10 @@ impl Worker<'_> {
 
     /// The next event at `now`, or when to look again.
     fn next(&self, inner: &mut Inner, now: i64) -> Result<Due, i64> {
-        if now < self.not_before {
+        if now < self.not_before && !is_beyond(self.not_before, now) {
             return Err(self.not_before);
         }
-        let queue = inner.queue.as_ref().ok_or(i64::MAX)?;
-        let name = &self.endpoint.name;
-        match queue.next(name, now) {
-            Ok(Some(due)) => Ok(due),
-            // A database that does not answer now may do so later.
-            _ => Err(queue.next_at(name).ok().flatten().unwrap_or(i64::MAX)),
-        }
+        next_due(inner.queue.as_ref().ok_or(i64::MAX)?, &self.endpoint.name, now)
     }
 
     fn post(&mut self, due: &Due, now: i64) -> Verdict {
@@ -138,6 +132,22 @@ impl Worker<'_> {
     }
 }
 
+/// The next event of `webhook` at `now`, or when to look again.
+fn next_due(queue: &Queue, webhook: &str, now: i64) -> Result<Due, i64> {
+    if let Ok(Some(due)) = queue.next(webhook, now) {
+        return Ok(due);
+    }
+    // A database that does not answer now may do so later.
+    let at = queue.next_at(webhook).ok().flatten().ok_or(i64::MAX)?;
+    let due = if is_beyond(at, now) { queue.next(webhook, at).ok().flatten() } else { None };
+    due.ok_or(at)
+}
+
+/// True for a time that no pause of ours reaches: the clock that planned it was ahead.
+fn is_beyond(at: i64, now: i64) -> bool {
+    at.saturating_sub(now) > LONGEST + LONGEST / 5
+}
+
 /// Seconds until the next attempt after `failures` failed ones: 1, 4, 16 … up to an hour, with a jitter of 20 %, so that many hosts
 /// do not return to one receiver at the same moment.
 fn pause(failures: u32, random: u64) -> i64 {
@@ -149,6 +159,20 @@ fn pause(failures: u32, random: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hooks::queue::New;
+
+    #[test]
+    fn an_event_that_was_put_off_by_a_clock_that_ran_ahead_is_due() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut queue = Queue::open(&scratch.path().join("w")).unwrap();
+        let event = New { webhook: "w".to_owned(), id: "evt_1".to_owned(), at: 172_800, body: "{}".to_owned(), urgent: false };
+        queue.add(&[event], 9).unwrap();
+        let seq = next_due(&queue, "w", 172_800).unwrap().seq;
+        queue.postpone(seq, 172_800 + LONGEST).unwrap();
+        assert_eq!(next_due(&queue, "w", 172_800), Err(172_800 + LONGEST), "by the clock that has put it off");
+        assert_eq!(next_due(&queue, "w", 0).map(|due| due.seq), Ok(seq));
+        assert_eq!(next_due(&queue, "none", 0), Err(i64::MAX));
+    }
 
     #[test]
     fn pauses_grow_to_an_hour_and_are_spread_by_a_fifth() {

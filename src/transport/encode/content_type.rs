@@ -1,12 +1,12 @@
-//! The two fields that say how a body is to be read: Content-Type and Content-Transfer-Encoding (RFC 2045 5 and 6). Pure.
+//! The two fields that describe a body: Content-Type and Content-Transfer-Encoding (RFC 2045 5 and 6). Pure.
 //!
-//! In: values as they stand, from anybody. Out: what the conversion has to know of them. Lenient, because readers are: what cannot be
-//! understood is not a reason for anything. A boundary in the form of RFC 2231 is not understood.
+//! In: values of untrusted senders. Out: what the conversion needs to know. Lenient, like mail programs: an unreadable value has no
+//! effect. A boundary in the form of RFC 2231 is not supported.
 
 /// RFC 2046 5.1.1 allows 70 bytes of ASCII; a boundary that is longer than this, or holds other bytes, is none.
 const BOUNDARY: usize = 256;
 
-/// What kind of body the media type promises.
+/// The kind of body according to the media type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Media {
     /// text/*, or no media type at all (RFC 2045 5.2).
@@ -39,7 +39,7 @@ pub enum Encoding {
     Base64,
     /// quoted-printable.
     QuotedPrintable,
-    /// A word that nobody has registered, or that we do not know.
+    /// An unregistered or unknown word.
     Unknown,
 }
 

@@ -41,7 +41,7 @@ pub use received::received;
 
 use super::smtp::Bytes;
 use mail::limits;
-use mail::wire::WireFacts;
+use mail::wire::WireSummary;
 use plan::{Changes, Demand};
 
 /// A message as it was read.
@@ -52,7 +52,7 @@ pub struct Original<'a> {
     /// The body.
     pub body: &'a Bytes,
     /// What the body holds.
-    pub facts: WireFacts,
+    pub summary: WireSummary,
 }
 
 /// What is sent instead.
@@ -77,14 +77,14 @@ pub fn convert(
     in_memory: usize,
     spill: impl FnOnce() -> io::Result<File>,
 ) -> io::Result<Option<Converted>> {
-    let Original { header, body, facts } = *original;
-    let demand = Demand { seven_bit: !takes_8bit && facts.eight_bit, short_lines: facts.longest_line > limits::LINE };
-    let labels = facts.eight_bit && header::lacks_mime(header);
+    let Original { header, body, summary } = *original;
+    let demand = Demand { seven_bit: !takes_8bit && summary.eight_bit, short_lines: summary.longest_line > limits::LINE };
+    let labels = summary.eight_bit && header::lacks_mime(header);
     if !demand.seven_bit && !demand.short_lines && !labels {
         return Ok(header::with_short_lines(header).map(|header| Converted {
             header,
             body: None,
-            eight_bit: facts.eight_bit,
+            eight_bit: summary.eight_bit,
             note: Changes { broken_lines: true, ..Changes::default() }.to_string(),
         }));
     }

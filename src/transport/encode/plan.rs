@@ -16,7 +16,7 @@ pub struct Demand {
 
 /// The properties of a body.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+pub struct BodySummary {
     /// A byte above 127.
     pub eight_bit: bool,
     /// Bytes of the longest line.
@@ -90,9 +90,9 @@ impl Decision {
 
 impl Treatment {
     /// The treatment of a body of this kind that holds this.
-    pub fn of(kind: Kind, encoding: Encoding, facts: &Facts, demand: Demand) -> Treatment {
-        let is_long = facts.longest_line > limits::LINE;
-        let is_8bit = facts.eight_bit && demand.seven_bit;
+    pub fn of(kind: Kind, encoding: Encoding, summary: &BodySummary, demand: Demand) -> Treatment {
+        let is_long = summary.longest_line > limits::LINE;
+        let is_8bit = summary.eight_bit && demand.seven_bit;
         match (encoding, kind) {
             _ if !is_long && !is_8bit => Treatment::Keep,
             (Encoding::Base64, _) => Treatment::Rewrap,
@@ -236,8 +236,8 @@ mod tests {
 
     #[test]
     fn h8_what_is_done_with_each_kind_of_body() {
-        let long = Facts { longest_line: 999, ..Facts::default() };
-        let fits = Facts { longest_line: 998, eight_bit: true, ..Facts::default() };
+        let long = BodySummary { longest_line: 999, ..BodySummary::default() };
+        let fits = BodySummary { longest_line: 998, eight_bit: true, ..BodySummary::default() };
         let any = Demand { seven_bit: false, short_lines: true };
         let seven = Demand { seven_bit: true, short_lines: true };
         for (encoding, kind, broken, stripped) in [

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use mail::queue_id::QueueId;
 use mail::{date, limits};
 
-/// The name that stands in the field.
+/// The name in the field.
 const PRODUCT: &str = "mailchute";
 
 /// The Received field of local pickup (RFC 5321 4.4): no `from` and no `with`, because no SMTP took place (RFC 3848).

@@ -22,7 +22,7 @@ pub struct Sink<F> {
 /// A body that was written.
 #[derive(Debug)]
 pub struct Finished {
-    /// Where it lies.
+    /// Its location.
     pub bytes: Bytes,
     /// Its DKIM hash.
     pub body_hash: [u8; 32],

@@ -4,8 +4,8 @@
 //! number of every entity. Bounded: [`DEPTH`] entities within each other, [`ENTITIES`] in all, a header of [`HEADER`] bytes. What is
 //! beyond is text of the last entity within.
 //!
-//! A boundary counts wherever it stands: one of an outer multipart ends everything within. That is how readers do it, and it makes a
-//! missing end harmless.
+//! A boundary counts everywhere: one of an outer multipart ends all entities within. Mail programs do the same, and it makes a missing
+//! end harmless.
 
 use std::io;
 
@@ -58,7 +58,7 @@ pub struct Entity {
     pub kind: Kind,
     /// How the body is encoded.
     pub encoding: Encoding,
-    /// It stands within multipart/signed.
+    /// It is within multipart/signed.
     pub in_signed: bool,
 }
 

@@ -7,7 +7,7 @@ use std::io;
 use super::content_type::Encoding;
 use super::header;
 use super::lines::{self, Fragment};
-use super::plan::{Changes, Charset, Decision, Demand, Facts, Plan, Treatment};
+use super::plan::{BodySummary, Changes, Charset, Decision, Demand, Plan, Treatment};
 use super::structure::{Entity, Kind, Role, Structure, Visitor};
 use crate::smtp::Bytes;
 use mail::limits;
@@ -27,7 +27,7 @@ struct Survey {
     decisions: Vec<Decision>,
     changes: Changes,
     /// Of the body that is being read.
-    facts: Facts,
+    summary: BodySummary,
     /// Bytes of the present line so far.
     column: usize,
     /// The present text belongs to no part.
@@ -42,7 +42,7 @@ impl Survey {
             demand,
             decisions: Vec::new(),
             changes: Changes::default(),
-            facts: Facts::default(),
+            summary: BodySummary::default(),
             column: 0,
             is_between: false,
             lacks_mime: false,
@@ -50,23 +50,23 @@ impl Survey {
     }
 
     /// The present text has ended.
-    fn restart(&mut self, is_between: bool) -> Facts {
-        if self.is_between && self.facts.longest_line > limits::LINE {
+    fn restart(&mut self, is_between: bool) -> BodySummary {
+        if self.is_between && self.summary.longest_line > limits::LINE {
             self.changes.broken_lines = true;
         }
         (self.column, self.is_between) = (0, is_between);
-        std::mem::take(&mut self.facts)
+        std::mem::take(&mut self.summary)
     }
 
     /// What is done with an entity that holds text of its own.
     fn decide(&mut self, entity: &Entity, kind: Kind) -> Decision {
         // It is this entity's text, not text between others.
         self.is_between = false;
-        let facts = self.restart(true);
-        let treatment = Treatment::of(kind, entity.encoding, &facts, self.demand);
+        let summary = self.restart(true);
+        let treatment = Treatment::of(kind, entity.encoding, &summary, self.demand);
         self.changes.count(treatment, entity.in_signed);
-        let is_relabelled = treatment == Treatment::Quote || (entity.role == Role::Top && facts.eight_bit);
-        let charset = (self.lacks_mime && is_relabelled).then(|| match (facts.eight_bit, facts.utf8.is_valid()) {
+        let is_relabelled = treatment == Treatment::Quote || (entity.role == Role::Top && summary.eight_bit);
+        let charset = (self.lacks_mime && is_relabelled).then(|| match (summary.eight_bit, summary.utf8.is_valid()) {
             (false, _) => Charset::UsAscii,
             (true, true) => Charset::Utf8,
             (true, false) => Charset::Unknown8Bit,
@@ -89,14 +89,14 @@ impl Visitor for Survey {
     }
 
     fn body(&mut self, fragment: Fragment) -> io::Result<()> {
-        let facts = &mut self.facts;
+        let summary = &mut self.summary;
         self.column = if fragment.starts { 0 } else { self.column } + fragment.text.len();
-        facts.longest_line = facts.longest_line.max(self.column);
-        facts.eight_bit |= !fragment.text.is_ascii();
+        summary.longest_line = summary.longest_line.max(self.column);
+        summary.eight_bit |= !fragment.text.is_ascii();
         if self.lacks_mime {
-            facts.utf8.feed(fragment.text);
+            summary.utf8.feed(fragment.text);
             if fragment.ends {
-                facts.utf8.feed(b"\r\n");
+                summary.utf8.feed(b"\r\n");
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use super::*;
 use mail::header::Section;
 use mail::wire::WireCheck;
 
-fn facts(bytes: &[u8]) -> WireFacts {
+fn summary(bytes: &[u8]) -> WireSummary {
     let mut check = WireCheck::default();
     check.feed(bytes).unwrap();
     check.finish().unwrap()
@@ -46,7 +46,7 @@ fn sent(message: &[u8], takes_8bit: bool) -> (Vec<u8>, Option<String>) {
         .iter()
         .zip([usize::MAX, 100])
         .map(|(body, in_memory)| {
-            let original = Original { header: &message[..section.end], body, facts: facts(bytes(body).as_slice()) };
+            let original = Original { header: &message[..section.end], body, summary: summary(bytes(body).as_slice()) };
             let Some(converted) = convert(&original, takes_8bit, in_memory, tempfile::tempfile).unwrap() else {
                 return (message.to_vec(), None);
             };
@@ -67,7 +67,7 @@ fn sent(message: &[u8], takes_8bit: bool) -> (Vec<u8>, Option<String>) {
 /// As [`sent`], with what must hold of everything that is sent.
 fn checked(message: &[u8], takes_8bit: bool) -> (Vec<u8>, Option<String>) {
     let (sent, note) = sent(message, takes_8bit);
-    assert!(facts(&sent).longest_line <= limits::LINE, "{}", sent.escape_ascii());
+    assert!(summary(&sent).longest_line <= limits::LINE, "{}", sent.escape_ascii());
     let body = &sent[Section::scan(&sent).body..];
     assert!(takes_8bit || body.is_ascii(), "{}", body.escape_ascii());
     (sent, note)

@@ -101,7 +101,7 @@ impl Failure {
         Failure { stage, reply: None, status, peer: peer.to_owned(), cause, reusable: false }
     }
 
-    /// True if nobody can know whether the server took the message: the end of data left, and no usable reply came back.
+    /// True if it is unknown whether the server accepted the message: the end of data was sent, and no valid reply arrived.
     pub fn is_uncertain(&self) -> bool {
         self.stage == Stage::FinalDot && self.reply.is_none()
     }

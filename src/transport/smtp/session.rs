@@ -26,7 +26,7 @@ use super::dialogue::{CHALLENGE, COMPLETED, Dialogue, NO_ANSWER, OURS, PROTOCOL}
 use super::failure::{Failure, Stage};
 use super::phase::Phase;
 use super::timeouts::Timeouts;
-use crate::tls::{TlsClient, TlsFacts};
+use crate::tls::{TlsClient, TlsSummary};
 use config::TlsPolicy;
 use mail::{EnhancedStatus, printable};
 
@@ -107,7 +107,7 @@ pub struct Session {
     pub(super) transactions: u32,
     /// The one outgoing buffer.
     pub(super) out: Vec<u8>,
-    tls: Option<TlsFacts>,
+    tls: Option<TlsSummary>,
     downgrade: Option<String>,
 }
 
@@ -137,7 +137,7 @@ impl Session {
     }
 
     /// Version, cipher suite and verdict; None in clear.
-    pub fn tls(&self) -> Option<&TlsFacts> {
+    pub fn tls(&self) -> Option<&TlsSummary> {
         self.tls.as_ref()
     }
 
@@ -219,7 +219,7 @@ struct Opening<'a> {
     settings: &'a Settings,
     target: &'a Target,
     policy: TlsPolicy,
-    tls: Option<TlsFacts>,
+    tls: Option<TlsSummary>,
 }
 
 impl Opening<'_> {
@@ -249,8 +249,8 @@ impl Opening<'_> {
         let failed = |why: String| Failure::lost(Stage::Tls, peer, BAD_TLS, why);
         let must_verify = self.policy == TlsPolicy::Verified;
         match timeout(limit, self.settings.tls.connect(stream, &self.target.host, must_verify)).await {
-            Ok(Ok((stream, facts))) => {
-                self.tls = Some(facts);
+            Ok(Ok((stream, summary))) => {
+                self.tls = Some(summary);
                 Ok(Box::new(stream))
             }
             Ok(Err(why)) => Err(failed(why)),
@@ -312,8 +312,8 @@ impl Opening<'_> {
         let refuse = |dialogue: &Dialogue, cause: String| Err(Failure::lost(Stage::Auth, &dialogue.peer, SECURITY, cause));
         // THREATS T-SMTP-7: depends on what TLS proved, not on the policy.
         match &self.tls {
-            Some(TlsFacts { unverified: None, .. }) => {}
-            Some(TlsFacts { unverified: Some(why), .. }) => {
+            Some(TlsSummary { unverified: None, .. }) => {}
+            Some(TlsSummary { unverified: Some(why), .. }) => {
                 return refuse(dialogue, format!("the password was not sent because the server certificate is not trusted: {why}"));
             }
             None => return refuse(dialogue, "the password was not sent because the connection does not use TLS".to_owned()),

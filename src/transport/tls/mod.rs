@@ -27,7 +27,7 @@ use strict::StrictVerifier;
 
 /// The properties of a TLS connection, for the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFacts {
+pub struct TlsSummary {
     /// `TLSv1.3`
     pub version: String,
     /// `TLS13_AES_256_GCM_SHA384`
@@ -36,14 +36,14 @@ pub struct TlsFacts {
     pub unverified: Option<String>,
 }
 
-impl TlsFacts {
+impl TlsSummary {
     /// True if the peer proved its name.
     pub fn is_verified(&self) -> bool {
         self.unverified.is_none()
     }
 }
 
-impl fmt::Display for TlsFacts {
+impl fmt::Display for TlsSummary {
     /// `TLSv1.3 TLS13_AES_256_GCM_SHA384 verified`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.version, self.cipher, if self.is_verified() { "verified" } else { "unverified" })
@@ -92,10 +92,10 @@ impl TlsClient {
     }
 
     /// Does the handshake with `host` (a name or an address) over `stream`. With `must_verify`, it succeeds only if the
-    /// certificate is valid for `host`; without, the facts tell.
+    /// certificate is valid for `host`; without it, the summary tells whether it is.
     ///
     /// Errors: one line, which may repeat names in the peer's certificate. How long it may take is the caller's business.
-    pub async fn connect<S>(&self, stream: S, host: &str, must_verify: bool) -> Result<(TlsStream<S>, TlsFacts), String>
+    pub async fn connect<S>(&self, stream: S, host: &str, must_verify: bool) -> Result<(TlsStream<S>, TlsSummary), String>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -110,12 +110,12 @@ impl TlsClient {
         let stream = TlsConnector::from(config).connect(shown, stream).await.map_err(|e| words::of_handshake(host, &e))?;
         let (_, connection) = stream.get_ref();
         let unverified = if must_verify { None } else { self.verdict(connection, host, name.as_ref()) };
-        let facts = TlsFacts {
+        let summary = TlsSummary {
             version: connection.protocol_version().and_then(|version| version.as_str()).unwrap_or("TLS").replace('_', "."),
             cipher: connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown").to_owned(),
             unverified,
         };
-        Ok((stream, facts))
+        Ok((stream, summary))
     }
 
     /// The result of the strict check for a peer that was accepted without it; `None` if it passes.

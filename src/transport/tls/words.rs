@@ -77,11 +77,11 @@ fn names(presented: &[String]) -> String {
         let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(name);
         inner.trim_matches('"').chars().take(NAME).collect::<String>()
     };
-    let told: Vec<String> = presented.iter().take(NAMES).map(plain).collect();
+    let shown: Vec<String> = presented.iter().take(NAMES).map(plain).collect();
     match presented.len().saturating_sub(NAMES) {
-        _ if told.is_empty() => "no name at all".to_owned(),
-        0 => told.join(", "),
-        more => format!("{} and {more} more", told.join(", ")),
+        _ if shown.is_empty() => "no name at all".to_owned(),
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 
