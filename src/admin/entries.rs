@@ -1,9 +1,9 @@
-//! Rows of state.sqlite as entries of a listing: the same for the running daemon and for root when it is stopped.
+//! Turns rows of state.sqlite into entries of a listing, for the daemon and for root while the daemon is stopped.
 
 use control::listing::{Entry, Recipient};
 use state::{Message, Progress, QueueDir, RecipientRow};
 
-/// The entry of a message at `now`. `is_active`: an attempt is under way.
+/// The entry of a message at `now`. `is_active`: a delivery attempt is in progress.
 pub fn entry(message: &Message, recipients: &[RecipientRow], is_active: bool, now: i64) -> Entry {
     Entry {
         queue_name: queue_name(message, recipients, is_active).to_owned(),
@@ -23,7 +23,7 @@ pub fn entry(message: &Message, recipients: &[RecipientRow], is_active: bool, no
     }
 }
 
-/// Postfix's names: what nobody has tried to deliver yet is incoming, what has a reason to wait is deferred.
+/// Postfix's queue names. A message is incoming before its first attempt, and deferred after it.
 fn queue_name(message: &Message, recipients: &[RecipientRow], is_active: bool) -> &'static str {
     let is_untouched = || recipients.iter().all(|recipient| recipient.at.is_none());
     match message.place {

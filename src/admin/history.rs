@@ -1,7 +1,7 @@
-//! The history of messages, as `trace`, `why` and `show` have it: from the database alone, so that it outlives the messages.
+//! Reads the history of messages for `trace`, `why` and `show`. It is in the database, so it outlives the messages.
 //!
-//! In: the open database and what a person named. Out: values for the control protocol. Everything in them is somebody's text;
-//! whoever prints it makes it printable.
+//! In: the open database and a queue id, address or Message-ID. Out: values for the control protocol. All texts in them are
+//! untrusted; the program that prints them makes them printable.
 
 use crate::entries;
 use config::names::is_loopback;
@@ -10,12 +10,12 @@ use control::protocol::{Detail, Happening};
 use mail::queue_id::QueueId;
 use state::{Attempt, Message, State};
 
-/// Rows of a page.
+/// Rows per page.
 const PAGE: usize = 100;
-/// Rows that one question looks at: to an asker who may see none of them, a million would say no more.
+/// Maximum rows read for one request, so that a user with no mail cannot make the daemon read the whole table.
 const ROWS: usize = 10_000;
 
-/// One message with its history, from the database alone. `is_active`: an attempt is under way.
+/// One message with its history. `is_active`: a delivery attempt is in progress.
 ///
 /// Errors: the database's.
 pub fn detail(state: &State, message: &Message, is_active: bool, now: i64) -> rusqlite::Result<Detail> {
@@ -50,23 +50,22 @@ fn tried(attempt: Attempt) -> history::Attempt {
     }
 }
 
-/// What was found.
+/// The messages found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// The latest first.
+    /// Latest first.
     pub messages: Vec<Message>,
-    /// There are more that were not looked at.
+    /// The search stopped before its end; there may be more messages.
     pub is_partial: bool,
 }
 
-/// What an alias would have replaced where somebody wrote this address: the local name, which is all that is left of it at
-/// localhost.
+/// The name that an alias would have replaced: the local part if the domain is localhost, otherwise the whole address.
 pub fn original_of(address: &str) -> &str {
     address.rsplit_once('@').filter(|(_, domain)| is_loopback(domain)).map_or(address, |(local, _)| local)
 }
 
-/// The messages that a person means by `subject`: a queue id, a Message-ID with or without its angle brackets, or the address of
-/// a sender or recipient, before or after aliases; those that `may` allows, the latest first, at most `limit`.
+/// Finds messages by `subject`: a queue id, a Message-ID with or without angle brackets, or the address of a sender or recipient,
+/// before or after alias expansion. Returns at most `limit` messages that `may` allows, latest first.
 ///
 /// Errors: the database's.
 pub fn find(state: &State, subject: &str, limit: usize, may: impl Fn(&Message) -> bool) -> rusqlite::Result<Found> {

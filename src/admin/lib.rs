@@ -1,7 +1,7 @@
-//! What operators do to messages and read of them: the same for the running daemon and for root while it is stopped.
+//! Administrative operations on messages, and the queries behind listings, for the daemon and for root while the daemon is stopped.
 //!
-//! In: the open database and spool, and who asks for what. Out: files and rows where they belong, and values for the control
-//! protocol. Rights are checked by the caller; nothing here talks to a socket.
+//! In: the open database and spool, and the operation. Out: moved files, updated rows, and values for the control protocol. The
+//! caller checks permissions. This crate uses no socket.
 
 pub mod entries;
 pub mod history;

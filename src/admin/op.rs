@@ -1,12 +1,12 @@
-//! What operators do to messages: hold, release, remove, requeue, expire, bounce, flush.
+//! Administrative operations: hold, release, remove, requeue, expire, bounce, flush.
 //!
-//! In: who does what to which messages, and the open spool. Out: the files where they belong, their rows, a line of history for
-//! each, and what is to be said of each. The same for the daemon's state writer and for root while the daemon is stopped.
+//! In: the operation, its user, the messages, and the open spool. Out: moved files, updated rows, an event in the history of each
+//! message, and a result for each. The daemon's state writer uses it, and root while the daemon is stopped.
 //!
-//! The files move first and durably, the rows follow in the caller's transaction, and only then is anybody answered. A crash between
-//! the two is settled at the next start: what went to `hold/` stays there, what left it goes back, and nothing is lost. A message
-//! whose attempt is under way is left alone; it is marked, and follows when its round ends. That it is to be held or removed is kept
-//! with the rows: should the daemon end first, its next start does it.
+//! The files move first, durably. The rows follow in the caller's transaction. The reply comes last. The next start repairs a crash
+//! in between: a file moved to `hold/` stays there, a file moved out of `hold/` goes back, and no message is lost. A message with a
+//! delivery attempt in progress is only marked; the operation follows after the attempt. A hold or a removal is also recorded in the
+//! database, so that the next start applies it if the daemon stops first.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -18,32 +18,32 @@ use state::given_up::BOUNCED;
 use state::{Action, Event, Message, Order, Progress, QueueDir, RecipientUpdate, State, Wanted};
 use store::Store;
 
-/// Who does what, when.
+/// An operation, its user and its time.
 #[derive(Clone, Debug)]
 pub struct AdminOp {
-    /// What.
+    /// The operation.
     pub act: Act,
-    /// Who, printable, for the history: `by root (uid 0)`.
+    /// The user, printable, for the history: `by alice (uid 1001)`.
     pub by: String,
-    /// Only say what would be done.
+    /// Report what would happen, without doing it.
     pub dry_run: bool,
-    /// Unix seconds.
+    /// The time, unix seconds.
     pub now: i64,
-    /// Seconds until a requeued message is given up.
-    pub give_up: i64,
+    /// The queue lifetime of a requeued message, in seconds.
+    pub queue_lifetime: i64,
 }
 
-/// A message that somebody named, and the id if it can be one.
+/// A message as the operator named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
-    /// As it was named, printable.
+    /// The text as given, printable.
     pub text: String,
-    /// The id; `None` where the text is none.
+    /// The queue id; `None` if the text is not a queue id.
     pub id: Option<QueueId>,
 }
 
 impl Named {
-    /// What somebody typed.
+    /// Parses the text from a command line.
     pub fn parse(text: &str) -> Named {
         Named { text: mail::printable::text(text), id: QueueId::parse(text.as_bytes()) }
     }
@@ -55,20 +55,20 @@ impl From<QueueId> for Named {
     }
 }
 
-/// Whose messages may be changed, and which ones are in somebody's hands.
+/// The messages that the operator may modify, and how to mark messages with an attempt in progress.
 pub struct Reach<'a> {
-    /// May the operator change this one?
+    /// Whether the operator may modify this message.
     pub may: &'a dyn Fn(&Message) -> bool,
-    /// Called with a message whose attempt is under way, to have it follow later. `None` where no daemon runs: then no attempt is
-    /// under way, whatever the row says.
+    /// Marks a message with an attempt in progress, so that the operation follows later. `None` if the daemon is stopped: then there
+    /// is no attempt in progress, whatever the row says.
     pub mark: Option<&'a dyn Fn(QueueId)>,
 }
 
 impl AdminOp {
-    /// Whether the act would change a message like this one: what `ALL` and conditions choose from.
+    /// Whether the operation applies to a message in this state. `ALL` and conditions select only such messages.
     pub fn changes(&self, message: &Message) -> bool {
         match (self.act, message.place) {
-            // Those that are found are in the trash.
+            // A finished message that was found is in the trash.
             (act, QueueDir::Ended) => act == Act::Requeue,
             (Act::Remove | Act::Requeue, _) => true,
             (Act::Hold | Act::Flush, place) => place == QueueDir::Cur,
@@ -77,17 +77,17 @@ impl AdminOp {
         }
     }
 
-    /// Does it to `named`, in the caller's transaction; says what became of each.
+    /// Applies the operation to `named` in the caller's transaction, and returns a result for each.
     ///
-    /// Errors: the database's; then nothing is committed, and the files are where they are.
+    /// Errors: the database's. Then nothing is committed, and files may have moved.
     pub fn perform(&self, state: &State, store: &Store, reach: &Reach<'_>, named: Vec<Named>) -> rusqlite::Result<Vec<Done>> {
         let mut done = Vec::with_capacity(named.len());
         let mut plans = Vec::new();
         let mut seen = HashSet::new();
-        // One that is named twice is planned once: the second plan would not know of the first.
+        // A message that is named twice is planned once: the second plan would not see the first.
         for named in named.into_iter().filter(|named| named.id.is_none_or(|id| seen.insert(id))) {
             match self.plan(state, store, reach, &named)? {
-                Plan::Told(is_done, text) => done.push(Done { id: named.text, done: is_done, later: false, text: text.into_owned() }),
+                Plan::Answer(is_done, text) => done.push(Done { id: named.text, done: is_done, later: false, text: text.into_owned() }),
                 Plan::Later(text) => done.push(Done { id: named.text, done: true, later: true, text: text.to_owned() }),
                 Plan::Do(message, moves) => plans.push((named, message, moves)),
             }
@@ -96,9 +96,9 @@ impl AdminOp {
         let moved = store.move_all(&moves);
         for ((named, message, _), moved) in plans.into_iter().zip(moved) {
             let text = match moved {
-                Ok(()) => self.record(state, *message).map(|()| self.told())?,
+                Ok(()) => self.record(state, *message).map(|()| self.outcome())?,
                 Err(e) => {
-                    done.push(Done { id: named.text, done: false, later: false, text: format!("not done: {e}") });
+                    done.push(Done { id: named.text, done: false, later: false, text: format!("failed: {e}") });
                     continue;
                 }
             };
@@ -112,24 +112,24 @@ impl AdminOp {
             Some(id) => state.message(id)?.filter(|message| (reach.may)(message)),
             None => None,
         };
-        let Some(mut message) = message else { return Ok(Plan::Told(false, "no such message".into())) };
+        let Some(mut message) = message else { return Ok(Plan::Answer(false, "no such message".into())) };
         if message.place == QueueDir::Ended {
             return Ok(match (store.has(layout::TRASH, message.id), self.act) {
-                (false, _) => Plan::Told(false, "no such message".into()),
-                (true, Act::Requeue) if self.dry_run => Plan::Told(true, self.told().into()),
-                // Not by this one: it was tried just now (`restore`).
-                (true, Act::Requeue) => Plan::Told(false, "was removed, and its file in trash/ cannot be moved".into()),
-                (true, _) => Plan::Told(false, was_removed(message.id).into()),
+                (false, _) => Plan::Answer(false, "no such message".into()),
+                (true, Act::Requeue) if self.dry_run => Plan::Answer(true, self.outcome().into()),
+                // `restore` has just tried to move it.
+                (true, Act::Requeue) => Plan::Answer(false, "was removed; its file cannot be moved out of trash/".into()),
+                (true, _) => Plan::Answer(false, was_removed(message.id).into()),
             });
         }
         if let (QueueDir::Cur, None, Some(mark)) = (message.place, message.next_attempt, reach.mark) {
             return self.follow(state, &mut message, mark);
         }
         if let Some(why) = self.refusal(&message) {
-            return Ok(Plan::Told(false, why.into()));
+            return Ok(Plan::Answer(false, why.into()));
         }
         if self.dry_run {
-            return Ok(Plan::Told(true, self.told().into()));
+            return Ok(Plan::Answer(true, self.outcome().into()));
         }
         let from = message.place.directory().unwrap_or(layout::CUR);
         let to = match self.act {
@@ -141,14 +141,16 @@ impl AdminOp {
         Ok(Plan::Do(Box::new(message), (from != to).then_some((from, to))))
     }
 
-    /// A message whose attempt is under way. Release, requeue and flush have nothing to wait for.
+    /// A message with an attempt in progress. Release, requeue and flush have nothing to do.
     fn follow(&self, state: &State, message: &mut Message, mark: &dyn Fn(QueueId)) -> rusqlite::Result<Plan> {
         let text = match self.act {
-            Act::Hold | Act::Remove if self.dry_run => "is being sent; it would follow after the attempt",
-            Act::Expire | Act::Bounce if self.dry_run => "is being sent; it would be given up after the attempt, unless that delivers it",
-            Act::Hold | Act::Remove => "is being sent; it follows after the attempt",
-            Act::Expire | Act::Bounce => "is being sent; it is given up after the attempt, unless that delivers it",
-            Act::Release | Act::Requeue | Act::Flush => return Ok(Plan::Told(true, "is being sent already".into())),
+            Act::Hold | Act::Remove if self.dry_run => "delivery is in progress; this would follow after the attempt",
+            Act::Expire | Act::Bounce if self.dry_run => {
+                "delivery is in progress; the message would bounce after the attempt unless it is delivered"
+            }
+            Act::Hold | Act::Remove => "delivery is in progress; this follows after the attempt",
+            Act::Expire | Act::Bounce => "delivery is in progress; the message bounces after the attempt unless it is delivered",
+            Act::Release | Act::Requeue | Act::Flush => return Ok(Plan::Answer(true, "delivery is already in progress".into())),
         };
         if !self.dry_run {
             if matches!(self.act, Act::Expire | Act::Bounce) {
@@ -165,7 +167,7 @@ impl AdminOp {
         Ok(Plan::Later(text))
     }
 
-    /// What of the act has to be kept until the attempt has ended. That a message has expired is in its row.
+    /// The part of the operation that must be recorded until the attempt ends. The row records an expiry.
     fn wanted(&self) -> Option<Wanted> {
         match self.act {
             Act::Hold => Some(Wanted::Hold),
@@ -174,33 +176,33 @@ impl AdminOp {
         }
     }
 
-    /// What is said of a message that it is done to, or would be.
-    pub fn told(&self) -> String {
+    /// The result text for a message to which the operation is or would be applied.
+    pub fn outcome(&self) -> String {
         if self.dry_run { format!("would be {}", self.act.done()) } else { self.act.done().to_owned() }
     }
 
     fn refusal(&self, message: &Message) -> Option<&'static str> {
         match (self.act, message.place) {
-            (Act::Hold, QueueDir::Hold) => Some("is on hold already"),
-            (Act::Hold | Act::Expire | Act::Bounce, QueueDir::Failed) => Some("has failed for good; requeue or remove it"),
+            (Act::Hold, QueueDir::Hold) => Some("is already on hold"),
+            (Act::Hold | Act::Expire | Act::Bounce, QueueDir::Failed) => Some("has failed permanently; requeue or remove it"),
             (Act::Release, QueueDir::Cur | QueueDir::Failed) => Some("is not on hold"),
             (Act::Flush, QueueDir::Hold) => Some("is on hold; release it"),
-            (Act::Flush, QueueDir::Failed) => Some("has failed for good; requeue it"),
+            (Act::Flush, QueueDir::Failed) => Some("has failed permanently; requeue it"),
             _ => None,
         }
     }
 
-    /// The rows of a message whose file is where it belongs.
+    /// Updates the rows of a message whose file has been moved.
     fn record(&self, state: &State, mut message: Message) -> rusqlite::Result<()> {
         if std::mem::take(&mut message.in_data) {
-            // Only without a daemon: it died between the final dot and the record of its outcome.
+            // Only while the daemon is stopped: it stopped between the final dot and the record of the outcome.
             let why = "the daemon stopped between the final dot and the record of its outcome";
             self.set_open(state, message.id, Progress::Uncertain, |_| why.to_owned())?;
-            // The history must say so when the message has arrived, perhaps for the second time.
+            // The history must show this if the message was delivered, perhaps twice.
             state.record(message.id, &Event { at: self.now, kind: "uncertain".to_owned(), text: why.to_owned() })?;
         }
         if !matches!(self.act, Act::Expire | Act::Flush) {
-            // Only without a daemon: it was given one before the daemon ended, and this is the later word.
+            // Only while the daemon is stopped: this operation overrides the recorded one.
             state.forget_order(message.id)?;
         }
         match self.act {
@@ -212,13 +214,13 @@ impl AdminOp {
             }
             Act::Requeue => {
                 (message.place, message.next_attempt, message.finished) = (QueueDir::Cur, Some(self.now), None);
-                (message.attempts, message.expires) = (0, self.now.saturating_add(self.give_up));
+                (message.attempts, message.expires) = (0, self.now.saturating_add(self.queue_lifetime));
                 message.reason = String::new();
                 self.reopen(state, message.id)?;
             }
             Act::Expire => message.expires = message.expires.min(self.now),
             Act::Bounce => {
-                // Without an open recipient its next round is its conclusion: moved to `failed/`, and its sender told.
+                // Without an open recipient the next attempt finishes the message: it moves to `failed/`, and its sender gets a bounce.
                 (message.place, message.next_attempt, message.reason) = (QueueDir::Cur, Some(self.now), String::new());
                 message.expires = message.expires.min(self.now);
                 self.give_up(state, message.id)?;
@@ -229,7 +231,7 @@ impl AdminOp {
         state.record(message.id, &Event { at: self.now, kind: self.act.done().to_owned(), text: self.by.clone() })
     }
 
-    /// A requeued message tries all of its recipients again that were not relayed.
+    /// Reopens the recipients of a requeued message that were not relayed.
     fn reopen(&self, state: &State, id: QueueId) -> rusqlite::Result<()> {
         for recipient in state.recipients(id)?.into_iter().filter(|r| r.progress != Progress::Relayed) {
             let update = RecipientUpdate {
@@ -252,7 +254,7 @@ impl AdminOp {
         Ok(())
     }
 
-    /// Changes every open recipient; `say` gets its last reply. Returns which they were.
+    /// Changes every open recipient; `say` gets its last reply. Returns the changed recipients.
     fn set_open(&self, state: &State, id: QueueId, progress: Progress, say: impl Fn(&str) -> String) -> rusqlite::Result<Vec<u32>> {
         let status = if progress == Progress::Failed { "5.4.7" } else { "4.4.2" };
         let mut changed = Vec::new();
@@ -268,9 +270,8 @@ impl AdminOp {
         Ok(changed)
     }
 
-    /// Takes removed messages out of `trash/` again, where a requeue names them: to `hold/`, in a transaction of its own before the
-    /// one that requeues them. On the straight way to `cur/` a crash would leave a file whose row says that it is finished, and the
-    /// next start would delete it.
+    /// Moves removed messages that a requeue names from `trash/` to `hold/`, in a transaction before the one that requeues them. With
+    /// a direct move to `cur/`, a crash would leave a file whose row says that it is finished, and the next start would delete it.
     ///
     /// Errors: the database's.
     pub fn restore(&self, state: &State, store: &Store, may: &dyn Fn(&Message) -> bool, named: &[Named]) -> rusqlite::Result<()> {
@@ -284,9 +285,9 @@ impl AdminOp {
         }
         let moves: Vec<_> = removed.iter().map(|message| Some((message.id, layout::TRASH, layout::HOLD))).collect();
         for (message, moved) in removed.into_iter().zip(store.move_all(&moves)) {
-            // A file that cannot be moved stays in the trash, and the requeue says that there is no such message.
+            // A file that cannot be moved stays in the trash, and the requeue reports that.
             if moved.is_ok() {
-                let reason = format!("taken out of the trash {}", self.by);
+                let reason = format!("restored from trash {}", self.by);
                 state.record(message.id, &Event { at: self.now, kind: "restored".to_owned(), text: self.by.clone() })?;
                 state.update(&Message { place: QueueDir::Hold, finished: None, next_attempt: None, reason, ..message })?;
             }
@@ -295,17 +296,17 @@ impl AdminOp {
     }
 }
 
-/// What is said of a message in the trash to those who want anything but to have it back.
+/// The result of any operation but a requeue on a message in the trash.
 pub fn was_removed(id: QueueId) -> String {
-    format!("was removed; mailchute requeue {id} brings it back")
+    format!("was removed; `mailchute requeue {id}` restores it")
 }
 
-/// What is to be done about one message.
+/// The plan for one message.
 enum Plan {
-    /// Nothing more than to say this.
-    Told(bool, Cow<'static, str>),
-    /// Nothing yet: it follows after the attempt under way, and this is said.
+    /// No change, only this result.
+    Answer(bool, Cow<'static, str>),
+    /// The operation follows after the attempt in progress; the result for now.
     Later(&'static str),
-    /// Its file moves, perhaps, and its row follows.
+    /// Move the file if needed, then update the row.
     Do(Box<Message>, Option<(&'static str, &'static str)>),
 }

@@ -1,52 +1,53 @@
-//! Reads what the report page shows of the messages. Bounded, whatever the queue holds.
+//! Reads the message statistics of the report page. Their size is bounded, whatever the queue holds.
 
 use std::collections::HashMap;
 
 use control::filter::domain_of;
 use control::listing::Entry;
-use control::overview::{AGES, Destination, Failure, Overview, SPAN, SPANS, Span};
+use control::overview::{AGES, Destination, Failure, INTERVAL, INTERVALS, Interval, Overview};
 
 use crate::entries;
 use state::{Ended, Message, State, Waits};
 
-/// Destinations that are told.
-const TOLD: usize = 25;
-/// Destinations told apart while they are counted; a queue full of made-up domains costs no more memory than this.
+/// Destinations listed.
+const SHOWN: usize = 25;
+/// Destinations counted separately. This bounds the memory for a queue full of made-up domains.
 const DESTINATIONS: usize = 10_000;
-/// Failed messages that are told.
+/// Failed messages listed.
 const FAILURES: usize = 50;
-/// Recipients of each of them.
+/// Recipients listed of each failed message.
 const RECIPIENTS: usize = 5;
 
-/// Reads it at `now`, of the messages of this user, or of all. `free` is left to the caller.
+/// Reads the statistics at `now`, for one user or for all. The caller sets `free`.
 ///
 /// Errors: the database's.
 pub fn read(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Overview> {
     read_with(Some(state), &[], uid, now)
 }
 
-/// The same with messages that have no row, of a spool whose daemon is stopped, and perhaps without a database.
+/// The same with messages without a row, for a spool whose daemon is stopped; the database may be missing.
 ///
 /// Errors: the database's.
 pub fn read_with(state: Option<&State>, unindexed: &[Entry], uid: Option<u32>, now: i64) -> rusqlite::Result<Overview> {
     let mut table = Table::default();
     state.map_or(Ok(()), |state| state.each_waiting(uid, |waits| table.add(waits, now)))?;
-    // Whole spans, the last one under way.
-    let since = (now.div_euclid(SPAN) + 1 - SPANS as i64) * SPAN;
-    let mut ended = state.map_or_else(|| Ok(vec![Ended::default(); SPANS]), |state| state.ended_by_span(since, SPAN, SPANS, uid))?;
+    // Whole intervals; the last one contains `now`.
+    let since = (now.div_euclid(INTERVAL) + 1 - INTERVALS as i64) * INTERVAL;
+    let mut ended =
+        state.map_or_else(|| Ok(vec![Ended::default(); INTERVALS]), |state| state.ended_by_span(since, INTERVAL, INTERVALS, uid))?;
     for entry in unindexed {
         let waits = |address: &str| Waits { address: address.to_owned(), accepted: entry.arrival_time, reply: String::new(), at: None };
         entry.recipients.iter().for_each(|recipient| table.add(waits(&recipient.address), now));
-        let span = usize::try_from((entry.arrival_time - since).div_euclid(SPAN)).ok().and_then(|at| ended.get_mut(at));
+        let span = usize::try_from((entry.arrival_time - since).div_euclid(INTERVAL)).ok().and_then(|at| ended.get_mut(at));
         if let Some(span) = span {
             span.accepted += 1;
         }
     }
     let (destinations, others) = table.finish();
-    let span = |Ended { accepted, relayed, failed }| Span { accepted, relayed, failed };
-    let course = ended.into_iter().map(span).collect();
+    let span = |Ended { accepted, relayed, failed }| Interval { accepted, relayed, failed };
+    let intervals = ended.into_iter().map(span).collect();
     let failures = state.map_or_else(|| Ok(Vec::new()), |state| failures(state, uid, now))?;
-    Ok(Overview { at: now, destinations, others, since, course, failures, free: None })
+    Ok(Overview { at: now, destinations, others, since, intervals, failures, free: None })
 }
 
 /// The latest failed messages.
@@ -61,7 +62,7 @@ fn failures(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Vec<F
     state.latest_failed(FAILURES, uid)?.into_iter().map(failure).collect()
 }
 
-/// The destinations while they are counted.
+/// Counts recipients by destination.
 #[derive(Default)]
 struct Table {
     rows: HashMap<String, Destination>,
@@ -73,8 +74,8 @@ impl Table {
         let age = now.saturating_sub(waits.accepted);
         let class = AGES.partition_point(|bound| *bound <= age);
         let domain = domain_of(&waits.address);
-        let is_told_apart = self.rows.len() < DESTINATIONS || self.rows.contains_key(&domain);
-        let row = if is_told_apart { self.rows.entry(domain).or_default() } else { &mut self.others };
+        let has_own_row = self.rows.len() < DESTINATIONS || self.rows.contains_key(&domain);
+        let row = if has_own_row { self.rows.entry(domain).or_default() } else { &mut self.others };
         if let Some(count) = row.ages.get_mut(class) {
             *count += 1;
         }
@@ -88,7 +89,7 @@ impl Table {
         let named = |(domain, row): (String, Destination)| Destination { domain, ..row };
         let mut rows: Vec<Destination> = self.rows.into_iter().map(named).collect();
         rows.sort_by(|a, b| b.total().cmp(&a.total()).then_with(|| a.domain.cmp(&b.domain)));
-        for row in rows.drain(TOLD.min(rows.len())..) {
+        for row in rows.drain(SHOWN.min(rows.len())..) {
             others.ages.iter_mut().zip(row.ages).for_each(|(sum, count)| *sum += count);
         }
         let has_others = others.total() > 0;
@@ -127,7 +128,7 @@ mod tests {
         let entry = Entry { arrival_time: 1_000_000 - 300, recipients: vec![recipient], ..Entry::default() };
         let overview = read_with(None, &[entry], None, 1_000_000).unwrap();
         assert_eq!(overview.destinations.iter().map(|row| (row.domain.as_str(), row.ages)).next(), Some(("x.example", [0, 1, 0, 0, 0, 0])));
-        assert_eq!(overview.course.iter().map(|span| span.accepted).sum::<u64>(), 1);
+        assert_eq!(overview.intervals.iter().map(|span| span.accepted).sum::<u64>(), 1);
     }
 
     #[test]
@@ -138,6 +139,6 @@ mod tests {
         }
         assert_eq!(table.rows.len(), DESTINATIONS);
         let (rows, others) = table.finish();
-        assert_eq!((rows.len(), others.map(|row| row.total())), (TOLD, Some((DESTINATIONS + 5 - TOLD) as u64)));
+        assert_eq!((rows.len(), others.map(|row| row.total())), (SHOWN, Some((DESTINATIONS + 5 - SHOWN) as u64)));
     }
 }

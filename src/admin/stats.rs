@@ -1,17 +1,17 @@
-//! Reads the numbers of `mailchute stats`.
+//! Reads the statistics of `mailchute stats`.
 
-use control::stats::{Held, Passed, Stats};
+use control::stats::{QueueCount, Stats, Throughput};
 use state::{QueueDir, State};
 
 const HOUR: u64 = 3600;
-/// The times over which is counted: an hour, a day, a week.
+/// The periods: an hour, a day, a week.
 const TIMES: [u64; 3] = [HOUR, 86_400, 604_800];
 
-/// The numbers at `now`; of the messages of this user, or of all.
+/// The statistics at `now`, for one user or for all.
 ///
 /// Errors: the database's.
 pub fn read(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Stats> {
-    let held = state.in_places(uid)?.into_iter().map(|held| Held {
+    let held = state.in_places(uid)?.into_iter().map(|held| QueueCount {
         state: match held.place {
             QueueDir::Cur => "queued",
             QueueDir::Hold => "hold",
@@ -23,19 +23,19 @@ pub fn read(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Stats
         oldest: Some(held.oldest),
     });
     let queue = held.collect();
-    let passed = TIMES.into_iter().map(|seconds| passed(state, uid, now, seconds)).collect::<rusqlite::Result<_>>()?;
-    Ok(Stats { queue, passed })
+    let throughput = TIMES.into_iter().map(|seconds| passed(state, uid, now, seconds)).collect::<rusqlite::Result<_>>()?;
+    Ok(Stats { queue, throughput })
 }
 
-/// The last hour alone: what can be asked for every other second, whatever the queue and the history hold.
+/// The throughput of the last hour only. It is cheap enough for a request every two seconds, whatever the queue and the history hold.
 ///
 /// Errors: the database's.
 pub fn brief(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Stats> {
-    Ok(Stats { queue: Vec::new(), passed: vec![passed(state, uid, now, HOUR)?] })
+    Ok(Stats { queue: Vec::new(), throughput: vec![passed(state, uid, now, HOUR)?] })
 }
 
-fn passed(state: &State, uid: Option<u32>, now: i64, seconds: u64) -> rusqlite::Result<Passed> {
+fn passed(state: &State, uid: Option<u32>, now: i64, seconds: u64) -> rusqlite::Result<Throughput> {
     let since = now.saturating_sub(i64::try_from(seconds).unwrap_or(i64::MAX));
     let state::Passed { accepted, bytes, relayed, failed, removed } = state.passed(since, uid)?;
-    Ok(Passed { seconds, accepted, bytes, relayed, failed, removed })
+    Ok(Throughput { seconds, accepted, bytes, relayed, failed, removed })
 }

@@ -1,10 +1,10 @@
-//! The asking side of the control socket.
+//! The client of the control socket.
 //!
-//! In: a request. Out: the lines of the reply, one at a time, so that a listing of any length needs no memory. The daemon is
-//! trusted no more than needed: a line that is no JSON ends the program with EX_SOFTWARE.
+//! In: a request. Out: the lines of the reply, one at a time, so memory does not grow with a listing. The client does not trust the
+//! daemon more than it must: a reply line that is not JSON ends the program with EX_SOFTWARE.
 //!
-//! An error says whether the daemon can have seen the request ([`ClientError`]): whoever carries it out without the daemon asks that
-//! first, else one request is carried out twice.
+//! An error says whether the daemon may have received the request ([`ClientError`]). A command that can work without the daemon checks
+//! that first, so that no request is carried out twice.
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
@@ -17,33 +17,33 @@ use config::Paths;
 use exit::{Exit, Failure};
 use mail::printable;
 
-/// Silence after which a daemon counts as hung.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The client gives up after this much silence: the daemon hangs.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why there is no whole answer.
+/// Why there is no complete reply.
 #[derive(Debug)]
 pub enum ClientError {
-    /// No daemon has the whole request: nothing was done.
+    /// No daemon received the whole request: nothing was done.
     Down(Failure),
-    /// The daemon has the request, but ended or fell silent before its answer was complete: it may be done.
+    /// The daemon received the request, but stopped or hung before its reply was complete: the request may have been carried out.
     Broken(Failure),
-    /// The daemon's own refusal, or an answer that cannot be used.
+    /// The daemon's own error, or an invalid reply.
     Failed(Failure),
 }
 
 impl ClientError {
-    /// What the program ends with.
+    /// The exit code.
     pub fn exit(&self) -> Exit {
         let (ClientError::Down(failure) | ClientError::Broken(failure) | ClientError::Failed(failure)) = self;
         failure.exit
     }
 
-    /// The error of a request that changes something: where it may be done already, the command that tells.
-    pub fn of_change(self, told_by: &str) -> Failure {
+    /// The error of a request that modifies something. If it may have been carried out, the text names the command that shows it.
+    pub fn of_change(self, shown_by: &str) -> Failure {
         let is_broken = matches!(self, ClientError::Broken(_));
         let mut failure = Failure::from(self);
         if is_broken {
-            failure.text.push_str(&format!("; `{told_by}` tells whether it was done"));
+            failure.text.push_str(&format!("; the request may have been carried out: `{shown_by}` shows it"));
         }
         failure
     }
@@ -61,11 +61,11 @@ pub fn daemon_is_running(paths: &Paths) -> bool {
     UnixStream::connect(paths.control_socket()).is_ok()
 }
 
-/// Asks, and calls `each` with every line of the reply but the last. `each` returns false to stop early. Returns what the daemon
-/// has to say besides, one printable line, or nothing.
+/// Sends `request` and calls `each` with every line of the reply except the last. `each` returns false to stop early. Returns the
+/// daemon's warning: one printable line, or an empty string.
 ///
-/// Errors: EX_UNAVAILABLE `mail system is down` where no daemon takes the request, and for an answer without an end; the daemon's own
-/// refusal with its code.
+/// Errors: EX_UNAVAILABLE `mail system is down` if no daemon receives the request, and for an incomplete reply; the daemon's own error
+/// with its code.
 pub fn ask_lines(paths: &Paths, request: &Request, each: impl FnMut(&str) -> bool) -> Result<String, ClientError> {
     let socket = paths.control_socket();
     let down = |e: std::io::Error| {
@@ -74,29 +74,29 @@ pub fn ask_lines(paths: &Paths, request: &Request, each: impl FnMut(&str) -> boo
         ClientError::Down(Failure::new(Exit::Unavailable, text))
     };
     let mut stream = UnixStream::connect(&socket).map_err(down)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(down)?;
+    stream.set_read_timeout(Some(TIMEOUT)).map_err(down)?;
     let line = serde_json::to_string(request).map_err(|e| ClientError::Failed(Failure::new(Exit::Software, e.to_string())))?;
-    // The daemon does nothing before it has the line's end, which is the last byte.
+    // The daemon does nothing before the end of the line, which is the last byte.
     stream.write_all(format!("{line}\n").as_bytes()).map_err(down)?;
     read_answer(BufReader::with_capacity(protocol::BUFFER, stream), each)
 }
 
-/// Reads an answer: calls `each` with every line but the last, and returns what that has to say besides.
+/// Reads a reply: calls `each` with every line except the last, and returns the text of the last.
 ///
-/// Errors: EX_UNAVAILABLE for an answer without an end; the daemon's own refusal with its code.
+/// Errors: EX_UNAVAILABLE for an incomplete reply; the daemon's own error with its code.
 pub fn read_answer(mut reader: impl BufRead, mut each: impl FnMut(&str) -> bool) -> Result<String, ClientError> {
     let broken = |text: String| ClientError::Broken(Failure::new(Exit::Unavailable, text));
     let mut line = String::new();
     loop {
         line.clear();
         match reader.read_line(&mut line) {
-            // A last line without its end is cut off.
+            // A last line without a line end is incomplete.
             Ok(_) if line.ends_with('\n') => {}
-            Ok(_) => return Err(broken("mailchuted ended before its answer was complete".to_owned())),
+            Ok(_) => return Err(broken("mailchuted stopped before its reply was complete".to_owned())),
             Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                return Err(broken(format!("mailchuted has not answered for {} s", PATIENCE.as_secs())));
+                return Err(broken(format!("mailchuted did not reply within {} s", TIMEOUT.as_secs())));
             }
-            Err(e) => return Err(broken(format!("the answer of mailchuted broke off: {e}"))),
+            Err(e) => return Err(broken(format!("the reply of mailchuted was cut off: {e}"))),
         }
         if let Some(End { end, text }) = End::parse(&line) {
             let text = printable::text(&text);
@@ -108,7 +108,7 @@ pub fn read_answer(mut reader: impl BufRead, mut each: impl FnMut(&str) -> bool)
     }
 }
 
-/// Asks, and returns every line of the reply as a `T`.
+/// Sends `request` and returns every line of the reply as a `T`.
 ///
 /// Errors: as [`ask_lines`].
 pub fn ask<T: DeserializeOwned>(paths: &Paths, request: &Request) -> Result<Vec<T>, ClientError> {
@@ -122,7 +122,7 @@ pub fn ask<T: DeserializeOwned>(paths: &Paths, request: &Request) -> Result<Vec<
         Err(e) => {
             broken = Some(Failure::new(
                 Exit::Software,
-                format!("an answer of the daemon that is not understood: {e}; are both of one version?"),
+                format!("cannot parse the daemon's reply: {e}; check that mailchute and mailchuted have the same version"),
             ));
             false
         }

@@ -2,37 +2,37 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One attempt at one recipient.
+/// One delivery attempt for one recipient.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     /// The forward-path.
     pub address: String,
-    /// When it was first so, unix seconds.
+    /// Time of the first attempt with this result, unix seconds.
     pub since: i64,
-    /// When it ended, unix seconds.
+    /// Time of the last attempt with this result, unix seconds.
     pub at: i64,
-    /// How often in a row the same was found.
+    /// The number of consecutive attempts with this result.
     pub times: u32,
-    /// `relayed`, `waiting`, `failed`, `uncertain`.
+    /// `relayed`, `deferred`, `failed`, `uncertain`.
     pub status: String,
     /// Enhanced status.
     pub dsn: String,
-    /// The host that answered, with its address; else the route.
+    /// The host that replied, with its address; otherwise the route.
     pub relay: String,
-    /// Its reply, or the reason.
+    /// The reply of the host, or the local reason.
     pub reply: String,
-    /// The queue id that the next hop named.
+    /// The queue id on the next hop.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub remote_id: String,
-    /// TLS version, cipher suite, and how the certificate was verified.
+    /// TLS version, cipher suite, and the result of the certificate verification.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tls: String,
-    /// What else there is to say.
+    /// Notes.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub notes: String,
-    /// A server answered about the message.
+    /// A server replied to this message.
     pub reached: bool,
-    /// Milliseconds until the session could take mail.
+    /// Milliseconds until the session was ready for mail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_ms: Option<u32>,
     /// Milliseconds from MAIL to the last reply.
@@ -40,37 +40,37 @@ pub struct Attempt {
     pub transaction_ms: Option<u32>,
 }
 
-/// One message, whole: what `mailchute show` prints.
+/// One message with its history: the output of `mailchute show`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Detail {
     /// As in a listing.
     #[serde(flatten)]
     pub entry: super::listing::Entry,
-    /// What the caller's `sendmail` said of it: claims.
+    /// Information about the caller, as reported by the caller's `sendmail`.
     #[serde(default)]
     pub caller: mail::envelope::CallerInfo,
-    /// What injection changed or noticed.
+    /// Warnings from injection.
     #[serde(default)]
     pub warnings: Vec<String>,
-    /// True if the caller's group and process ids are the kernel's word too.
+    /// True if the caller's gid and pid were reported by the kernel.
     #[serde(default)]
     pub attested: bool,
     /// SHA-256 of the spool file, hex.
     pub digest: String,
-    /// Every attempt, oldest first.
+    /// Delivery attempts, oldest first.
     #[serde(default)]
     pub tries: Vec<Attempt>,
-    /// What happened, oldest first.
+    /// Events, oldest first.
     pub history: Vec<Happening>,
 }
 
-/// One line of a history.
+/// An event in the history of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Happening {
     /// Unix seconds.
     pub at: i64,
-    /// `accepted`, `relayed`, `delayed` …
+    /// `accepted`, `relayed`, `deferred` …
     pub kind: String,
-    /// The details.
+    /// Details.
     pub text: String,
 }

@@ -1,26 +1,26 @@
-//! Which messages an operator means, beyond naming their ids: all conditions hold at once (SENDMAIL.md section 11).
+//! Selects messages by conditions (SENDMAIL.md section 11). A message must meet all of them.
 //!
-//! In: what a person typed, over the control socket; an entry of the queue. Out: yes or no. Pure, and the same for the daemon and
-//! for root while the daemon is stopped.
+//! In: the options of a command line, over the control socket; an entry of the queue. Out: yes or no. Pure. The daemon uses it, and
+//! so does root while the daemon is stopped.
 
 use serde::{Deserialize, Serialize};
 
 use super::listing::{Entry, Recipient};
 
-/// Conditions on a message; an empty one is true of all.
+/// Conditions on a message. An empty filter matches every message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Filter {
-    /// A part of the reverse-path, in any case; `<>` is the null one.
+    /// Part of the reverse-path, case-insensitive; `<>` is the null reverse-path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// A part of a recipient's address, in any case.
+    /// Part of a recipient's address, case-insensitive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// The domain of a recipient, in any case.
+    /// The domain of a recipient, case-insensitive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
-    /// Who submitted it.
+    /// The uid of the submitter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
     /// Accepted at least so many seconds ago.
@@ -29,36 +29,36 @@ pub struct Filter {
     /// At least so many bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub larger: Option<u64>,
-    /// A part of the reason why it waits, is held or has failed, in any case.
+    /// Part of the reason why it is deferred, held or failed, case-insensitive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// It is in one of these states.
+    /// The message is in one of these states.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub state: Vec<QueueState>,
 }
 
-/// The state of a message, as listings call it.
+/// The state of a message, by its name in listings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum QueueState {
-    /// Nobody has tried to deliver it yet.
+    /// No delivery attempt yet.
     Incoming,
-    /// It is being sent.
+    /// A delivery attempt is in progress.
     Active,
-    /// It was tried, and waits.
+    /// It was tried, and will be tried again.
     Deferred,
-    /// It is parked.
+    /// It is on hold.
     Hold,
-    /// It failed for good.
+    /// It failed permanently.
     Failed,
-    /// One of its recipients may have got it, or not.
+    /// At least one recipient may or may not have received it.
     Uncertain,
-    /// It was removed, and lies in `trash/`.
+    /// It was removed and is in `trash/`.
     Removed,
 }
 
 impl QueueState {
-    /// All of them, in the order of a message's life.
+    /// All states, in the order in which a message passes through them.
     pub const ALL: [QueueState; 7] = [
         QueueState::Incoming,
         QueueState::Active,
@@ -69,13 +69,13 @@ impl QueueState {
         QueueState::Removed,
     ];
 
-    /// Those of messages that are neither parked nor ended.
+    /// The states of messages in `cur/`.
     const OPEN: [QueueState; 3] = [QueueState::Incoming, QueueState::Active, QueueState::Deferred];
 
-    /// Those of the mail queue: what is queued or held.
+    /// The states of queued and held messages.
     const QUEUED: [QueueState; 4] = [QueueState::Incoming, QueueState::Active, QueueState::Deferred, QueueState::Hold];
 
-    /// The word for it.
+    /// The name of the state.
     pub fn word(self) -> &'static str {
         match self {
             QueueState::Incoming => "incoming",
@@ -88,43 +88,43 @@ impl QueueState {
         }
     }
 
-    /// The state of this name; `held` is `hold`.
+    /// The state with this name. `held` is accepted for `hold`.
     pub fn parse(text: &str) -> Option<Self> {
         QueueState::ALL.into_iter().find(|state| state.word() == text || (text, *state) == ("held", QueueState::Hold))
     }
 }
 
 impl Filter {
-    /// True where there is no condition.
+    /// True if there is no condition.
     pub fn is_everything(&self) -> bool {
         *self == Filter::default()
     }
 
-    /// The same conditions; where no state is asked for, only what is queued or held. For listings and counts that name no ids: what
-    /// failed no longer waits, and is shown where it is asked for.
+    /// The filter of a listing or count without ids: without a state it selects only queued and held messages. Failed messages are shown
+    /// only on request.
     #[must_use]
     pub fn default_states(self) -> Filter {
         if self.state.is_empty() { Filter { state: QueueState::QUEUED.to_vec(), ..self } } else { self }
     }
 
-    /// True where the recipients have to be known.
-    pub fn looks_at_recipients(&self) -> bool {
-        self.to.is_some() || self.domain.is_some() || self.reason.is_some() || self.divides_the_open()
+    /// True if a condition needs the recipients.
+    pub fn needs_recipients(&self) -> bool {
+        self.to.is_some() || self.domain.is_some() || self.reason.is_some() || self.selects_some_open()
     }
 
-    /// True where the states tell messages of `cur/` apart, which only their recipients can.
-    fn divides_the_open(&self) -> bool {
+    /// True if the states select some of the messages in `cur/`. Their state depends on the recipients.
+    fn selects_some_open(&self) -> bool {
         let asked = QueueState::OPEN.iter().filter(|state| self.state.contains(state)).count();
         self.state.contains(&QueueState::Uncertain) || (asked > 0 && asked < QueueState::OPEN.len())
     }
 
-    /// Whether the message of `entry` is meant, at `now`.
+    /// Whether the message of `entry` matches at `now`.
     pub fn matches(&self, entry: &Entry, now: i64) -> bool {
         let is_in_state = self.state.is_empty() || self.state.iter().any(|state| is_in(entry, *state));
-        self.matches_message(entry, now) && is_in_state && (!self.looks_at_recipients() || self.matches_recipients(entry))
+        self.matches_message(entry, now) && is_in_state && (!self.needs_recipients() || self.matches_recipients(entry))
     }
 
-    /// The conditions that need no recipients, besides the state.
+    /// Checks the conditions that need neither the recipients nor the state.
     pub fn matches_message(&self, entry: &Entry, now: i64) -> bool {
         let from = self.from.as_deref().is_none_or(|from| match from {
             "" | "<>" => entry.sender.is_empty(),
@@ -136,9 +136,9 @@ impl Filter {
             && self.larger.is_none_or(|larger| entry.message_size >= larger)
     }
 
-    /// False where the state says already, without the recipients, that the message is not meant: of those in `cur/` (`is_open`) it
-    /// may depend on them ([`Filter::looks_at_recipients`]).
-    pub fn may_be(&self, is_open: bool, entry: &Entry) -> bool {
+    /// False if the state alone rules the message out. For messages in `cur/` (`is_open`) the state may depend on the recipients
+    /// ([`Filter::needs_recipients`]).
+    pub fn can_match(&self, is_open: bool, entry: &Entry) -> bool {
         let depends = |state: &QueueState| match state {
             QueueState::Incoming | QueueState::Active | QueueState::Deferred => is_open,
             QueueState::Uncertain => true,
@@ -169,12 +169,12 @@ fn has(text: &str, part: &str) -> bool {
     text.to_lowercase().contains(&part.to_lowercase())
 }
 
-/// The domain of an address, in lower case; all of it where there is no `@`.
+/// The domain of an address in lower case, or the whole text if it has no `@`.
 pub fn domain_of(address: &str) -> String {
     address.rsplit_once('@').map_or(address, |(_, domain)| domain).to_lowercase()
 }
 
-/// The conditions as the options that a person would type, for the log.
+/// Shows the conditions as command-line options, for the log.
 impl std::fmt::Display for Filter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let number = |number: Option<u64>| number.map(|number| number.to_string());
@@ -247,12 +247,12 @@ mod tests {
     fn a_filter_knows_what_it_has_to_look_at() {
         let filter = |json: &str| serde_json::from_str::<Filter>(json).unwrap();
         for json in [r#"{"to":"a"}"#, r#"{"domain":"x"}"#, r#"{"reason":"busy"}"#, r#"{"state":["active"]}"#] {
-            assert!(filter(json).looks_at_recipients() && !filter(json).is_everything(), "{json}");
+            assert!(filter(json).needs_recipients() && !filter(json).is_everything(), "{json}");
         }
         for json in [r#"{"from":"a"}"#, r#"{"uid":1}"#, r#"{"older":1}"#, r#"{"larger":1}"#, r#"{"state":["hold"]}"#] {
-            assert!(!filter(json).looks_at_recipients() && !filter(json).is_everything(), "{json}");
+            assert!(!filter(json).needs_recipients() && !filter(json).is_everything(), "{json}");
         }
-        assert!(filter("{}").is_everything() && !filter("{}").looks_at_recipients());
+        assert!(filter("{}").is_everything() && !filter("{}").needs_recipients());
     }
 
     #[test]
@@ -276,28 +276,28 @@ mod tests {
     fn what_is_parked_is_told_apart_without_its_recipients() {
         let filter = |json: &str| serde_json::from_str::<Filter>(json).unwrap();
         let parked = Entry { queue_name: "hold".into(), ..Entry::default() };
-        assert!(filter(r#"{"state":["hold"]}"#).may_be(false, &parked) && filter("{}").may_be(true, &entry()));
-        assert!(!filter(r#"{"state":["failed","deferred"]}"#).may_be(false, &parked));
-        assert!(filter(r#"{"state":["failed","deferred"]}"#).may_be(true, &entry()));
-        assert!(!filter(r#"{"state":["failed"]}"#).may_be(true, &entry()));
+        assert!(filter(r#"{"state":["hold"]}"#).can_match(false, &parked) && filter("{}").can_match(true, &entry()));
+        assert!(!filter(r#"{"state":["failed","deferred"]}"#).can_match(false, &parked));
+        assert!(filter(r#"{"state":["failed","deferred"]}"#).can_match(true, &entry()));
+        assert!(!filter(r#"{"state":["failed"]}"#).can_match(true, &entry()));
     }
 
     #[test]
-    fn without_a_state_what_is_queued_or_held_is_meant_and_no_recipients_are_read_for_it() {
+    fn without_a_state_queued_and_held_messages_match_and_no_recipients_are_read() {
         let in_state = |state: &str| Entry { queue_name: state.into(), ..entry() };
         let filter = Filter::default().default_states();
-        assert!(!filter.looks_at_recipients());
+        assert!(!filter.needs_recipients());
         for (state, is_meant) in
             [("incoming", true), ("active", true), ("deferred", true), ("hold", true), ("failed", false), ("removed", false)]
         {
             let (entry, is_open) = (in_state(state), !matches!(state, "hold" | "failed" | "removed"));
-            assert_eq!((filter.matches(&entry, 1100), filter.may_be(is_open, &entry)), (is_meant, is_meant), "{state}");
+            assert_eq!((filter.matches(&entry, 1100), filter.can_match(is_open, &entry)), (is_meant, is_meant), "{state}");
         }
         let failed = Filter { state: vec![QueueState::Failed], ..Filter::default() };
-        assert_eq!(failed.clone().default_states(), failed, "an explicit state is left as it is");
-        assert!(!failed.looks_at_recipients() && failed.matches(&in_state("failed"), 1100));
+        assert_eq!(failed.clone().default_states(), failed, "an explicit state is kept");
+        assert!(!failed.needs_recipients() && failed.matches(&in_state("failed"), 1100));
         for state in [QueueState::Deferred, QueueState::Uncertain] {
-            assert!(Filter { state: vec![state], ..Filter::default() }.looks_at_recipients());
+            assert!(Filter { state: vec![state], ..Filter::default() }.needs_recipients());
         }
     }
 

@@ -1,7 +1,4 @@
-//! The history of messages, as `trace`, `why` and `show` have it: from the database alone, so that it outlives the messages.
-//!
-//! In: the open database and what a person named. Out: values for the wire. Everything in them is somebody's text; whoever prints
-//! it makes it printable.
+//! Replies for `why` and `top`. All texts in them are untrusted; the program that prints them makes them printable.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,57 +7,57 @@ use super::detail::Detail;
 use super::stats::Stats;
 use super::status::Status;
 
-/// A route as the daemon has it now.
+/// The current state of a route.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteView {
     /// Its name in listings and logs.
     pub route: String,
-    /// Transactions that wait for it in memory.
+    /// Transactions queued for it in memory.
     pub waiting: usize,
-    /// Connections.
+    /// Open connections.
     pub connections: usize,
-    /// Failures in a row.
+    /// Consecutive failures.
     pub failures: u32,
-    /// Until when it is suspended, unix seconds.
+    /// The end of its suspension, unix seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
-    /// Why.
+    /// The reason for the suspension.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
 }
 
-/// All that bears on why something is as it is.
+/// The inputs of `mailchute why`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WhyInputs {
-    /// False where the daemon is stopped.
+    /// False if the daemon is stopped.
     pub is_running: bool,
-    /// Since when delivery is paused, and by whom; empty where it is not.
+    /// When and by whom delivery was paused; empty if it is not paused.
     pub paused: String,
-    /// The messages, the most telling first: few.
+    /// A few messages, the most informative first.
     pub messages: Vec<Detail>,
-    /// How many messages there are besides, as far as was looked.
+    /// The number of further messages found.
     #[serde(default)]
     pub more: usize,
-    /// There may be others, which were not looked at.
+    /// The search stopped before its end; there may be more messages.
     #[serde(default)]
     pub is_partial: bool,
-    /// The routes of the open recipients, or of the domain, or those named so.
+    /// The routes of the open recipients, the routes of the domain, or the routes with this name.
     pub routes: Vec<RouteView>,
-    /// Connections that one route may have.
+    /// The limit of connections to one route (`route_connections`).
     pub connection_limit: usize,
 }
 
-/// One look at the daemon at work.
+/// A snapshot of the daemon.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DaemonSnapshot {
-    /// When, unix seconds.
+    /// Time of the snapshot, unix seconds.
     pub at: i64,
-    /// How the daemon is.
+    /// Daemon status.
     pub status: Status,
-    /// The numbers of the last hour, of what the asker may see.
+    /// Throughput of the last hour, for messages that the client may see.
     pub stats: Stats,
     /// The busiest and the suspended routes.
     pub routes: Vec<RouteView>,
-    /// The latest messages that ended, of those that the asker may see.
+    /// The latest finished messages that the client may see.
     pub latest: Vec<super::listing::Entry>,
 }

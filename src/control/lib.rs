@@ -1,7 +1,7 @@
-//! What the daemon and the programs of users and administrators say to each other over the unix socket `control.sock`.
+//! The control protocol: requests and replies over the unix socket `control.sock`.
 //!
-//! In: one JSON line per connection, from anybody on the host. Out: JSON lines; the last one is an [`protocol::End`]. Authority is
-//! the peer's uid as the kernel has it, never anything in the request.
+//! In: one JSON line per connection, from any user of the host. Out: JSON lines; the last one is a [`protocol::End`]. The daemon
+//! authorizes by the uid that the kernel reports for the peer, never by the contents of a request.
 
 pub mod client;
 mod detail;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use mail::{date, printable};
 
-/// One message. Postfix's keys first and as Postfix means them; readers must ignore keys that they do not know.
+/// One message. Postfix's keys come first, with Postfix's meaning. Readers must ignore unknown keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// `incoming`, `active`, `deferred`, `hold` or `failed`; `finished` and `removed` in histories.
@@ -19,13 +19,13 @@ pub struct Entry {
     pub arrival_time: i64,
     /// Bytes.
     pub message_size: u64,
-    /// Its next attempt is its last one.
+    /// The next attempt is the last one.
     pub forced_expire: bool,
     /// `""` is the null reverse-path.
     pub sender: String,
-    /// Those that are still open or failed.
+    /// Recipients that are open or failed.
     pub recipients: Vec<Recipient>,
-    /// Who submitted it.
+    /// The uid of the submitter.
     pub uid: u32,
     /// The Message-ID field's value.
     #[serde(default)]
@@ -39,10 +39,10 @@ pub struct Entry {
     /// Unix seconds.
     #[serde(default)]
     pub next_attempt: Option<i64>,
-    /// When it is given up, unix seconds.
+    /// The end of its queue lifetime, unix seconds.
     #[serde(default)]
     pub expires: Option<i64>,
-    /// Why the whole message is where it is; empty if there is nothing to say.
+    /// The reason for the state of the whole message; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
 }
@@ -52,16 +52,16 @@ pub struct Entry {
 pub struct Recipient {
     /// The forward-path.
     pub address: String,
-    /// What the caller wrote, where it differs.
+    /// The address as the caller wrote it, if it differs.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub orig_address: String,
-    /// Why it still waits.
+    /// Why it is deferred.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub delay_reason: String,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub bounce_reason: String,
-    /// `waiting`, `relayed`, `failed`, `uncertain`.
+    /// `deferred`, `relayed`, `failed`, `uncertain`.
     pub status: String,
     /// Enhanced status of the last attempt.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -80,7 +80,7 @@ impl Recipient {
     }
 }
 
-/// The last line where nothing is queued or held. Monitoring reads it.
+/// The last line without queued or held messages. Monitoring parses it.
 const EMPTY: &str = "Mail queue is empty";
 
 /// Prints entries in Postfix's long layout, one at a time.
@@ -91,7 +91,7 @@ pub(crate) struct TextListing<W: Write> {
     entries: u64,
     bytes: u64,
     if_empty: &'static str,
-    /// The arrival of the entry before, as it was shown: a full queue has many of each second.
+    /// The arrival time of the previous entry and its text: a full queue has many entries of the same second.
     shown_time: (i64, String),
 }
 
@@ -102,17 +102,17 @@ impl<W: Write> TextListing<W> {
         TextListing { out, zone, detailed: false, entries: 0, bytes: 0, if_empty: EMPTY, shown_time }
     }
 
-    /// The same with another last line where it has no message: it does not list the whole queue.
+    /// The same with another text for an empty listing that is not the whole queue.
     pub(crate) fn if_empty(self, if_empty: &'static str) -> Self {
         TextListing { if_empty, ..self }
     }
 
-    /// The same with more of each message: who sent it, its attempts and times, and what a recipient was before aliases.
+    /// The same with more details of each message: uid, attempts, times, and the recipients before alias expansion.
     pub(crate) fn detailed(self) -> Self {
         TextListing { detailed: true, ..self }
     }
 
-    /// One message: its row, then its recipients, each reason once before the recipients it applies to.
+    /// Prints one message: its row, then its recipients. Each reason comes once, before the recipients it applies to.
     pub(crate) fn entry(&mut self, entry: &Entry) -> io::Result<()> {
         let row = if self.entries == 0 { "----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------\n" } else { "\n" };
         self.out.write_all(row.as_bytes())?;
@@ -151,7 +151,7 @@ impl<W: Write> TextListing<W> {
         Ok(())
     }
 
-    /// What `-v` adds, in one line of the form that a reason has, so that readers of the layout pass over it.
+    /// The details of `-v`, on one line that has the form of a reason, so parsers of the layout skip it.
     fn detail(&self, entry: &Entry) -> String {
         let mut parts = vec![format!("uid {}", entry.uid), format!("attempts {}", entry.attempts)];
         let times = [("last", entry.last_attempt), ("next", entry.next_attempt), ("expires", entry.expires)];
@@ -162,13 +162,13 @@ impl<W: Write> TextListing<W> {
         parts.join(", ")
     }
 
-    /// `(reason)`, right-aligned to column 76; a longer one starts at the left margin.
+    /// Prints `(reason)`, right-aligned to column 76. A longer reason starts at the left margin.
     fn reason(&mut self, reason: &str) -> io::Result<()> {
         let reason = printable::column(reason);
         writeln!(self.out, "{}({reason})", blanks(74_usize.saturating_sub(reason.chars().count())))
     }
 
-    /// The last line, which monitoring reads.
+    /// Prints the last line, which monitoring parses.
     pub(crate) fn finish(mut self) -> io::Result<()> {
         if self.entries == 0 {
             writeln!(self.out, "{}", self.if_empty)?;
@@ -180,7 +180,7 @@ impl<W: Write> TextListing<W> {
     }
 }
 
-/// So many blanks, at most 76, in one piece: the formatter pads one character at a time, which was a tenth of a listing.
+/// `count` blanks, at most 76. The formatter pads one character at a time, which took a tenth of the time of a listing.
 fn blanks(count: usize) -> &'static str {
     const BLANKS: &str = "                                                                            ";
     BLANKS.get(..count).unwrap_or(BLANKS)
@@ -246,8 +246,8 @@ mod tests {
         );
         assert_eq!(text(&[]), "Mail queue is empty\n");
         let mut out = Vec::new();
-        TextListing::new(&mut out, TimeZone::UTC).if_empty("nothing has failed").finish().unwrap();
-        assert_eq!(out, b"nothing has failed\n", "what was not asked about is not said to be empty");
+        TextListing::new(&mut out, TimeZone::UTC).if_empty("no failed messages").finish().unwrap();
+        assert_eq!(out, b"no failed messages\n", "an empty part of the queue does not mean an empty queue");
     }
 
     #[test]

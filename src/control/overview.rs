@@ -1,75 +1,76 @@
-//! What the report page shows of the messages: who waits, what ended when, what failed last. Bounded, whatever the queue holds.
+//! The message statistics of the report page: queued messages by destination, results by hour, latest failures. The size is
+//! bounded, whatever the queue holds.
 
 use serde::{Deserialize, Serialize};
 
 use super::listing::Entry;
 
-/// The ages that are told apart, seconds: younger than the first, than the second …; one more class is older than all.
+/// Upper bounds of the age classes in seconds. One more class holds older messages.
 pub const AGES: [i64; 5] = [300, 3600, 4 * 3600, 86_400, 3 * 86_400];
-/// Classes of age.
+/// Number of age classes.
 pub const CLASSES: usize = AGES.len() + 1;
-/// Seconds of one span of the course of time.
-pub const SPAN: i64 = 3600;
-/// Spans that are looked at.
-pub const SPANS: usize = 48;
+/// Length of one interval in seconds.
+pub const INTERVAL: i64 = 3600;
+/// Number of intervals.
+pub const INTERVALS: usize = 48;
 
-/// What bears on the messages that the asker may see.
+/// Statistics of the messages that the client may see.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overview {
-    /// When it was made, unix seconds.
+    /// Time of the snapshot, unix seconds.
     pub at: i64,
-    /// The destinations with the most recipients who wait, the largest first.
+    /// The destinations with the most queued recipients, largest first.
     pub destinations: Vec<Destination>,
-    /// All further destinations together.
+    /// The sum of all other destinations.
     pub others: Option<Destination>,
-    /// When the first span of `course` begins, unix seconds.
+    /// The start of the first interval, unix seconds.
     pub since: i64,
-    /// What came and ended, span by span.
-    pub course: Vec<Span>,
-    /// The latest failed messages, with the recipients that failed.
+    /// Accepted and finished messages by interval.
+    pub intervals: Vec<Interval>,
+    /// The latest failed messages with their failed recipients.
     pub failures: Vec<Failure>,
-    /// Bytes of the spool's file system that the daemon may still use.
+    /// Free bytes of the spool's file system that the daemon may use.
     pub free: Option<u64>,
 }
 
-/// Recipients who wait behind one domain.
+/// Queued recipients of one domain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Destination {
     /// The domain, in lower case.
     pub domain: String,
-    /// Recipients by age, the youngest first: [`AGES`].
+    /// Recipients by age class, youngest first: [`AGES`].
     pub ages: [u64; CLASSES],
-    /// The latest reply, or reason.
+    /// The latest reply or reason.
     pub reply: String,
-    /// When that was, unix seconds.
+    /// Time of that reply, unix seconds.
     pub at: Option<i64>,
 }
 
 impl Destination {
-    /// All of its recipients.
+    /// The number of its recipients.
     pub fn total(&self) -> u64 {
         self.ages.iter().sum()
     }
 }
 
-/// Messages of one span.
+/// Messages of one interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Span {
-    /// Accepted.
+pub struct Interval {
+    /// Accepted messages.
     pub accepted: u64,
-    /// Handed on, all of their recipients.
+    /// Messages with every recipient relayed.
     pub relayed: u64,
-    /// Failed for good.
+    /// Permanently failed messages.
     pub failed: u64,
 }
 
-/// A message that failed.
+/// A failed message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// The message, with a few of the recipients that failed.
+    /// The message with a few of its failed recipients.
     pub entry: Entry,
-    /// How many more of them there are.
+    /// The number of further failed recipients.
     pub more: usize,
-    /// When it ended, unix seconds.
+    /// When it failed, unix seconds.
     pub ended: Option<i64>,
 }

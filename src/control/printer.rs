@@ -1,4 +1,4 @@
-//! Prints a listing as it arrives, one message at a time: for `mailq`, `mailchute list` and `sendmail -bp`.
+//! Prints a listing while it arrives, one message at a time, for `mailq`, `mailchute list` and `sendmail -bp`.
 
 use std::io::{self, BufWriter, Write};
 
@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use super::listing::{Entry, TextListing};
 use exit::{Exit, Failure};
 
-/// A listing on its way to stdout.
+/// Prints a listing to stdout.
 pub struct Printer<W: Write> {
     form: Form<W>,
     has_printed: bool,
@@ -19,18 +19,18 @@ enum Form<W: Write> {
 }
 
 impl<W: Write> Printer<W> {
-    /// Postfix's long layout, in the local time of `zone`.
+    /// Prints Postfix's long layout in the local time of `zone`.
     pub fn text(out: W, zone: TimeZone) -> Self {
         Printer { form: Form::Text(TextListing::new(BufWriter::new(out), zone)), has_printed: false }
     }
 
-    /// The same with more of each message.
+    /// The same with more details of each message.
     pub fn detailed_text(out: W, zone: TimeZone) -> Self {
         let listing = TextListing::new(BufWriter::new(out), zone).detailed();
         Printer { form: Form::Text(listing), has_printed: false }
     }
 
-    /// The same with another last line of the text where there is no message: it does not list the whole queue.
+    /// The same with another text for an empty listing that is not the whole queue.
     #[must_use]
     pub fn if_empty(self, text: &'static str) -> Self {
         match self.form {
@@ -39,33 +39,33 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    /// JSON Lines.
+    /// Prints JSON Lines.
     pub fn json(out: W) -> Self {
         Printer { form: Form::Json(BufWriter::new(out)), has_printed: false }
     }
 
-    /// True once a message was printed.
+    /// True after the first message.
     pub fn has_printed(&self) -> bool {
         self.has_printed
     }
 
-    /// A line of the daemon's answer.
+    /// Prints the message in a line of the daemon's reply.
     ///
-    /// Errors: EX_SOFTWARE where it is not understood; EX_IOERR where stdout cannot be written; [`is_gone`].
+    /// Errors: EX_SOFTWARE if the line cannot be parsed; EX_IOERR if stdout cannot be written; [`is_broken_pipe`].
     pub fn line(&mut self, line: &str) -> Result<(), Failure> {
         let entry = serde_json::from_str::<Entry>(line)
-            .map_err(|e| Failure::new(Exit::Software, format!("an answer of the daemon that is not understood: {e}")))?;
+            .map_err(|e| Failure::new(Exit::Software, format!("cannot parse the daemon's reply: {e}")))?;
         self.has_printed = true;
         match &mut self.form {
-            // The daemon's own line: members that this program does not know stay in it.
+            // The daemon's own line keeps members that this program does not know.
             Form::Json(out) => listed(writeln!(out, "{line}")),
             Form::Text(_) => self.entry(&entry),
         }
     }
 
-    /// One message.
+    /// Prints one message.
     ///
-    /// Errors: EX_IOERR where stdout cannot be written; [`is_gone`].
+    /// Errors: EX_IOERR if stdout cannot be written; [`is_broken_pipe`].
     pub fn entry(&mut self, entry: &Entry) -> Result<(), Failure> {
         self.has_printed = true;
         match &mut self.form {
@@ -77,9 +77,9 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    /// The last line.
+    /// Prints the last line.
     ///
-    /// Errors: EX_IOERR where stdout cannot be written.
+    /// Errors: EX_IOERR if stdout cannot be written.
     pub fn finish(self) -> Result<(), Failure> {
         match self.form {
             Form::Text(text) => written(text.finish()),
@@ -88,24 +88,23 @@ impl<W: Write> Printer<W> {
     }
 }
 
-/// True where the failure is that the reader has gone (`mailq | head`): it has what it wanted, and the rest of the queue need not be
-/// asked for.
-pub fn is_gone(failure: &Failure) -> bool {
+/// True if the reader closed the pipe (`mailq | head`). The rest of the queue is not needed.
+pub fn is_broken_pipe(failure: &Failure) -> bool {
     failure.exit == Exit::Ok
 }
 
 fn listed(result: io::Result<()>) -> Result<(), Failure> {
     match result {
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Err(Failure::new(Exit::Ok, "nobody reads on")),
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Err(Failure::new(Exit::Ok, "stdout was closed")),
         result => written(result),
     }
 }
 
-/// A reader that has gone is no failure of ours, and no reason to leave something undone.
+/// Turns a write error into a failure. A closed pipe is not a failure: the reader has what it wanted.
 pub fn written(result: io::Result<()>) -> Result<(), Failure> {
     match result {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.map_err(|e| Failure::new(Exit::IoErr, format!("cannot write: {e}"))),
+        result => result.map_err(|e| Failure::new(Exit::IoErr, format!("cannot write to standard output: {e}"))),
     }
 }
 
@@ -131,9 +130,9 @@ mod tests {
         let entry = Entry { queue_id: "6921CE05000000AB".into(), sender: "a".repeat(1 << 14), ..Entry::default() };
         for mut printer in [Printer::text(Gone, TimeZone::UTC), Printer::json(Gone)] {
             let failure = (0..2).find_map(|_| printer.entry(&entry).err()).expect("two entries are more than is kept back");
-            assert!(is_gone(&failure));
+            assert!(is_broken_pipe(&failure));
         }
         assert!(written(Err(io::ErrorKind::BrokenPipe.into())).is_ok());
-        assert!(written(Err(io::ErrorKind::StorageFull.into())).is_err_and(|failure| !is_gone(&failure)));
+        assert!(written(Err(io::ErrorKind::StorageFull.into())).is_err_and(|failure| !is_broken_pipe(&failure)));
     }
 }

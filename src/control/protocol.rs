@@ -1,5 +1,5 @@
-//! The requests and replies of the control socket. A request is one JSON line of at most 64 KiB; the reply is any number of JSON
-//! lines whose last one has the key `end`.
+//! Requests and replies of the control socket. A request is one JSON line of at most 64 KiB. A reply is any number of JSON lines;
+//! the last one has the key `end`.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,161 +8,161 @@ use super::filter::Filter;
 pub use super::status::{AlarmLine, NEAR_LIMIT, Status, Suspended, UserUsage};
 pub use spool::file::Part;
 
-/// Bytes that either side gives to the kernel, or takes, at a time: a listing is many short lines.
+/// Buffer size of either side in bytes: a listing is many short lines.
 pub const BUFFER: usize = 64 << 10;
 
-/// What a program asks of the daemon.
+/// A request to the daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Request {
-    /// All messages that the asker may see, one [`super::listing::Entry`] per line.
+    /// List the messages that the client may see: one [`super::listing::Entry`] per line.
     List {
-        /// Only these.
+        /// Only these ids; empty means all.
         #[serde(default)]
         ids: Vec<String>,
-        /// Only such ones.
+        /// Only messages that match.
         #[serde(default, skip_serializing_if = "Filter::is_everything")]
         filter: Filter,
     },
-    /// How many messages there are that the asker may see: one [`Count`].
+    /// Count the messages that the client may see: one [`Count`].
     Count {
-        /// Only these.
+        /// Only these ids; empty means all.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         ids: Vec<String>,
-        /// Only such ones.
+        /// Only messages that match.
         #[serde(default, skip_serializing_if = "Filter::is_everything")]
         filter: Filter,
     },
-    /// One message with its history: one [`Detail`].
+    /// Show one message with its history: one [`Detail`].
     Show {
         /// The queue id.
         id: String,
     },
-    /// The message with this Message-ID, history included: one [`Detail`] for each.
+    /// Find the messages with this Message-ID: one [`Detail`] for each.
     Find {
         /// The value of the field, with its angle brackets.
         message_id: String,
     },
-    /// The latest messages that are meant by a queue id, an address or a Message-ID, history included: one [`Detail`] for each.
+    /// Find the latest messages with this queue id, address or Message-ID: one [`Detail`] for each.
     Trace {
-        /// What a person named.
+        /// A queue id, address or Message-ID.
         subject: String,
-        /// At most so many.
+        /// The maximum number of messages.
         limit: usize,
     },
-    /// What bears on a message, an address, a domain or a route: one [`super::history::WhyInputs`].
+    /// Explain a message, an address, a domain or a route: one [`super::history::WhyInputs`].
     Why {
-        /// What a person named.
+        /// A queue id, address, domain or route.
         subject: String,
     },
-    /// How the daemon works: one [`super::history::DaemonSnapshot`].
+    /// Take a snapshot of the daemon: one [`super::history::DaemonSnapshot`].
     Snapshot {},
-    /// The bytes of one message: one [`Text`] per piece.
+    /// Print a message: one [`Text`] per piece.
     Cat {
         /// The queue id.
         id: String,
-        /// Which part.
+        /// The part of the message.
         part: Part,
     },
-    /// Try messages now: one [`Count`] of those that are due now.
+    /// Retry messages now: one [`Count`] of the messages that became due.
     Flush {
-        /// Which.
+        /// The messages.
         select: Select,
     },
-    /// Do something to messages: one [`Done`] for each of them.
+    /// Modify messages: one [`Done`] for each message.
     Act {
-        /// What.
+        /// The operation.
         act: Act,
-        /// Queue ids; none means all that the asker may steer.
+        /// Queue ids; empty means all messages that the client may modify.
         #[serde(default)]
         ids: Vec<String>,
-        /// Only such ones.
+        /// Only messages that match.
         #[serde(default, skip_serializing_if = "Filter::is_everything")]
         filter: Filter,
-        /// Only say what would be done.
+        /// Report what would happen, without doing it.
         #[serde(default)]
         dry_run: bool,
     },
-    /// Stop delivery, or let it go on, over restarts: one [`Text`] that says how it is now.
+    /// Pause or resume delivery, persistent over restarts: one [`Text`] with the new state.
     Pause {
-        /// True to stop.
+        /// True to pause.
         on: bool,
     },
-    /// Take mail, or refuse it, over restarts: one [`Text`] that says how it is now.
+    /// Open or close admission, persistent over restarts: one [`Text`] with the new state.
     Admission {
-        /// True to take it.
+        /// True to open.
         open: bool,
-        /// Why not.
+        /// The reason for closing.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         reason: String,
     },
-    /// How the daemon is: one [`Status`].
+    /// Daemon status: one [`Status`].
     Status {},
-    /// What went through, and what is in the queue: one [`super::stats::Stats`].
+    /// Queue and throughput statistics: one [`super::stats::Stats`].
     Stats {},
-    /// What the report page shows: one [`super::overview::Overview`].
+    /// Statistics for the report page: one [`super::overview::Overview`].
     Overview {},
-    /// Where mail for these domains would go: one [`Text`] for each.
+    /// The route of each address: one [`Text`] for each.
     Route {
         /// Addresses.
         addresses: Vec<String>,
     },
 }
 
-/// Which messages a flush means (SENDMAIL.md section 7).
+/// The messages of a flush (SENDMAIL.md section 7).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Select {
-    /// All.
+    /// All messages.
     All {},
-    /// By queue id, whole or its beginning.
+    /// By queue id or its prefix.
     Id {
-        /// The id, or its beginning.
+        /// The id or its prefix.
         text: String,
-        /// All but these.
+        /// Invert the selection.
         #[serde(default)]
         except: bool,
     },
-    /// By a part of a recipient's address, in any case.
+    /// By part of a recipient's address, case-insensitive.
     Recipient {
-        /// The part.
+        /// Part of the address.
         text: String,
-        /// All but these.
+        /// Invert the selection.
         #[serde(default)]
         except: bool,
     },
-    /// By a part of the reverse-path, in any case.
+    /// By part of the reverse-path, case-insensitive.
     Sender {
-        /// The part.
+        /// Part of the address.
         text: String,
-        /// All but these.
+        /// Invert the selection.
         #[serde(default)]
         except: bool,
     },
 }
 
-/// What an operator does to a message.
+/// An operation on a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Act {
-    /// Park it: no attempt until it is released.
+    /// Hold the message: no delivery attempt until it is released.
     Hold,
-    /// Let a held one go on.
+    /// Release a held message.
     Release,
-    /// Drop it; its file is kept in `trash/` for 24 hours.
+    /// Remove the message; its file stays in `trash/` for 24 hours.
     Remove,
-    /// Begin anew: failed and held ones too, with a new give-up time; and removed ones, as long as `trash/` has them.
+    /// Retry from scratch with a new queue lifetime, including failed and held messages, and removed ones that are still in `trash/`.
     Requeue,
-    /// Its next attempt is its last one; then it is given up, and its sender told.
+    /// Make the next attempt the last one. If it fails, the sender gets a bounce.
     Expire,
-    /// Give it up now, without another attempt, and tell its sender.
+    /// Bounce the message now, without another attempt.
     Bounce,
-    /// Try it now.
+    /// Retry the message now.
     Flush,
 }
 
 impl Act {
-    /// What was done, in Postfix's words.
+    /// The operation in the past tense, in Postfix's words.
     pub fn done(self) -> &'static str {
         match self {
             Act::Hold => "placed on hold",
@@ -171,11 +171,11 @@ impl Act {
             Act::Requeue => "requeued",
             Act::Expire => "expired",
             Act::Bounce => "bounced",
-            Act::Flush => "made due now",
+            Act::Flush => "scheduled for retry",
         }
     }
 
-    /// The headline of the total, in Postfix's words.
+    /// The heading of the total, in Postfix's words.
     pub fn total(self) -> &'static str {
         match self {
             Act::Hold => "Placed on hold",
@@ -184,52 +184,52 @@ impl Act {
             Act::Requeue => "Requeued",
             Act::Expire => "Expired",
             Act::Bounce => "Bounced",
-            Act::Flush => "Made due now",
+            Act::Flush => "Scheduled for retry",
         }
     }
 }
 
-/// What became of one message that an operator named.
+/// The result of an operation for one message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
-    /// The queue id, as it was named.
+    /// The queue id as it was given.
     pub id: String,
-    /// True if it was done.
+    /// True if the operation succeeded.
     pub done: bool,
-    /// True if it is done only when the attempt under way has ended, and may come to nothing.
+    /// True if the operation follows after the current delivery attempt, and may then have no effect.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub later: bool,
-    /// What was done, or why not.
+    /// The result or the reason for a refusal.
     pub text: String,
 }
 
 /// The last line of every reply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
-    /// The exit code for the asking program; 0 means all is well.
+    /// The exit code for the client; 0 means success.
     pub end: u8,
-    /// What went wrong, one line; where nothing did, what the asker should know besides, or nothing.
+    /// One line: the error, or a warning if `end` is 0. May be empty.
     #[serde(default)]
     pub text: String,
 }
 
 impl End {
-    /// The last line, if `line` is one: the only line whose first member is `end`, so that a listing is read once and not twice.
+    /// Parses `line` if it is the last line. Only that line has `end` as its first member, so no other line is parsed twice.
     pub fn parse(line: &str) -> Option<End> {
         line.starts_with("{\"end\"").then(|| serde_json::from_str(line).ok()).flatten()
     }
 }
 
-/// A number of messages and their bytes.
+/// The number of messages and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
     /// Messages.
     pub messages: u64,
-    /// Bytes of all of them.
+    /// Their total size in bytes.
     pub bytes: u64,
 }
 
-/// A piece of text. Bytes that are not UTF-8 travel as base-16 in `hex`.
+/// A piece of text. Bytes that are not UTF-8 are hex-encoded in `hex`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Text {
     /// UTF-8.
@@ -241,7 +241,7 @@ pub struct Text {
 }
 
 impl Text {
-    /// Any bytes.
+    /// Encodes any bytes.
     pub fn new(bytes: &[u8]) -> Text {
         match std::str::from_utf8(bytes) {
             Ok(text) => Text { text: text.to_owned(), hex: String::new() },
@@ -249,7 +249,7 @@ impl Text {
         }
     }
 
-    /// The bytes again; broken hex ends them.
+    /// Decodes the bytes. Decoding stops at invalid hex.
     pub fn bytes(&self) -> Vec<u8> {
         if self.hex.is_empty() {
             return self.text.clone().into_bytes();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How the daemon is.
+/// Daemon status.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// The daemon's version.
@@ -11,106 +11,106 @@ pub struct Status {
     pub pid: u32,
     /// Seconds since it started.
     pub uptime: u64,
-    /// Where mail goes.
+    /// The configured next hop.
     pub next_hop: String,
-    /// Messages waiting or being sent.
+    /// Queued messages, active ones included.
     pub queued: u64,
-    /// Messages held.
+    /// Held messages.
     pub held: u64,
-    /// Messages failed for good, kept for a person.
+    /// Permanently failed messages, kept for review.
     pub failed: u64,
-    /// When the oldest waiting message was accepted, unix seconds.
+    /// When the oldest queued message was accepted, unix seconds.
     pub oldest: Option<i64>,
     /// When delivery last succeeded, unix seconds.
     pub last_relayed: Option<i64>,
-    /// Since when an administrator has stopped delivery, and who did; empty if nobody has.
+    /// When and by whom delivery was paused; empty if it is not paused.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub paused: String,
-    /// Next hops that are suspended, and why.
+    /// Suspended next hops.
     pub suspended: Vec<Suspended>,
     /// Why admission is closed; absent while it is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<String>,
-    /// The uids that have as much mail in the spool as they may have.
+    /// Uids that have reached their spool limit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub over_quota: Vec<u32>,
-    /// The users who are near a limit of the spool, or have reached it; for root and the administrators.
+    /// Users near or at a spool limit; only for root and administrators.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub usage: Vec<UserUsage>,
-    /// What an administrator should look at, one line each.
+    /// Warnings for the administrator, one line each.
     pub warnings: Vec<String>,
-    /// What is wrong, the critical things first.
+    /// Active alarms, critical ones first.
     #[serde(default)]
     pub alarms: Vec<AlarmLine>,
-    /// There is a daemon, and it answers.
+    /// The daemon is running and answers.
     #[serde(default)]
     pub live: bool,
-    /// It takes and tries mail: its scheduler goes round.
+    /// The scheduler is running: the daemon accepts and delivers mail.
     #[serde(default)]
     pub ready: bool,
-    /// It is ready, and nothing critical is wrong.
+    /// The daemon is ready and has no critical alarm.
     #[serde(default)]
     pub healthy: bool,
 }
 
-/// Something that is wrong: mailchute(8), ALARMS.
+/// An active alarm: mailchute(8), ALARMS.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlarmLine {
-    /// Its name.
+    /// The name of the alarm.
     pub alarm: String,
-    /// Of what; empty where there is only one.
+    /// The route or webhook it concerns; empty for other alarms.
     pub subject: String,
     /// `critical` or `warning`.
     pub severity: String,
-    /// Why, one line.
+    /// The reason, one line.
     pub reason: String,
     /// When it was raised, unix seconds.
     pub since: i64,
 }
 
-/// What a user has in the spool, and may have.
+/// The spool usage and the limits of a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserUsage {
-    /// The user.
+    /// The uid.
     pub uid: u32,
-    /// Messages that are queued or held.
+    /// Queued and held messages.
     pub messages: u64,
-    /// The most of them (`user_message_limit`); 0 is no limit.
+    /// Their limit (`user_message_limit`); 0 means no limit.
     pub message_limit: u64,
-    /// Bytes of all messages of the user that have a file.
+    /// Total size of the user's messages that have a file, in bytes.
     pub bytes: u64,
-    /// The most of them (`user_bytes_limit`); 0 is no limit.
+    /// Its limit (`user_bytes_limit`); 0 means no limit.
     pub bytes_limit: u64,
 }
 
-/// Percent of a limit from which a user is near it.
+/// A user with this percentage of a limit is near it.
 pub const NEAR_LIMIT: u64 = 80;
 
 impl UserUsage {
-    /// The larger of the two shares, in percent.
+    /// The usage of the nearer limit, in percent.
     pub fn percent(&self) -> u64 {
         self.percents().into_iter().max().unwrap_or(0)
     }
 
-    /// Of the messages and of the bytes.
+    /// The usage of both limits, in percent.
     fn percents(&self) -> [u64; 2] {
         let percent = |has: u64, limit: u64| u128::from(has).saturating_mul(100).checked_div(u128::from(limit)).unwrap_or(0);
         [percent(self.messages, self.message_limit), percent(self.bytes, self.bytes_limit)].map(|p| u64::try_from(p).unwrap_or(u64::MAX))
     }
 
-    /// The parameter of the limit that is nearer.
+    /// The parameter of the nearer limit.
     pub fn limit(&self) -> &'static str {
         let [messages, bytes] = self.percents();
         if messages >= bytes { "user_message_limit" } else { "user_bytes_limit" }
     }
 }
 
-/// A next hop that is not tried for a while.
+/// A suspended next hop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suspended {
     /// The next hop.
     pub route: String,
-    /// Until when, unix seconds.
+    /// The end of the suspension, unix seconds.
     pub until: i64,
     /// The last failure.
     pub reason: String,

@@ -1,12 +1,13 @@
-//! What `sendmail` and the daemon say to each other over `submit.sock`, the door for callers to whom the drop directory is closed.
+//! The protocol of the submission socket `submit.sock`, for callers that cannot write to the drop directory.
 //!
 //! ```text
 //!   client   the envelope line, without `id`, `size`, `crc32` and `peer`; ends with LF
-//!            any number of: u32 length, big endian, 1 to CHUNK; so many bytes of the message in wire form
+//!            any number of: u32 length, big endian, 1 to CHUNK; that many bytes of the message in wire form
 //!            u32 0; u32 CRC-32 (IEEE) of the envelope line and of the message
 //!   daemon   one JSON line: {"id":"6921CE0500000007"}  or  {"exit":69,"text":"…"}
 //! ```
-//! An end of file before the checksum is an abort: nothing is kept. Who sends is SO_PEERCRED's word, never the client's.
+//! An end of file before the checksum aborts the submission; the daemon keeps nothing. The daemon identifies the client by
+//! SO_PEERCRED, never by anything in the request.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,76 +16,80 @@ use mail::envelope;
 use mail::envelope::Envelope;
 use mail::{QueueId, limits, printable};
 
-/// Bytes of one chunk at most.
+/// Maximum size of a chunk in bytes.
 pub const CHUNK: usize = 1 << 20;
-/// Bytes of the daemon's line at most.
+/// Maximum size of the daemon's line in bytes.
 pub const REPLY: usize = 4 << 10;
-/// Characters of its text.
-const TEXT: usize = 500;
-/// What stands in an envelope before `time`, where it is in a file. The daemon fills it in.
-const KNOWN_LATER: &str = r#""id":"0000000000000000","size":0,"crc32":"00000000","#;
+/// Maximum characters of its text.
+const TEXT_CHARS: usize = 500;
+/// The members before `time` in the envelope of a spool file. The daemon fills them in.
+const DAEMON_FIELDS: &str = r#""id":"0000000000000000","size":0,"crc32":"00000000","#;
 
-/// The envelope line of an offer, LF included.
+/// Encodes the envelope line of a submission, LF included.
 ///
-/// Errors: a line over the limit of the spool file; or one that the parser of the other side would not take.
+/// Errors: the line exceeds the limit of the spool file, or the daemon could not parse it.
 pub fn encode_offer(envelope: &Envelope) -> Result<Vec<u8>, String> {
     let blank = Envelope { id: QueueId::new(0, 0), size: 0, crc32: "00000000".to_owned(), peer: None, ..envelope.clone() };
     let text = serde_json::to_string(&blank).map_err(|e| e.to_string())?;
-    let (before, after) = text.split_once(KNOWN_LATER).ok_or("an envelope of another form")?;
+    let (before, after) = text.split_once(DAEMON_FIELDS).ok_or("the envelope cannot be encoded")?;
     let line = format!("{before}{after}\n");
     if line.len() > limits::ENVELOPE_LINE { Err("the envelope is larger than 8 MiB".to_owned()) } else { Ok(line.into_bytes()) }
 }
 
-/// The envelope of an offer's line, checked as that of a file is. `id`, `size` and `crc32` are not yet known; a client that names one
-/// of them names it twice, which is refused like any unknown key.
+/// Decodes the envelope line of a submission and checks it like the envelope of a file. `id`, `size` and `crc32` are inserted first;
+/// a client that sends one of them sends a duplicate key, which is an error like any unknown key.
 ///
-/// Errors: EX_DATAERR, EX_UNAVAILABLE for the version of another program.
+/// Errors: EX_DATAERR; EX_UNAVAILABLE for another version of the protocol.
 pub fn decode_offer(line: &[u8]) -> Result<Envelope, Failure> {
     #[derive(Deserialize)]
     struct Version {
         v: u32,
     }
-    let bad = |why: String| Failure::new(Exit::DataErr, format!("not an envelope: {}", printable::text(&why)));
+    let bad = |why: String| Failure::new(Exit::DataErr, format!("invalid envelope: {}", printable::text(&why)));
     let version: Version = serde_json::from_slice(line).map_err(|e| bad(e.to_string()))?;
     if version.v != envelope::VERSION {
-        let text = format!("an envelope of version {}; this daemon knows {}: are both of one version?", version.v, envelope::VERSION);
+        let text = format!(
+            "the envelope has version {}, and mailchuted supports version {}; check that sendmail and mailchuted have the same version",
+            version.v,
+            envelope::VERSION
+        );
         return Err(Failure::new(Exit::Unavailable, text));
     }
-    let rest = line.strip_prefix(b"{").ok_or_else(|| bad("no `{` at its beginning".to_owned()))?;
-    let whole = [b"{", KNOWN_LATER.as_bytes(), rest].concat();
+    let rest = line.strip_prefix(b"{").ok_or_else(|| bad("it does not start with `{`".to_owned()))?;
+    let whole = [b"{", DAEMON_FIELDS.as_bytes(), rest].concat();
     let envelope: Envelope = serde_json::from_slice(&whole).map_err(|e| bad(e.to_string()))?;
     if envelope.peer.is_some() {
-        return Err(bad("`peer` is not the client's to say".to_owned()));
+        return Err(bad("a client must not set `peer`".to_owned()));
     }
     envelope.check().map_err(|why| bad(why.to_owned()))?;
     Ok(envelope)
 }
 
-/// The daemon's line.
+/// The daemon's reply line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Reply {
-    /// The message is kept.
-    Kept {
-        /// Its queue id.
+    /// The message is accepted.
+    Accepted {
+        /// The queue id.
         id: QueueId,
     },
-    /// It is not.
+    /// The message is refused.
     Refused {
-        /// What `sendmail` ends with; 75 means that the daemon is busy now.
+        /// The exit code for `sendmail`; 75 means that the daemon is busy.
         exit: u8,
-        /// Why, one line.
+        /// The reason, one line.
         text: String,
     },
 }
 
 impl Reply {
-    /// A refusal, its text made printable and short.
+    /// A refusal with a printable, truncated text.
     pub fn refused(failure: &Failure) -> Reply {
-        Reply::Refused { exit: failure.exit.code(), text: printable::text(&failure.text).chars().take(TEXT).collect() }
+        Reply::Refused { exit: failure.exit.code(), text: printable::text(&failure.text).chars().take(TEXT_CHARS).collect() }
     }
 
-    /// The line, LF included.
+    /// The encoded line, LF included.
     pub fn line(&self) -> Vec<u8> {
         let mut line = serde_json::to_vec(self).unwrap_or_default();
         line.push(b'\n');
@@ -108,13 +113,13 @@ mod tests {
             reverse_path: ReversePath::Null,
             recipients: vec![Recipient::new(Address::parse("\"size\\\":0\"@b.example").unwrap())],
             ret: None,
-            envid: Some(KNOWN_LATER.chars().take(90).collect()),
+            envid: Some(DAEMON_FIELDS.chars().take(90).collect()),
             body: Body::EightBitMime,
             smtputf8: true,
             deliver_by: None,
             hold_until: None,
             priority: Some(-3),
-            warnings: vec![KNOWN_LATER.into()],
+            warnings: vec![DAEMON_FIELDS.into()],
             caller: CallerInfo::default(),
             peer: Some(Peer { uid: 0, gid: 0, pid: 1 }),
         }
@@ -152,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_reply_is_one_line_and_read_as_it_was_written() {
-        for reply in [Reply::Kept { id: QueueId::new(1, 2) }, Reply::refused(&Failure::new(Exit::Unavailable, "no\nspace"))] {
+        for reply in [Reply::Accepted { id: QueueId::new(1, 2) }, Reply::refused(&Failure::new(Exit::Unavailable, "no\nspace"))] {
             let line = reply.line();
             assert_eq!(line.iter().filter(|b| **b == b'\n').count(), 1);
             assert_eq!(serde_json::from_slice::<Reply>(&line).unwrap(), reply);

@@ -1,26 +1,26 @@
-//! The warnings that go with listings while the daemon does less than usual, and with the status of the spool.
+//! Warnings in listings and in the status: paused delivery, closed admission, failed messages, users near a limit.
 
 use super::status::UserUsage;
 use mail::printable::counted;
 
-/// The warning that goes with listings while admission is closed.
+/// The warning while admission is closed.
 pub fn closed(reason: &str) -> String {
-    format!("admission is closed: {reason}; `mailchute open` takes mail again")
+    format!("admission is closed: {reason}; `mailchute open` opens it")
 }
 
-/// The warning that goes with listings while delivery is stopped.
+/// The warning while delivery is paused. `since` has the time and the user.
 pub fn paused(since: &str) -> String {
-    format!("delivery is paused {since}; `mailchute resume` lets it go on")
+    format!("delivery has been paused {since}; `mailchute resume` resumes it")
 }
 
-/// The warning about messages that failed and are kept.
+/// The warning about failed messages.
 pub fn failed(count: u64) -> String {
     let have = if count == 1 { "has" } else { "have" };
     let messages = counted(usize::try_from(count).unwrap_or(usize::MAX), "message");
-    format!("{messages} {have} failed; `mailchute failed` shows why, and what to do")
+    format!("{messages} {have} failed; `mailchute failed` shows the reasons and advice")
 }
 
-/// The warning about a user who is near a limit of the spool.
+/// The warning about a user near a spool limit.
 pub fn near_limit(usage: &UserUsage) -> String {
     let UserUsage { uid, messages, message_limit, bytes, bytes_limit } = usage;
     let of = |limit: &u64, unit: &str| if *limit == 0 { String::new() } else { format!(" of {limit}{unit}") };

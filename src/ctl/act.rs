@@ -1,4 +1,4 @@
-//! The verbs that change messages: the same for all, in the words of postsuper.
+//! The commands that modify messages, with the output of postsuper.
 
 use std::io::Write;
 
@@ -14,7 +14,7 @@ use mail::printable;
 use sys::syslog;
 use sys::syslog::{Facility, Severity};
 
-/// What was said of the messages so far.
+/// Counts the results.
 #[derive(Default)]
 struct Tally {
     count: u64,
@@ -37,9 +37,9 @@ impl Tally {
     }
 }
 
-/// Does `act` to what was chosen. One line per message and a total on stderr, as postsuper prints them.
+/// Applies `act` to the selected messages. Prints one line per message and a total to stderr, like postsuper.
 ///
-/// Errors: 1 if a message was not found or the act not done.
+/// Errors: 1 if a message was not found or the operation failed for it.
 pub(super) fn act(config: &Config, act: Act, selection: &Selection, dry_run: bool) -> Result<(), Failure> {
     let mut tally = Tally::default();
     let ended = ask(config, act, selection, dry_run, &mut tally);
@@ -49,16 +49,21 @@ pub(super) fn act(config: &Config, act: Act, selection: &Selection, dry_run: boo
         let headline = if dry_run { would(act) } else { act.total() };
         let after = match later {
             0 => String::new(),
-            1 => ", 1 after its attempt".to_owned(),
-            later => format!(", {later} after their attempts"),
+            1 => ", 1 after its delivery attempt".to_owned(),
+            later => format!(", {later} after their delivery attempts"),
         };
-        say(&format!("{headline}: {count} message{}{after}", if count == 1 { "" } else { "s" }));
+        say(&format!("{headline}: {}{after}", messages(count)));
     }
     ended?;
-    if refused == 0 { Ok(()) } else { Err(Failure::new(Exit::NotFound, format!("not done for {refused} of {all}"))) }
+    if refused == 0 { Ok(()) } else { Err(Failure::new(Exit::NotFound, format!("failed for {refused} of {all} messages"))) }
 }
 
-/// The headline of what would be done.
+/// `1 message`, `2 messages`.
+fn messages(count: u64) -> String {
+    printable::counted(usize::try_from(count).unwrap_or(usize::MAX), "message")
+}
+
+/// The heading of the total of a dry run.
 fn would(act: Act) -> &'static str {
     match act {
         Act::Hold => "Would place on hold",
@@ -67,7 +72,7 @@ fn would(act: Act) -> &'static str {
         Act::Requeue => "Would requeue",
         Act::Expire => "Would expire",
         Act::Bounce => "Would bounce",
-        Act::Flush => "Would make due now",
+        Act::Flush => "Would schedule for retry",
     }
 }
 
@@ -81,12 +86,12 @@ fn ask(config: &Config, act: Act, selection: &Selection, dry_run: bool, tally: &
                 true
             }
             Err(e) => {
-                broken = Some(Failure::new(Exit::Software, format!("an answer of the daemon that is not understood: {e}")));
+                broken = Some(Failure::new(Exit::Software, format!("cannot parse the daemon's reply: {e}")));
                 false
             }
         });
         match answered {
-            // Nothing was done yet: the daemon is stopped, not one that has just died with the request in its hands.
+            // No result yet, so the daemon was stopped before the request.
             Err(ClientError::Down(down)) if tally.all() == 0 && act != Act::Flush => {
                 return without_daemon(config, act, selection, dry_run, tally, down);
             }
@@ -105,30 +110,30 @@ fn without_daemon(
     tally: &mut Tally,
     down: Failure,
 ) -> Result<(), Failure> {
-    // Before root becomes the owner of the spool.
+    // Before root takes the ids of the owner of the spool.
     let by = who();
     let mut offline = Offline::open(config, down)?;
-    let give_up = i64::try_from(config.params.queue_lifetime.0.as_secs()).unwrap_or(i64::MAX / 4);
-    let op = AdminOp { act, by, dry_run, now: sys::clock::now(), give_up };
+    let queue_lifetime = i64::try_from(config.params.queue_lifetime.0.as_secs()).unwrap_or(i64::MAX / 4);
+    let op = AdminOp { act, by, dry_run, now: sys::clock::now(), queue_lifetime };
     let ended = offline.act(&op, selection, |done| tally.add(&done));
     if !dry_run && tally.count > 0 {
-        log(&format!("{} {} without the daemon: {} messages, {}", act.done(), op.by, tally.count, selection.filter));
+        log(&format!("{} {} while the daemon was stopped: {}, {}", act.done(), op.by, messages(tally.count), selection.filter));
     }
     ended
 }
 
-/// Who runs this, as histories have it.
+/// The user of this command, for histories.
 pub(super) fn who() -> String {
     let uid = sys::process::uid();
     format!("by {} (uid {uid})", sys::process::user_name(uid))
 }
 
-/// One line in the log of the system: without the daemon there is no other.
+/// Writes one line to syslog, because the daemon does not log this operation.
 pub(super) fn log(text: &str) {
     syslog::send_as("mailchute", Facility::Mail, Severity::Info, text);
 }
 
-/// Where stderr is closed there is nobody to tell; the exit code remains.
+/// Writes one line to stderr. If stderr is closed, the exit code is all that is left.
 pub(super) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "mailchute: {line}");
 }

@@ -1,19 +1,19 @@
-//! What a person can do about a reason: one sentence for each kind that is known. Pure.
+//! Advice for failures: one sentence for each known kind of reason. Pure.
 //!
-//! In: a reason or a reply, and its enhanced status (RFC 3463). Out: advice that names the next command or the next place to look,
-//! or nothing where we know no better than the reply itself.
+//! In: a reason or a reply, and its enhanced status (RFC 3463). Out: advice that names the next command or setting, or nothing if the
+//! reply says it all.
 //!
-//! What a server says is a stranger's text, and repeats the address, which a stranger chose as well: `nobody-tls@example.net` says
-//! nothing about TLS. So addresses, names of hosts and quoted parts are left out, only whole words count, a precise status counts
-//! more than words, and that our TLS, our login or our DNS is to blame is never taken from a reply to RCPT or DATA.
+//! A reply is untrusted text, and it repeats the address, which is untrusted too: `nobody-tls@example.net` says nothing about TLS.
+//! So addresses, host names and quoted parts are ignored, only whole words count, and a precise status takes precedence over words. A
+//! reply to RCPT or DATA never counts as a failure of our TLS, our login or our DNS.
 
-/// What to do about one kind of reply.
+/// The advice for one kind of reply.
 struct Rule {
-    /// Enhanced statuses of which each says just this: they count before all words.
+    /// Enhanced statuses with only this meaning. They take precedence over words.
     precise: &'static [&'static str],
-    /// Whole words in lower case, of which one stands in the text; `*` at the end: the last word only begins so.
+    /// Phrases of whole words in lower case; one match is enough. `*` at the end matches any end of the last word.
     words: &'static [&'static str],
-    /// Enhanced statuses that servers use for this and for other things: they count where no words do. `5.6.` is all that begin so.
+    /// Enhanced statuses with other meanings too. They count if no words match. `5.6.` matches every status with that prefix.
     vague: &'static [&'static str],
     advice: &'static str,
 }
@@ -27,42 +27,41 @@ const fn rule(
     Rule { precise, words, vague, advice }
 }
 
-const GIVEN_UP: &str = "it waited for the whole queue_lifetime; mend what the last reply says, then `mailchute requeue`";
-const LOGIN: &str = "the next hop does not take our login: check the user in next_hop and the password file, then reload the daemon";
-const TLS: &str = "TLS did not come about as next_hop wants it: check the certificate of the server, ca_file, and tls= in next_hop";
-const UNREACHABLE: &str =
-    "the server cannot be reached: check host and port of next_hop, the network and the firewall (many block port 25)";
+const GIVEN_UP: &str = "it was not delivered within queue_lifetime; fix the cause in the last reply, then `mailchute requeue`";
+const LOGIN: &str = "the next hop rejects our login: check the user in next_hop and the password file, then reload the daemon";
+const TLS: &str = "TLS could not be negotiated as next_hop requires: check the certificate of the server, ca_file, and tls= in next_hop";
+const UNREACHABLE: &str = "the server is unreachable: check host and port of next_hop, the network and the firewall (many block port 25)";
 const DNS: &str = "the DNS does not answer: check /etc/resolv.conf and dns_servers";
-const NO_DOMAIN: &str = "the domain does not exist or takes no mail: the address is probably misspelt";
-const NO_MAILBOX: &str = "there is no such mailbox: correct the address where it comes from; nothing can be sent there";
-const WAIT: &str = "the receiver asks to wait; it is tried again, nothing is to be done";
+const NO_DOMAIN: &str = "the domain does not exist or accepts no mail: the address is probably misspelt";
+const NO_MAILBOX: &str = "there is no such mailbox: correct the address at its source";
+const WAIT: &str = "the receiver is busy; delivery is retried, no action needed";
 
-/// Our own words about a message: how they begin, and the advice.
+/// Prefixes of our own reasons, with advice.
 const OURS: &[(&str, &str)] = &[
-    ("given up by an administrator", "an administrator gave it up; `mailchute requeue` begins anew"),
+    ("given up by an administrator", "an administrator bounced it; `mailchute requeue` retries it"),
     ("given up after the give-up time", GIVEN_UP),
-    ("dkim: ", "its DKIM key cannot be used: run `mailchute check`, mend the key, and reload the daemon, which sends what was held for it"),
+    ("dkim: ", "its DKIM key cannot be used: run `mailchute check`, fix the key, and reload the daemon, which then releases the message"),
     (
         "uncertain: ",
-        "it may have arrived: look there first; `mailchute requeue` sends it again, perhaps a second time, `mailchute remove` drops it",
+        "it may have been delivered: ask the recipient; `mailchute requeue` sends it again, perhaps as a duplicate, `mailchute remove` removes it",
     ),
-    ("over the cap", "its user has too much in the spool; it goes on when there is room, `mailchute requeue` sends it now"),
-    ("admission is closed", "`mailchute open` opens admission again, and sends it"),
+    ("over the cap", "its user has reached the spool limit; it is released when there is room, `mailchute requeue` sends it now"),
+    ("admission is closed", "`mailchute open` opens admission and releases it"),
     ("cannot look up", DNS),
     ("the next hop ", UNREACHABLE),
 ];
 
-/// Our own words that stand within a text: whole words.
+/// Phrases of whole words within our own reasons, with advice.
 const OURS_WITHIN: &[(&str, &str)] = &[
-    ("message size limit", "`mailchute requeue` sends it all the same, `mailchute remove` drops it"),
-    ("overflow uid", "nobody on this host sent it; look at it with `mailchute cat` before `mailchute requeue`"),
+    ("message size limit", "`mailchute requeue` sends it anyway, `mailchute remove` removes it"),
+    ("overflow uid", "no user of this host sent it; inspect it with `mailchute cat` before `mailchute requeue`"),
     ("does not exist", NO_DOMAIN),
     ("does not accept mail null mx", NO_DOMAIN),
     ("has neither mail exchangers nor addresses", NO_DOMAIN),
     ("is not a valid dns name", NO_DOMAIN),
 ];
 
-/// What servers say. The first that fits counts: the precise statuses of all, then the words of all, then the vague statuses.
+/// Replies of servers. The first match counts: first the precise statuses of all rules, then the words, then the vague statuses.
 const REPLIES: &[Rule] = &[
     rule(
         &["5.1.1", "5.1.3", "5.1.6", "5.2.1"],
@@ -86,51 +85,51 @@ const REPLIES: &[Rule] = &[
         &["5.1.0"],
         NO_MAILBOX,
     ),
-    // Before the login: the page that such a reply points to is about authentication as well.
+    // Before the login rule, because the web page in such a reply mentions authentication too.
     rule(
         &["5.7.20", "5.7.21", "5.7.22", "5.7.23", "5.7.24", "5.7.25", "5.7.26", "4.7.23", "4.7.24", "4.7.25", "4.7.26"],
         &["spf", "dmarc", "dkim", "unauthenticated", "sender policy"],
         &[],
-        "the receiver wants proof of who we are: check the SPF, DKIM and DMARC records of the sender's domain (`mailchute dkim dns`), and the reverse name of this host",
+        "the receiver cannot authenticate our mail: check the SPF, DKIM and DMARC records of the sender's domain (`mailchute dkim dns`), and the reverse DNS (PTR) of this host",
     ),
     rule(&["5.7.8", "4.7.8", "5.7.9", "4.7.9"], &[], &[], LOGIN),
     rule(
         &[],
         &["relay access denied", "relaying denied", "not permitted to relay", "authentication required", "authentication is required"],
         &[],
-        "the next hop does not relay for us: it wants a login, or our address in its list",
+        "the next hop does not relay for us: it requires a login, or our address in its access list",
     ),
     rule(
         &["4.2.2", "5.2.2"],
         &["over quota", "quota exceeded", "mailbox full", "mailbox is full"],
         &[],
-        "the mailbox is full: only its owner can help",
+        "the mailbox is full: only its owner can fix this",
     ),
     rule(
         &["5.6.7", "5.6.9"],
         &["needs smtputf8"],
         &[],
-        "the mail system there cannot handle addresses beyond ASCII: use another address of the recipient",
+        "the receiver does not support addresses beyond ASCII: use another address of the recipient",
     ),
     rule(
         &["5.3.4", "5.2.3"],
         &["too large", "too big", "message size", "size limit", "bytes but the server accepts"],
         &[],
-        "the message is larger than the receiver takes",
+        "the message is larger than the receiver accepts",
     ),
-    rule(&[], &["greylist*", "graylist*"], &["4.7.1"], "the receiver lets strangers wait; it is tried again, nothing is to be done"),
+    rule(&[], &["greylist*", "graylist*"], &["4.7.1"], "the receiver greylists unknown senders; delivery is retried, no action needed"),
     rule(
         &["5.1.7", "5.1.8", "4.1.7", "4.1.8"],
         &["sender address", "sender rejected", "sender verify", "from address", "return path"],
         &[],
-        "the receiver does not accept the sender's address: check -f and mailname",
+        "the receiver rejects the sender's address: check -f and mailname",
     ),
     rule(&["5.1.2", "5.1.10"], &["no such domain", "domain does not exist", "domain not found", "nxdomain"], &[], NO_DOMAIN),
     rule(
         &[],
         &["spamhaus", "blocked", "blacklist*", "blocklist*", "denylist*", "reputation", "listed"],
         &[],
-        "the receiver blocks the address of this host: the reply names the list or the page to ask at",
+        "the receiver blocks the address of this host: the reply names the blocklist or a web page",
     ),
     rule(&[], &["rate limit*", "too many", "try again later", "throttl*", "busy"], &["4.7.0", "4.4.5", "4.5.3", "4.3.2", "4.2.1"], WAIT),
     rule(&[], &["mailbox unavailable"], &[], NO_MAILBOX),
@@ -138,11 +137,11 @@ const REPLIES: &[Rule] = &[
         &[],
         &["spam", "virus", "content", "policy"],
         &["5.7.1", "5.6."],
-        "the receiver refuses what the message says or who sends it; the reply says more",
+        "the receiver rejects the content or the sender of the message; see the reply",
     ),
 ];
 
-/// The advice for a reason, if there is any. `status` may be empty.
+/// The advice for a reason, if any. `status` may be empty.
 pub(crate) fn advise(reason: &str, status: &str) -> Option<&'static str> {
     if let Some((code, said)) = reply(reason) {
         return of_reply(code, said, status);
@@ -164,7 +163,7 @@ fn reply(text: &str) -> Option<(&str, &str)> {
     (is_code && (rest.is_empty() || rest.starts_with([' ', '-']))).then_some((code, rest.get(1..).unwrap_or_default()))
 }
 
-/// The stage of a session that failed, and why: `AUTH: …` of a recipient, `mx.example[192.0.2.1]:25: AUTH: …` of a route.
+/// The failed stage of a session and the cause: `AUTH: …` of a recipient, `mx.example[192.0.2.1]:25: AUTH: …` of a route.
 fn stage(text: &str) -> Option<(&str, &str)> {
     const STAGES: [&str; 12] = [
         "connect",
@@ -184,7 +183,7 @@ fn stage(text: &str) -> Option<(&str, &str)> {
     named(text).or_else(|| named(text.split_once(": ")?.1))
 }
 
-/// Replies about the login are about us whenever they come (RFC 4954 4 and 6).
+/// Replies about the login concern us in every stage (RFC 4954 4 and 6).
 fn of_reply(code: &str, said: &str, status: &str) -> Option<&'static str> {
     let own = said.split(|c: char| !c.is_ascii_digit() && c != '.').next().filter(|own| own.split('.').count() == 3);
     let words = words(&said.to_lowercase());
@@ -209,7 +208,7 @@ fn of_stage(stage: &str, cause: &str, status: &str) -> Option<&'static str> {
     }
 }
 
-/// `words` as of [`words`].
+/// `words` is made by [`words`].
 fn of_words(words: &str, status: &str) -> Option<&'static str> {
     let precise = || REPLIES.iter().find(|rule| rule.precise.contains(&status));
     let said = || REPLIES.iter().find(|rule| rule.words.iter().any(|phrase| has(words, phrase)));
@@ -218,7 +217,7 @@ fn of_words(words: &str, status: &str) -> Option<&'static str> {
     precise().or_else(said).or_else(vague).map(|rule| rule.advice)
 }
 
-/// Whether a phrase stands in `words`, which are as [`words`] makes them.
+/// True if `words`, made by [`words`], has the phrase.
 fn has(words: &str, phrase: &str) -> bool {
     match phrase.strip_suffix('*') {
         Some(begin) => words.contains(&format!(" {begin}")),
@@ -226,13 +225,13 @@ fn has(words: &str, phrase: &str) -> bool {
     }
 }
 
-/// The words of a text in lower case, one blank before and behind each; without what stands in quotes or angle brackets, and
-/// without addresses and the names of hosts: a stranger chose those.
+/// The words of a text in lower case, with one blank before and after each. Quoted and bracketed parts, addresses and host names are
+/// left out, because they are untrusted.
 fn words(text: &str) -> String {
     let text = without_quoted(text);
     let mut words = String::from(" ");
     for token in text.split(|c: char| c.is_whitespace() || "<>()[],;:\"`".contains(c)) {
-        // A dot at the end is that of a sentence.
+        // A dot at the end ends a sentence.
         if token.contains('@') || token.trim_end_matches('.').contains('.') {
             continue;
         }
@@ -244,7 +243,7 @@ fn words(text: &str) -> String {
     words
 }
 
-/// What is quoted, by the pair of marks around it; a mark without its partner is a mark like any other.
+/// Removes quoted and bracketed parts. An unmatched mark stays.
 fn without_quoted(text: &str) -> String {
     let (mut rest, mut kept) = (text, String::with_capacity(text.len()));
     while let Some(at) = rest.find(['<', '"', '`']) {
@@ -258,7 +257,7 @@ fn without_quoted(text: &str) -> String {
         };
         rest = chars.as_str();
         if let Some((_, behind)) = rest.split_once(end) {
-            // No word comes about where two were apart; what is glued to the end, as a domain is to a quoted local part, stays so.
+            // A blank keeps two words apart. A domain stays attached to its quoted local part.
             kept.push_str(if behind.starts_with('@') { "" } else { " " });
             rest = behind;
         }
@@ -283,16 +282,16 @@ mod tests {
                 "5.7.26",
                 "SPF, DKIM and DMARC",
             ),
-            ("450 4.2.0 Greylisted, see http://example", "4.2.0", "nothing is to be done"),
+            ("450 4.2.0 Greylisted, see http://example", "4.2.0", "no action needed"),
             ("452 4.2.2 over quota", "4.2.2", "full"),
             ("550 5.7.1 DKIM: signature missing", "5.7.1", "SPF, DKIM and DMARC"),
-            ("554 5.7.1 listed at zen.spamhaus.org, see dns", "5.7.1", "names the list"),
+            ("554 5.7.1 listed at zen.spamhaus.org, see dns", "5.7.1", "names the blocklist"),
             ("dkim: no key for sender.example", "", "DKIM key"),
-            ("uncertain: the connection was lost after the final dot", "", "may have arrived"),
-            ("554 5.6.0 no", "5.6.0", "reply says more"),
+            ("uncertain: the connection was lost after the final dot", "", "may have been delivered"),
+            ("554 5.6.0 no", "5.6.0", "see the reply"),
             ("given up after the give-up time; last: 450 4.2.1 busy", "5.4.7", "queue_lifetime"),
-            ("given up by an administrator after the last attempt; last: 450 4.2.1 busy", "5.4.7", "an administrator gave it up"),
-            ("over the cap: uid 7 has 5 messages", "", "goes on when there is room"),
+            ("given up by an administrator after the last attempt; last: 450 4.2.1 busy", "5.4.7", "an administrator bounced it"),
+            ("over the cap: uid 7 has 5 messages", "", "released when there is room"),
         ] {
             assert!(advise(reason, status).is_some_and(|text| text.contains(advice)), "{reason}: {:?}", advise(reason, status));
         }
@@ -300,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_stranger_named_his_mailbox_is_no_reason() {
+    fn words_in_an_address_give_no_advice() {
         for local in
             ["nobody1535", "nobody-tls", "\"over quota\"", "\"535 auth: \"", "a=spf", "dkim", "tls handshake: ", "greylisted", "535"]
         {
@@ -319,9 +318,9 @@ mod tests {
     }
 
     #[test]
-    fn only_failures_of_our_own_are_those_of_our_tls_our_login_and_our_dns() {
+    fn only_our_own_failures_blame_our_tls_our_login_and_our_dns() {
         for (reason, status, advice) in [
-            ("550 5.7.1 no TLS certificate, no handshake, DNS does not resolve", "5.7.1", Some("reply says more")),
+            ("550 5.7.1 no TLS certificate, no handshake, DNS does not resolve", "5.7.1", Some("see the reply")),
             ("550 DNS authentication 535 tls", "5.0.0", None),
             ("450 the daemon: cannot look up TLS handshake: AUTH: x", "4.0.0", None),
             ("TLS handshake: the certificate of mx.example is self-signed", "4.7.5", Some("check the certificate")),
@@ -329,12 +328,12 @@ mod tests {
             ("STARTTLS: TLS is required and the server does not offer STARTTLS", "4.7.4", Some("tls= in next_hop")),
             ("530 5.7.0 Must issue a STARTTLS command first", "5.7.0", Some("tls= in next_hop")),
             ("relay:587: AUTH: 535 no", "", Some("password file")),
-            ("relay:587: AUTH: 454 4.7.0 busy", "", Some("asks to wait")),
+            ("relay:587: AUTH: 454 4.7.0 busy", "", Some("receiver is busy")),
             ("AUTH: the password was not sent because the connection does not use TLS", "4.7.0", Some("tls= in next_hop")),
             ("530 5.5.1 Authentication Required", "5.5.1", Some("password file")),
             ("connect: cannot connect: no answer within 30 s", "4.4.1", Some("host and port")),
             ("mx.example[192.0.2.1]:25: connect: cannot connect: Connection refused", "", Some("host and port")),
-            ("mx.example[192.0.2.1]:25: greeting: 554 5.7.1 blocked using zen.spamhaus.org", "", Some("names the list")),
+            ("mx.example[192.0.2.1]:25: greeting: 554 5.7.1 blocked using zen.spamhaus.org", "", Some("names the blocklist")),
             ("MAIL FROM: an address or header field needs SMTPUTF8, which the server does not offer", "5.6.7", Some("beyond ASCII")),
             ("MAIL FROM: an address or header field needs SMTPUTF8, which the server does not offer", "", Some("beyond ASCII")),
             ("MAIL FROM: the message has 9 bytes, but the server accepts at most 8", "", Some("larger than the receiver")),
@@ -348,14 +347,14 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_marks_ends() {
+    fn unmatched_quotes_do_not_loop() {
         for text in ["<", "\"", "`<\"", "<<>>", "550 \"<@>", "5é0 x", "", ": : :"] {
             assert_eq!(advise(text, ""), None, "{text}");
         }
     }
 
     #[test]
-    fn words_are_as_they_are_looked_for_or_they_would_never_be_found() {
+    fn every_phrase_of_a_rule_can_match() {
         for phrase in REPLIES.iter().flat_map(|rule| rule.words).chain(OURS_WITHIN.iter().map(|(phrase, _)| phrase)) {
             assert_eq!(words(phrase).trim(), phrase.trim_end_matches('*'));
         }

@@ -1,4 +1,4 @@
-//! The command line of `mailchute`.
+//! Command-line arguments of `mailchute`.
 
 use clap::{Parser, Subcommand};
 
@@ -7,7 +7,7 @@ use super::select::Chosen;
 use control::protocol::Part;
 
 #[derive(Debug, Parser)]
-#[command(name = "mailchute", version, about = "Shows and may_modify the mail of this host; see mailchute(8)")]
+#[command(name = "mailchute", version, about = "Show and modify the mail queue; see mailchute(8)")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub verb: Verb,
@@ -17,243 +17,244 @@ pub(super) struct Arguments {
 pub(super) enum Verb {
     /// List the queue, as mailq does
     List {
-        /// JSON Lines, one message per line
+        /// Print JSON Lines, one message per line
         #[arg(long, short)]
         json: bool,
         #[command(flatten)]
         chosen: Chosen,
     },
-    /// The same under its old name, with the options that scripts give it
+    /// List the mail queue
     #[command(hide = true, override_usage = "mailq [OPTIONS]")]
     Mailq {
-        /// JSON Lines, one message per line
+        /// Print JSON Lines, one message per line
         #[arg(short)]
         json: bool,
-        /// What failed for good, instead of what is queued or held
+        /// List failed messages instead of queued and held ones
         #[arg(long)]
         failed: bool,
-        /// Accepted for old scripts
+        /// Accepted and ignored
         #[arg(short, action = clap::ArgAction::Count)]
         verbose: u8,
-        /// Accepted for old scripts: -Ac, -Am
+        /// -Ac, -Am: accepted and ignored
         #[arg(short = 'A', hide = true)]
         submission: Option<String>,
     },
-    /// How many messages there are, and their size
+    /// Count messages and their total size
     Count(Chosen),
-    /// The queue by destination and age
-    Shape {
-        /// JSON Lines, one destination per line
+    /// Show the queue by destination and age
+    #[command(alias = "shape")]
+    Qshape {
+        /// Print JSON Lines, one destination per line
         #[arg(long, short)]
         json: bool,
-        /// Destinations in the table
+        /// Maximum number of destinations
         #[arg(long, default_value_t = 20)]
         lines: usize,
         #[command(flatten)]
         chosen: Chosen,
     },
-    /// What is in the queue, and what went through
+    /// Show queue and throughput statistics
     Stats {
-        /// JSON
+        /// Print JSON
         #[arg(long, short)]
         json: bool,
     },
-    /// One message: envelope, recipients, history
+    /// Show a message: envelope, recipients, history
     Show {
         /// Queue id
         id: String,
-        /// JSON
+        /// Print JSON
         #[arg(long, short)]
         json: bool,
     },
-    /// The whole history of messages, also after their end
+    /// Show the full history of messages, finished ones included
     Trace {
         /// Queue id, address or Message-ID
         subject: String,
-        /// JSON Lines, one message per line
+        /// Print JSON Lines, one message per line
         #[arg(long, short)]
         json: bool,
-        /// At most so many messages, the latest first
+        /// Maximum number of messages, latest first
         #[arg(long, default_value_t = 20, value_parser = parse_limit)]
         limit: usize,
     },
-    /// Why something waits or failed, and what to do
+    /// Explain why mail is deferred or failed, and what to do
     Why {
         /// Queue id, address, domain or route
         subject: String,
-        /// JSON
+        /// Print JSON
         #[arg(long, short)]
         json: bool,
     },
-    /// What failed for good, with advice
+    /// List permanently failed messages with advice
     Failed {
-        /// JSON Lines, one message per line
+        /// Print JSON Lines, one message per line
         #[arg(long, short)]
         json: bool,
         #[command(flatten)]
         chosen: Chosen,
     },
-    /// The daemon at work, again and again
+    /// Watch the daemon
     Top {
-        /// JSON Lines, one look per line
+        /// Print JSON Lines, one snapshot per line
         #[arg(long, short)]
         json: bool,
-        /// Look so often, then end
+        /// Stop after this many snapshots
         #[arg(short = 'n', value_name = "TIMES")]
         count: Option<u64>,
-        /// Time between two looks
+        /// Time between snapshots
         #[arg(short = 'd', value_name = "TIME", default_value = "2s")]
         delay: Wait,
     },
-    /// The bytes of one message
+    /// Print a message
     Cat {
         /// Queue id
         id: String,
         #[command(flatten)]
         part: Parts,
     },
-    /// Try messages now: all, or these
+    /// Retry messages now; without arguments, all of them
     Flush(Modify),
-    /// Park messages: no attempt until they are released
+    /// Hold messages: no delivery attempt until they are released
     Hold(Modify),
-    /// Let held messages go on
+    /// Release held messages
     Release(Modify),
-    /// Drop messages; for 24 hours requeue brings them back
+    /// Remove messages; requeue can restore them within 24 hours
     Remove(Modify),
-    /// Begin anew, failed, held and removed messages too
+    /// Retry from scratch, including failed, held and removed messages
     Requeue(Modify),
-    /// Give messages up after their next attempt, and tell their senders
+    /// Bounce messages after their next attempt
     Expire(Modify),
-    /// Give messages up now, and tell their senders
+    /// Bounce messages now
     Bounce(Modify),
-    /// Stop delivery, until it is resumed; mail is accepted all the same
+    /// Pause delivery until resume; mail is still accepted
     Pause,
-    /// Let delivery go on
+    /// Resume delivery
     Resume,
-    /// Refuse all mail, until it is opened; what is queued is delivered all the same
+    /// Refuse new mail until open; queued mail is still delivered
     Close {
-        /// Why, for those who are refused
+        /// The reason shown to callers
         #[arg(default_value = "")]
         reason: String,
     },
-    /// Take mail again
+    /// Accept new mail again
     Open,
-    /// How the daemon is
+    /// Daemon status
     Status {
-        /// JSON
+        /// Print JSON
         #[arg(long, short)]
         json: bool,
     },
-    /// A page about all of it, to look at in a browser
+    /// Write a report page for a web browser
     Report {
-        /// As HTML, into this file, or to standard output
+        /// Write HTML to this file or to standard output
         #[arg(long, value_name = "FILE", num_args = 0..=1, required = true, default_missing_value = "-")]
         html: Option<std::path::PathBuf>,
     },
-    /// Is this installation right?
+    /// Check the installation and say how to fix what is wrong
     Check,
-    /// A plug-in for Nagios: state, performance data, exit code 0 to 3
+    /// Nagios plugin: state, performance data, exit code 0 to 3
     Monitor(Monitor),
-    /// One line if something is wrong, for those who log in
+    /// Print one line if there is a problem, for login messages
     Motd,
-    /// Make the spool of a rootless installation
+    /// Create the spool of a rootless installation
     Setup,
-    /// Send a test message through sendmail and wait for its outcome
+    /// Send a test message and wait for the result
     Test {
-        /// Where to
+        /// Recipient address
         recipient: String,
-        /// How long to wait for the outcome
+        /// How long to wait for the result
         #[arg(long, default_value = "60s")]
         wait: Wait,
     },
-    /// What becomes of addresses at submission: aliases, and the way they go
+    /// Show how addresses expand and where their mail goes
     Aliases {
-        /// Addresses, or local names
+        /// Addresses or local names
         #[arg(required = true)]
         recipients: Vec<String>,
     },
-    /// Where the configuration is
+    /// Print the path of the configuration file
     Config {
-        /// All parameters with their defaults
+        /// Print all parameters with their defaults
         #[arg(long)]
         defaults: bool,
     },
-    /// DKIM keys
+    /// Manage DKIM keys
     Dkim {
         #[command(subcommand)]
         verb: Dkim,
     },
 }
 
-/// Messages that an operator changes.
+/// The messages to modify.
 #[derive(Debug, clap::Args)]
 pub(super) struct Modify {
-    /// Only say what would be done
+    /// Show what would happen, without doing it
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
     pub chosen: Chosen,
 }
 
-/// Thresholds of the plug-in.
+/// Thresholds of the Nagios plugin.
 #[derive(Debug, clap::Args)]
 pub(super) struct Monitor {
-    /// Warning outside of this range of queued messages
-    #[arg(long, short)]
+    /// Warn outside this range of queued messages
+    #[arg(long, short, value_name = "RANGE")]
     pub warning: Option<Range>,
-    /// Critical outside of this range of queued messages
-    #[arg(long, short)]
+    /// Critical outside this range of queued messages
+    #[arg(long, short, value_name = "RANGE")]
     pub critical: Option<Range>,
-    /// Warning outside of this range of the oldest message's age, in seconds
-    #[arg(long)]
+    /// Warn outside this range for the oldest age (s)
+    #[arg(long, value_name = "RANGE")]
     pub warning_age: Option<Range>,
-    /// Critical outside of this range of the oldest message's age, in seconds
-    #[arg(long)]
+    /// Critical outside this range for the oldest age (s)
+    #[arg(long, value_name = "RANGE")]
     pub critical_age: Option<Range>,
-    /// Warning outside of this range of failed messages that are kept
-    #[arg(long, default_value = "99")]
+    /// Warn outside this range of failed messages
+    #[arg(long, value_name = "RANGE", default_value = "99")]
     pub warning_failed: Range,
-    /// Critical outside of this range of failed messages that are kept
-    #[arg(long)]
+    /// Critical outside this range of failed messages
+    #[arg(long, value_name = "RANGE")]
     pub critical_failed: Option<Range>,
-    /// How long the daemon may take to answer
-    #[arg(long, short, default_value = "10s")]
+    /// Maximum time for the daemon's reply
+    #[arg(long, short, value_name = "TIME", default_value = "10s")]
     pub timeout: Wait,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Dkim {
-    /// Make a private key, and say what to publish
+    /// Create a private key and print its DNS record
     Keygen {
-        /// The domain in From
+        /// The domain of the From field
         domain: String,
         /// A name for the key, such as s1
         selector: String,
         /// Ed25519 instead of RSA (RFC 8463)
         #[arg(long)]
         ed25519: bool,
-        /// Size of an RSA key: 2048, 3072 or 4096
+        /// Size of the RSA key: 2048, 3072 or 4096
         #[arg(long)]
         bits: Option<u32>,
     },
-    /// The DNS records to publish
+    /// Print the DNS records to publish
     Dns {
-        /// The domain in From
+        /// The domain of the From field
         domain: String,
     },
 }
 
-/// Which part of a message; by default header section and body.
+/// The part of a message; by default, header section and body.
 #[derive(Clone, Copy, Debug, clap::Args)]
 #[group(multiple = false)]
 pub(super) struct Parts {
-    /// Only the header section
+    /// Print only the header section
     #[arg(long)]
     headers: bool,
-    /// Only the body
+    /// Print only the body
     #[arg(long)]
     body: bool,
-    /// The whole spool file, envelope line first
+    /// Print the whole spool file, envelope line first
     #[arg(long)]
     raw: bool,
 }
@@ -270,10 +271,10 @@ impl From<Parts> for Part {
 }
 
 fn parse_limit(text: &str) -> Result<usize, &'static str> {
-    text.parse::<usize>().ok().filter(|limit| *limit > 0).ok_or("a number from 1 on")
+    text.parse::<usize>().ok().filter(|limit| *limit > 0).ok_or("1 or more")
 }
 
-/// A time on the command line, in the units of the configuration.
+/// A duration on the command line, in the units of the configuration.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wait(pub std::time::Duration);
 
@@ -281,7 +282,7 @@ impl std::str::FromStr for Wait {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        config::Span::parse(text).map(|span| Wait(span.0)).ok_or("a time such as 30s or 5m")
+        config::Span::parse(text).map(|span| Wait(span.0)).ok_or("use a time such as 30s or 5m")
     }
 }
 
@@ -294,15 +295,31 @@ mod tests {
     }
 
     #[test]
-    fn help_is_a_verb_and_an_old_name_is_shown_as_it_is_called() {
+    fn help_is_a_verb_and_mailq_has_its_own_usage() {
         assert!(said("mailchute help").contains("Usage: mailchute <COMMAND>"));
         assert!(said("mailq mailq --help").contains("Usage: mailq [OPTIONS]\n"));
     }
 
     #[test]
-    fn no_messages_at_most_are_no_question() {
-        assert!(said("mailchute trace --limit 0 x").contains("a number from 1 on"));
+    fn a_limit_of_zero_is_a_usage_error() {
+        assert!(said("mailchute trace --limit 0 x").contains("1 or more"));
         assert!(super::Arguments::try_parse_from(["mailchute", "trace", "--limit", "1", "x"]).is_ok());
+    }
+
+    #[test]
+    fn help_fits_a_terminal_of_80_columns() {
+        let mut pending = vec![super::Arguments::command()];
+        while let Some(mut command) = pending.pop() {
+            let help = command.render_help().to_string();
+            assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+            pending.extend(command.get_subcommands().cloned());
+        }
+    }
+
+    #[test]
+    fn a_misspelt_verb_or_option_gets_a_suggestion() {
+        assert!(said("mailchute relaese").contains("'release'"));
+        assert!(said("mailchute list --jsn").contains("'--json'"));
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! `mailchute failed`: what failed for good and waits for a person, with the reply and advice for each.
+//! `mailchute failed`: lists permanently failed messages with their replies and advice.
 
 use jiff::tz::TimeZone;
 
 use super::json;
 use super::output::print;
-use super::queue::{self, Piece};
+use super::queue::{self, Item};
 use super::select::Selection;
 use crate::advice::advise;
 use config::Config;
@@ -13,7 +13,7 @@ use control::listing::Entry;
 use exit::Failure;
 use mail::{date, printable};
 
-/// Recipients of one message that are shown.
+/// Recipients shown per message.
 const RECIPIENTS: usize = 5;
 
 /// Prints the failed messages of the selection, as text or JSON Lines.
@@ -23,17 +23,19 @@ pub(super) fn failed(config: &Config, mut selection: Selection, as_json: bool) -
     queue::each(config, &selection, |piece| {
         count += 1;
         match piece {
-            Piece::Line(line) if as_json => print(&format!("{line}\n")),
-            Piece::Line(line) => print(&text_of(&json::read(line)?, &zone)),
-            Piece::Entry(entry) if as_json => json::print(entry),
-            Piece::Entry(entry) => print(&text_of(entry, &zone)),
+            Item::Line(line) if as_json => print(&format!("{line}\n")),
+            Item::Line(line) => print(&text_of(&json::read(line)?, &zone)),
+            Item::Entry(entry) if as_json => json::print(entry),
+            Item::Entry(entry) => print(&text_of(entry, &zone)),
         }
     })?;
     match (as_json, count) {
         (true, _) => Ok(()),
-        (false, 0) => print("nothing has failed\n"),
-        (false, 1) => print("1 message has failed; `mailchute requeue` begins anew, `mailchute remove` drops it\n"),
-        (false, count) => print(&format!("{count} messages have failed; `mailchute requeue` begins anew, `mailchute remove` drops them\n")),
+        (false, 0) => print("no failed messages\n"),
+        (false, 1) => print("1 message has failed; `mailchute requeue` retries it, `mailchute remove` removes it\n"),
+        (false, count) => {
+            print(&format!("{count} messages have failed; `mailchute requeue` retries them, `mailchute remove` removes them\n"))
+        }
     }
 }
 
@@ -63,7 +65,7 @@ mod tests {
     use control::listing::Recipient;
 
     #[test]
-    fn t_out_1_a_failure_is_shown_with_advice_once_and_steers_no_terminal() {
+    fn t_out_1_advice_is_printed_once_and_no_control_character() {
         let recipient = |address: &str| Recipient {
             address: address.into(),
             status: "failed".into(),

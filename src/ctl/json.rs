@@ -1,4 +1,4 @@
-//! JSON on standard output, and from the daemon.
+//! Prints and parses JSON.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,10 +12,14 @@ pub(super) fn print(value: &impl Serialize) -> Result<(), Failure> {
     output::print(&format!("{text}\n"))
 }
 
-/// A line of the daemon's answer.
+/// Parses a line of the daemon's reply.
 ///
-/// Errors: EX_SOFTWARE where it is not understood.
+/// Errors: EX_SOFTWARE if it cannot be parsed.
 pub(super) fn read<T: DeserializeOwned>(line: &str) -> Result<T, Failure> {
-    serde_json::from_str(line)
-        .map_err(|e| Failure::new(Exit::Software, format!("an answer of the daemon that is not understood: {e}; are both of one version?")))
+    serde_json::from_str(line).map_err(|e| {
+        Failure::new(
+            Exit::Software,
+            format!("cannot parse the daemon's reply: {e}; check that mailchute and mailchuted have the same version"),
+        )
+    })
 }

@@ -1,8 +1,7 @@
-//! `mailchute dkim keygen` and `mailchute dkim dns`: makes keys, and says what to publish.
+//! `mailchute dkim keygen` and `mailchute dkim dns`: create keys and print DNS records.
 //!
-//! In: names that an administrator typed, the configuration, the keys directory. Out: text for standard output; the caller prints
-//! it. Run by root or by the user of a rootless installation; nothing here changes the configuration, which belongs to the
-//! administrator. What fails ends in a sysexits code and one line.
+//! In: a domain and a selector, the configuration, the keys directory. Out: text for standard output; the caller prints it. Root runs
+//! them, or the user of a rootless installation. They never change the configuration file. Errors have a sysexits code and one line.
 
 use std::path::Path;
 
@@ -13,33 +12,36 @@ use dkim::file::{KeyFileError, Refusal};
 use dkim::{Kind, PrivateKey, Selector, SigningDomain, record};
 use exit::{Exit, Failure};
 
-/// The kind of key that the options of `keygen` ask for. `bits` is `None` where the option was not given.
+/// The kind of key for the options of `keygen`. `bits` is `None` without the option.
 ///
 /// Errors: EX_USAGE for both options at once, and for sizes other than 2048, 3072 and 4096.
 pub fn kind(ed25519: bool, bits: Option<u32>) -> Result<Kind, Failure> {
     match (ed25519, bits) {
         (true, None) => Ok(Kind::Ed25519),
-        (true, Some(_)) => Err(Failure::new(Exit::Usage, "--bits is for RSA; an Ed25519 key has one size")),
+        (true, Some(_)) => Err(Failure::new(Exit::Usage, "--bits applies to RSA; Ed25519 keys have a fixed size")),
         (false, bits) => Kind::rsa(bits.unwrap_or(2048)).ok_or_else(|| {
-            Failure::new(Exit::Usage, "--bits takes 2048, 3072 or 4096: smaller keys are not trusted, larger ones not always read")
+            Failure::new(
+                Exit::Usage,
+                "--bits must be 2048, 3072 or 4096; receivers distrust smaller keys, and some cannot read larger ones",
+            )
         }),
     }
 }
 
-/// `mailchute dkim keygen DOMAIN SELECTOR`: writes a new key and returns what to do with it.
+/// `mailchute dkim keygen DOMAIN SELECTOR`: writes a new key and returns instructions.
 ///
-/// Errors: EX_USAGE for a name, EX_CANTCREAT for a key that exists or cannot be written.
+/// Errors: EX_USAGE for an invalid name, EX_CANTCREAT for a key that exists or cannot be written.
 pub fn keygen(config: &Config, domain: &str, selector: &str, kind: Kind) -> Result<String, Failure> {
     let domain = parse_domain(domain)?;
     let selector = Selector::parse(selector)
-        .map_err(|why| Failure::new(Exit::Usage, format!("{selector:?} is not a selector: {why}; choose one like s1")))?;
+        .map_err(|why| Failure::new(Exit::Usage, format!("{selector:?} is not a selector: {why}; use a name such as s1")))?;
     let name = record_name(&domain, &selector)?;
     prepare_directory(&config.paths)?;
     let key = PrivateKey::generate(kind).map_err(|why| Failure::new(Exit::Software, format!("the new key {why}")))?;
     let text = record::text(&key).map_err(|why| Failure::new(Exit::Software, format!("the new key {why}")))?;
     let path = file::write(&config.paths.keys, &domain, &selector, &key).map_err(|e| not_written(&e))?;
     Ok(format!(
-        "The private key is in {}.\n\n1. Publish this record:\n\n{}\n2. When it can be seen (`dig +short TXT {name}`), {}\n\n3. {}\n",
+        "The private key is in {}.\n\n1. Publish this record:\n\n{}\n2. After the record is visible (`dig +short TXT {name}`), {}\n\n3. {}\n",
         path.display(),
         record_text(&name, &text),
         configuration_step(config, &domain, &selector),
@@ -47,16 +49,16 @@ pub fn keygen(config: &Config, domain: &str, selector: &str, kind: Kind) -> Resu
     ))
 }
 
-/// `mailchute dkim dns DOMAIN`: the records of all selectors that the configuration names, each as one string and for a zone file.
-/// A key that cannot be used is told in its place and does not hide the others.
+/// `mailchute dkim dns DOMAIN`: the records of all configured selectors, each as one string and for a zone file. The reason replaces
+/// the record of a key that cannot be used; the other records are still printed.
 ///
-/// Errors: EX_USAGE for a name, EX_CONFIG where the domain has no selectors or none of its keys can be used.
+/// Errors: EX_USAGE for an invalid name, EX_CONFIG if the domain has no selectors or none of its keys can be used.
 pub fn dns(config: &Config, domain: &str) -> Result<String, Failure> {
     let domain = parse_domain(domain)?;
     let selectors: Vec<&String> = selectors(&config.params, &domain).collect();
     if selectors.is_empty() {
         let file = config.paths.config_file.display();
-        let text = format!("{file} names no selectors for {domain}; make a key with `mailchute dkim keygen {domain} SELECTOR`");
+        let text = format!("{file} has no selectors for {domain}; create a key with `mailchute dkim keygen {domain} SELECTOR`");
         return Err(Failure::new(Exit::Config, text));
     }
     let signer = signing_user(&config.paths.keys);
@@ -66,8 +68,8 @@ pub fn dns(config: &Config, domain: &str) -> Result<String, Failure> {
         let reasons: Vec<String> = records.into_iter().filter_map(Result::err).collect();
         return Err(Failure::new(Exit::Config, reasons.join("; ")));
     }
-    // A comment in a zone file begins with a semicolon.
-    Ok(records.into_iter().map(|record| record.unwrap_or_else(|reason| format!("; not usable: {reason}\n"))).collect::<Vec<_>>().join("\n"))
+    // A semicolon starts a comment in a zone file.
+    Ok(records.into_iter().map(|record| record.unwrap_or_else(|reason| format!("; unusable: {reason}\n"))).collect::<Vec<_>>().join("\n"))
 }
 
 fn parse_domain(domain: &str) -> Result<SigningDomain, Failure> {
@@ -78,8 +80,8 @@ fn record_name(domain: &SigningDomain, selector: &Selector) -> Result<String, Fa
     selector.record_name(domain).map_err(|why| Failure::new(Exit::Usage, format!("{selector}._domainkey.{domain}: {why}")))
 }
 
-/// Makes the keys directory of a rootless installation. That of a system install belongs to the daemon's user, so it is made at
-/// install: made here by root, it would be closed to the daemon.
+/// Creates the keys directory of a rootless installation. In a system installation the directory belongs to the daemon's user, so
+/// install.sh creates it: the daemon could not read a directory created here by root.
 fn prepare_directory(paths: &Paths) -> Result<(), Failure> {
     use std::os::unix::fs::DirBuilderExt;
     if paths.keys.symlink_metadata().is_ok() {
@@ -87,13 +89,13 @@ fn prepare_directory(paths: &Paths) -> Result<(), Failure> {
     }
     let keys = paths.keys.display();
     if paths.mode == Mode::System {
-        return Err(Failure::new(Exit::Config, format!("{keys} does not exist; run install.sh again, which makes it")));
+        return Err(Failure::new(Exit::Config, format!("{keys} does not exist; run install.sh again to create it")));
     }
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(&paths.keys)
-        .map_err(|e| Failure::new(Exit::CantCreate, format!("cannot make {keys}: {e}")))
+        .map_err(|e| Failure::new(Exit::CantCreate, format!("cannot create {keys}: {e}")))
 }
 
 fn not_written(error: &KeyFileError) -> Failure {
@@ -104,15 +106,15 @@ fn not_written(error: &KeyFileError) -> Failure {
     Failure::new(Exit::CantCreate, text)
 }
 
-/// The record in its two forms, indented like the rest of the text where a person copies one line.
+/// The record in both forms.
 fn record_text(name: &str, text: &str) -> String {
     format!(
-        "; for a form that asks for name and value:\n;   name   {name}\n;   type   TXT\n;   value  {text}\n; for a zone file:\n{}",
+        "; for a web form:\n;   name   {name}\n;   type   TXT\n;   value  {text}\n; for a zone file:\n{}",
         record::zone_lines(name, text)
     )
 }
 
-/// The lines for mailchute.toml. TOML wants one table per domain, so an existing one is to be changed, not repeated.
+/// The lines for mailchute.toml. TOML allows one table per domain, so an existing table must be changed, not repeated.
 fn configuration_step(config: &Config, domain: &SigningDomain, selector: &Selector) -> String {
     let file = config.paths.config_file.display();
     let valid = selectors(&config.params, domain).filter_map(|text| Selector::parse(text).ok());
@@ -126,20 +128,20 @@ fn configuration_step(config: &Config, domain: &SigningDomain, selector: &Select
 }
 
 fn reload_step(mode: Mode) -> String {
-    format!("Let the daemon read it: {}", mode.systemctl("reload"))
+    format!("Reload the daemon: {}", mode.systemctl("reload"))
 }
 
 fn is_configured(params: &Params, domain: &SigningDomain) -> bool {
     params.domain.keys().any(|name| SigningDomain::parse(name).as_ref() == Ok(domain))
 }
 
-/// The selectors of the domain as they stand in the configuration, whatever the case of its table's name.
+/// The selectors of the domain in the configuration. The name of the table is case-insensitive.
 fn selectors<'a>(params: &'a Params, domain: &SigningDomain) -> impl Iterator<Item = &'a String> {
     let tables = params.domain.iter().filter(move |(name, _)| SigningDomain::parse(name).as_ref() == Ok(domain));
     tables.flat_map(|(_, table)| &table.selectors)
 }
 
-/// Who signs with the keys: root asks on behalf of the owner of the keys directory, others for themselves.
+/// The uid that signs with the keys: for root the owner of the keys directory, for other users themselves.
 fn signing_user(keys: &Path) -> u32 {
     use std::os::unix::fs::MetadataExt;
     match sys::process::euid() {

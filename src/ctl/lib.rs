@@ -1,9 +1,8 @@
-//! The administrator's command: `mailchute`, and `mailq`, which is a link to it; and Postfix's names for it ([`postfix`]), where an
-//! administrator made such links.
+//! The administrator's command `mailchute`. `mailq` is a link to it; an administrator may add links with Postfix's names ([`postfix`]).
 //!
-//! In: what a person typed. Out: text or JSON on stdout, one line on stderr where something failed, an exit code of sysexits. Asks
-//! the daemon; what the asker may see and do is decided there. Where the daemon is stopped, root reads the spool itself, after
-//! taking the ids of its owner and its lock ([`offline`]).
+//! In: a command line. Out: text or JSON on stdout, one line on stderr after an error, an exit code of sysexits.h. The command asks
+//! the daemon, which checks permissions. While the daemon is stopped, root reads the spool directly, after taking the owner's ids
+//! and the lock ([`offline`]).
 
 mod act;
 mod advice;
@@ -47,7 +46,7 @@ use output::print;
 use select::Selection;
 use spool::layout;
 
-/// The program.
+/// Runs the program.
 pub fn program() -> ExitCode {
     let mut words: Vec<std::ffi::OsString> = std::env::args_os().collect();
     let name = words.first().and_then(|name| std::path::Path::new(name).file_name()).unwrap_or_default().to_owned();
@@ -58,7 +57,7 @@ pub fn program() -> ExitCode {
     match postfix::translate(&name, given) {
         None => command(words),
         Some(Err(failure)) => finish(Err(failure)),
-        // Each thing is done, whatever became of the one before; the first failure counts.
+        // Every line runs, even after an error; the first error decides the exit code.
         Some(Ok(lines)) => {
             let run = |line: Vec<String>| command(std::iter::once("mailchute".into()).chain(line.into_iter().map(Into::into)).collect());
             postfix::each(lines, run)
@@ -66,7 +65,7 @@ pub fn program() -> ExitCode {
     }
 }
 
-/// One command line.
+/// Runs one command line.
 fn command(words: Vec<std::ffi::OsString>) -> ExitCode {
     let is_monitor = words.get(1).is_some_and(|word| word == "monitor");
     match Arguments::try_parse_from(words) {
@@ -75,10 +74,10 @@ fn command(words: Vec<std::ffi::OsString>) -> ExitCode {
         Err(e) if e.use_stderr() && is_monitor => monitor::usage(),
         Err(e) if !e.use_stderr() => finish(print(&e.to_string())),
         Err(e) => {
-            // It repeats words of the command line, and those may come from anywhere (T-OUT-1).
+            // The text repeats arguments, which are untrusted (T-OUT-1).
             let text = e.to_string();
             let lines = text.split_inclusive('\n').map(|line| format!("{}\n", printable::text(line.trim_end())));
-            // Where stderr is closed there is nobody to tell; the exit code remains.
+            // If stderr is closed, the exit code is all that is left.
             let _ = write!(std::io::stderr(), "{}", lines.collect::<String>());
             Exit::Usage.into()
         }
@@ -104,7 +103,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::List { json, chosen } => queue::list(&config, &chosen.to_show(), json),
         Verb::Mailq { json, failed, .. } => queue::list(&config, &if failed { Selection::failed() } else { Selection::default() }, json),
         Verb::Count(chosen) => numbers::count(&config, &chosen.to_show()),
-        Verb::Shape { json, lines, chosen } => numbers::shape(&config, &chosen.to_show(), lines, json),
+        Verb::Qshape { json, lines, chosen } => numbers::qshape(&config, &chosen.to_show(), lines, json),
         Verb::Stats { json } => numbers::stats(&config, json),
         Verb::Show { id, json } => show::show(&config, &id, json),
         Verb::Trace { subject, json, limit } => show::trace(&config, &subject, limit, json),
@@ -112,14 +111,14 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Failed { json, chosen } => failed::failed(&config, chosen.to_show(), json),
         Verb::Top { json, count, delay } => top::top(&config, count, delay.0.max(std::time::Duration::from_millis(100)), json),
         Verb::Cat { id, part } => show::cat(&config, &id, part.into()),
-        Verb::Flush(steer) if steer.chosen.is_empty() && !steer.dry_run => flush(&config),
-        Verb::Flush(steer) => change(&config, Act::Flush, &steer),
-        Verb::Hold(steer) => change(&config, Act::Hold, &steer),
-        Verb::Release(steer) => change(&config, Act::Release, &steer),
-        Verb::Remove(steer) => change(&config, Act::Remove, &steer),
-        Verb::Requeue(steer) => change(&config, Act::Requeue, &steer),
-        Verb::Expire(steer) => change(&config, Act::Expire, &steer),
-        Verb::Bounce(steer) => change(&config, Act::Bounce, &steer),
+        Verb::Flush(options) if options.chosen.is_empty() && !options.dry_run => flush(&config),
+        Verb::Flush(options) => change(&config, Act::Flush, &options),
+        Verb::Hold(options) => change(&config, Act::Hold, &options),
+        Verb::Release(options) => change(&config, Act::Release, &options),
+        Verb::Remove(options) => change(&config, Act::Remove, &options),
+        Verb::Requeue(options) => change(&config, Act::Requeue, &options),
+        Verb::Expire(options) => change(&config, Act::Expire, &options),
+        Verb::Bounce(options) => change(&config, Act::Bounce, &options),
         Verb::Pause => pause::pause(&config, true),
         Verb::Resume => pause::pause(&config, false),
         Verb::Close { reason } => pause::admission(&config, Some(&reason)),
@@ -127,7 +126,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Aliases { recipients } => aliases::aliases(&config, &recipients),
         Verb::Status { json } => status::status(&config, json),
         Verb::Report { html } => report::report(&config, html.as_deref()),
-        // Done above: the one has exit codes of its own, the other never fails.
+        // Handled above: `monitor` has its own exit codes, `motd` never fails.
         Verb::Monitor(_) | Verb::Motd => Ok(()),
         Verb::Check => check::check(&config),
         Verb::Setup => setup(&config),
@@ -140,28 +139,28 @@ fn run(verb: Verb) -> Result<(), Failure> {
     }
 }
 
-fn change(config: &Config, act: Act, steer: &Modify) -> Result<(), Failure> {
-    act::act(config, act, &steer.chosen.to_change()?, steer.dry_run)
+fn change(config: &Config, act: Act, options: &Modify) -> Result<(), Failure> {
+    act::act(config, act, &options.chosen.to_change()?, options.dry_run)
 }
 
-/// Tries everything now.
+/// Retries all messages now.
 fn flush(config: &Config) -> Result<(), Failure> {
     let counts: Vec<Count> = client::ask(&config.paths, &Request::Flush { select: Select::All {} })?;
     let due = counts.iter().map(|count| count.messages).sum::<u64>();
-    print(&format!("{due} message{} made due now\n", if due == 1 { "" } else { "s" }))
+    print(&format!("retrying {due} message{} now\n", if due == 1 { "" } else { "s" }))
 }
 
-/// Makes the spool of a rootless installation.
+/// Creates the spool of a rootless installation.
 fn setup(config: &Config) -> Result<(), Failure> {
     if config.paths.mode == Mode::System {
-        let text = "this is a system installation: its spool is made by install.sh, or by `systemd-tmpfiles --create mailchute.conf`";
+        let text = "this is a system installation; create its spool with install.sh or `systemd-tmpfiles --create mailchute.conf`";
         return Err(Failure::new(Exit::Usage, text));
     }
-    layout::make_rootless(&config.paths.spool).map_err(|e| Failure::new(Exit::CantCreate, format!("cannot make the spool: {e}")))?;
+    layout::make_rootless(&config.paths.spool).map_err(|e| Failure::new(Exit::CantCreate, format!("cannot create the spool: {e}")))?;
     print(&format!("the spool is {}\n", config.paths.spool.display()))
 }
 
-/// Where the configuration is, or what applies where nothing is set.
+/// The path of the configuration file, or all defaults.
 fn configuration(config: &Config, defaults: bool) -> String {
     if defaults { config::sample::text() } else { format!("{}\n", config.paths.config_file.display()) }
 }

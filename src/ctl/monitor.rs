@@ -1,8 +1,8 @@
-//! `mailchute monitor`: a plug-in for Nagios and its relatives, and `mailchute motd`, a line for those who log in.
+//! `mailchute monitor`, a plugin for Nagios and compatible systems, and `mailchute motd`, a line for login messages.
 //!
-//! Any uid may ask: both say what the status says to everybody. The plug-in follows the Monitoring Plugins Development Guidelines:
-//! one line with performance data, more lines for people, exit code 0, 1, 2 or 3. That the daemon is stopped or does not answer is
-//! critical: it is no failure of the plug-in.
+//! Any user may run them: both use only the public part of the status. The plugin follows the Monitoring Plugins Development
+//! Guidelines: one line with performance data, further lines of text, exit code 0, 1, 2 or 3. A daemon that is stopped or does not
+//! answer is critical, not unknown.
 
 use std::process::ExitCode;
 use std::sync::mpsc;
@@ -17,10 +17,10 @@ use control::protocol::{Request, Status};
 use exit::{Exit, Failure};
 use mail::printable;
 
-/// How long someone who logs in waits.
+/// Maximum delay of a login.
 const MOTD: Duration = Duration::from_secs(2);
 
-/// What a plug-in answers; the number is its exit code.
+/// The result of a plugin; the number is its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 enum State {
@@ -41,7 +41,7 @@ impl State {
     }
 }
 
-/// The plug-in.
+/// Runs the plugin.
 pub(super) fn program(options: &Monitor) -> ExitCode {
     let (state, text) = match Config::load() {
         Ok(config) => match ask_within(&config, options.timeout.0) {
@@ -54,31 +54,31 @@ pub(super) fn program(options: &Monitor) -> ExitCode {
     answer(state, &text)
 }
 
-/// The plug-in was called in a wrong way.
+/// Reports a usage error.
 pub(super) fn usage() -> ExitCode {
-    answer(State::Unknown, "wrong usage; see mailchute(8)")
+    answer(State::Unknown, "usage error; see mailchute(8)")
 }
 
 fn answer(state: State, text: &str) -> ExitCode {
-    // Where stdout is closed there is nobody to tell; the exit code remains.
+    // If stdout is closed, the exit code is all that is left.
     let _ = print(&format!("MAILCHUTE {} - {}\n", state.word(), text.trim_end()));
     ExitCode::from(state as u8)
 }
 
 /// The daemon's status, if it answers within `limit`.
 ///
-/// Errors: EX_UNAVAILABLE where it does not run or does not answer.
+/// Errors: EX_UNAVAILABLE if the daemon is stopped or does not answer.
 fn ask_within(config: &Config, limit: Duration) -> Result<Status, Failure> {
     let (sender, answer) = mpsc::channel();
     let paths = config.paths.clone();
-    // A thread that waits for a daemon that hangs ends with the process.
+    // A thread that waits for a hanging daemon ends with the process.
     std::thread::spawn(move || sender.send(client::ask::<Status>(&paths, &Request::Status {})));
-    let late = |_| Failure::new(Exit::Unavailable, format!("mailchuted has not answered within {} s", limit.as_secs()));
+    let late = |_| Failure::new(Exit::Unavailable, format!("mailchuted did not answer within {} s", limit.as_secs()));
     let statuses = answer.recv_timeout(limit).map_err(late)??;
-    statuses.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon gave no status"))
+    statuses.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon sent an empty reply"))
 }
 
-/// The state and the text of a status. Pure.
+/// The state and the text for a status. Pure.
 fn judge(status: &Status, options: &Monitor, now: i64) -> (State, String) {
     let age = status.oldest.map_or(0, |oldest| now.saturating_sub(oldest).max(0));
     let measures = [
@@ -108,7 +108,7 @@ fn text_of(status: &Status, options: &Monitor, age: i64) -> String {
         head.push_str(" (see `mailchute failed`)");
     }
     if !status.ready {
-        head.push_str(", the scheduler stands still");
+        head.push_str(", the scheduler has stalled");
     }
     if let Some(alarm) = status.alarms.first() {
         head.push_str(&format!(", {}", super::status::alarm(alarm)));
@@ -132,12 +132,12 @@ fn text_of(status: &Status, options: &Monitor, age: i64) -> String {
     format!("{} | {data}{more}", one_line(&head))
 }
 
-/// The bar begins the performance data, so no text may hold one.
+/// A vertical bar starts the performance data, so no text may contain one.
 fn one_line(text: &str) -> String {
     printable::text(text).replace('|', "/")
 }
 
-/// Prints one line if something is wrong, and nothing else. Never fails: a login must not.
+/// Prints one line if there is a problem. Never fails, so that it cannot break a login.
 pub(super) fn motd() -> Result<(), Failure> {
     let line = match Config::load().and_then(|config| ask_within(&config, MOTD)) {
         Ok(status) => wrong(&status),
@@ -147,7 +147,7 @@ pub(super) fn motd() -> Result<(), Failure> {
 }
 
 fn wrong(status: &Status) -> Option<String> {
-    let stalled = || (!status.ready).then(|| "the scheduler stands still; see `mailchute status`".to_owned());
+    let stalled = || (!status.ready).then(|| "the scheduler has stalled; see `mailchute status`".to_owned());
     let Some(first) = status.alarms.first() else { return stalled() };
     let others = status.alarms.len() - 1;
     let more = if others == 0 { String::new() } else { format!(" (and {others} more)") };
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn failed_mail_is_told_and_a_hundred_of_it_is_a_warning_unless_the_range_says_otherwise() {
+    fn failed_messages_are_shown_and_100_of_them_are_a_warning_by_default() {
         let failed = |failed, arguments: &[&str]| judge(&Status { failed, ..status(0) }, &options(arguments), 1060);
         assert_eq!((failed(99, &[]).0, failed(100, &[]).0), (State::Ok, State::Warning));
         assert!(failed(1, &[]).1.starts_with("0 queued, 0 held, 1 failed (see `mailchute failed`) | "));
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_log_in_see_one_line_or_none() {
+    fn a_login_message_has_one_line_or_none() {
         let mut status = status(1000);
         assert_eq!(wrong(&status), None);
         status.alarms = vec![alarm("critical"), alarm("warning")];

@@ -1,11 +1,11 @@
-//! `count`, `shape` and `stats`: the queue in numbers.
+//! `count`, `qshape` and `stats`: the queue in numbers.
 
 use super::json;
 use super::offline::Offline;
 use super::output::print;
-use super::queue::{self, Piece};
+use super::queue::{self, Item};
 use super::select::Selection;
-use crate::qshape::{AGES, Row, Shape};
+use crate::qshape::{self, Qshape};
 use config::Config;
 use control::client;
 use control::client::ClientError;
@@ -17,7 +17,7 @@ use mail::printable;
 
 use super::status::span;
 
-/// Prints how many messages there are.
+/// Prints the number of messages and their size.
 pub(super) fn count(config: &Config, selection: &Selection) -> Result<(), Failure> {
     let mut sum = Count::default();
     let mut add = |count: Count| (sum.messages, sum.bytes) = (sum.messages + count.messages, sum.bytes + count.bytes);
@@ -37,47 +37,30 @@ pub(super) fn count(config: &Config, selection: &Selection) -> Result<(), Failur
             Err(failure) => return Err(failure.into()),
         }
     }
-    print(&format!("{} messages, {} bytes\n", sum.messages, sum.bytes))?;
+    let messages = printable::counted(usize::try_from(sum.messages).unwrap_or(usize::MAX), "message");
+    let bytes = printable::counted(usize::try_from(sum.bytes).unwrap_or(usize::MAX), "byte");
+    print(&format!("{messages}, {bytes}\n"))?;
     unknown.map_or(Ok(()), Err)
 }
 
-/// Prints the recipients that wait or failed, by destination and age, the largest `lines` destinations.
-pub(super) fn shape(config: &Config, selection: &Selection, lines: usize, as_json: bool) -> Result<(), Failure> {
-    let (mut shape, now) = (Shape::default(), sys::clock::now());
+/// Prints the open and failed recipients by destination and age, for the `lines` largest destinations.
+pub(super) fn qshape(config: &Config, selection: &Selection, lines: usize, as_json: bool) -> Result<(), Failure> {
+    let (mut table, now) = (Qshape::default(), sys::clock::now());
     queue::each(config, selection, |piece| {
         match piece {
-            Piece::Entry(entry) => shape.add(entry, now),
-            Piece::Line(line) => shape.add(&json::read::<Entry>(line)?, now),
+            Item::Entry(entry) => table.add(entry, now),
+            Item::Line(line) => table.add(&json::read::<Entry>(line)?, now),
         }
         Ok(())
     })?;
-    let (total, rows) = shape.finish();
-    if as_json {
-        return rows.iter().try_for_each(json::print);
-    }
-    let mut text = format!("{:>40} {:>7}", "", "T");
-    AGES.iter().for_each(|age| text.push_str(&format!(" {age:>6}")));
-    text.push_str(&format!(" {:>6}\n", format!("{}+", AGES.last().copied().unwrap_or_default())));
-    for row in std::iter::once(&total).chain(rows.iter().take(lines)) {
-        text.push_str(&line_of(row));
-    }
-    if rows.len() > lines {
-        text.push_str(&format!("{:>40}\n", format!("and {} more", rows.len() - lines)));
-    }
-    print(&text)
+    let (total, rows) = table.finish();
+    if as_json { rows.iter().try_for_each(json::print) } else { print(&qshape::text(&total, &rows, lines)) }
 }
 
-fn line_of(row: &Row) -> String {
-    let mut line = format!("{:>40} {:>7}", printable::column(&row.destination), row.total);
-    row.ages.iter().for_each(|cell| line.push_str(&format!(" {cell:>6}")));
-    line.push('\n');
-    line
-}
-
-/// Prints what is in the queue, and what went through.
+/// Prints queue and throughput statistics.
 pub(super) fn stats(config: &Config, as_json: bool) -> Result<(), Failure> {
     let stats = match client::ask::<Stats>(&config.paths, &Request::Stats {}) {
-        Ok(stats) => stats.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon gave no numbers"))?,
+        Ok(stats) => stats.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon sent an empty reply"))?,
         Err(ClientError::Down(down)) => Offline::open(config, down)?.stats(sys::clock::now())?,
         Err(failure) => return Err(failure.into()),
     };
@@ -85,13 +68,13 @@ pub(super) fn stats(config: &Config, as_json: bool) -> Result<(), Failure> {
 }
 
 fn text_of(stats: &Stats, now: i64) -> String {
-    let mut text = format!("{:<10} {:>9} {:>12} {:>11}\n", "in queue", "messages", "KiB", "oldest");
+    let mut text = format!("{:<10} {:>9} {:>12} {:>11}\n", "queue", "messages", "KiB", "oldest");
     for held in &stats.queue {
         let oldest = held.oldest.map(|at| span(now - at)).unwrap_or_default();
         text.push_str(&format!("{:<10} {:>9} {:>12} {oldest:>11}\n", printable::column(&held.state), held.messages, held.bytes / 1024));
     }
-    text.push_str(&format!("\n{:<10} {:>9} {:>12} {:>10} {:>9} {:>9}\n", "the last", "accepted", "KiB", "relayed", "failed", "removed"));
-    for passed in &stats.passed {
+    text.push_str(&format!("\n{:<10} {:>9} {:>12} {:>10} {:>9} {:>9}\n", "period", "accepted", "KiB", "relayed", "failed", "removed"));
+    for passed in &stats.throughput {
         let time = span(i64::try_from(passed.seconds).unwrap_or(i64::MAX));
         text.push_str(&format!(
             "{time:<10} {:>9} {:>12} {:>10} {:>9} {:>9}\n",

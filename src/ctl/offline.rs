@@ -1,7 +1,7 @@
-//! The spool without its daemon: root reads and may_modify the files and the database itself.
+//! The spool while its daemon is stopped: root reads and modifies the files and the database directly.
 //!
-//! Root first becomes the owner of the spool for good, so that nothing in a directory of another user is ever opened with root's
-//! rights (THREATS PF26-7), then takes the daemon's lock, so that no daemon starts meanwhile.
+//! Root first takes the ids of the owner of the spool permanently, so it never opens a file in another user's directory with root's
+//! rights (THREATS PF26-7). Then it takes the daemon's lock, so no daemon starts meanwhile.
 
 mod act;
 mod found;
@@ -30,26 +30,26 @@ use state::{Message, QueueDir, State, is_damage, is_newer};
 use store::Store;
 use store::lock::SpoolLock;
 
-/// Rows read at a time.
+/// Rows per page.
 const PAGE: usize = 500;
 
 /// The spool while its daemon is stopped.
 pub(super) struct Offline {
-    /// Where there is no database, or a damaged one, the files are all there is.
+    /// `None` if the database is missing or damaged; then only the files are known.
     state: Option<State>,
-    /// What is wrong with a damaged database.
+    /// The error of a damaged database.
     damage: Option<String>,
-    /// Why the database, which is not damaged, cannot be changed: then nothing is.
-    trouble: Option<String>,
+    /// Why the database, which is not damaged, is read-only. Then no operation is possible.
+    write_error: Option<String>,
     store: Store,
     _lock: SpoolLock,
 }
 
 impl Offline {
-    /// Becomes the owner and takes the lock.
+    /// Takes the ids of the owner, then the lock.
     ///
-    /// Errors: `down`, what the daemon's absence means, for those who are neither root nor the owner; EX_UNAVAILABLE where a daemon
-    /// holds the lock after all.
+    /// Errors: `down`, the error of the stopped daemon, for a user that is neither root nor the owner; EX_UNAVAILABLE if a daemon holds
+    /// the lock.
     pub(super) fn open(config: &Config, down: Failure) -> Result<Offline, Failure> {
         let spool = &config.paths.spool;
         let unreadable = |e: &dyn std::fmt::Display| Failure::new(Exit::Unavailable, format!("{}: {e}", spool.display()));
@@ -60,19 +60,19 @@ impl Offline {
         if sys::process::euid() != meta.uid() {
             return Err(down);
         }
-        let unanswered = || Failure::new(Exit::Unavailable, "a daemon runs but does not answer; try again, or look at its log");
+        let unanswered = || Failure::new(Exit::Unavailable, "mailchuted is running but does not answer; try again or check its log");
         let lock = SpoolLock::take(spool).map_err(|e| unreadable(&e))?.ok_or_else(unanswered)?;
         let owner = Owner { uid: meta.uid(), gid: meta.gid() };
         let rootless = config.paths.mode == config::paths::Mode::Rootless;
         let store = Store::open(spool, owner, rootless).map_err(|e| unreadable(&e))?;
-        let (state, damage, trouble) = open_state(&spool.join("state.sqlite"))?;
-        Ok(Offline { state, damage, trouble, store, _lock: lock })
+        let (state, damage, write_error) = open_state(&spool.join("state.sqlite"))?;
+        Ok(Offline { state, damage, write_error, store, _lock: lock })
     }
 
-    /// Every message of the selection: what the database knows, then what it does not know yet, from the files. Without ids and states,
-    /// of what is queued or held, as the daemon lists it.
+    /// Every selected message: those in the database, then the files without a row. Without ids and states, only queued and held ones,
+    /// as in the daemon's listing.
     ///
-    /// Errors: 1 where an id is unknown, after all others.
+    /// Errors: 1 for an unknown id, after all other messages.
     pub(super) fn entries(&self, selection: &Selection, mut each: impl FnMut(Entry) -> Result<(), Failure>) -> Result<(), Failure> {
         let now = sys::clock::now();
         let Some(ids) = &selection.ids else {
@@ -90,7 +90,7 @@ impl Offline {
         if unknown.is_empty() { Ok(()) } else { Err(Failure::new(Exit::NotFound, format!("{}: no such message", unknown.join(", ")))) }
     }
 
-    /// Calls `each` with every message, and its row if it has one; with removed ones where the filter asks for them.
+    /// Calls `each` with every message and its row, if it has one. Removed messages are included if the filter selects them.
     fn every(
         &self,
         filter: &Filter,
@@ -118,12 +118,12 @@ impl Offline {
         self.each_unindexed(|entry| each(None, entry))
     }
 
-    /// The ids of the files in a directory that have no row, or, in the trash, all, in their order.
+    /// The sorted ids of the files in a directory that have no row; in the trash, of all files.
     fn sorted(&self, directory: &str) -> Result<Vec<QueueId>, Failure> {
         let mut ids = Vec::new();
         for id in self.store.each_id(directory).map_err(|e| unreadable(&e))? {
             let id = id.map_err(|e| unreadable(&e))?;
-            if directory == layout::TRASH || self.row(id)?.is_none() && !self.is_settled(directory, id)? {
+            if directory == layout::TRASH || self.row(id)?.is_none() && !self.is_finished(directory, id)? {
                 ids.push(id);
             }
         }
@@ -131,19 +131,19 @@ impl Offline {
         Ok(ids)
     }
 
-    /// True for a file in `cur/` whose message is finished: the daemon died before it removed the file, and the next start does.
-    fn is_settled(&self, directory: &str, id: QueueId) -> Result<bool, Failure> {
+    /// True for a file in `cur/` whose message is finished: the daemon stopped before it deleted the file; the next start deletes it.
+    fn is_finished(&self, directory: &str, id: QueueId) -> Result<bool, Failure> {
         let Some(state) = self.state.as_ref().filter(|_| directory == layout::CUR) else { return Ok(false) };
         Ok(state.message(id).map_err(|e| unreadable(&e))?.is_some_and(|message| message.place == QueueDir::Ended))
     }
 
-    /// The row of a message that is in the queue.
+    /// The row of a queued message.
     fn row(&self, id: QueueId) -> Result<Option<Message>, Failure> {
         let Some(state) = &self.state else { return Ok(None) };
         Ok(state.message(id).map_err(|e| unreadable(&e))?.filter(|message| message.place != QueueDir::Ended))
     }
 
-    /// A message that is in the queue, as a row or a file.
+    /// The entry of a queued message, from its row or its file.
     fn find(&self, id: QueueId, now: i64) -> Result<Option<Entry>, Failure> {
         match (self.locate(id)?, &self.state) {
             (Some(Found::Row(message)), Some(state)) if message.place != QueueDir::Ended => self.entry(state, &message, now).map(Some),
@@ -156,8 +156,8 @@ impl Offline {
         Ok(entries::entry(message, &state.recipients(message.id).map_err(|e| unreadable(&e))?, false, now))
     }
 
-    /// What a person who types an id means, be its file gone or not.
-    fn meant(&self, id: &str) -> Result<(QueueId, Found), Failure> {
+    /// Finds the message with this id, even if its file no longer exists.
+    fn resolve(&self, id: &str) -> Result<(QueueId, Found), Failure> {
         let no_such = || Failure::new(Exit::NotFound, format!("{}: no such message", printable::text(id)));
         let parsed = QueueId::parse(id.as_bytes()).ok_or_else(no_such)?;
         Ok((parsed, self.locate(parsed)?.ok_or_else(no_such)?))
@@ -165,7 +165,7 @@ impl Offline {
 
     /// One message with its history.
     pub(super) fn detail(&self, id: &str) -> Result<Detail, Failure> {
-        match (self.meant(id)?, &self.state) {
+        match (self.resolve(id)?, &self.state) {
             ((_, Found::Row(message)), Some(state)) => {
                 admin::history::detail(state, &message, false, sys::clock::now()).map_err(|e| unreadable(&e))
             }
@@ -174,11 +174,11 @@ impl Offline {
         }
     }
 
-    /// The latest messages that `subject` means, at most `limit`, with their history.
+    /// At most `limit` messages that match `subject`, latest first, with their history.
     ///
-    /// Errors: 1 where there is none.
+    /// Errors: 1 if there is none.
     pub(super) fn trace(&self, subject: &str, limit: usize) -> Result<Vec<Detail>, Failure> {
-        let none = || Failure::new(Exit::NotFound, format!("{}: no such message is known", printable::text(subject)));
+        let none = || Failure::new(Exit::NotFound, format!("{}: no message found", printable::text(subject)));
         if QueueId::parse(subject.as_bytes()).is_some() {
             return self.detail(subject).map(|detail| vec![detail]).map_err(|e| if e.exit == Exit::NotFound { none() } else { e });
         }
@@ -189,26 +189,26 @@ impl Offline {
                 details.push(admin::history::detail(state, message, false, now).map_err(|e| unreadable(&e))?);
             }
         }
-        // An id begins with the time.
+        // Ids begin with the time.
         details.sort_by(|a, b| b.entry.queue_id.cmp(&a.entry.queue_id));
         details.truncate(limit);
         if details.is_empty() { Err(none()) } else { Ok(details) }
     }
 
-    /// Since when delivery is paused, and by whom; empty where it is not.
+    /// When and by whom delivery was paused; empty if it is not paused.
     pub(super) fn paused(&self) -> Result<String, Failure> {
         Ok(self.state.as_ref().map(pause::read).transpose().map_err(|e| unreadable(&e))?.flatten().unwrap_or_default())
     }
 
-    /// The bytes of one message, in pieces.
+    /// Calls `each` with the bytes of one message, in pieces.
     pub(super) fn cat(&self, id: &str, part: Part, mut each: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
-        let (parsed, found) = self.meant(id)?;
+        let (parsed, found) = self.resolve(id)?;
         let directory = match found {
             Found::Row(message) => message.place.directory().or_else(|| self.store.has(layout::TRASH, parsed).then_some(layout::TRASH)),
             Found::File(directory) => Some(directory),
         };
-        let gone = || Failure::new(Exit::NotFound, format!("{id}: its file is gone: it was delivered, or removed and not kept any more"));
-        let file = directory.and_then(|place| self.store.open_message(place, parsed).ok()).ok_or_else(gone)?;
+        let no_file = || Failure::new(Exit::NotFound, format!("{id}: the message has no file any more: it was delivered or removed"));
+        let file = directory.and_then(|place| self.store.open_message(place, parsed).ok()).ok_or_else(no_file)?;
         let line = file::read_line(&file).map_err(|e| unreadable(&e))?;
         let (mut at, end) = file::range_of(&file, &line, part).map_err(|e| unreadable(&e))?;
         let mut buffer = vec![0; 64 << 10];
@@ -224,7 +224,7 @@ impl Offline {
         Ok(())
     }
 
-    /// The numbers of `mailchute stats`.
+    /// The statistics of `mailchute stats`.
     pub(super) fn stats(&self, now: i64) -> Result<Stats, Failure> {
         let read = |state| admin::stats::read(state, None, now).map_err(|e| unreadable(&e));
         let mut stats = self.state.as_ref().map_or(Ok(Stats::default()), read)?;
@@ -235,17 +235,17 @@ impl Offline {
         Ok(stats)
     }
 
-    /// What there is to say beside a listing.
-    pub(super) fn besides(&self) -> Result<String, Failure> {
+    /// The warning of a listing.
+    pub(super) fn warning(&self) -> Result<String, Failure> {
         if let Some(why) = &self.damage {
             return Ok(format!(
-                "state.sqlite cannot be used ({why}), so this is what the files say; mailchuted rebuilds it when it starts"
+                "state.sqlite is unusable ({why}), so the listing is from the spool files; mailchuted rebuilds the database when it starts"
             ));
         }
         Ok(Some(self.paused()?).filter(|since| !since.is_empty()).map_or_else(String::new, |since| warnings::paused(&since)))
     }
 
-    /// What the report page shows of the messages.
+    /// The message statistics of the report page.
     pub(super) fn overview(&self, now: i64) -> Result<Overview, Failure> {
         let mut unindexed = Vec::new();
         self.each_unindexed(|entry| {
@@ -255,7 +255,7 @@ impl Offline {
         admin::overview::read_with(self.state.as_ref(), &unindexed, None, now).map_err(|e| unreadable(&e))
     }
 
-    /// How many messages are queued, on hold and failed.
+    /// The number of queued, held and failed messages.
     pub(super) fn counts(&self) -> Result<[u64; 3], Failure> {
         let [mut queued, mut held, mut failed] =
             self.state.as_ref().map_or(Ok([0; 3]), |state| state.counts().map_err(|e| unreadable(&e)))?;
@@ -271,16 +271,16 @@ impl Offline {
     }
 }
 
-/// The database, what is wrong with a damaged one, and why one that can be read cannot be changed. Nothing where there is none.
+/// The database, the error of a damaged one, and the reason why it is read-only. `None` for a missing database.
 ///
-/// Errors: of a database that is neither read nor rebuilt; without it a listing would be a part that passes for the whole.
+/// Errors: those of a database that can be neither read nor rebuilt; a listing without it would be incomplete without saying so.
 fn open_state(path: &Path) -> Result<(Option<State>, Option<String>, Option<String>), Failure> {
-    // Never made here: a database without the messages of the files would hide that the true one was lost.
+    // Never created here: an empty database would hide the loss of the original.
     match path.try_exists().map_err(|e| unreadable(&e))?.then(|| State::open(path)).transpose() {
         Ok(state) => Ok((state, None, None)),
         Err(e) if is_newer(&e) => Err(Failure::new(Exit::Config, format!("{}: {e}", path.display()))),
         Err(e) if is_damage(&e) => Ok((None, Some(e.to_string()), None)),
-        // On a full or read-only disk it can still be looked at.
+        // On a full or read-only disk it can still be read.
         Err(e) => match State::open_to_read(path) {
             Ok(state) => Ok((Some(state), None, Some(e.to_string()))),
             Err(_) => Err(Failure::new(Exit::IoErr, format!("{}: {e}", path.display()))),

@@ -1,19 +1,19 @@
-//! Postfix's names for the verbs, for hosts whose scripts know `postqueue`, `postsuper` and `postcat`: links to `mailchute`, which an
-//! administrator may make and an installation does not.
+//! Translates `postqueue`, `postsuper` and `postcat` for scripts that use them. An administrator may link these names to `mailchute`;
+//! the installation does not.
 //!
-//! In: the words of such a call. Out: the same in the words of `mailchute`, one command line for each thing to do. Pure. What Postfix
-//! does and `mailchute` has no word for is refused, never passed over.
+//! In: the arguments of such a command. Out: one `mailchute` command line for each operation. Pure. An option without an equivalent
+//! is an error; it is never ignored.
 
 use std::ffi::{OsStr, OsString};
 
 use exit::{Exit, Failure};
 
-/// The queues of Postfix that can follow the ids of postsuper.
+/// The queue names that postsuper accepts after the ids.
 const QUEUES: [&str; 4] = ["incoming", "active", "deferred", "hold"];
 
-/// The command lines that `words` mean, without the program's name; `None` where the program has none of Postfix's names.
+/// Translates `words` into command lines without the program name. `None` if `program` is not one of Postfix's names.
 ///
-/// Errors: EX_USAGE for an option that is not served.
+/// Errors: EX_USAGE for an unsupported option.
 pub(super) fn translate(program: &OsStr, words: &[OsString]) -> Option<Result<Vec<Vec<String>>, Failure>> {
     let translate = match program.to_str()? {
         "postqueue" => postqueue,
@@ -22,11 +22,11 @@ pub(super) fn translate(program: &OsStr, words: &[OsString]) -> Option<Result<Ve
         _ => return None,
     };
     let words: Option<Vec<String>> = words.iter().map(|word| word.to_str().map(str::to_owned)).collect();
-    Some(words.ok_or_else(|| usage("an argument is not UTF-8")).and_then(|words| translate(&words)))
+    Some(words.ok_or_else(|| usage("arguments must be UTF-8")).and_then(|words| translate(&words)))
 }
 
-/// Runs each line with `run`, whatever became of the one before; the first failure counts. A message that could not be shown is not
-/// asked for again by the line that would print the rest of it: that could only say the same.
+/// Runs each line with `run`, even after an error; returns the first error. If `show` fails for a message, the `cat` line for the same
+/// message is skipped, because it would fail with the same error.
 pub(super) fn each<T: PartialEq + Default>(lines: Vec<Vec<String>>, mut run: impl FnMut(Vec<String>) -> T) -> T {
     let (mut first, mut not_shown) = (T::default(), None);
     for line in lines {
@@ -48,10 +48,10 @@ fn usage(text: impl Into<String>) -> Failure {
     Failure::new(Exit::Usage, text)
 }
 
-/// The letters of the options with their values, and the other words.
+/// Option letters with their values, and the operands.
 type Options<'a> = (Vec<(char, &'a str)>, Vec<&'a str>);
 
-/// The options in `words`. `valued` are the letters that take a value.
+/// Parses the options in `words`. `valued` has the letters that take a value.
 fn options<'a>(words: &'a [String], valued: &str) -> Result<Options<'a>, Failure> {
     let (mut found, mut others) = (Vec::new(), Vec::new());
     let mut words = words.iter().map(String::as_str);
@@ -81,7 +81,7 @@ fn line(words: &[&str]) -> Vec<String> {
 fn postqueue(words: &[String]) -> Result<Vec<Vec<String>>, Failure> {
     let (found, others) = options(words, "ics")?;
     if !others.is_empty() {
-        return Err(usage("postqueue takes options alone: -p, -j, -f, -i ID, -s DOMAIN"));
+        return Err(usage("postqueue takes no operands; use -p, -j, -f, -i ID or -s DOMAIN"));
     }
     let mut lines = Vec::new();
     for (letter, value) in found {
@@ -92,16 +92,16 @@ fn postqueue(words: &[String]) -> Result<Vec<Vec<String>>, Failure> {
             'i' => lines.push(line(&["flush", "--", value])),
             's' => lines.push(line(&["flush", "--domain", value])),
             'v' => {}
-            other => return Err(usage(format!("postqueue -{other} is not served; see mailchute(8)"))),
+            other => return Err(usage(format!("postqueue -{other} is not supported; see mailchute(8)"))),
         }
     }
-    if lines.is_empty() { Err(usage("postqueue: one of -p, -j, -f, -i ID, -s DOMAIN")) } else { Ok(lines) }
+    if lines.is_empty() { Err(usage("postqueue needs one of -p, -j, -f, -i ID, -s DOMAIN")) } else { Ok(lines) }
 }
 
 fn postsuper(words: &[String]) -> Result<Vec<Vec<String>>, Failure> {
     let (found, queues) = options(words, "cdhHref")?;
     if let Some(unknown) = queues.iter().find(|queue| !QUEUES.contains(queue)) {
-        return Err(usage(format!("{}: not one of {}", mail::printable::text(unknown), QUEUES.join(", "))));
+        return Err(usage(format!("unknown queue {}; use one of {}", mail::printable::text(unknown), QUEUES.join(", "))));
     }
     let mut lines: Vec<Vec<String>> = Vec::new();
     for (letter, value) in found {
@@ -113,7 +113,7 @@ fn postsuper(words: &[String]) -> Result<Vec<Vec<String>>, Failure> {
             'e' => "expire",
             'f' => "bounce",
             'v' => continue,
-            other => return Err(usage(format!("postsuper -{other} is not served; see mailchute(8)"))),
+            other => return Err(usage(format!("postsuper -{other} is not supported; see mailchute(8)"))),
         };
         // Postfix has no queue of failed mail: what is not listed must not be sent again or removed.
         let state = if queues.is_empty() && value == "ALL" { QUEUES.join(",") } else { queues.join(",") };
@@ -124,17 +124,17 @@ fn postsuper(words: &[String]) -> Result<Vec<Vec<String>>, Failure> {
         words.extend(["--", value]);
         lines.push(line(&words));
     }
-    if lines.is_empty() { Err(usage("postsuper: one of -d, -h, -H, -r, -e, -f with an id, ALL or -")) } else { Ok(lines) }
+    if lines.is_empty() { Err(usage("postsuper needs one of -d, -h, -H, -r, -e, -f with an id, ALL or -")) } else { Ok(lines) }
 }
 
 fn postcat(words: &[String]) -> Result<Vec<Vec<String>>, Failure> {
     let (found, ids) = options(words, "c")?;
     let has = |letter: char| found.iter().any(|(found, _)| *found == letter);
     if let Some((other, _)) = found.iter().find(|(letter, _)| !"behqv".contains(*letter)) {
-        return Err(usage(format!("postcat -{other} is not served; see mailchute(8)")));
+        return Err(usage(format!("postcat -{other} is not supported; see mailchute(8)")));
     }
     if !has('q') || ids.is_empty() {
-        return Err(usage("postcat: -q with queue ids; files are read with `mailchute cat --raw`"));
+        return Err(usage("postcat needs -q and queue ids; use `mailchute cat --raw` to print spool files"));
     }
     let one = |id: &&str| {
         let mut lines = Vec::new();
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn section_11_the_calls_of_postfix_mean_the_verbs() {
+    fn section_11_postfix_commands_are_translated() {
         for (call, lines) in [
             ("postqueue -p", &["list"][..]),
             ("postqueue -v -j", &["list --json"]),
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_shown_is_told_once_and_the_first_failure_counts() {
+    fn a_failed_show_skips_its_cat_and_the_first_error_is_returned() {
         let lines = |call: &str| said(call).unwrap().iter().map(|line| line.split(' ').map(str::to_owned).collect()).collect::<Vec<_>>();
         let mut ran = Vec::new();
         let code = each(lines("postcat -q A B"), |line| {
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_served_is_refused_and_never_passed_over() {
+    fn an_unsupported_option_is_an_error() {
         for call in [
             "postqueue x",
             "postqueue -z",

@@ -1,7 +1,7 @@
-//! `mailchute test RCPT`: sends a message as an application would, through the real `sendmail`, and waits for its outcome.
+//! `mailchute test RCPT`: sends a message through `sendmail`, as an application would, and waits for the result.
 //!
-//! lettre composes it: an independent program's view of a message. It is given to `sendmail` as lettre would, but what `sendmail`
-//! says and the code it ends with are told as they are.
+//! lettre composes the message, because it is an independent implementation. This module runs `sendmail` as lettre does, and reports
+//! its error text and exit code unchanged.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -19,12 +19,12 @@ use control::warnings;
 use exit::{Exit, Failure};
 use mail::printable;
 
-/// How often the daemon is asked.
+/// Interval between requests to the daemon.
 const ASK: Duration = Duration::from_millis(200);
 
-/// Sends the message and tells what became of it.
+/// Sends the message and prints the result.
 ///
-/// Errors: EX_USAGE for the address, the code of `sendmail` where it refused, EX_UNAVAILABLE where nothing was heard in time.
+/// Errors: EX_USAGE for a bad address, the exit code of `sendmail` if it refuses, EX_UNAVAILABLE if there is no result in time.
 pub(super) fn probe(config: &Config, recipient: &str, wait: Duration) -> Result<(), Failure> {
     let to = recipient_of(recipient)?;
     let mailname = Names::load(config)?.mailname;
@@ -35,17 +35,17 @@ pub(super) fn probe(config: &Config, recipient: &str, wait: Duration) -> Result<
     wait_for_outcome(config, &message_id, wait)
 }
 
-/// What we take for an address; lettre has its own opinion, which decides nothing.
+/// Parses the address with our own rules; lettre only has to accept the result.
 fn recipient_of(text: &str) -> Result<Mailbox, Failure> {
     let refused = |why: &dyn std::fmt::Display| Failure::new(Exit::Usage, format!("{}: {why}", printable::text(text)));
     let address = mail::Address::parse(text).map_err(|why| refused(&why))?;
-    let unfit = |e| refused(&format!("cannot be written into a test message ({e}); send one with sendmail"));
+    let unfit = |e| refused(&format!("lettre cannot compose a message for it ({e}); use sendmail"));
     Ok(Mailbox::new(None, Address::new(address.local(), address.domain()).map_err(unfit)?))
 }
 
-/// Gives the message to `sendmail`.
+/// Passes the message to `sendmail`.
 ///
-/// Errors: `sendmail`'s own line and code.
+/// Errors: the error line and exit code of `sendmail`.
 fn submit(config: &Config, message: &Message) -> Result<(), Failure> {
     let sendmail = config.paths.sendmail();
     let unusable = |e: &dyn std::fmt::Display| Failure::new(Exit::Unavailable, format!("{}: {e}", sendmail.display()));
@@ -55,7 +55,7 @@ fn submit(config: &Config, message: &Message) -> Result<(), Failure> {
     let streams = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = streams.spawn().map_err(|e| unusable(&e))?;
     if let Some(mut stdin) = child.stdin.take() {
-        // One that refuses may read nothing of it; its code says so. The message is less than a pipe holds.
+        // If `sendmail` refuses without reading, its exit code reports that. The message fits into a pipe.
         let _ = stdin.write_all(&message.formatted());
     }
     let ended = child.wait_with_output().map_err(|e| unusable(&e))?;
@@ -63,7 +63,7 @@ fn submit(config: &Config, message: &Message) -> Result<(), Failure> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&ended.stderr);
-    let line = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+    let line = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("sendmail printed no error");
     let exit = ended.status.code().and_then(|code| u8::try_from(code).ok()).map_or(Exit::Unavailable, Exit::from_code);
     Err(Failure::new(exit, printable::text(line)))
 }
@@ -72,7 +72,7 @@ fn compose(mailname: &str, to: Mailbox, message_id: &str) -> Result<Message, Fai
     let unfit = |e: &dyn std::fmt::Display| Failure::new(Exit::Config, format!("cannot compose a test message: {e}; check mailname"));
     let user = sys::process::user_name(sys::process::uid());
     let from = Mailbox::new(Some("mailchute test".to_owned()), Address::new(user, mailname).map_err(|e| unfit(&e))?);
-    let text = format!("This message was sent by `mailchute test` on {mailname}.\n\nIf you can read it, mail from this host arrives.\n");
+    let text = format!("`mailchute test` on {mailname} sent this message.\n\nIf you can read it, mail from this host arrives.\n");
     let message =
         Message::builder().from(from).to(to).subject(format!("mailchute test from {mailname}")).message_id(Some(message_id.to_owned()));
     message.multipart(MultiPart::mixed().singlepart(SinglePart::plain(text))).map_err(|e| unfit(&e))
@@ -80,15 +80,15 @@ fn compose(mailname: &str, to: Mailbox, message_id: &str) -> Result<Message, Fai
 
 fn wait_for_outcome(config: &Config, message_id: &str, wait: Duration) -> Result<(), Failure> {
     let deadline = Instant::now() + wait;
-    let mut told = String::new();
+    let mut shown = String::new();
     loop {
         let found: Vec<Detail> = client::ask(&config.paths, &Request::Find { message_id: message_id.to_owned() })?;
         if let Some(detail) = found.first() {
             for recipient in &detail.entry.recipients {
                 let news = format!("{}: {} {} {}\n", recipient.address, recipient.status, recipient.relay, recipient.remote_reply);
-                if recipient.remote_reply != told {
+                if recipient.remote_reply != shown {
                     print(&printable_lines(&news))?;
-                    told.clone_from(&recipient.remote_reply);
+                    shown.clone_from(&recipient.remote_reply);
                 }
                 match recipient.status.as_str() {
                     "relayed" => return Ok(()),
@@ -104,18 +104,18 @@ fn wait_for_outcome(config: &Config, message_id: &str, wait: Duration) -> Result
         }
         if Instant::now() >= deadline {
             let id = found.first().map_or("", |detail| detail.entry.queue_id.as_str());
-            let why = hindrance(config).map_or_else(String::new, |why| format!(": {why}"));
+            let why = pause_reason(config).map_or_else(String::new, |why| format!(": {why}"));
             return Err(Failure::new(
                 Exit::Unavailable,
-                format!("no outcome within {} s{why}; it stays queued: `mailchute show {id}`", wait.as_secs()),
+                format!("no result within {} s{why}; the message stays queued: `mailchute show {id}`", wait.as_secs()),
             ));
         }
         std::thread::sleep(ASK);
     }
 }
 
-/// Why nothing is sent at all, if somebody wants it so.
-fn hindrance(config: &Config) -> Option<String> {
+/// The pause warning, if delivery is paused.
+fn pause_reason(config: &Config) -> Option<String> {
     let statuses: Vec<Status> = client::ask(&config.paths, &Request::Status {}).ok()?;
     statuses.first().filter(|status| !status.paused.is_empty()).map(|status| printable::text(&warnings::paused(&status.paused)))
 }

@@ -1,5 +1,5 @@
-//! `list` and `mailq`: of the daemon, or of the spool itself where the daemon is stopped. One message at a time: a queue of any
-//! length needs no memory.
+//! `list` and `mailq`: lists the queue from the daemon, or from the spool while the daemon is stopped. It handles one message at a
+//! time, so memory does not grow with the queue.
 
 use super::act::say;
 use super::offline::Offline;
@@ -13,11 +13,11 @@ use control::printer::Printer;
 use control::protocol::Request;
 use exit::{Exit, Failure};
 
-/// A message of a listing, as it came.
-pub(super) enum Piece<'a> {
-    /// The daemon's line: members that this program does not know are in it.
+/// A message of a listing.
+pub(super) enum Item<'a> {
+    /// A line from the daemon, with members that this program may not know.
     Line(&'a str),
-    /// From the spool itself.
+    /// An entry read from the spool.
     Entry(&'a Entry),
 }
 
@@ -25,57 +25,57 @@ pub(super) enum Piece<'a> {
 pub(super) fn list(config: &Config, selection: &Selection, json: bool) -> Result<(), Failure> {
     let out = std::io::stdout();
     let printer = if json { Printer::json(out) } else { Printer::text(out, sys::clock::local_zone()) };
-    let mut printer = if selection.is_queue() { printer } else { printer.if_empty(nothing_of(selection)) };
+    let mut printer = if selection.is_queue() { printer } else { printer.if_empty(empty_text(selection)) };
     let ended = each(config, selection, |piece| match piece {
-        Piece::Line(line) => printer.line(line),
-        Piece::Entry(entry) => printer.entry(entry),
+        Item::Line(line) => printer.line(line),
+        Item::Entry(entry) => printer.entry(entry),
     });
     match ended {
-        Err(failure) if printer::is_gone(&failure) => return Ok(()),
-        // Nothing of the kind can be said of a queue that was not seen.
+        Err(failure) if printer::is_broken_pipe(&failure) => return Ok(()),
+        // Without a listing there is no last line: the queue is not known to be empty.
         Err(failure) if failure.exit != Exit::NotFound && !printer.has_printed() => return Err(failure),
         _ => printer.finish()?,
     }
-    let besides = ended?;
-    if !besides.is_empty() {
-        say(&format!("warning: {besides}"));
+    let warning = ended?;
+    if !warning.is_empty() {
+        say(&format!("warning: {warning}"));
     }
     Ok(())
 }
 
-/// What there is to say of a part of the queue, or of what failed, that holds nothing: the queue itself may not be empty.
-fn nothing_of(selection: &Selection) -> &'static str {
-    if selection.is_failed() { "nothing has failed" } else { "no message matches" }
+/// The text for an empty listing that is not the whole queue.
+fn empty_text(selection: &Selection) -> &'static str {
+    if selection.is_failed() { "no failed messages" } else { "no message matches" }
 }
 
-/// Calls `each` with every message of the selection that may be seen. Returns what there is to say besides.
+/// Calls `each` with every selected message that the user may see. Returns the daemon's warning.
 ///
-/// Errors: 1 where an id is unknown, after all others.
+/// Errors: 1 for an unknown id, after all other messages.
 pub(super) fn each(
     config: &Config,
     selection: &Selection,
-    mut each: impl FnMut(Piece<'_>) -> Result<(), Failure>,
+    mut each: impl FnMut(Item<'_>) -> Result<(), Failure>,
 ) -> Result<String, Failure> {
-    let (mut besides, mut unknown, mut has_seen) = (String::new(), None, false);
+    let (mut warning, mut unknown, mut has_seen) = (String::new(), None, false);
     for ids in selection.requests() {
         let mut failure = None;
         let request = Request::List { ids, filter: selection.filter.clone() };
         let answered = client::ask_lines(&config.paths, &request, |line| {
             has_seen = true;
-            failure = each(Piece::Line(line)).err();
+            failure = each(Item::Line(line)).err();
             failure.is_none()
         });
         failure.map_or(Ok(()), Err)?;
         match answered {
-            Ok(text) => besides = text,
+            Ok(text) => warning = text,
             Err(ClientError::Down(down)) if !has_seen => {
                 let offline = Offline::open(config, down)?;
-                offline.entries(selection, |entry| each(Piece::Entry(&entry)))?;
-                return offline.besides();
+                offline.entries(selection, |entry| each(Item::Entry(&entry)))?;
+                return offline.warning();
             }
             Err(failure) if failure.exit() == Exit::NotFound => unknown = Some(failure.into()),
             Err(failure) => return Err(failure.into()),
         }
     }
-    unknown.map_or(Ok(besides), Err)
+    unknown.map_or(Ok(warning), Err)
 }

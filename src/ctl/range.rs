@@ -1,9 +1,9 @@
-//! Thresholds as the Monitoring Plugins Development Guidelines write them: `10`, `10:`, `~:10`, `10:20`, `@10:20`. Pure.
+//! Thresholds in the syntax of the Monitoring Plugins Development Guidelines: `10`, `10:`, `~:10`, `10:20`, `@10:20`. Pure.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The values that are all right; with `@`, those that are not.
+/// The range of good values, or of bad values with `@`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Range {
     low: u64,
@@ -13,7 +13,7 @@ pub(super) struct Range {
 }
 
 impl Range {
-    /// True if `value` is not all right.
+    /// True if `value` is bad.
     pub(crate) fn alerts(&self, value: u64) -> bool {
         let is_within = value >= self.low && self.high.is_none_or(|high| value <= high);
         is_within == self.inside
@@ -25,14 +25,14 @@ impl FromStr for Range {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (inside, rest) = text.strip_prefix('@').map_or((false, text), |rest| (true, rest));
-        let number = |digits: &str| digits.parse::<u64>().map_err(|_| "a range such as 10, 10:20, 10: or @10:20");
+        let number = |digits: &str| digits.parse::<u64>().map_err(|_| "use a range such as 10, 10:20, 10: or @10:20");
         let (low, high) = match rest.split_once(':') {
             None => (0, Some(number(rest)?)),
-            // No value is below zero.
+            // Values are never negative.
             Some((low, high)) => (if low == "~" { 0 } else { number(low)? }, if high.is_empty() { None } else { Some(number(high)?) }),
         };
         if high.is_some_and(|high| high < low) {
-            return Err("the range ends before it begins");
+            return Err("the end of the range is below its start");
         }
         Ok(Range { low, high, inside, text: text.to_owned() })
     }

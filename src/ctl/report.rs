@@ -1,15 +1,16 @@
-//! `mailchute report --html`: one page about the mail of this host, in one file that needs nothing else.
+//! `mailchute report --html`: one page about the mail of this host, in one self-contained file.
 //!
-//! In: what the daemon says of itself and of the messages that the asker may see; of a stopped one, what root reads from the spool.
-//! Out: static HTML without a script or a reference to anything outside. Subjects, addresses and replies in it are anybody's:
-//! [`html`] is the only way of a text into the page, and a policy in the page itself (CSP) forbids what should slip through.
+//! In: the daemon's status and the messages that the user may see; while the daemon is stopped, the spool as read by root. Out: static
+//! HTML without scripts or external references. Subjects, addresses and replies are untrusted: [`html`] escapes every text, and a
+//! Content-Security-Policy in the page blocks anything that escaping missed.
 //!
 //! | module | work |
 //! |---|---|
-//! | [`html`] | the writer that escapes |
+//! | [`html`] | the HTML writer, which escapes |
+//! | [`inputs`] | the data of the page |
 //! | [`page`] | the page from top to bottom |
-//! | [`mail`] | what waits, and what failed |
-//! | [`chart`] | the picture |
+//! | [`messages`] | queued and failed messages |
+//! | [`chart`] | the chart |
 
 mod chart;
 mod html;
@@ -31,30 +32,30 @@ use control::protocol::{Part, Request, Status};
 use exit::{Exit, Failure};
 use inputs::PageInputs;
 
-/// Bytes of a header section that are read for its subject.
+/// Bytes of a header section read for its subject.
 const HEADER: usize = 64 << 10;
 
-/// Writes the page to `file`, or to stdout for none and `-`.
+/// Writes the page to `file`, or to stdout for `None` and `-`.
 ///
-/// Errors: those of the daemon and of the spool; EX_CANTCREAT where the file cannot be written.
+/// Errors: those of the daemon and of the spool; EX_CANTCREAT if the file cannot be written.
 pub(super) fn report(config: &Config, file: Option<&Path>) -> Result<(), Failure> {
     let text = page::write(&gather(config)?, &sys::clock::local_zone());
     let Some(file) = file.filter(|file| *file != Path::new("-")) else { return print(&text) };
-    // Addresses and subjects are in it: nobody else reads it unless its owner wants that.
+    // The page has addresses and subjects, so only its owner can read it.
     sys::replace::replace(file, 0o600, text.as_bytes()).map_err(|e| {
-        let next = "`mailchute report --html >FILE` writes it with your own rights";
+        let next = "use `mailchute report --html >FILE` to write it with your own rights";
         Failure::new(Exit::CantCreate, format!("cannot write {}: {e}; {next}", file.display()))
     })
 }
 
-/// Everything that the page shows.
+/// Collects the data of the page.
 fn gather(config: &Config) -> Result<PageInputs, Failure> {
     let host = Names::load(config).map_or_else(|_| sys::process::host_name(), |names| names.mailname);
     match client::ask::<Status>(&config.paths, &Request::Status {}) {
         Ok(statuses) => {
-            let status = statuses.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon gave no status"))?;
+            let status = statuses.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon sent an empty reply"))?;
             let overviews: Vec<Overview> = client::ask(&config.paths, &Request::Overview {})?;
-            let overview = overviews.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon gave no overview"))?;
+            let overview = overviews.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon sent an empty reply"))?;
             let subjects =
                 subjects(&overview, |id, header| Ok(show::pieces_of_daemon(config, id, Part::Headers, |piece| keep(header, piece))?));
             Ok(PageInputs { host, status, overview, subjects })
@@ -78,11 +79,11 @@ fn keep(header: &mut Vec<u8>, piece: &[u8]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The subject of each failed message, decoded; empty where it has none, or its file is gone.
+/// The decoded subject of each failed message; empty if it has no subject or no file.
 fn subjects(overview: &Overview, mut read: impl FnMut(&str, &mut Vec<u8>) -> Result<(), Failure>) -> Vec<String> {
     let mut subject = |id: &str| {
         let mut header = Vec::new();
-        // The page is worth having without it.
+        // The page is useful without it.
         let _ = read(id, &mut header);
         show::decoded(&header).into_iter().find(|(name, _)| name == "Subject").map(|(_, value)| value).unwrap_or_default()
     };

@@ -1,4 +1,4 @@
-//! The messages that a command line means: ids, `ALL`, `-` for ids on standard input, and conditions (SENDMAIL.md section 11).
+//! Selects messages on the command line: ids, `ALL`, `-` for ids on standard input, and conditions (SENDMAIL.md section 11).
 
 use std::io::BufRead;
 
@@ -6,39 +6,44 @@ use config::{Size, Span};
 use control::filter::{Filter, QueueState};
 use exit::{Exit, Failure};
 
-/// Ids read from standard input at most.
+/// Maximum number of ids from standard input.
 const IDS: usize = 100_000;
-/// Ids in one request, which has 64 KiB.
+/// Ids per request; a request has at most 64 KiB.
 const AT_ONCE: usize = 2000;
 
-/// Messages that a person names.
+/// The messages of a command line.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Chosen {
-    /// Only with this in the sender's address; <> is the null one
+    /// Only with this text in the sender (<>: null sender)
     #[arg(long, value_name = "PART")]
     pub from: Option<String>,
-    /// Only with this in a recipient's address
+    /// Only with this text in a recipient
     #[arg(long, value_name = "PART")]
     pub to: Option<String>,
-    /// Only to this domain
+    /// Only with a recipient in this domain
     #[arg(long)]
     pub domain: Option<String>,
-    /// Only of this user, by name or number
+    /// Only from this user, by name or uid
     #[arg(long, value_name = "USER", value_parser = parse_user)]
     pub uid: Option<u32>,
-    /// Only accepted so long ago, such as 30m, 4h, 2d
+    /// Only at least this old: 30m, 4h, 2d
     #[arg(long, value_name = "TIME", value_parser = parse_span)]
     pub older: Option<u64>,
-    /// Only of such a size, such as 10MiB
+    /// Only at least this large: 10MiB
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub larger: Option<u64>,
-    /// Only with this in the reason why they wait or failed
+    /// Only with this text in the reason
     #[arg(long, value_name = "PART")]
     pub reason: Option<String>,
-    /// Only incoming, active, deferred, hold, failed, uncertain or removed ones
-    #[arg(long, value_parser = parse_state, value_delimiter = ',')]
+    /// Only in one of these states
+    #[arg(
+        long,
+        value_parser = parse_state,
+        value_delimiter = ',',
+        help = "Only in one of these states: incoming, active,\ndeferred, hold, failed, uncertain, removed"
+    )]
     pub state: Vec<QueueState>,
-    /// Queue ids, or ALL, or - to read ids from standard input
+    /// Queue ids, ALL, or - to read ids from standard input
     pub ids: Vec<String>,
 }
 
@@ -48,29 +53,29 @@ fn parse_user(text: &str) -> Result<u32, String> {
 }
 
 fn parse_span(text: &str) -> Result<u64, &'static str> {
-    Span::parse(text).map(|span| span.0.as_secs()).ok_or("a time such as 30m or 5d")
+    Span::parse(text).map(|span| span.0.as_secs()).ok_or("use a time such as 30m or 5d")
 }
 
 fn parse_size(text: &str) -> Result<u64, &'static str> {
-    Size::parse(text).map(|size| size.0).ok_or("a size such as 50MiB")
+    Size::parse(text).map(|size| size.0).ok_or("use a size such as 50MiB")
 }
 
 fn parse_state(text: &str) -> Result<QueueState, String> {
     let all = || QueueState::ALL.map(QueueState::word).join(", ");
-    QueueState::parse(text).ok_or_else(|| format!("one of {}", all()))
+    QueueState::parse(text).ok_or_else(|| format!("use one of {}", all()))
 }
 
-/// What was chosen.
+/// The selected messages.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Selection {
-    /// These; `None` is all. None of them at all is nothing, not all.
+    /// The ids. `None` selects all messages; an empty list selects none.
     pub ids: Option<Vec<String>>,
-    /// That fulfil this.
+    /// The conditions.
     pub filter: Filter,
 }
 
 impl Chosen {
-    /// True where nothing was chosen.
+    /// True if nothing was selected.
     pub(super) fn is_empty(&self) -> bool {
         self.ids.is_empty() && self.filter().is_everything()
     }
@@ -88,7 +93,7 @@ impl Chosen {
         }
     }
 
-    /// The selection, of a verb that shows: nothing chosen is everything.
+    /// The selection of a command that shows messages. No arguments select all messages.
     pub(super) fn to_show(&self) -> Selection {
         let filter = self.filter();
         match self.ids.as_slice() {
@@ -99,19 +104,20 @@ impl Chosen {
         }
     }
 
-    /// The selection, of a verb that changes: everything has to be asked for.
+    /// The selection of a command that modifies messages. Without arguments it is an error.
     ///
-    /// Errors: EX_USAGE where nothing was chosen.
+    /// Errors: EX_USAGE if nothing was selected.
     pub(super) fn to_change(&self) -> Result<Selection, Failure> {
         if self.is_empty() {
-            let text = "name queue ids, or ALL, or - to read ids from standard input, or say which with --from, --domain, --older …";
+            let text =
+                "select messages: give queue ids, ALL, - to read ids from standard input, or conditions such as --from, --domain, --older";
             return Err(Failure::new(Exit::Usage, text));
         }
         Ok(self.to_show())
     }
 }
 
-/// What is named twice is meant once.
+/// Removes duplicates.
 fn once_each(mut ids: Vec<String>) -> Vec<String> {
     let mut seen = std::collections::HashSet::new();
     ids.retain(|id| seen.insert(id.clone()));
@@ -124,7 +130,7 @@ fn from_stdin() -> Vec<String> {
 }
 
 impl Selection {
-    /// What failed for good and is kept.
+    /// All failed messages.
     pub(super) fn failed() -> Selection {
         Selection { ids: None, filter: Filter { state: vec![QueueState::Failed], ..Filter::default() } }
     }
@@ -134,12 +140,12 @@ impl Selection {
         self.ids.is_none() && self.filter.is_everything()
     }
 
-    /// True for all that failed.
+    /// True for all failed messages.
     pub(super) fn is_failed(&self) -> bool {
         self.ids.is_none() && self.filter == Selection::failed().filter
     }
 
-    /// The ids of each request that it takes: one request without ids for all.
+    /// The ids of each request. One request without ids selects all messages.
     pub(super) fn requests(&self) -> Vec<Vec<String>> {
         match &self.ids {
             None => vec![Vec::new()],
@@ -157,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn all_is_meant_only_where_it_is_said() {
+    fn only_the_word_all_selects_all_messages_for_a_change() {
         assert_eq!(chosen(&[]).to_change().unwrap_err().exit, Exit::Usage);
         assert_eq!(chosen(&["B", "A", "B"]).to_change().unwrap().ids, Some(vec!["B".to_owned(), "A".to_owned()]));
         assert!(chosen(&["ALL"]).to_change().unwrap().ids.is_none());
@@ -168,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_of_ids_asks_for_nothing() {
+    fn an_empty_list_of_ids_makes_no_request() {
         let nothing = Selection { ids: Some(Vec::new()), filter: Filter::default() };
         assert!(nothing.requests().is_empty());
         let many = Selection { ids: Some(vec!["x".into(); AT_ONCE + 1]), filter: Filter::default() };

@@ -1,4 +1,4 @@
-//! `show` and `cat`: one message, for a person who wants to know what happened to it.
+//! `show`, `trace` and `cat`: print messages and their history.
 
 use std::io::Write;
 
@@ -17,18 +17,20 @@ use control::protocol::{Detail, Part, Request, Text};
 use exit::{Exit, Failure};
 use mail::{date, printable};
 
-/// Fields that are shown decoded.
+/// Header fields that are shown, decoded.
 const SHOWN: [&str; 5] = ["From", "To", "Cc", "Subject", "Date"];
-/// Bytes of header section that are decoded for display.
+/// The source of what the caller's `sendmail` wrote into the envelope.
+const AS_REPORTED: &str = "as reported by the caller";
+/// Bytes of the header section that are decoded.
 const HEADER: usize = 64 << 10;
 
-/// Prints one message's envelope, recipients and history.
+/// Prints the envelope, recipients and history of one message.
 pub(super) fn show(config: &Config, id: &str, as_json: bool) -> Result<(), Failure> {
     let mut header = Vec::new();
     let detail = match client::ask::<Detail>(&config.paths, &Request::Show { id: id.to_owned() }) {
         Ok(details) => {
-            let detail = details.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon gave no answer"))?;
-            // The file is gone where the message was delivered: then the history is all there is.
+            let detail = details.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon sent an empty reply"))?;
+            // A delivered message has no file any more; then only the history is shown.
             let _ = pieces_of_daemon(config, id, Part::Headers, |piece| {
                 header.extend_from_slice(piece);
                 Ok(())
@@ -53,7 +55,7 @@ pub(super) fn show(config: &Config, id: &str, as_json: bool) -> Result<(), Failu
     print(&text_of(&detail, &header, &sys::clock::local_zone()))
 }
 
-/// Prints the latest messages that a queue id, an address or a Message-ID means, with their history.
+/// Prints the latest messages with this queue id, address or Message-ID, and their history.
 pub(super) fn trace(config: &Config, subject: &str, limit: usize, as_json: bool) -> Result<(), Failure> {
     let zone = sys::clock::local_zone();
     let mut count = 0;
@@ -74,48 +76,53 @@ pub(super) fn trace(config: &Config, subject: &str, limit: usize, as_json: bool)
     }
 }
 
-/// Everything about one message, one fact per line. All of it is somebody's text, so all of it is made printable.
+/// All details of one message, one per line. The texts are untrusted, so every line is made printable.
 fn text_of(detail: &Detail, header: &[u8], zone: &TimeZone) -> String {
     let entry = &detail.entry;
     let time = |at: i64| date::rfc5322(at, zone);
     let mut text = String::new();
-    let mut fact = |name: &str, value: &str| {
+    let mut line = |name: &str, value: &str| {
         if !value.is_empty() {
             text.push_str(&format!("{name:>13}: {}\n", printable::text(value)));
         }
     };
-    fact("queue id", &entry.queue_id);
-    fact("state", &entry.queue_name);
-    fact("reason", &entry.reason);
-    fact("accepted", &time(entry.arrival_time));
-    fact("sender", if entry.sender.is_empty() { "<>" } else { &entry.sender });
-    fact("user", &format!("{} (uid {})", sys::process::user_name(entry.uid), entry.uid));
+    line("queue id", &entry.queue_id);
+    line("state", &entry.queue_name);
+    line("reason", &entry.reason);
+    line("accepted", &time(entry.arrival_time));
+    line("sender", if entry.sender.is_empty() { "<>" } else { &entry.sender });
+    line("user", &format!("{} (uid {})", sys::process::user_name(entry.uid), entry.uid));
     let caller = &detail.caller;
     let id = |name: &str, id: Option<String>| id.map(|id| format!("{name} {id}"));
     let ids = [id("gid", caller.gid.map(|gid| gid.to_string())), id("pid", caller.pid.map(|pid| pid.to_string()))];
     let ids = ids.into_iter().flatten().collect::<Vec<_>>().join(", ");
-    let claims = [caller.exe.as_deref(), caller.unit.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(", ");
-    fact(if detail.attested { "by the kernel" } else { "by its claim" }, &ids);
-    fact("by its claim", &claims);
-    fact("size", &format!("{} bytes", entry.message_size));
-    fact("Message-ID", &entry.message_id);
+    let program = [caller.exe.as_deref(), caller.unit.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    line("caller", &reported(&ids, if detail.attested { "as reported by the kernel" } else { AS_REPORTED }));
+    line("program", &reported(&program, AS_REPORTED));
+    line("size", &format!("{} bytes", entry.message_size));
+    line("Message-ID", &entry.message_id);
     for (name, value) in decoded(header) {
-        fact(&name, &value);
+        line(&name, &value);
     }
-    fact("attempts", &entry.attempts.to_string());
-    fact("next attempt", &entry.next_attempt.map(time).unwrap_or_default());
+    line("attempts", &entry.attempts.to_string());
+    line("next attempt", &entry.next_attempt.map(time).unwrap_or_default());
     let is_open = !matches!(entry.queue_name.as_str(), "finished" | "removed" | "failed");
-    fact("given up", &entry.expires.filter(|_| is_open).map(time).unwrap_or_default());
+    line("expires", &entry.expires.filter(|_| is_open).map(time).unwrap_or_default());
     for warning in &detail.warnings {
-        fact("warning", warning);
+        line("warning", warning);
     }
     for recipient in &entry.recipients {
-        fact("recipient", &recipient_line(recipient));
+        line("recipient", &recipient_line(recipient));
     }
     for happening in &detail.history {
-        fact(&happening.kind, &format!("{}  {}", time(happening.at), happening.text));
+        line(&happening.kind, &format!("{}  {}", time(happening.at), happening.text));
     }
     text
+}
+
+/// `text` with its source; empty if there is no text.
+fn reported(text: &str, source: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("{text} ({source})") }
 }
 
 fn recipient_line(recipient: &Recipient) -> String {
@@ -130,7 +137,7 @@ fn recipient_line(recipient: &Recipient) -> String {
     line
 }
 
-/// The fields that people know a message by, decoded (RFC 2047), for display only.
+/// The fields that identify a message for a person, decoded (RFC 2047), for display only.
 pub(super) fn decoded(header: &[u8]) -> Vec<(String, String)> {
     let Some(message) = MessageParser::new().parse_headers(header) else { return Vec::new() };
     let value = |name: &str| match message.header(name)? {
@@ -148,7 +155,7 @@ pub(super) fn decoded(header: &[u8]) -> Vec<(String, String)> {
     SHOWN.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?))).collect()
 }
 
-/// Prints the bytes of one message as they are.
+/// Prints one message, byte for byte.
 pub(super) fn cat(config: &Config, id: &str, part: Part) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let mut each = |piece: &[u8]| written(out.write_all(piece));
@@ -160,7 +167,7 @@ pub(super) fn cat(config: &Config, id: &str, part: Part) -> Result<(), Failure> 
 
 /// Calls `each` with the bytes of a part, piece by piece.
 ///
-/// Errors: EX_UNAVAILABLE where no daemon answers; its refusals; that of `each`.
+/// Errors: EX_UNAVAILABLE if no daemon answers; the daemon's own errors; that of `each`.
 pub(super) fn pieces_of_daemon(
     config: &Config,
     id: &str,

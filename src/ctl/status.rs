@@ -1,4 +1,4 @@
-//! `mailchute status`: how the daemon is, in a few lines.
+//! `mailchute status`: daemon status in a few lines.
 
 use super::offline::Offline;
 use super::output::print;
@@ -10,11 +10,11 @@ use control::warnings;
 use exit::{Exit, Failure};
 use mail::printable;
 
-/// Prints the daemon's answer. A stopped daemon is told with what the spool holds, and ends in EX_UNAVAILABLE.
+/// Prints the status. If the daemon is stopped, prints the contents of the spool and returns EX_UNAVAILABLE.
 pub(super) fn status(config: &Config, json: bool) -> Result<(), Failure> {
     match client::ask::<Status>(&config.paths, &Request::Status {}) {
         Ok(statuses) => {
-            let status = statuses.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon gave no status"))?;
+            let status = statuses.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon sent an empty reply"))?;
             if json {
                 return print(&format!("{}\n", json_of(&status)?));
             }
@@ -25,7 +25,7 @@ pub(super) fn status(config: &Config, json: bool) -> Result<(), Failure> {
             let spool = Offline::open(config, again);
             let found = spool.and_then(|spool| Ok((spool.counts()?, spool.paused()?)));
             if json {
-                // Whoever reads this wants to know that it is down, also where the spool is closed to them.
+                // A user without access to the spool still learns that the daemon is down.
                 let ([queued, held, failed], paused) = found.unwrap_or_default();
                 print(&format!("{}\n", json_of(&Status { queued, held, failed, paused, ..Status::default() })?))?;
                 return Err(down);
@@ -48,14 +48,14 @@ fn json_of(status: &Status) -> Result<String, Failure> {
     serde_json::to_string(status).map_err(|e| Failure::new(Exit::Software, e.to_string()))
 }
 
-/// An alarm in one line.
+/// An alarm on one line.
 pub(super) fn alarm(alarm: &AlarmLine) -> String {
     let subject = if alarm.subject.is_empty() { String::new() } else { format!(" {}", alarm.subject) };
     format!("{}{subject}: {}", alarm.alarm, alarm.reason)
 }
 
 fn text_of(status: &Status, now: i64) -> String {
-    let ago = |at: Option<i64>| at.map_or_else(|| "never since the start".to_owned(), |at| format!("{} ago", span(now - at)));
+    let ago = |at: Option<i64>| at.map_or_else(|| "none since the daemon started".to_owned(), |at| format!("{} ago", span(now - at)));
     let uptime = i64::try_from(status.uptime).unwrap_or(i64::MAX);
     let mut text = format!(
         "mailchuted {} is running (pid {}, for {})\nnext hop: {}\n{} queued, {} held, {} failed\nlast delivery: {}\n",
@@ -83,7 +83,7 @@ fn text_of(status: &Status, now: i64) -> String {
     }
     if !status.over_quota.is_empty() {
         let uids: Vec<String> = status.over_quota.iter().map(u32::to_string).collect();
-        add(format!("no mail is taken of uids that have enough in the spool: {}", uids.join(", ")));
+        add(format!("spool limit reached by uid: {}", uids.join(", ")));
     }
     status.usage.iter().for_each(|usage| add(warnings::near_limit(usage)));
     for route in &status.suspended {
@@ -92,15 +92,15 @@ fn text_of(status: &Status, now: i64) -> String {
     for one in &status.alarms {
         add(format!("{} for {}: {}", one.severity, span(now - one.since), alarm(one)));
     }
-    // An alarm says it already, and since when.
-    let is_told = |warning: &str| status.alarms.iter().any(|alarm| alarm.reason.contains(warning));
-    for warning in status.warnings.iter().filter(|warning| !is_told(&printable::text(warning))) {
+    // An alarm repeats some warnings.
+    let is_repeated = |warning: &str| status.alarms.iter().any(|alarm| alarm.reason.contains(warning));
+    for warning in status.warnings.iter().filter(|warning| !is_repeated(&printable::text(warning))) {
         add(format!("warning: {warning}"));
     }
     text
 }
 
-/// Seconds as a person says them: of the larger units two, `4 d 23 h`; 11 columns as long as it is less than three years.
+/// Seconds in the two largest units, `4 d 23 h`. At most 11 columns for less than three years.
 pub(super) fn span(seconds: i64) -> String {
     let two = |large: i64, unit: &str, small: i64, part: &str| match small {
         0 => format!("{large} {unit}"),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_alarm_says_is_not_said_again_as_a_warning() {
+    fn a_warning_that_repeats_an_alarm_is_left_out() {
         let alarm = AlarmLine {
             alarm: "credential_unusable".into(),
             severity: "critical".into(),

@@ -1,4 +1,4 @@
-//! `mailchute top`: the daemon at work, again and again. In a terminal a screen in plain ANSI, elsewhere a line for each look.
+//! `mailchute top`: watches the daemon. On a terminal it draws a screen with ANSI codes, otherwise it prints a line per snapshot.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -14,51 +14,52 @@ use control::protocol::Request;
 use exit::{Exit, Failure};
 use mail::printable;
 
-/// Lines and columns where nobody says how many there are.
+/// Default lines and columns.
 const SCREEN: (usize, usize) = (24, 80);
-/// Of either, the least that is drawn.
+/// Minimum of both.
 const SMALLEST: usize = 10;
-/// Home, and everything below it cleared.
+/// Moves the cursor home and clears the screen.
 const CLEAR: &str = "\x1b[H\x1b[J";
 
-/// Looks `count` times, or without end, with `delay` between.
+/// Shows `count` snapshots, or snapshots until interrupted, with `delay` between them.
 ///
 /// Errors: EX_UNAVAILABLE while the daemon is stopped; EX_NOPERM.
 pub(super) fn top(config: &Config, count: Option<u64>, delay: Duration, as_json: bool) -> Result<(), Failure> {
     let is_screen = std::io::stdout().is_terminal() && !as_json;
     let mut before: Option<DaemonSnapshot> = None;
-    let mut looks = 0;
+    let mut count_done = 0;
     loop {
         let answers: Vec<DaemonSnapshot> = client::ask(&config.paths, &Request::Snapshot {})?;
-        let look = answers.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon gave no answer"))?;
+        let snapshot = answers.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon sent an empty reply"))?;
         match (as_json, is_screen) {
-            (true, _) => json::print(&look)?,
-            (false, true) => print(&format!("{CLEAR}{}", screen(&look, screen_size()).join("\n")))?,
-            (false, false) => print(&format!("{}\n", line(&look, before.as_ref())))?,
+            (true, _) => json::print(&snapshot)?,
+            (false, true) => print(&format!("{CLEAR}{}", screen(&snapshot, screen_size()).join("\n")))?,
+            (false, false) => print(&format!("{}\n", line(&snapshot, before.as_ref())))?,
         }
-        looks += 1;
-        if count.is_some_and(|count| looks >= count) {
+        count_done += 1;
+        if count.is_some_and(|count| count_done >= count) {
             return if is_screen { print("\n") } else { Ok(()) };
         }
-        before = Some(look);
+        before = Some(snapshot);
         std::thread::sleep(delay);
     }
 }
 
-/// Rows and columns: the variables that everybody may set, else the terminal as it is now, which may have been resized.
+/// Rows and columns: from LINES and COLUMNS, otherwise the current size of the terminal, which may change.
 fn screen_size() -> (usize, usize) {
     let number = |name: &str| std::env::var(name).ok()?.parse::<usize>().ok();
     let (rows, columns) = crate::terminal::size().unwrap_or(SCREEN);
     (number("LINES").unwrap_or(rows).max(SMALLEST), number("COLUMNS").unwrap_or(columns).max(SMALLEST))
 }
 
-/// One look on one line, for logs and pipes.
-fn line(look: &DaemonSnapshot, before: Option<&DaemonSnapshot>) -> String {
-    let hour =
-        |look: &DaemonSnapshot| look.stats.passed.first().map_or((0, 0, 0), |passed| (passed.accepted, passed.relayed, passed.failed));
-    let (accepted, relayed, failed) = hour(look);
-    let at = mail::date::rfc3339(look.at);
-    let status = &look.status;
+/// A snapshot on one line, for logs and pipes.
+fn line(snapshot: &DaemonSnapshot, before: Option<&DaemonSnapshot>) -> String {
+    let hour = |snapshot: &DaemonSnapshot| {
+        snapshot.stats.throughput.first().map_or((0, 0, 0), |passed| (passed.accepted, passed.relayed, passed.failed))
+    };
+    let (accepted, relayed, failed) = hour(snapshot);
+    let at = mail::date::rfc3339(snapshot.at);
+    let status = &snapshot.status;
     let mut text = format!(
         "{at} queued={} held={} failed={} accepted_1h={accepted} relayed_1h={relayed} failed_1h={failed} suspended={} paused={}",
         status.queued,
@@ -74,12 +75,12 @@ fn line(look: &DaemonSnapshot, before: Option<&DaemonSnapshot>) -> String {
     text
 }
 
-/// One look as lines, no more and no longer than the screen.
-fn screen(look: &DaemonSnapshot, (height, width): (usize, usize)) -> Vec<String> {
-    let status = &look.status;
+/// A snapshot as lines that fit the screen.
+fn screen(snapshot: &DaemonSnapshot, (height, width): (usize, usize)) -> Vec<String> {
+    let status = &snapshot.status;
     let uptime = span(i64::try_from(status.uptime).unwrap_or(i64::MAX));
-    let last = status.last_relayed.map_or_else(|| "never".to_owned(), |at| format!("{} ago", span(look.at - at)));
-    let oldest = status.oldest.map_or_else(|| "-".to_owned(), |at| span(look.at - at));
+    let last = status.last_relayed.map_or_else(|| "never".to_owned(), |at| format!("{} ago", span(snapshot.at - at)));
+    let oldest = status.oldest.map_or_else(|| "-".to_owned(), |at| span(snapshot.at - at));
     let mut lines = vec![
         format!("mailchuted {}, up {uptime}, next hop {}, last delivery {last}", status.version, status.next_hop),
         format!("{} queued (oldest {oldest}), {} held, {} failed", status.queued, status.held, status.failed),
@@ -89,16 +90,16 @@ fn screen(look: &DaemonSnapshot, (height, width): (usize, usize)) -> Vec<String>
     }
     lines.extend(status.warnings.iter().take(2).map(|warning| format!("WARNING {warning}")));
     lines.push(String::new());
-    lines.push(format!("{:<10} {:>9} {:>9} {:>9} {:>9}", "the last", "accepted", "relayed", "failed", "removed"));
-    for passed in &look.stats.passed {
+    lines.push(format!("{:<10} {:>9} {:>9} {:>9} {:>9}", "period", "accepted", "relayed", "failed", "removed"));
+    for passed in &snapshot.stats.throughput {
         let time = span(i64::try_from(passed.seconds).unwrap_or(i64::MAX));
         lines.push(format!("{time:<10} {:>9} {:>9} {:>9} {:>9}", passed.accepted, passed.relayed, passed.failed, passed.removed));
     }
     lines.push(String::new());
-    lines.push(format!("{:<32} {:>7} {:>6}  {}", "route", "waiting", "conns", "state"));
-    lines.extend(look.routes.iter().map(|route| route_line(route, look.at)));
+    lines.push(format!("{:<32} {:>7} {:>6}  {}", "route", "queued", "conns", "state"));
+    lines.extend(snapshot.routes.iter().map(|route| route_line(route, snapshot.at)));
     lines.push(String::new());
-    lines.extend(look.latest.iter().map(|entry| latest_line(entry, look.at)));
+    lines.extend(snapshot.latest.iter().map(|entry| latest_line(entry, snapshot.at)));
     lines.truncate(height.saturating_sub(1));
     lines.iter().map(|line| printable::column(line).chars().take(width).collect()).collect()
 }
@@ -107,7 +108,7 @@ fn route_line(route: &RouteView, now: i64) -> String {
     let state = match route.until {
         Some(until) => format!("suspended for {}: {}", span(until - now), route.reason),
         None if route.failures > 0 => printable::counted(usize::try_from(route.failures).unwrap_or(usize::MAX), "failure"),
-        None => "works".to_owned(),
+        None => "ok".to_owned(),
     };
     let name: String = route.route.chars().take(32).collect();
     format!("{name:<32} {:>7} {:>6}  {state}", route.waiting, route.connections)
@@ -125,18 +126,18 @@ mod tests {
     use super::*;
     use control::listing::Recipient;
     use control::protocol::Status;
-    use control::stats::{Passed, Stats};
+    use control::stats::{Stats, Throughput};
 
-    fn look() -> DaemonSnapshot {
+    fn snapshot() -> DaemonSnapshot {
         let hostile = "x\x1b[2J\r\n\u{202e}".repeat(100);
         let route = RouteView { route: hostile.clone(), waiting: 7, until: Some(1060), reason: hostile.clone(), ..RouteView::default() };
         let recipient = Recipient { address: hostile.clone(), ..Recipient::default() };
         let entry = Entry { queue_name: "failed".into(), recipients: vec![recipient], ..Entry::default() };
-        let passed = Passed { seconds: 3600, accepted: 5, relayed: 4, ..Passed::default() };
+        let throughput = Throughput { seconds: 3600, accepted: 5, relayed: 4, ..Throughput::default() };
         DaemonSnapshot {
             at: 1000,
             status: Status { queued: 3, paused: hostile, ..Status::default() },
-            stats: Stats { queue: vec![], passed: vec![passed] },
+            stats: Stats { queue: vec![], throughput: vec![throughput] },
             routes: vec![route; 40],
             latest: vec![entry],
         }
@@ -145,18 +146,18 @@ mod tests {
     #[test]
     fn t_out_1_a_screen_is_no_larger_than_the_terminal_and_holds_nothing_that_steers_it() {
         for size in [(24, 80), (10, 10), (60, 200)] {
-            let lines = screen(&look(), size);
+            let lines = screen(&snapshot(), size);
             assert!(lines.len() < size.0 && lines.iter().all(|line| line.chars().count() <= size.1), "{size:?}");
             assert!(lines.iter().all(|line| line.chars().all(|c| !c.is_control() && c != '\u{202e}')));
         }
-        let lines = screen(&look(), (60, 200));
+        let lines = screen(&snapshot(), (60, 200));
         assert!(lines.iter().any(|line| line.contains("suspended for 60 s")));
     }
 
     #[test]
     fn a_line_has_the_numbers_and_what_changed() {
-        let before = DaemonSnapshot { status: Status { queued: 10, ..Status::default() }, ..look() };
-        let text = line(&look(), Some(&before));
+        let before = DaemonSnapshot { status: Status { queued: 10, ..Status::default() }, ..snapshot() };
+        let text = line(&snapshot(), Some(&before));
         assert_eq!(
             text,
             "1970-01-01T00:16:40Z queued=3 held=0 failed=0 accepted_1h=5 relayed_1h=4 failed_1h=0 suspended=0 paused=1 change=-7"

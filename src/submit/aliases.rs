@@ -1,15 +1,15 @@
-//! The alias file (SENDMAIL.md section 9): text, read at injection; there is no database.
+//! The alias file (SENDMAIL.md section 9): a text file, read at injection without a database.
 //!
-//! In: a file of root's, in the syntax of aliases(5). Out: for each name its targets, and a list of what is wrong, line by line.
-//! A broken line costs itself alone: a message is never refused because of this file. Commands and files are targets that this
-//! system does not serve: nothing is executed, and nothing but the spool is written.
+//! In: a file of root in the syntax of aliases(5). Out: the targets of each name, and the errors with their line numbers. An error
+//! affects only its own line: the alias file never causes a refusal. Commands and files are not supported as targets: this system
+//! executes nothing and writes only to the spool.
 
 mod expand;
 mod file;
 mod include;
 mod target;
 
-pub use expand::{Expansion, World, expand};
+pub use expand::{Expansion, Lookup, expand};
 pub use file::{Aliases, Problem};
 pub use include::{parse as parse_include, read as read_include};
 pub use target::Target;

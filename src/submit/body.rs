@@ -1,23 +1,23 @@
-//! Lines: what a caller writes becomes the wire form, piece by piece (SENDMAIL.md I2 to I4).
+//! Converts the caller's text into wire form, piece by piece (SENDMAIL.md I2 to I4).
 //!
-//! In: bytes as they were read, in pieces of any size. Out: the same text with CRLF at the end of every line, no other CR or LF,
-//! no NUL; and what had to be changed. Pure; memory does not grow with the message or with a line.
+//! In: bytes in pieces of any size. Out: the text with CRLF at the end of every line, no other CR or LF, and no NUL; and the number of
+//! changes. Pure. Memory does not grow with the message or the length of a line.
 
 use config::Dot;
 
-/// What a line that holds one dot means.
+/// The meaning of a line with a single dot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DotRule {
     /// Data (`-i`).
     Data,
-    /// The end, if nothing follows it; data otherwise.
+    /// The end of the message if it is the last line, data otherwise.
     EndIfLast,
-    /// The end, whatever follows.
+    /// The end of the message, whatever follows.
     End,
 }
 
 impl DotRule {
-    /// I2: the rule for this call.
+    /// I2: the rule for this command line.
     pub fn of(ignore_dots: bool, configured: Dot) -> DotRule {
         match configured {
             _ if ignore_dots => DotRule::Data,
@@ -28,27 +28,27 @@ impl DotRule {
     }
 }
 
-/// What was changed or noticed on the way.
+/// The number of changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// NULs removed (I4).
     pub nuls: u64,
-    /// CRs without LF that became blanks (I3).
+    /// CRs without LF, replaced by blanks (I3).
     pub bare_crs: u64,
-    /// Lines with a lone dot that were kept as data although `-i` was not given (I2).
+    /// Lines with a single dot, kept as data without `-i` (I2).
     pub dots_kept: u64,
 }
 
-/// How far the current line has come.
+/// The state of the current line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
-    /// Nothing of it yet.
+    /// No byte yet.
     Empty,
-    /// One dot, held back.
+    /// A single dot, not written yet.
     Dot,
-    /// A whole line with one dot, held back: is it the last?
+    /// A complete line with a single dot, not written yet: it may be the last line.
     HeldDot,
-    /// Some of it has gone out.
+    /// Part of the line was written.
     Text,
 }
 
@@ -57,7 +57,7 @@ enum Line {
 pub struct Lines {
     rule: DotRule,
     line: Line,
-    /// CRs seen and not yet judged: before LF they vanish, elsewhere each is a blank.
+    /// Pending CRs: before LF they are dropped, otherwise each becomes a blank.
     crs: u64,
     ended: bool,
     changes: Changes,
@@ -66,22 +66,22 @@ pub struct Lines {
 const BLANKS: [u8; 64] = [b' '; 64];
 
 impl Lines {
-    /// The start of a message.
+    /// Starts a message.
     pub fn new(rule: DotRule) -> Lines {
         Lines { rule, line: Line::Empty, crs: 0, ended: false, changes: Changes::default() }
     }
 
-    /// True once a dot has ended the message: nothing more need be read.
+    /// True after a dot has ended the message; the rest of the input is not read.
     pub fn ended(&self) -> bool {
         self.ended
     }
 
-    /// True if the last line so far is a lone dot that may be the end. On a terminal it is: the person who typed it waits.
+    /// True if the last line so far is a single dot that may end the message. On a terminal it does.
     pub(crate) fn holds_dot(&self) -> bool {
         self.line == Line::HeldDot
     }
 
-    /// Takes the next bytes; `out` gets the wire form in pieces, of which every CRLF is one by itself.
+    /// Takes the next bytes. `out` gets the wire form in pieces; every CRLF is a piece of its own.
     ///
     /// Errors: those of `out`.
     pub fn feed<E>(&mut self, input: &[u8], mut out: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
@@ -99,7 +99,7 @@ impl Lines {
         self.text(input.get(start..).unwrap_or_default(), &mut out)
     }
 
-    /// The end of the input: ends a last line that has no line end.
+    /// Ends the input and completes a last line without a line end.
     ///
     /// Errors: those of `out`.
     pub fn finish<E>(mut self, mut out: impl FnMut(&[u8]) -> Result<(), E>) -> Result<Changes, E> {
@@ -129,7 +129,7 @@ impl Lines {
     }
 
     fn end_line<E>(&mut self, out: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        // CRs before this LF belong to the line end, but a line may begin after a held one.
+        // CRs before this LF belong to the line end, but a pending dot line comes first.
         self.release_held(out)?;
         self.crs = 0;
         match (self.line, self.rule) {
@@ -148,7 +148,7 @@ impl Lines {
         out(b"\r\n")
     }
 
-    /// More follows a lone dot, so it was data.
+    /// Writes a pending dot line: more input follows, so it was data.
     fn release_held<E>(&mut self, out: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         if self.line == Line::HeldDot {
             self.changes.dots_kept += 1;
@@ -167,7 +167,7 @@ impl Lines {
         Ok(())
     }
 
-    /// The CRs were not followed by LF: blanks.
+    /// Writes pending CRs as blanks: no LF followed them.
     fn release_crs<E>(&mut self, out: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         self.changes.bare_crs += self.crs;
         while self.crs > 0 {
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn i2_strict_ends_at_the_dot_and_data_never_does() {
+    fn i2_strict_ends_at_a_dot_and_data_never_does() {
         check(DotRule::End, "a\n.\nb\n.\n", "a\r\n");
         check(DotRule::End, "a\n.\r\nb", "a\r\n");
         check(DotRule::End, "a\n..\nb", "a\r\n..\r\nb\r\n");

@@ -1,8 +1,9 @@
-//! `-bs`: SMTP on standard input and output (SENDMAIL.md section 8), for programs that speak it to a pipe. Not a network service:
-//! whoever started this process is the client, and has no more rights than on the command line.
+//! `-bs`: SMTP on standard input and output (SENDMAIL.md section 8), for programs that speak SMTP over a pipe. It is not a network
+//! service: the client is the user who started the process, with the same rights as on the command line.
 //!
-//! In: a dialogue. Out: replies in Postfix's words, and one durable file for each message. The same fix-ups and the same policy as
-//! for any other message. Never fails for what a client says; ends with 74 where the input ends within a message.
+//! In: SMTP commands. Out: replies in Postfix's words, and one durable file for each message. The same fix-ups and the same policy
+//! apply as for any other message. Client errors never end the session with an error, but an end of input within a message is exit
+//! code 74.
 
 mod command;
 mod data;
@@ -17,23 +18,23 @@ use input::{Input, Next};
 use nix::errno::Errno;
 
 use super::body::{DotRule, Lines};
-use super::keep;
 use super::local::Resolver;
-use super::message::{Accepted, Asked, Intake, Order, Site};
+use super::message::{Accepted, Intake, Order, RecipientSource, Site};
 use super::recipients::Resolved;
 use super::sender;
+use super::spool_writer;
 use exit::{Exit, Failure};
 use mail::envelope::Recipient;
 use mail::{limits, printable};
 use sys::syslog;
 use sys::syslog::{Facility, Severity};
 
-/// Refused commands after which the session ends.
+/// The number of refused commands that ends the session.
 const ERRORS: u32 = 20;
-/// What `220` and HELP show.
+/// The product name in `220` and HELP.
 const PRODUCT: &str = "mailchute";
 
-/// A session.
+/// An SMTP session.
 struct Session<'a, W: Write> {
     site: &'a Site<'a>,
     full_name: Option<&'a [u8]>,
@@ -43,17 +44,17 @@ struct Session<'a, W: Write> {
     errors: u32,
 }
 
-/// From MAIL to the end of data.
+/// A transaction, from MAIL to the end of data.
 struct Transaction {
     mail: Mail,
     recipients: Vec<Recipient>,
     seen: BTreeSet<(String, String)>,
-    /// RCPT commands that were accepted; an alias may discard some.
+    /// Accepted RCPT commands; an alias may discard their mail.
     accepted: usize,
     warnings: Vec<String>,
 }
 
-/// What follows a command.
+/// The next step after a command.
 #[derive(PartialEq, Eq)]
 enum Flow {
     Next,
@@ -62,13 +63,13 @@ enum Flow {
 
 /// Serves one session on standard input and `out`. `full_name` is `-F`.
 ///
-/// Errors: EX_IOERR where the input ends within a message, or `out` is gone.
+/// Errors: EX_IOERR if the input ends within a message, or `out` is closed.
 pub fn serve(site: &Site, full_name: Option<&[u8]>, out: impl Write) -> Result<Exit, Failure> {
     let mut session = Session { site, full_name, input: Input::default(), out, transaction: None, errors: 0 };
     session.say(220, &format!("{} ESMTP {PRODUCT}", site.names.mailname))?;
     loop {
         if session.input.must_wait() {
-            // Replies to pipelined commands go out together (RFC 2920 3.2).
+            // Replies to pipelined commands are sent together (RFC 2920 3.2).
             session.flush()?;
         }
         let flow = match session.input.line()? {
@@ -90,11 +91,11 @@ pub fn serve(site: &Site, full_name: Option<&[u8]>, out: impl Write) -> Result<E
 impl<W: Write> Session<'_, W> {
     fn say(&mut self, code: u16, text: &str) -> Result<(), Failure> {
         let text: String = printable::text(text).chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
-        write!(self.out, "{code} {text}\r\n").map_err(|e| gone(&e))
+        write!(self.out, "{code} {text}\r\n").map_err(|e| output_error(&e))
     }
 
     fn flush(&mut self) -> Result<(), Failure> {
-        self.out.flush().map_err(|e| gone(&e))
+        self.out.flush().map_err(|e| output_error(&e))
     }
 
     fn refuse(&mut self, refusal: &Refusal) -> Result<Flow, Failure> {
@@ -147,7 +148,7 @@ impl<W: Write> Session<'_, W> {
         let size = format!("SIZE {}", self.site.config.params.message_size_limit.0);
         let words = [self.site.names.mailname.as_str(), "PIPELINING", &size, "8BITMIME", "ENHANCEDSTATUSCODES", "DSN"];
         for word in words {
-            write!(self.out, "250-{word}\r\n").map_err(|e| gone(&e))?;
+            write!(self.out, "250-{word}\r\n").map_err(|e| output_error(&e))?;
         }
         self.say(250, "SMTPUTF8")
     }
@@ -162,7 +163,7 @@ impl<W: Write> Session<'_, W> {
         if limit > 0 && mail.size > limit {
             return Err(Refusal::new(552, "5.3.4 Message size exceeds fixed limit"));
         }
-        keep::admit(self.site.config, self.site.caller.uid).map_err(|refused| no_space(&refused))?;
+        spool_writer::admit(self.site.config, self.site.caller.uid).map_err(|refused| no_space(&refused))?;
         let own = sender::own_address(self.site.caller, self.site.names).map_err(|failure| refusal_of(&failure))?;
         sender::check_policy(&mail.sender, &own, self.site.caller, params).map_err(|failure| refusal_of(&failure))?;
         self.transaction = Some(Transaction { mail, recipients: Vec::new(), seen: BTreeSet::new(), accepted: 0, warnings: Vec::new() });
@@ -204,7 +205,7 @@ impl<W: Write> Session<'_, W> {
         }
     }
 
-    /// DATA: reads to the end of data whatever happens, so that no line of a message is ever taken for a command.
+    /// DATA: always reads to the end of data, so that no line of a message is ever parsed as a command.
     fn data(&mut self) -> Result<Flow, Failure> {
         let Some(transaction) = self.transaction.take() else { return Ok(Flow::Next) };
         self.say(354, "End data with <CR><LF>.<CR><LF>")?;
@@ -217,10 +218,10 @@ impl<W: Write> Session<'_, W> {
             Next::Idle => {
                 self.say(421, "4.4.2 Error: timeout exceeded")?;
                 self.flush()?;
-                return Err(Failure::new(Exit::IoErr, "no input for five minutes within a message, which was discarded"));
+                return Err(Failure::new(Exit::IoErr, "no input for five minutes within a message; the message was discarded"));
             }
             Next::End | Next::Bad(_) => {
-                return Err(Failure::new(Exit::IoErr, "the input ended within a message, which was discarded"));
+                return Err(Failure::new(Exit::IoErr, "the input ended within a message; the message was discarded"));
             }
         }
         if data.has_bare_lf() {
@@ -235,7 +236,7 @@ impl<W: Write> Session<'_, W> {
         }
     }
 
-    /// The reply goes out before the lock on the file ends, so that the daemon sends nothing that was not acknowledged.
+    /// Sends the reply before the lock on the file ends, so that the daemon never sends an unacknowledged message.
     fn accepted(&mut self, accepted: &Accepted) -> Result<Flow, Failure> {
         syslog::send(Facility::Mail, Severity::Info, &accepted.line);
         match &accepted.kept {
@@ -247,7 +248,7 @@ impl<W: Write> Session<'_, W> {
     }
 }
 
-/// A message in the making, or the first reason why there will be none.
+/// A message being received, or its first error.
 struct Message<'a> {
     lines: Lines,
     intake: Result<Intake<'a>, Failure>,
@@ -262,7 +263,7 @@ impl<'a> Message<'a> {
         if let Ok(intake) = &mut self.intake
             && let Err(failure) = self.lines.feed(bytes, |piece| intake.take(piece))
         {
-            // Dropping the intake removes what was written of it.
+            // Dropping the intake removes the partial file.
             self.intake = Err(failure);
         }
     }
@@ -276,7 +277,7 @@ impl<'a> Message<'a> {
 
 fn order(transaction: Transaction, full_name: Option<&[u8]>) -> Order<'_> {
     Order {
-        asked: Asked::Given(transaction.recipients),
+        recipients: RecipientSource::Resolved(transaction.recipients),
         sender: Some(transaction.mail.sender),
         full_name,
         ret: transaction.mail.ret,
@@ -288,7 +289,7 @@ fn order(transaction: Transaction, full_name: Option<&[u8]>) -> Order<'_> {
     }
 }
 
-/// The reply for a failure: what the client did, or what is wrong here for now.
+/// The reply for an error: permanent for an error of the client, transient for a local problem.
 fn refusal_of(failure: &Failure) -> Refusal {
     let is_full = [Errno::ENOSPC, Errno::EDQUOT].iter().any(|e| failure.text.contains(e.desc()));
     let (code, status) = match failure.exit {
@@ -303,11 +304,11 @@ fn refusal_of(failure: &Failure) -> Refusal {
     Refusal::new(code, format!("{status} Error: {}", failure.text))
 }
 
-/// RFC 5321 4.2.3, 452: whatever the reason is that no mail is taken, it is for now.
+/// RFC 5321 4.2.3, 452: every reason to refuse mail at this stage is temporary.
 fn no_space(failure: &Failure) -> Refusal {
     Refusal::new(452, format!("4.3.1 Error: {}", failure.text))
 }
 
-fn gone(e: &std::io::Error) -> Failure {
-    Failure::new(Exit::IoErr, format!("the client does not take replies: {e}"))
+fn output_error(e: &std::io::Error) -> Failure {
+    Failure::new(Exit::IoErr, format!("cannot write a reply: {e}"))
 }

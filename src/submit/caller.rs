@@ -1,7 +1,7 @@
-//! Who called: the real uid and its passwd entry, and what can be claimed about the rest.
+//! The caller: its real uid, its passwd entry, and details for display.
 //!
-//! In: the kernel's word and the passwd database. LOGNAME, USER, EMAIL and the like are the caller's words and are not read
-//! (SENDMAIL.md S1). What is only claimed is shown and never decided upon: the proof is st_uid of the spool file.
+//! In: the uid from the kernel and the passwd database. LOGNAME, USER, EMAIL and the like are under the caller's control and are not
+//! read (SENDMAIL.md S1). The details are for display only. The proof of the caller's identity is st_uid of the spool file.
 
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -10,22 +10,22 @@ use config::policy::User;
 use mail::envelope::CallerInfo;
 use mail::printable;
 
-/// Characters kept of each claimed text.
-const CLAIM: usize = 200;
+/// Maximum characters of each detail.
+const REPORTED_CHARS: usize = 200;
 
 /// The caller of this process.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// The real user id.
     pub uid: u32,
-    /// The login name, or `uid1234` without a passwd entry: containers run any uid.
+    /// The login name, or `uid1234` without a passwd entry: containers may use any uid.
     pub name: String,
-    /// The GECOS field; perhaps empty, perhaps not UTF-8.
+    /// The GECOS field; may be empty or not UTF-8.
     pub gecos: Vec<u8>,
 }
 
 impl Caller {
-    /// Looks the real uid up, once.
+    /// Looks up the real uid.
     pub fn of_this_process() -> Caller {
         let uid = sys::process::uid();
         match sys::passwd::entry(uid) {
@@ -36,13 +36,13 @@ impl Caller {
         }
     }
 
-    /// The caller as the policy knows it.
+    /// The caller for the sender policy.
     pub fn user(&self) -> User<'_> {
         User { uid: self.uid, name: &self.name }
     }
 
-    /// H3: the name of a person: `NAME` from the environment, which is good for nothing else (SENDMAIL.md S7), else the GECOS name.
-    /// May be empty, and may not be UTF-8.
+    /// H3: the full name: the environment variable `NAME`, which has no other use (SENDMAIL.md S7), otherwise the GECOS name. May be
+    /// empty or not UTF-8.
     pub(crate) fn full_name(&self) -> Vec<u8> {
         match std::env::var_os("NAME").filter(|name| !name.is_empty()) {
             Some(name) => name.into_vec(),
@@ -51,7 +51,7 @@ impl Caller {
     }
 }
 
-/// The GECOS field up to `,` or `;`, with `&` for the login name, its first letter a capital.
+/// The GECOS field up to `,` or `;`. `&` stands for the capitalised login name.
 fn gecos_name(gecos: &[u8], login: &str) -> Vec<u8> {
     let mut out = Vec::new();
     for &byte in gecos.iter().take_while(|byte| !matches!(byte, b',' | b';')) {
@@ -66,20 +66,20 @@ fn gecos_name(gecos: &[u8], login: &str) -> Vec<u8> {
     out
 }
 
-/// What `sendmail` says of its caller. What cannot be read stays out.
-pub fn claims() -> CallerInfo {
+/// Details of the caller for the envelope. Details that cannot be read are left out.
+pub fn caller_info() -> CallerInfo {
     let parent = std::os::unix::process::parent_id();
     CallerInfo {
         gid: Some(sys::process::gid()),
         pid: i32::try_from(parent).ok(),
-        exe: std::fs::read_link(format!("/proc/{parent}/exe")).ok().map(|path| claim(path.as_os_str().as_bytes())),
-        cwd: std::env::current_dir().ok().map(|path| claim(path.as_os_str().as_bytes())),
+        exe: std::fs::read_link(format!("/proc/{parent}/exe")).ok().map(|path| reported(path.as_os_str().as_bytes())),
+        cwd: std::env::current_dir().ok().map(|path| reported(path.as_os_str().as_bytes())),
         unit: cgroup().and_then(|text| unit_of(&text)),
     }
 }
 
-fn claim(bytes: &[u8]) -> String {
-    printable::bytes(bytes).chars().take(CLAIM).collect()
+fn reported(bytes: &[u8]) -> String {
+    printable::bytes(bytes).chars().take(REPORTED_CHARS).collect()
 }
 
 /// The first page of /proc/self/cgroup, in one read.
@@ -93,7 +93,7 @@ fn cgroup() -> Option<String> {
 fn unit_of(cgroup: &str) -> Option<String> {
     let path = |prefix: &str| cgroup.lines().find_map(|line| line.split_once(':')?.1.strip_prefix(prefix));
     let path = path(":/").filter(|path| !path.is_empty()).or_else(|| path("name=systemd:/"))?;
-    path.rsplit('/').next().filter(|unit| !unit.is_empty()).map(|unit| claim(unit.as_bytes()))
+    path.rsplit('/').next().filter(|unit| !unit.is_empty()).map(|unit| reported(unit.as_bytes()))
 }
 
 #[cfg(test)]
@@ -117,9 +117,9 @@ mod tests {
     }
 
     #[test]
-    fn pf26_1_a_claim_holds_no_control_character() {
-        assert_eq!(claim(b"/tmp/a\nb\x1b"), "/tmp/a\\x0ab\\x1b");
-        assert_eq!(claim(&[b'x'; 999]).len(), CLAIM);
+    fn pf26_1_a_detail_has_no_control_character() {
+        assert_eq!(reported(b"/tmp/a\nb\x1b"), "/tmp/a\\x0ab\\x1b");
+        assert_eq!(reported(&[b'x'; 999]).len(), REPORTED_CHARS);
     }
 
     #[test]

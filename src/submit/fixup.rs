@@ -1,7 +1,7 @@
-//! The header fix-ups (SENDMAIL.md I9, R9, H2 to H6, H9): what is dropped, mended and added before a message is kept.
+//! Header fix-ups: drops, fixes and adds header fields at submission (SENDMAIL.md I9, R9, H2 to H6, H9).
 //!
-//! In: the header section as submitted. Out: the section as it will be sent, without its blank line. Fields that need nothing are
-//! copied byte for byte. Pure: the clock, the zone and the names are passed in.
+//! In: the submitted header section. Out: the header section to send, without its blank line. Fields without problems are copied byte
+//! for byte. Pure: the clock, the zone and the names are arguments.
 
 mod fold;
 mod repair;
@@ -11,11 +11,11 @@ use mail::Address;
 use mail::encoded_word;
 use mail::encoded_word::Word;
 
-/// Fields that never leave: Bcc and Resent-Bcc whether `-t` is given or not (R9), the others because they are not the
-/// submitter's to write (I9).
+/// Fields that are always dropped: Bcc and Resent-Bcc with or without `-t` (R9), the others because a submitter must not set them
+/// (I9).
 const DROPPED: &[&str] = &["Bcc", "Resent-Bcc", "Return-Path", "Content-Length"];
 
-/// What a section lacks (H2, H4).
+/// Missing fields (H2, H4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Missing {
     /// Resent-Date, of a resent message.
@@ -26,16 +26,16 @@ pub(crate) struct Missing {
     pub resent_from: bool,
     /// Date
     pub date: bool,
-    /// Message-ID; a resent message keeps the one it had, or had not.
+    /// Message-ID; never added to a resent message.
     pub message_id: bool,
     /// From
     pub from: bool,
-    /// To and Cc: there is no visible recipient.
+    /// To and Cc: no recipient is visible.
     pub to: bool,
 }
 
 impl Missing {
-    /// What `head` lacks.
+    /// The missing fields of `head`.
     pub(crate) fn of(head: &Head) -> Missing {
         let resent = head.is_resent();
         Missing {
@@ -50,23 +50,23 @@ impl Missing {
     }
 }
 
-/// What is known about an added field.
+/// The values of added fields.
 #[derive(Clone, Debug)]
 pub(crate) struct Additions<'a> {
-    /// RFC 5322 3.3; needed only where a date is missing.
+    /// RFC 5322 3.3; used only if a date is missing.
     pub date: String,
-    /// `<…@…>`; needed only where an id is missing.
+    /// `<…@…>`; used only if an id is missing.
     pub message_id: String,
-    /// The display name of the author, not yet quoted; control characters are blanks.
+    /// The display name of the author, not quoted yet; control characters become blanks.
     pub display_name: Option<&'a [u8]>,
     /// The address of the author.
     pub author: &'a Address,
-    /// Add `To: undisclosed-recipients:;` where no recipient is visible.
+    /// Add `To: undisclosed-recipients:;` if no recipient is visible.
     pub undisclosed: bool,
 }
 
-/// The mended section. `mailname` qualifies bare addresses.
-pub(crate) fn mend(head: &Head, mailname: &str, missing: Missing, additions: &Additions) -> Vec<u8> {
+/// The fixed header section. `mailname` qualifies bare addresses.
+pub(crate) fn fix(head: &Head, mailname: &str, missing: Missing, additions: &Additions) -> Vec<u8> {
     let mut out = Vec::with_capacity(head.bytes.len() + 512);
     for field in &head.fields {
         if DROPPED.iter().any(|name| field.at.is(head.bytes, name)) {

@@ -1,7 +1,7 @@
-//! The header section as it was submitted: where it ends, and what stands in it.
+//! Finds and parses the header section of a submitted message.
 //!
-//! In: the message in wire form, in pieces. Out: the bytes of the section, its fields, and the address lists in them. The section
-//! is buffered whole, up to 1 MiB; the body never is (SENDMAIL.md R10, I5 to I8).
+//! In: the message in wire form, in pieces. Out: the bytes of the section, its fields, and their address lists. The whole section is
+//! buffered, up to 1 MiB; the body never is (SENDMAIL.md R10, I5 to I8).
 
 use exit::{Exit, Failure};
 use mail::address_list::AddressList;
@@ -13,22 +13,22 @@ use mail::limits;
 #[derive(Debug, Default)]
 pub struct Collector {
     bytes: Vec<u8>,
-    /// Where the current line begins.
+    /// The offset of the current line.
     line: usize,
 }
 
-/// The section, and the first bytes of the body.
+/// The header section and the first bytes of the body.
 #[derive(Debug)]
 pub struct Collected {
     bytes: Vec<u8>,
-    /// The offset in `bytes` at which the section ends.
+    /// The offset of the end of the section.
     end: usize,
-    /// The offset at which the body begins, after the blank line if there is one.
+    /// The offset of the body, after the blank line if there is one.
     body: usize,
 }
 
 impl Collector {
-    /// Takes a piece, of which every CRLF must be one by itself. True once the body has begun.
+    /// Takes a piece; every CRLF must be a piece of its own. Returns true when the body has started.
     ///
     /// Errors: EX_DATAERR for more than 1 MiB of header.
     pub fn feed(&mut self, piece: &[u8]) -> Result<bool, Failure> {
@@ -37,7 +37,7 @@ impl Collector {
         if piece == b"\r\n" {
             let is_field = header::name_of(line).is_some();
             if !is_field && self.line == 0 && is_from_line(line) {
-                // I5: the line that mbox files and UUCP put before a message. Its date and sender are ignored.
+                // I5: the separator line of mbox files and UUCP. Its date and sender are ignored.
                 self.bytes.clear();
                 return Ok(false);
             }
@@ -56,15 +56,15 @@ impl Collector {
         Err(Failure::new(Exit::DataErr, "the header section is larger than 1 MiB"))
     }
 
-    /// True if `line` continues a field. A line of blanks directly after a field does (RFC 5322 4.2 obs-FWS).
+    /// True if `line` continues a field. A blank line directly after a field does too (RFC 5322 4.2 obs-FWS).
     fn continues(&self, line: &[u8]) -> bool {
         self.line > 0 && header::is_continuation(line)
     }
 
-    /// The end of the section: [`Collector::feed`] said so, or the input ended.
+    /// Ends the section, after [`Collector::feed`] returned true or at the end of the input.
     pub fn finish(self) -> Collected {
         let line = self.bytes.get(self.line..).unwrap_or_default();
-        // Without this, I6 would lose the line that ended the section.
+        // I6: a line that ended the section without a blank line belongs to the body.
         let body = if line == b"\r\n" { self.bytes.len() } else { self.line };
         Collected { end: self.line, body, bytes: self.bytes }
     }
@@ -87,25 +87,25 @@ impl Collected {
     }
 }
 
-/// The fields of a section.
+/// The fields of a header section.
 #[derive(Debug)]
 pub struct Head<'a> {
     /// The bytes of the section.
     pub bytes: &'a [u8],
-    /// The fields from the top, each with the addresses in it.
+    /// The fields from the top, with their addresses.
     pub fields: Vec<HeadField>,
 }
 
 /// One field.
 #[derive(Debug)]
 pub struct HeadField {
-    /// Where it lies.
+    /// Its position.
     pub at: Field,
-    /// Its addresses, if it is a field of addresses; ranges are relative to its value.
+    /// Its addresses, if it is an address field; ranges are relative to its value.
     pub list: Option<AddressList>,
 }
 
-/// Fields whose bare addresses are qualified (H5), Bcc among them for its recipients.
+/// Fields whose bare addresses are qualified (H5); Bcc is one of them for its recipients.
 const QUALIFIED: &[&str] = &[
     "From",
     "Sender",
@@ -121,7 +121,7 @@ const QUALIFIED: &[&str] = &[
     "Resent-Bcc",
 ];
 
-/// Fields that hold addresses too, of which only the 8-bit text is our business.
+/// Further address fields. Only their 8-bit text is changed.
 const ADDRESSES: &[&str] = &[
     "Errors-To",
     "Return-Receipt-To",
@@ -133,7 +133,7 @@ const ADDRESSES: &[&str] = &[
     "Delivered-To",
 ];
 
-/// Fields of which RFC 5322 3.6 allows one. From is refused, these are noted.
+/// Fields that RFC 5322 3.6 allows once. A duplicate is a warning; a duplicate From is an error.
 const SINGLE: &[&str] = &["Date", "Sender", "Reply-To", "To", "Cc", "Message-ID", "In-Reply-To", "References", "Subject"];
 
 fn is_one_of(field: &Field, bytes: &[u8], names: &[&str]) -> bool {
@@ -160,12 +160,12 @@ impl<'a> Head<'a> {
         self.fields.iter().filter(move |field| is_one_of(&field.at, self.bytes, names))
     }
 
-    /// True if the bare addresses of the field get a domain (H5).
+    /// True if bare addresses of the field are qualified (H5).
     pub(crate) fn is_qualified(&self, field: &HeadField) -> bool {
         is_one_of(&field.at, self.bytes, QUALIFIED)
     }
 
-    /// R2, H4: true if a field names recipients of a resent message.
+    /// R2, H4: true if a field has recipients of a resent message.
     pub fn is_resent(&self) -> bool {
         self.named(&["Resent-To", "Resent-Cc", "Resent-Bcc"]).next().is_some()
     }
@@ -174,12 +174,12 @@ impl<'a> Head<'a> {
         self.fields.iter().filter(|field| field.at.is(self.bytes, name)).count()
     }
 
-    /// What makes a message unacceptable: I7, I8.
+    /// Checks for fields that make a message unacceptable (I7, I8).
     ///
     /// Errors: EX_DATAERR.
     pub fn check(&self) -> Result<(), Failure> {
         if self.count("From") > 1 {
-            // Mailbox providers refuse such mail, and a second From is what injected headers are made of.
+            // Mailbox providers reject such mail, and header injection adds a second From.
             return Err(Failure::new(Exit::DataErr, "more than one From field (RFC 5322 3.6)"));
         }
         // RFC 5321 6.3
@@ -189,7 +189,7 @@ impl<'a> Head<'a> {
         Ok(())
     }
 
-    /// I8: duplicates that pass, for the log.
+    /// I8: a warning about accepted duplicates.
     pub fn duplicates(&self) -> Option<String> {
         let twice: Vec<&str> = SINGLE.iter().copied().filter(|name| self.count(name) > 1).collect();
         if twice.is_empty() { None } else { Some(format!("more than one {} field", twice.join(", "))) }
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn i7_i8_what_is_refused_and_what_is_noted() {
+    fn i7_i8_errors_and_warnings() {
         let check = |text: &str| Head::new(text.as_bytes()).check().map_err(|failure| failure.text);
         assert!(check("From: a@b\r\nFROM : c@d\r\n").is_err_and(|text| text.starts_with("more than one From")));
         assert!(check(&"Received: x\r\n".repeat(101)).is_err_and(|text| text.starts_with("too many hops")));

@@ -1,13 +1,13 @@
-//! `sendmail`: argv and standard input of an untrusted caller become one durable file.
+//! `sendmail`: turns argv and standard input of an untrusted caller into one durable file.
 //!
 //! ```text
 //!   argv ──▶ cli ─────────────┐ (an Order)
-//!   stdin ─▶ body::Lines ─▶ message::Intake ─▶ head ─▶ recipients, sender ─▶ fixup ─▶ door ─▶ spool/new
+//!   stdin ─▶ body::Lines ─▶ message::Intake ─▶ head ─▶ recipients, sender ─▶ fixup ─▶ spool_writer ─▶ spool/new
 //! ```
 //!
-//! Runs as the caller, with no privilege at all, and executes nothing. The only files it opens are named by its own configuration
-//! and build: the configuration, /etc/mailname, the alias file, /etc/localtime, the spool. Exit 0 means kept; everything else is
-//! one line on standard error and a code of sysexits.h (SENDMAIL.md section 6).
+//! It runs as the caller, without privileges, and starts no other program. It opens only files named by its configuration and build:
+//! the configuration, /etc/mailname, the alias file, /etc/localtime, the spool. Exit code 0 means that the message is in the spool.
+//! Every error is one line on standard error and a code of sysexits.h (SENDMAIL.md section 6).
 
 pub mod aliases;
 pub mod body;
@@ -16,13 +16,13 @@ pub mod caller;
 pub mod cli;
 mod fixup;
 pub mod head;
-mod keep;
 mod local;
 pub mod message;
 mod query;
 mod recipients;
 mod report;
 mod sender;
+mod spool_writer;
 mod upload;
 mod verify;
 
@@ -35,7 +35,7 @@ use std::process::ExitCode;
 use body::{DotRule, Lines};
 use caller::Caller;
 use cli::{Call, Class, Mode, Value};
-use message::{Accepted, Asked, Intake, Order, Site};
+use message::{Accepted, Intake, Order, RecipientSource, Site};
 
 use config::{Config, Names};
 use exit::{Exit, Failure};
@@ -43,27 +43,27 @@ use mail::ReversePath;
 use sys::syslog;
 use sys::syslog::{Facility, Severity};
 
-/// Bytes of one read from standard input.
+/// Size of a read from standard input.
 const PIECE: usize = 64 << 10;
 
-/// The program `sendmail`.
+/// Runs the program `sendmail`.
 pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
-        // Never 101, and never half a success: a panic before the commit left nothing, one after it cannot happen.
+        // Never 101 and never a partial success: a panic before the commit leaves nothing, and no code can panic after it.
         let _ = writeln!(std::io::stderr(), "sendmail: fatal: internal error: {info}");
         std::process::exit(i32::from(Exit::Software.code()));
     }));
     let Ended { exit, accepted } = run(&std::env::args_os().collect::<Vec<_>>());
-    // The lock on the file lasts as long as the process: the daemon sends nothing that was not acknowledged.
+    // The lock on the file lasts until the process ends, so the daemon never sends an unacknowledged message.
     std::mem::forget(accepted);
     exit.into()
 }
 
-/// How a call ended.
+/// The result of a run.
 pub struct Ended {
-    /// The code.
+    /// The exit code.
     pub exit: Exit,
-    /// The message that was injected. Its file is locked until this value is dropped.
+    /// The injected message. Its file is locked until this value is dropped.
     pub accepted: Option<Accepted>,
 }
 
@@ -73,13 +73,13 @@ impl From<Exit> for Ended {
     }
 }
 
-/// The whole program: `argv`, standard input, and what belongs to this process. Every failure has been told when it returns.
+/// Runs the program with `argv` and standard input. It has reported every error when it returns.
 pub fn run(argv: &[OsString]) -> Ended {
     sys::process::prepare();
     let caller = Caller::of_this_process();
     if sys::process::euid() != caller.uid {
-        // The file would carry an identity that is not the caller's.
-        let text = "installed set-user-id, which it must never be; run `chmod u-s` on it";
+        // The spool file would belong to another user than the caller.
+        let text = "sendmail must not be installed set-user-id; run `chmod u-s` on it";
         report::fatal(&caller, &Failure::new(Exit::NoPerm, text), false);
         return Exit::NoPerm.into();
     }
@@ -111,7 +111,7 @@ fn perform(call: &Call, caller: &Caller) -> Result<Ended, Failure> {
         Mode::Nothing => Ok(Exit::Ok),
         Mode::Version => answer(&version()),
         Mode::Help => answer(&help()),
-        Mode::Daemon => Err(Failure::new(Exit::Unavailable, "no network listener; delivery is done by mailchuted.service")),
+        Mode::Daemon => Err(Failure::new(Exit::Unavailable, "sendmail has no network listener; mailchuted.service delivers the mail")),
         Mode::List => query::list(&load(call)?.paths, call.json, call.verbose).map(|()| Exit::Ok),
         Mode::Count => answer(&format!("{}\n", query::count(&load(call)?.paths)?)),
         Mode::Flush(what) => query::flush(&load(call)?.paths, what).map(|()| Exit::Ok),
@@ -131,7 +131,7 @@ fn version() -> String {
     format!("mailchute sendmail {}\n", env!("CARGO_PKG_VERSION"))
 }
 
-/// `--help`: the option table in short.
+/// `--help`: the honoured options, folded to 80 columns.
 fn help() -> String {
     let mut out = String::from("Usage: sendmail [option...] [--] [recipient...] <message\n\n");
     for option in cli::OPTIONS.iter().filter(|option| option.class == Class::Honour) {
@@ -140,13 +140,29 @@ fn help() -> String {
             Value::Attached => format!("[{}]", option.metavar),
             Value::Required => format!(" {}", option.metavar),
         };
-        out.push_str(&format!("  {:<18} {}\n", format!("-{}{value}", option.letter), option.prose));
+        out.push_str(&help_item(&format!("-{}{value}", option.letter), option.prose));
     }
-    out.push_str("\nAll options: sendmail(8). The queue: mailq(1), mailchute(8).\n");
+    out.push_str("\nSee sendmail(8) for all options, mailq(1) and mailchute(8) for the queue.\n");
     out
 }
 
-/// The configuration: that of the installation, or for root the file of `-C`.
+/// An option and its text, which starts in column 22 and is folded at blanks.
+fn help_item(option: &str, prose: &str) -> String {
+    const WIDTH: usize = 80;
+    let mut out = String::new();
+    let mut line = format!("  {option:<18}");
+    for word in prose.split(' ') {
+        if line.chars().count() + 1 + word.chars().count() > WIDTH {
+            out.push_str(&format!("{line}\n"));
+            line = " ".repeat(20);
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    format!("{out}{line}\n")
+}
+
+/// Loads the configuration of the installation, or for root the file of `-C`.
 fn load(call: &Call) -> Result<Config, Failure> {
     let Some(file) = &call.config_file else { return Config::load() };
     let path = Path::new(file);
@@ -156,7 +172,7 @@ fn load(call: &Call) -> Result<Config, Failure> {
     }
     let metadata = std::fs::symlink_metadata(path).map_err(|e| refused(&e.to_string()))?;
     if !metadata.is_file() || metadata.uid() != 0 || metadata.mode() & 0o022 != 0 {
-        return Err(refused("must be a file of root that nobody else can write"));
+        return Err(refused("the file must belong to root and be writable by root only"));
     }
     let bytes = std::fs::read(path).map_err(|e| refused(&e.to_string()))?;
     let mut paths = config::Paths::of_this_process();
@@ -164,7 +180,7 @@ fn load(call: &Call) -> Result<Config, Failure> {
     Ok(Config { params: config::parse(&bytes, path)?, paths })
 }
 
-/// `-bs`. `-f` has no say there (P7).
+/// `-bs`. It ignores `-f` (P7).
 fn speak_smtp(call: &Call, caller: &Caller) -> Result<Exit, Failure> {
     let config = load(call)?;
     let names = Names::load(&config)?;
@@ -172,12 +188,12 @@ fn speak_smtp(call: &Call, caller: &Caller) -> Result<Exit, Failure> {
     bs::serve(&site, call.full_name.as_deref(), std::io::BufWriter::new(std::io::stdout()))
 }
 
-/// `-bv`. Whether the caller may send is part of the answer.
+/// `-bv`. It checks the sender policy too.
 fn verify(call: &Call, caller: &Caller) -> Result<Exit, Failure> {
     let config = load(call)?;
     let names = Names::load(&config)?;
     if call.operands.is_empty() {
-        return Err(Failure::new(Exit::Usage, "-bv takes the addresses to verify as operands"));
+        return Err(Failure::new(Exit::Usage, "-bv needs at least one address as an operand"));
     }
     let own = sender::own_address(caller, &names)?;
     let sender = match &call.sender {
@@ -201,7 +217,7 @@ fn inject(call: &Call, caller: &Caller) -> Result<Ended, Failure> {
     let names = Names::load(&config)?;
     let site = Site { config: &config, names: &names, caller };
     let order = order(call, &names)?;
-    keep::admit(&config, caller.uid)?;
+    spool_writer::admit(&config, caller.uid)?;
     let mut intake = Intake::new(&site, order);
     let mut lines = Lines::new(DotRule::of(call.ignore_dots, config.params.dot));
     let mut buffer = [0; PIECE];
@@ -227,10 +243,10 @@ fn order<'a>(call: &'a Call, names: &Names) -> Result<Order<'a>, Failure> {
     let now = sys::clock::now();
     let mut warnings = Vec::new();
     if call.sender_repeated {
-        warnings.push("more than one -f; the last one counts".to_owned());
+        warnings.push("-f was given more than once; the last one was used".to_owned());
     }
     Ok(Order {
-        asked: Asked::Words { operands: &call.operands, from_header: call.from_header, notify: call.notify },
+        recipients: RecipientSource::CommandLine { operands: &call.operands, from_header: call.from_header, notify: call.notify },
         sender: call.sender.as_deref().map(|value| sender::parse(value, names)).transpose()?,
         full_name: call.full_name.as_deref(),
         ret: call.ret,
@@ -240,4 +256,12 @@ fn order<'a>(call: &'a Call, names: &Names) -> Result<Order<'a>, Failure> {
         priority: call.priority,
         warnings,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn help_fits_a_terminal_of_80_columns() {
+        assert!(super::help().lines().all(|line| line.chars().count() <= 80), "{}", super::help());
+    }
 }

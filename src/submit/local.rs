@@ -1,23 +1,23 @@
-//! Local names: what becomes of `root`, and of names at a domain of this host (SENDMAIL.md R6, section 9).
+//! Resolves local names: `root`, and names at a domain of this host (SENDMAIL.md R6, section 9).
 //!
-//! In: an address as it was asked for. Out: where it is sent. There are no mailboxes here: a local name goes where an alias, the
-//! catch-all or `admin_address` says, in this order, or is qualified and relayed. The alias file is opened at the first local
-//! name, so a message without one never waits for it.
+//! In: an address as given. Out: the addresses to send to. There are no mailboxes here. A local name is resolved by an alias, the
+//! catch-all or `admin_address`, in this order; otherwise it is qualified and relayed. The alias file is opened for the first local
+//! name, so a message without local names does not need it.
 
 use std::cell::LazyCell;
 use std::path::Path;
 
-use super::aliases::{self, Aliases, Target, World};
+use super::aliases::{self, Aliases, Lookup, Target};
 use super::recipients::{Resolved, Wanted};
 use config::names::is_loopback;
 use config::{Config, Names, Params, UnknownLocal};
 use exit::{Exit, Failure};
 use mail::{Address, printable};
 
-/// Notices of one message; more are one cause.
+/// Maximum warnings per message; further ones have the same cause.
 const WARNINGS: usize = 5;
 
-/// Resolves addresses, one after the other.
+/// Resolves addresses.
 pub(crate) struct Resolver<'a> {
     params: &'a Params,
     names: &'a Names,
@@ -25,7 +25,7 @@ pub(crate) struct Resolver<'a> {
     warnings: Vec<String>,
 }
 
-/// The alias file, and what is wrong with it.
+/// The alias file and its first error.
 struct Loaded {
     aliases: Aliases,
     warning: Option<String>,
@@ -43,14 +43,14 @@ impl<'a> Resolver<'a> {
         Resolver { params: &config.params, names, aliases: LazyCell::new(Box::new(move || load(&file))), warnings: Vec::new() }
     }
 
-    /// What went wrong on the way, for the history. Emptied by this.
+    /// Takes the warnings for the history.
     pub(crate) fn take_warnings(&mut self) -> Vec<String> {
         std::mem::take(&mut self.warnings)
     }
 
-    /// Where `wanted` is sent.
+    /// Resolves `wanted`.
     ///
-    /// Errors: EX_NOUSER where unknown bare names are refused; EX_CONFIG for an `admin_address` that is none.
+    /// Errors: EX_NOUSER for an unknown bare name, if those are refused; EX_CONFIG for an invalid `admin_address`.
     pub(crate) fn resolve(&mut self, wanted: &Wanted) -> Result<Resolved, Failure> {
         let name = match wanted {
             Wanted::Bare(name) => name,
@@ -64,11 +64,11 @@ impl<'a> Resolver<'a> {
         match (admin, wanted) {
             (Some(admin), _) => Ok(Resolved::Expanded(vec![admin])),
             (None, Wanted::Bare(name)) if self.params.unknown_local == UnknownLocal::Reject => {
-                let text = format!("no such local name `{}`: no alias and no admin_address takes it", printable::text(name));
+                let text = format!("no such local name `{}`: there is no alias and no admin_address for it", printable::text(name));
                 Err(Failure::new(Exit::NoUser, text))
             }
             (None, Wanted::Bare(name)) => self.qualified(name),
-            // No other host can take mail for localhost.
+            // No other host accepts mail for localhost.
             (None, Wanted::Full(address)) if is_loopback(address.domain()) => self.qualified(address.local()),
             (None, Wanted::Full(address)) => Ok(Resolved::Address(address.clone())),
         }
@@ -77,8 +77,8 @@ impl<'a> Resolver<'a> {
     fn expand(&mut self, name: &str, admin: Option<&Address>) -> Option<Vec<Address>> {
         let loaded = &*self.aliases;
         let expansion = aliases::expand(&loaded.aliases, name, self.names, admin, &mut Host);
-        let told = loaded.warning.iter().cloned().chain(expansion.iter().flat_map(|expansion| expansion.warnings.clone()));
-        for warning in told {
+        let found = loaded.warning.iter().cloned().chain(expansion.iter().flat_map(|expansion| expansion.warnings.clone()));
+        for warning in found {
             if self.warnings.len() < WARNINGS && !self.warnings.contains(&warning) {
                 self.warnings.push(warning);
             }
@@ -97,7 +97,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// A broken alias file does not keep mail away: what can be read of it counts, the rest is told.
+/// Loads the alias file. Errors in it never stop mail: valid entries are used, and the first error becomes a warning.
 fn load(file: &Path) -> Loaded {
     let shown = file.display();
     match Aliases::read(file) {
@@ -106,18 +106,18 @@ fn load(file: &Path) -> Loaded {
             let more = aliases.problems.len().saturating_sub(1);
             let warning = aliases.problems.first().map(|first| {
                 let text = printable::text(&first.text);
-                format!("{shown}:{}: {}; {more} more; run newaliases", first.line, text.chars().take(100).collect::<String>())
+                format!("{shown}:{}: {}; {more} more errors; run newaliases", first.line, text.chars().take(100).collect::<String>())
             });
             Loaded { aliases, warning }
         }
-        Err(e) => Loaded { aliases: Aliases::default(), warning: Some(format!("{shown} cannot be read: {e}")) },
+        Err(e) => Loaded { aliases: Aliases::default(), warning: Some(format!("cannot read {shown}: {e}")) },
     }
 }
 
-/// The world as it is.
+/// Lookups on this host.
 struct Host;
 
-impl World for Host {
+impl Lookup for Host {
     fn include(&mut self, path: &str) -> Result<Vec<Target>, String> {
         aliases::read_include(path)
     }
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn section_9_admin_address_takes_every_local_name_and_no_other() {
+    fn section_9_admin_address_gets_every_local_name_and_no_other() {
         let params = Params { admin_address: Some("admin@x.example".into()), ..Params::default() };
         for text in ["root", "root@localhost", "root@m.example", "root@web1"] {
             assert_eq!(resolved(text, &params).as_deref(), Ok("->admin@x.example"), "{text}");
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn section_9_aliases_come_before_the_administrator_and_a_broken_file_is_told() {
+    fn section_9_aliases_come_before_admin_address_and_errors_become_warnings() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "root: r@x.example\nbroken\n").unwrap();
         let params = Params {
@@ -187,6 +187,6 @@ mod tests {
         assert_eq!(resolved("other", &params).as_deref(), Ok("->admin@x.example"));
         assert!(load(file.path()).warning.is_some_and(|warning| warning.contains(":2: no colon")));
         let unreadable = load(Path::new("/"));
-        assert!(unreadable.warning.is_some_and(|warning| warning.starts_with("/ cannot be read")));
+        assert!(unreadable.warning.is_some_and(|warning| warning.starts_with("cannot read /")));
     }
 }

@@ -1,7 +1,7 @@
-//! One message on its way from the caller to the spool.
+//! Submits one message to the spool.
 //!
-//! In: who asks and for what ([`Order`]), and the message in wire form, in pieces. Out: a durable file, or one line and nothing
-//! left behind. The header section is held until it is complete; the body goes straight through, so memory does not grow with it.
+//! In: the caller and its options ([`Order`]), and the message in wire form, in pieces. Out: a durable file, or an error line and no
+//! file. The header section is buffered until it is complete. The body is not buffered, so memory does not grow with it.
 
 use std::ffi::OsString;
 
@@ -9,8 +9,8 @@ use super::body::Changes;
 use super::caller::{self, Caller};
 use super::fixup::{self, Additions, Missing};
 use super::head::{Collected, Collector, Head};
-use super::keep::{CommittedMessage, Door};
 use super::local::Resolver;
+use super::spool_writer::{CommittedMessage, MessageWriter};
 use super::{recipients, sender};
 use config::{Config, Names};
 use exit::{Exit, Failure};
@@ -18,39 +18,39 @@ use mail::address_list::Spec;
 use mail::envelope::{Body, Envelope, Notify, Recipient, Ret, VERSION};
 use mail::{Address, QueueId, ReversePath, date, limits};
 
-/// What every message of this process has in common.
+/// The context of every message of this process.
 #[derive(Debug)]
 pub struct Site<'a> {
     /// The configuration.
     pub config: &'a Config,
     /// The names of this host.
     pub names: &'a Names,
-    /// Who calls.
+    /// The caller.
     pub caller: &'a Caller,
 }
 
-/// Where the recipients come from.
+/// The source of the recipients.
 #[derive(Clone, Debug)]
-pub enum Asked<'a> {
-    /// From the command line and, with `-t`, from the header.
-    Words {
+pub enum RecipientSource<'a> {
+    /// The command line and, with `-t`, the header.
+    CommandLine {
         /// The operands.
         operands: &'a [OsString],
         /// `-t`
         from_header: bool,
-        /// `-N`, for each of them.
+        /// `-N`, for each recipient.
         notify: Option<Notify>,
     },
-    /// From an SMTP dialogue: resolved already.
-    Given(Vec<Recipient>),
+    /// An SMTP session: already resolved.
+    Resolved(Vec<Recipient>),
 }
 
-/// What was asked for with one message.
+/// The options of one message.
 #[derive(Clone, Debug)]
 pub struct Order<'a> {
-    /// Who gets it.
-    pub asked: Asked<'a>,
-    /// `-f`; `None` is the caller's own address.
+    /// The recipients.
+    pub recipients: RecipientSource<'a>,
+    /// `-f`; `None` means the caller's own address.
     pub sender: Option<ReversePath>,
     /// `-F`
     pub full_name: Option<&'a [u8]>,
@@ -64,19 +64,19 @@ pub struct Order<'a> {
     pub hold_until: Option<i64>,
     /// -9 to 9
     pub priority: Option<i8>,
-    /// What the command line has to tell to the history.
+    /// Warnings about the command line, for the history.
     pub warnings: Vec<String>,
 }
 
-/// A message that was taken.
+/// An accepted message.
 pub struct Accepted {
-    /// The file, locked until this value is dropped; `None` if aliases discard every recipient.
+    /// The message, locked until this value is dropped; `None` if aliases discard every recipient.
     pub kept: Option<CommittedMessage>,
-    /// The line for the log.
+    /// The log line.
     pub line: String,
 }
 
-/// A message on its way.
+/// A message being submitted.
 pub struct Intake<'a> {
     site: &'a Site<'a>,
     order: Order<'a>,
@@ -88,20 +88,20 @@ pub struct Intake<'a> {
 
 enum Stage {
     Header(Collector),
-    Body(Box<Door>),
-    /// There is nobody to send it to.
+    Body(Box<MessageWriter>),
+    /// Aliases discard every recipient.
     Discarded,
 }
 
 impl<'a> Intake<'a> {
-    /// The start of a message.
+    /// Starts a message.
     pub fn new(site: &'a Site<'a>, order: Order<'a>) -> Intake<'a> {
         Intake { site, order, stage: Stage::Header(Collector::default()), eight_bit: false, empty: true, line: String::new() }
     }
 
-    /// Takes the next piece of the wire form, of which every CRLF is one by itself.
+    /// Takes the next piece of the wire form. Every CRLF is a piece of its own.
     ///
-    /// Errors: see [`Intake::finish`]; then nothing is kept.
+    /// Errors: see [`Intake::finish`]. After an error nothing is in the spool.
     pub fn take(&mut self, piece: &[u8]) -> Result<(), Failure> {
         self.empty = false;
         match &mut self.stage {
@@ -117,9 +117,9 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// The end of the message: makes it durable.
+    /// Ends the message and makes it durable.
     ///
-    /// Errors: EX_USAGE for no recipients, EX_DATAERR for what the message is, EX_NOPERM, and those of [`Door`].
+    /// Errors: EX_USAGE without recipients, EX_DATAERR for an invalid message, EX_NOPERM, and those of [`MessageWriter`].
     pub fn finish(mut self, changes: Changes) -> Result<Accepted, Failure> {
         if let Stage::Header(collector) = &mut self.stage {
             let collected = std::mem::take(collector).finish();
@@ -127,28 +127,28 @@ impl<'a> Intake<'a> {
         }
         let mut warnings = warnings_of(&changes);
         if self.empty {
-            warnings.push("nothing was read from standard input".to_owned());
+            warnings.push("standard input was empty".to_owned());
         }
-        let Stage::Body(door) = self.stage else {
+        let Stage::Body(writer) = self.stage else {
             return Ok(Accepted { kept: None, line: format!("discarded by aliases: {}", self.line) });
         };
-        let size = door.written();
+        let size = writer.written();
         let eight_bit = self.eight_bit;
-        let mut told = Vec::new();
-        let settle = |envelope: &mut Envelope| {
+        let mut logged = Vec::new();
+        let complete = |envelope: &mut Envelope| {
             envelope.body = if eight_bit { Body::EightBitMime } else { Body::SevenBit };
             envelope.warnings.extend(warnings);
-            told.clone_from(&envelope.warnings);
+            logged.clone_from(&envelope.warnings);
         };
-        let kept = door.commit(settle, &self.site.config.params)?;
+        let kept = writer.commit(complete, &self.site.config.params)?;
         let mut line = format!("{}: {} size={size}", kept.id, self.line);
-        if !told.is_empty() {
-            line.push_str(&format!(" warnings=\"{}\"", told.join("; ")));
+        if !logged.is_empty() {
+            line.push_str(&format!(" warnings=\"{}\"", logged.join("; ")));
         }
         Ok(Accepted { kept: Some(kept), line })
     }
 
-    /// The header section is complete: everything about the message is decided here, and the door opened.
+    /// The header section is complete: decides everything about the message, and opens the writer.
     fn begin(&mut self, collected: &Collected) -> Result<(), Failure> {
         let head = collected.head();
         head.check()?;
@@ -165,7 +165,7 @@ impl<'a> Intake<'a> {
         let mut envelope = self.envelope(sender, recipients, now);
         envelope.warnings.extend(head.duplicates());
         envelope.smtputf8 |= !header.is_ascii() && std::str::from_utf8(&header).is_ok();
-        self.stage = Stage::Body(Box::new(Door::open(self.site.config, envelope)?));
+        self.stage = Stage::Body(Box::new(MessageWriter::open(self.site.config, envelope)?));
         self.write(&header)?;
         self.write(b"\r\n")?;
         self.write(collected.body())
@@ -173,9 +173,9 @@ impl<'a> Intake<'a> {
 
     fn recipients(&mut self, head: &Head) -> Result<Vec<Recipient>, Failure> {
         let params = &self.site.config.params;
-        let (operands, from_header, notify) = match &mut self.order.asked {
-            Asked::Given(recipients) => return Ok(std::mem::take(recipients)),
-            Asked::Words { operands, from_header, notify } => (*operands, *from_header, *notify),
+        let (operands, from_header, notify) = match &mut self.order.recipients {
+            RecipientSource::Resolved(recipients) => return Ok(std::mem::take(recipients)),
+            RecipientSource::CommandLine { operands, from_header, notify } => (*operands, *from_header, *notify),
         };
         let wanted = recipients::wanted(operands, from_header.then_some(head), params.t_arguments)?;
         let mut resolver = Resolver::new(self.site.config, self.site.names);
@@ -199,10 +199,10 @@ impl<'a> Intake<'a> {
         Ok(sender)
     }
 
-    /// The mended header section.
+    /// The fixed header section.
     fn header(&self, head: &Head, sender: &ReversePath, own: &Address, now: i64) -> Result<Vec<u8>, Failure> {
         let missing = Missing::of(head);
-        // The zone costs a file, the id a read of random bytes: only where they are needed.
+        // The zone needs a file and the id needs random bytes, so they are made only if needed.
         let date = match missing.date || missing.resent_date {
             true => date::rfc5322(now, &sys::clock::local_zone()),
             false => String::new(),
@@ -219,7 +219,7 @@ impl<'a> Intake<'a> {
         };
         let undisclosed = self.site.config.params.undisclosed_recipients;
         let additions = Additions { date, message_id, display_name: display_name.as_deref(), author, undisclosed };
-        Ok(fixup::mend(head, &self.site.names.mailname, missing, &additions))
+        Ok(fixup::fix(head, &self.site.names.mailname, missing, &additions))
     }
 
     /// H3: `-F`; else, for the caller's own address, `NAME` or the GECOS name.
@@ -249,21 +249,21 @@ impl<'a> Intake<'a> {
             hold_until: self.order.hold_until.map(date::rfc3339),
             priority: self.order.priority,
             warnings: std::mem::take(&mut self.order.warnings),
-            caller: caller::claims(),
+            caller: caller::caller_info(),
             peer: None,
         }
     }
 
     fn write(&mut self, piece: &[u8]) -> Result<(), Failure> {
-        let Stage::Body(door) = &mut self.stage else { return Ok(()) };
+        let Stage::Body(writer) = &mut self.stage else { return Ok(()) };
         let params = &self.site.config.params;
         let limit = params.message_size_limit.0;
-        if limit > 0 && door.written() + piece.len() as u64 > limit {
+        if limit > 0 && writer.written() + piece.len() as u64 > limit {
             let text = format!("message too large: more than {limit} bytes (message_size_limit)");
             return Err(Failure::new(Exit::DataErr, text));
         }
         self.eight_bit = self.eight_bit || !piece.is_ascii();
-        door.write(piece, params)
+        writer.write(piece, params)
     }
 }
 
@@ -281,12 +281,12 @@ fn first_author(head: &Head, names: &Names) -> Option<Address> {
     }
 }
 
-/// What the history is told of changed lines.
+/// Warnings about changed lines, for the history.
 fn warnings_of(changes: &Changes) -> Vec<String> {
-    let told = [
+    let counts = [
         (changes.nuls, "NUL bytes removed"),
-        (changes.bare_crs, "CRs without LF became blanks"),
-        (changes.dots_kept, "lines with a lone dot kept as data"),
+        (changes.bare_crs, "CRs without LF replaced by blanks"),
+        (changes.dots_kept, "lines with a single dot kept as data"),
     ];
-    told.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
+    counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
 }

@@ -1,7 +1,7 @@
-//! What `sendmail` asks of the daemon: `-bp`, `-bP`, `-q`, and the relay part of `-bv`.
+//! Requests of `sendmail` to the daemon: `-bp`, `-bP`, `-q`, and the relay in `-bv`.
 //!
-//! In: the call. Out: text on standard output, or EX_UNAVAILABLE: the daemon alone sees the queue, so while it is stopped there is
-//! nothing to say. Authority is the daemon's business; it knows the caller by SO_PEERCRED.
+//! In: the command line. Out: text on standard output, or EX_UNAVAILABLE while the daemon is stopped, because only the daemon sees the
+//! queue. The daemon checks permissions; it identifies the caller by SO_PEERCRED.
 
 use std::io::Write;
 
@@ -15,10 +15,10 @@ use control::protocol::{Count, Request, Select, Text};
 use exit::{Exit, Failure};
 use mail::{Address, printable};
 
-/// `-bp`: prints the messages that the caller may see, in Postfix's layout, with more of each where it is `detailed` (`-v`), or as
-/// JSON Lines (`-j`).
+/// `-bp`: prints the messages that the caller may see, in Postfix's layout, with more details if `detailed` (`-v`), or as JSON Lines
+/// (`-j`).
 ///
-/// Errors: EX_UNAVAILABLE, EX_NOPERM; EX_IOERR where standard output is gone.
+/// Errors: EX_UNAVAILABLE, EX_NOPERM; EX_IOERR if standard output is closed.
 pub(crate) fn list(paths: &Paths, json: bool, detailed: bool) -> Result<(), Failure> {
     let out = std::io::stdout();
     let mut printer = match (json, detailed) {
@@ -27,26 +27,26 @@ pub(crate) fn list(paths: &Paths, json: bool, detailed: bool) -> Result<(), Fail
         (false, false) => Printer::text(out, sys::clock::local_zone()),
     };
     let mut failure = None;
-    let besides = client::ask_lines(paths, &Request::List { ids: Vec::new(), filter: Filter::default() }, |line| {
+    let warning = client::ask_lines(paths, &Request::List { ids: Vec::new(), filter: Filter::default() }, |line| {
         failure = printer.line(line).err();
         failure.is_none()
     });
     match failure {
-        Some(failure) if printer::is_gone(&failure) => return Ok(()),
+        Some(failure) if printer::is_broken_pipe(&failure) => return Ok(()),
         Some(failure) => return Err(failure),
         None => {}
     }
-    let besides = besides.map_err(|e| point_to_mailchute(e.into()))?;
+    let warning = warning.map_err(|e| point_to_mailchute(e.into()))?;
     printer.finish()?;
-    if !besides.is_empty() {
-        // Where stderr is closed there is nobody to tell.
-        let _ = writeln!(std::io::stderr(), "sendmail: warning: {besides}");
+    if !warning.is_empty() {
+        // A closed stderr is not an error.
+        let _ = writeln!(std::io::stderr(), "sendmail: warning: {warning}");
     }
     Ok(())
 }
 
-/// Q5: half of a queue's state is in the daemon's database, which this program does not link. Half a listing would pass for a
-/// whole one, so it says who has the whole.
+/// Q5: half of the queue's state is in the daemon's database, which this program does not link. A partial listing would look complete,
+/// so the error names the command for a complete one.
 fn point_to_mailchute(failure: Failure) -> Failure {
     match failure.exit {
         Exit::Unavailable => Failure::new(failure.exit, format!("{}; root can list the spool with `mailchute list`", failure.text)),
@@ -54,7 +54,7 @@ fn point_to_mailchute(failure: Failure) -> Failure {
     }
 }
 
-/// `-bP`: how many messages there are that the caller may see.
+/// `-bP`: the number of messages that the caller may see.
 ///
 /// Errors: EX_UNAVAILABLE, EX_NOPERM.
 pub(crate) fn count(paths: &Paths) -> Result<u64, Failure> {
@@ -63,7 +63,7 @@ pub(crate) fn count(paths: &Paths) -> Result<u64, Failure> {
     Ok(counts.first().map_or(0, |count| count.messages))
 }
 
-/// `-q`: mail is tried now.
+/// `-q`: retries mail now.
 ///
 /// Errors: EX_UNAVAILABLE, EX_NOPERM.
 pub(crate) fn flush(paths: &Paths, what: &Flush) -> Result<(), Failure> {
@@ -82,7 +82,7 @@ pub(crate) fn flush(paths: &Paths, what: &Flush) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where mail for `address` would go: the daemon's word, or `unknown` where it does not answer.
+/// The relay for `address` from the daemon, or `unknown` if it does not answer.
 pub(crate) fn relay(paths: &Paths, address: &Address) -> String {
     let request = Request::Route { addresses: vec![address.to_string()] };
     let answer = client::ask::<Text>(paths, &request).ok().and_then(|texts| texts.into_iter().next());

@@ -1,7 +1,7 @@
-//! Who gets the message: operands and header fields become forward-paths (SENDMAIL.md section 3).
+//! Recipients: turns operands and header fields into forward-paths (SENDMAIL.md section 3).
 //!
-//! In: words of the caller and the header section. Out: at least one [`Recipient`], each once, or one line that names every
-//! malformed address: all or nothing (R5). Pure but for the alias file, which the resolver passed in may read.
+//! In: the operands and the header section. Out: at least one [`Recipient`], without duplicates, or an error line with every malformed
+//! address (R5). Pure, except that the given resolver may read the alias file.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -15,12 +15,12 @@ use mail::address_list::{AddressList, ListError, Mailbox, Spec};
 use mail::envelope::{Notify, Recipient};
 use mail::{Address, printable};
 
-/// Characters of a malformed address that are shown.
+/// Maximum characters shown of a malformed address.
 const SHOWN: usize = 80;
-/// Malformed addresses that are shown; a header section can hold a quarter of a million.
+/// Maximum malformed addresses shown; a header section can have 250,000.
 const LISTED: usize = 20;
 
-/// An address as it was asked for: not yet qualified, nor expanded.
+/// An address as given: not yet qualified or expanded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     /// A name without a domain.
@@ -29,13 +29,13 @@ pub(crate) enum Wanted {
     Full(Address),
 }
 
-/// Collects recipients and, separately, what is malformed.
+/// Collects valid and malformed recipients.
 #[derive(Debug, Default)]
 pub(crate) struct Wish {
-    /// In the order given.
+    /// Valid recipients, in the given order.
     pub wanted: Vec<Wanted>,
     offenders: Vec<String>,
-    /// Malformed addresses beyond those listed.
+    /// The number of malformed addresses that are not shown.
     unlisted: usize,
 }
 
@@ -54,7 +54,7 @@ impl Wish {
         wish
     }
 
-    /// R2: the recipients that a header section names.
+    /// R2: the recipients in a header section.
     pub(crate) fn of_head(head: &Head) -> Wish {
         let mut wish = Wish::default();
         let names = if head.is_resent() { &["Resent-To", "Resent-Cc", "Resent-Bcc"] } else { &["To", "Cc", "Bcc"] };
@@ -92,7 +92,7 @@ impl Wish {
 
     /// R5.
     ///
-    /// Errors: EX_DATAERR with the malformed addresses, and how many there are beyond those shown.
+    /// Errors: EX_DATAERR with the malformed addresses, and the number of those not shown.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         if self.offenders.is_empty() {
             return Ok(());
@@ -104,9 +104,9 @@ impl Wish {
     }
 }
 
-/// R2, R3, R8: the wish of one call. `head` is there with `-t`.
+/// R2, R3, R8: the requested recipients. `head` is given with `-t`.
 ///
-/// Errors: EX_DATAERR for malformed addresses, EX_USAGE for none at all.
+/// Errors: EX_DATAERR for malformed addresses, EX_USAGE without any address.
 pub(crate) fn wanted(operands: &[OsString], head: Option<&Head>, t_arguments: TArguments) -> Result<Vec<Wanted>, Failure> {
     let mut wish = Wish::of_operands(operands);
     if let Some(head) = head {
@@ -132,16 +132,16 @@ pub(crate) fn wanted(operands: &[OsString], head: Option<&Head>, t_arguments: TA
     Ok(wish.wanted)
 }
 
-/// What became of one wanted address.
+/// A resolved address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Resolved {
-    /// It is sent there as it is, or qualified.
+    /// The address itself, perhaps qualified.
     Address(Address),
-    /// An alias or `admin_address` decided: perhaps several addresses, perhaps none (discarded).
+    /// The addresses of an alias or `admin_address`; empty if the mail is discarded.
     Expanded(Vec<Address>),
 }
 
-/// The envelope's recipients: each wanted address resolved, each address once (R7), `-N` with each of them.
+/// Resolves the requested recipients into envelope recipients, without duplicates (R7), each with `-N`.
 ///
 /// Errors: those of `known`; EX_DATAERR for more than `limit`.
 pub(crate) fn resolve(

@@ -1,4 +1,4 @@
-//! How a failure is told: one line on standard error, the same line in the log (SENDMAIL.md section 6), and the code.
+//! Reports errors: one line on standard error, the same line in syslog (SENDMAIL.md section 6), and the exit code.
 
 use std::io::Write;
 
@@ -9,19 +9,19 @@ use mail::printable;
 use sys::syslog;
 use sys::syslog::{Facility, Severity};
 
-/// Bytes that are read and thrown away after a failure.
+/// Maximum bytes read and discarded after an error.
 const DRAIN: u64 = 100 << 20;
-/// Seconds of silence after which the writer is given up.
+/// Seconds of silence after which draining ends.
 const SILENCE: u16 = 30;
 
-/// A failure: `sendmail: fatal: alice(1001): …`. `quiet` is `-oeq`: the log only.
+/// Reports an error: `sendmail: fatal: alice(1001): …`. `quiet` is `-oeq`: only syslog.
 pub(crate) fn fatal(caller: &Caller, failure: &Failure, quiet: bool) {
     let line = format!("fatal: {}({}): {}", caller.name, caller.uid, failure.text);
-    tell(&line, quiet);
+    print_error(&line, quiet);
     syslog::send(Facility::Mail, Severity::Error, &line);
 }
 
-/// A refused command line. What looks like an injection is told to those who watch for break-ins.
+/// Reports a refused command line. A possible option injection also goes to the auth log, where intrusion detection looks.
 pub(crate) fn refused(caller: &Caller, refusal: &Refusal) {
     if let Some(option) = &refusal.injection {
         let line = format!("possible option injection: uid={} opt={option}", caller.uid);
@@ -29,28 +29,28 @@ pub(crate) fn refused(caller: &Caller, refusal: &Refusal) {
     }
     if refusal.usage {
         let line = format!("usage: {}", refusal.failure.text);
-        tell(&line, refusal.quiet);
+        print_error(&line, refusal.quiet);
         syslog::send(Facility::Mail, Severity::Error, &format!("{}({}): {line}", caller.name, caller.uid));
     } else {
         fatal(caller, &refusal.failure, refusal.quiet);
     }
 }
 
-fn tell(line: &str, quiet: bool) {
+fn print_error(line: &str, quiet: bool) {
     if !quiet {
-        // One write, so that lines of parallel calls do not mix. A closed standard error is no reason for anything.
+        // One write, so that lines of parallel processes do not mix. A closed standard error is not an error.
         let _ = std::io::stderr().write_all(format!("sendmail: {}\n", printable::text(line)).as_bytes());
     }
 }
 
-/// A line on standard output. A reader that is gone changes nothing: what was asked for is done.
+/// Prints to standard output. A closed pipe is not an error, because the work is done.
 pub(crate) fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
     let _ = std::io::stdout().flush();
 }
 
-/// I1: reads what the writer still has to say, so that it sees our exit code and not SIGPIPE. A person at a terminal is not
-/// waited for.
+/// I1: reads the rest of standard input, so that the writing process gets our exit code and not SIGPIPE. Input from a terminal is not
+/// read.
 pub(crate) fn drain_stdin() {
     if sys::stdin::is_terminal() {
         return;

@@ -1,6 +1,6 @@
-//! Who sends: the reverse-path, and whether the caller may use it (SENDMAIL.md section 5).
+//! The reverse-path and the sender policy (SENDMAIL.md section 5).
 //!
-//! In: `-f`, the caller, the policy. Out: a reverse-path. The proof of who it really was is not here but in st_uid of the file.
+//! In: `-f`, the caller, the policy. Out: a reverse-path. The proof of the caller's identity is st_uid of the spool file.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -11,7 +11,7 @@ use exit::{Exit, Failure};
 use mail::address_list::{AddressList, ListError, Spec};
 use mail::{Address, ReversePath, printable};
 
-/// S2: the value of `-f`: one address and nothing else, `''` or `<>`.
+/// S2: parses the value of `-f`: exactly one address, `''` or `<>`.
 ///
 /// Errors: EX_USAGE, or EX_DATAERR for bytes that are not UTF-8 (P6).
 pub(crate) fn parse(value: &OsStr, names: &Names) -> Result<ReversePath, Failure> {
@@ -20,16 +20,16 @@ pub(crate) fn parse(value: &OsStr, names: &Names) -> Result<ReversePath, Failure
     if text.is_empty() {
         return Ok(ReversePath::Null);
     }
-    // The whole value must be the address: blanks, comments and display names are what injected options are made of.
+    // The whole value must be the address: injected options need blanks, comments or display names.
     let list = AddressList::parse(text);
     let [mailbox] = list.mailboxes.as_slice() else {
-        return Err(bad(Exit::Usage, "exactly one address is expected"));
+        return Err(bad(Exit::Usage, "it must be exactly one address"));
     };
     let whole = mailbox.span == (0..text.len()) && mailbox.plain && !list.has_group && list.comments.is_empty();
     match &mailbox.spec {
         Err(ListError::Utf8) => Err(bad(Exit::DataErr, "not UTF-8")),
         Err(why) => Err(bad(Exit::Usage, &why.to_string())),
-        Ok(_) if !whole => Err(bad(Exit::Usage, "only an address is expected, without blanks, names or comments")),
+        Ok(_) if !whole => Err(bad(Exit::Usage, "it must be an address without blanks, names or comments")),
         Ok(Spec::Null) => Ok(ReversePath::Null),
         Ok(Spec::Full(address)) => Ok(ReversePath::Address(address.clone())),
         Ok(Spec::Bare { local, .. }) => {
@@ -40,12 +40,12 @@ pub(crate) fn parse(value: &OsStr, names: &Names) -> Result<ReversePath, Failure
 
 /// S1, S5: `user@mailname`.
 ///
-/// Errors: EX_OSERR where the login name cannot stand in an address.
+/// Errors: EX_OSERR if the login name is not valid in an address.
 pub(crate) fn own_address(caller: &Caller, names: &Names) -> Result<Address, Failure> {
     caller.user().own_address(names)
 }
 
-/// S3: may this caller send as `sender`? The null sender is open to all who may send.
+/// S3: checks that the caller may send as `sender`. Every caller who may send may use the null sender.
 ///
 /// Errors: EX_NOPERM.
 pub(crate) fn check_policy(sender: &ReversePath, own: &Address, caller: &Caller, params: &Params) -> Result<(), Failure> {

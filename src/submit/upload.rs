@@ -1,8 +1,8 @@
-//! The second door: the submission socket of the daemon, for callers to whom the drop directory is closed.
+//! The client of the submission socket, for callers that cannot write to the drop directory.
 //!
-//! In: a message in wire form. Out: a queue id by the daemon's word, after which it is durable; or one line. The message is
-//! collected here and handed over in one go when it is whole: its writer may take hours over it (cron passes on what a job says as
-//! it says it), and the daemon gives nobody a place for that long. Memory is bounded by `message_size_limit`.
+//! In: a message in wire form. Out: the queue id from the daemon, after which the message is durable, or an error line. This module
+//! collects the whole message first and then sends it at once: a writer may take hours (cron passes on the output of a job), and the
+//! daemon keeps no connection open that long. `message_size_limit` bounds the memory.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -14,12 +14,12 @@ use control::submission::{CHUNK, Reply};
 use exit::{Exit, Failure};
 use mail::{Envelope, QueueId, limits, printable};
 
-/// How long connecting, and each write and read, may take: the daemon may have to wait for its disk.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// The waits before the daemon, which has said that it is busy, is asked again, in milliseconds.
+/// Time limit for connecting and for each write and read. The daemon may have to wait for its disk.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// Delays in milliseconds before each retry while the daemon is busy.
 const BUSY: [u64; 6] = [20, 50, 100, 200, 400, 800];
 
-/// A message on its way to the daemon.
+/// A message for the daemon.
 pub(crate) struct Upload {
     socket: PathBuf,
     envelope: Envelope,
@@ -27,7 +27,7 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    /// Begins a message for the socket at `path`, if somebody listens there.
+    /// Starts a message for the socket at `path`, if a daemon listens there.
     ///
     /// Errors: one line that names the socket.
     pub(crate) fn begin(path: &Path, envelope: Envelope) -> Result<Upload, String> {
@@ -35,9 +35,9 @@ impl Upload {
         Ok(Upload { socket: path.to_owned(), envelope, bytes: Vec::new() })
     }
 
-    /// Takes the next bytes.
+    /// Adds the next bytes.
     ///
-    /// Errors: EX_DATAERR for a message that no daemon takes.
+    /// Errors: EX_DATAERR for a message above the size that any daemon accepts.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         if self.written().saturating_add(bytes.len() as u64) > limits::MESSAGE {
             return Err(Failure::new(Exit::DataErr, format!("message too large: more than {} bytes", limits::MESSAGE)));
@@ -46,53 +46,54 @@ impl Upload {
         Ok(())
     }
 
-    /// Bytes taken so far.
+    /// Bytes added so far.
     pub(crate) fn written(&self) -> u64 {
         self.bytes.len() as u64
     }
 
-    /// Hands the message over.
+    /// Sends the message.
     ///
-    /// Errors: EX_CANTCREAT where nobody listens any more, EX_IOERR where the daemon went away, and the daemon's own. After EX_IOERR
-    /// the message may be delivered all the same, if only the answer was lost.
-    pub(crate) fn commit(mut self, settle: impl FnOnce(&mut Envelope)) -> Result<QueueId, Failure> {
-        settle(&mut self.envelope);
+    /// Errors: EX_CANTCREAT if the daemon no longer listens, EX_IOERR if the connection was lost, and the daemon's own errors. After
+    /// EX_IOERR the message may still be delivered, if only the reply was lost.
+    pub(crate) fn commit(mut self, complete: impl FnOnce(&mut Envelope)) -> Result<QueueId, Failure> {
+        complete(&mut self.envelope);
         let line = submission::encode_offer(&self.envelope).map_err(|why| Failure::new(Exit::IoErr, why))?;
         let mut waits = BUSY.into_iter();
         loop {
             let (code, text) = match self.hand_over(&line)? {
-                Reply::Kept { id } => return Ok(id),
+                Reply::Accepted { id } => return Ok(id),
                 Reply::Refused { exit, text } => (exit, printable::text(&text)),
             };
             let is_busy = code == Exit::TempFail.code();
             match waits.next() {
                 Some(wait) if is_busy => std::thread::sleep(Duration::from_millis(wait)),
                 _ if is_busy => return Err(Failure::new(Exit::Unavailable, text)),
-                // Whatever it says, nothing is kept without an id.
-                _ if code == 0 => return Err(self.failed(Exit::Software, "an answer that is not understood")),
+                // Without an id nothing is in the spool, whatever the code says.
+                _ if code == 0 => return Err(self.failed(Exit::Software, "cannot parse the daemon's reply")),
                 _ => return Err(Failure::new(Exit::from_code(code), text)),
             }
         }
     }
 
     fn failed(&self, exit: Exit, why: &str) -> Failure {
-        Failure::new(exit, format!("the submission socket {}: {why}", self.socket.display()))
+        Failure::new(exit, format!("submission socket {}: {why}", self.socket.display()))
     }
 
     fn hand_over(&self, line: &[u8]) -> Result<Reply, Failure> {
         let mut stream = connect(&self.socket).map_err(|why| Failure::new(Exit::CantCreate, why))?;
         let sent = self.send(&mut stream, line);
-        // A daemon that refuses does not read to the end: its answer says why, and the broken pipe says nothing.
+        // A refusing daemon stops reading. Its reply has the reason; the broken pipe is not an error.
         let mut answer = Vec::new();
         let read = stream.take(submission::REPLY as u64).read_to_end(&mut answer);
         if let Ok(reply) = serde_json::from_slice(&answer) {
             return Ok(reply);
         }
         let lost = |e: &std::io::Error| match e.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => format!("no answer in {} seconds", PATIENCE.as_secs()),
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => format!("no reply within {} seconds", TIMEOUT.as_secs()),
             _ => e.to_string(),
         };
-        let why = sent.and(read.map(drop)).err().map_or_else(|| "the daemon went away without an answer".to_owned(), |e| lost(&e));
+        let why =
+            sent.and(read.map(drop)).err().map_or_else(|| "the daemon closed the connection without a reply".to_owned(), |e| lost(&e));
         Err(self.failed(Exit::IoErr, &why))
     }
 
@@ -111,6 +112,6 @@ impl Upload {
 }
 
 fn connect(path: &Path) -> Result<UnixStream, String> {
-    sys::stream::connect(path, PATIENCE)
-        .map_err(|e| format!("cannot use the submission socket {}: {}; is mailchuted running?", path.display(), e.desc()))
+    sys::stream::connect(path, TIMEOUT)
+        .map_err(|e| format!("cannot connect to the submission socket {}: {}; check that mailchuted is running", path.display(), e.desc()))
 }

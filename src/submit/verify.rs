@@ -1,4 +1,4 @@
-//! `-bv` and `newaliases`: what would become of addresses, and whether the alias file is right. Nothing is sent.
+//! `-bv` verifies addresses; `newaliases` checks the alias file. Nothing is sent.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -15,9 +15,9 @@ use mail::address::AddressError;
 use mail::address_list::{AddressList, Spec};
 use mail::{Address, printable};
 
-/// `-bv`: one line for each address on `out`. Exit code 67 if one of them cannot be sent to.
+/// `-bv`: prints one line per address to `out`. Exit code 67 if one of them is undeliverable.
 ///
-/// Errors: EX_CONFIG; EX_IOERR where `out` is gone.
+/// Errors: EX_CONFIG; EX_IOERR if `out` is closed.
 pub(crate) fn addresses(operands: &[OsString], config: &Config, names: &Names, out: &mut impl Write) -> Result<Exit, Failure> {
     let mut verdict = Exit::Ok;
     let mut resolver = Resolver::new(config, names);
@@ -26,7 +26,7 @@ pub(crate) fn addresses(operands: &[OsString], config: &Config, names: &Names, o
         let list = AddressList::parse(text);
         if list.mailboxes.is_empty() && !list.has_group {
             verdict = Exit::NoUser;
-            tell(out, &printable::bytes(text), &AddressError::Empty.to_string())?;
+            write_line(out, &printable::bytes(text), &AddressError::Empty.to_string())?;
         }
         for mailbox in &list.mailboxes {
             let shown = printable::bytes(text.get(mailbox.span.clone()).unwrap_or_default());
@@ -37,10 +37,12 @@ pub(crate) fn addresses(operands: &[OsString], config: &Config, names: &Names, o
                 Err(why) => Err(why.to_string()),
             };
             match answers {
-                Ok(answers) => answers.iter().try_for_each(|(address, answer)| tell(out, address.as_ref().unwrap_or(&shown), answer))?,
+                Ok(answers) => {
+                    answers.iter().try_for_each(|(address, answer)| write_line(out, address.as_ref().unwrap_or(&shown), answer))?
+                }
                 Err(why) => {
                     verdict = Exit::NoUser;
-                    tell(out, &shown, &why)?;
+                    write_line(out, &shown, &why)?;
                 }
             }
         }
@@ -48,7 +50,7 @@ pub(crate) fn addresses(operands: &[OsString], config: &Config, names: &Names, o
     Ok(verdict)
 }
 
-/// Where one address goes: each address that it becomes, `None` for itself, and what is to be said of it. Or why it goes nowhere.
+/// The result for one address: each expanded address (`None` for itself) with its text, or the reason why it is undeliverable.
 type Answers = Result<Vec<(Option<String>, String)>, String>;
 
 fn answers(wanted: &Wanted, resolver: &mut Resolver, config: &Config) -> Result<Answers, Failure> {
@@ -65,22 +67,22 @@ fn answers(wanted: &Wanted, resolver: &mut Resolver, config: &Config) -> Result<
     }
 }
 
-fn tell(out: &mut impl Write, address: &str, answer: &str) -> Result<(), Failure> {
-    // An address is well-formed, which does not make it safe: a quoted local part may hold U+202E (T-OUT-1).
+fn write_line(out: &mut impl Write, address: &str, answer: &str) -> Result<(), Failure> {
+    // A well-formed address may still be unsafe: a quoted local part may contain U+202E (T-OUT-1).
     writeln!(out, "{}... {}", printable::safe(address), printable::safe(answer))
         .map_err(|e| Failure::new(Exit::IoErr, format!("cannot write to standard output: {e}")))
 }
 
-/// `newaliases`: the numbers of the alias file on `out`, as Sendmail prints them, or what is wrong with it on `err`, and 65.
-/// No file is no mistake.
+/// `newaliases`: prints the size of the alias file to `out` in Sendmail's words, or its errors to `err` with exit code 65. A missing
+/// file is not an error.
 ///
-/// Errors: EX_DATAERR where the file cannot be read.
+/// Errors: EX_DATAERR if the file cannot be read.
 pub(crate) fn alias_file(file: &Path, out: &mut impl Write, err: &mut impl Write) -> Result<Exit, Failure> {
     let shown = file.display();
     let aliases = match Aliases::read(file) {
         Ok(Some(aliases)) => aliases,
         Ok(None) => return Ok(Exit::Ok),
-        Err(e) => return Err(Failure::new(Exit::DataErr, format!("{shown} cannot be read: {e}"))),
+        Err(e) => return Err(Failure::new(Exit::DataErr, format!("cannot read {shown}: {e}"))),
     };
     let mut problems: Vec<String> = aliases.problems.iter().map(|problem| format!("{shown}:{}: {}", problem.line, problem.text)).collect();
     let broken = aliases.includes().filter_map(|(name, path)| Some((name, aliases::read_include(path).err()?)));
@@ -90,7 +92,7 @@ pub(crate) fn alias_file(file: &Path, out: &mut impl Write, err: &mut impl Write
     } else {
         problems.iter().try_for_each(|problem| writeln!(err, "{problem}"))
     };
-    // A reader that is gone does not change what the file is.
+    // A closed pipe does not change the result.
     drop(written);
     Ok(if problems.is_empty() { Exit::Ok } else { Exit::DataErr })
 }

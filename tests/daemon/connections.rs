@@ -51,7 +51,7 @@ fn a_reload_reaches_a_connection_that_is_always_busy() {
     file::write(&installation.paths.keys, &domain, &selector, &key).unwrap();
     installation.configure(&toml(&next_hop, "[domain.\"sender.example\"]\nselectors = [\"s1\"]\n"));
     installation.reload_daemon();
-    installation.wait_for_log("configuration read again");
+    installation.wait_for_log("configuration reloaded");
     gate.open();
     let messages = receiver.wait_for_messages(COUNT);
     installation.wait_until_drained();

@@ -231,7 +231,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         from_start: false,
         steps: |driver| {
             driver.live.signal(Signal::SIGHUP);
-            driver.until(|driver| driver.log().contains("configuration read again"));
+            driver.until(|driver| driver.log().contains("configuration reloaded"));
             driver.send(&LIVE);
             driver.until_drained();
             driver.stop();

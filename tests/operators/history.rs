@@ -135,10 +135,7 @@ fn why_names_the_reply_the_next_attempt_the_route_and_the_next_step() {
         assert!(why.lines().count() <= 24, "one screen: {why}");
     }
     let json: Value = serde_json::from_str(&installation.mailchute(&["why", "--json", &ids[0]]).succeeded().stdout).unwrap();
-    assert!(
-        json["circumstances"]["messages"][0]["queue_id"] == ids[0] && json["advice"].as_array().is_some_and(|a| !a.is_empty()),
-        "{json}"
-    );
+    assert!(json["inputs"]["messages"][0]["queue_id"] == ids[0] && json["advice"].as_array().is_some_and(|a| !a.is_empty()), "{json}");
     installation.mailchute(&["hold", &ids[0]]).succeeded();
     let why = installation.mailchute(&["why", &ids[0]]).succeeded().stdout;
     assert!(why.contains("is on hold") && why.contains(&format!("=> `mailchute release {}`", ids[0])), "{why}");

@@ -82,7 +82,7 @@ fn t_out_5_root_and_the_admin_group_steer_all_mail_owners_their_own_and_stranger
         assert!(counted.starts_with(&format!("{seen} messages")), "{uid}: {counted}");
         let stats: serde_json::Value =
             serde_json::from_str(&mailchute_of(&installation, uid, &["stats", "--json"]).succeeded().stdout).unwrap();
-        assert_eq!(stats["passed"][0]["accepted"], seen, "{uid}: {stats}");
+        assert_eq!(stats["throughput"][0]["accepted"], seen, "{uid}: {stats}");
         let shape = mailchute_of(&installation, uid, &["shape"]).succeeded().stdout;
         let total = shape.lines().nth(1).and_then(|line| line.split_whitespace().nth(1)).unwrap();
         assert_eq!(total, seen.to_string(), "{uid}: {shape}");

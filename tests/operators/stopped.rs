@@ -89,7 +89,7 @@ fn a_message_that_nobody_has_claimed_yet_is_known_to_every_verb() {
     let status = installation.mailchute(&["status"]).ended_with(69).stdout;
     assert!(status.contains("3 queued, 0 held, 0 failed"), "{status}");
     let stats: serde_json::Value = serde_json::from_str(&out(&["stats", "--json"])).unwrap();
-    assert_eq!((&stats["queue"][0]["messages"], &stats["passed"][0]["accepted"]), (&3.into(), &3.into()), "{stats}");
+    assert_eq!((&stats["queue"][0]["messages"], &stats["throughput"][0]["accepted"]), (&3.into(), &3.into()), "{stats}");
     // A rootless installation has no service of the system.
     let told = [
         installation.mailchute(&["check"]).ended_with(78).stdout,

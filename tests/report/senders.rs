@@ -91,7 +91,7 @@ fn t_dsn_1_automatic_mail_is_told_to_the_administrator_alone() {
         receiver.url("smtp", "tls=none")
     ));
     installation.reload_daemon();
-    installation.wait_for_log("configuration read again");
+    installation.wait_for_log("configuration reloaded");
     installation.sendmail(&["-f", "list@author.example", "gone@receiver.example"], &automatic).succeeded();
     assert_eq!(wait_for_dsns(&receiver, 1)[0].recipients, ["<admin@x.example>"]);
     assert_eq!(notices(&receiver).len(), 1);

@@ -76,7 +76,7 @@ fn dns_prints_the_record_that_keygen_printed() {
     let value = made.lines().find(|line| line.starts_with(";   value")).expect("a value");
     assert!(text.lines().any(|line| line == value), "{text}");
     assert!(text.contains("\ns2._domainkey.example.org. IN TXT \"v=DKIM1; k=ed25519; p="), "{text}");
-    assert!(text.contains("\n; not usable: ") && text.contains("s3.pem does not exist"), "{text}");
+    assert!(text.contains("\n; unusable: ") && text.contains("s3.pem does not exist"), "{text}");
     let lines_are_short = text.lines().filter(|line| !line.starts_with(';')).all(|line| line.len() <= 2 + 1 + 255);
     assert!(lines_are_short, "{text}");
 }
@@ -86,7 +86,7 @@ fn dns_says_why_there_is_nothing_to_print() {
     let (_root, config) = scratch(ONE);
     let failure = dns(&config, "example.net").expect_err("not configured");
     assert_eq!(failure.exit, Exit::Config);
-    assert!(failure.text.contains("names no selectors for example.net; make a key with `mailchute dkim keygen"), "{failure}");
+    assert!(failure.text.contains("has no selectors for example.net; create a key with `mailchute dkim keygen"), "{failure}");
     let failure = dns(&config, "example.org").expect_err("no key");
     assert_eq!(failure.exit, Exit::Config);
     assert!(failure.text.contains("s1.pem does not exist"), "{failure}");

@@ -1,6 +1,5 @@
-//! What root does to messages while the daemon is stopped. Those that have a row: as in the daemon. Those that nobody has claimed yet,
-//! or whose row was lost, are moved between the directories; the next start of the daemon makes their rows. Who held them is kept in
-//! the database until then.
+//! Operations of root while the daemon is stopped. Messages with a row are handled as in the daemon. Files without a row move between
+//! the directories; the next start of the daemon creates their rows. The database keeps the user of a hold until then.
 
 use super::found::Found;
 use super::{Offline, unreadable};
@@ -14,26 +13,26 @@ use mail::queue_id::QueueId;
 use spool::layout;
 use state::{Durability, Message, Order, State, Wanted};
 
-/// Messages of one transaction.
-const TURN: usize = 100;
+/// Messages per transaction.
+const BATCH: usize = 100;
 
 impl Offline {
-    /// Does it to what was chosen, and calls `each` with what became of each message.
+    /// Applies the operation to the selected messages and calls `each` with every result.
     ///
-    /// Errors: those of the disk and the database; what was told before was done.
+    /// Errors: those of the disk and the database. The results before the error are valid.
     pub(crate) fn act(&mut self, op: &AdminOp, selection: &Selection, mut each: impl FnMut(Done)) -> Result<(), Failure> {
         self.check_writable()?;
         let mut named = self.named(op, selection)?;
         while !named.is_empty() {
-            let rest = named.split_off(named.len().min(TURN));
-            self.turn(op, std::mem::replace(&mut named, rest))?.into_iter().for_each(&mut each);
+            let rest = named.split_off(named.len().min(BATCH));
+            self.batch(op, std::mem::replace(&mut named, rest))?.into_iter().for_each(&mut each);
         }
         Ok(())
     }
 
     fn check_writable(&self) -> Result<(), Failure> {
-        let refused = |why: &String| Failure::new(Exit::IoErr, format!("state.sqlite cannot be changed, so nothing is: {why}"));
-        self.trouble.as_ref().map(refused).map_or(Ok(()), Err)
+        let refused = |why: &String| Failure::new(Exit::IoErr, format!("cannot write to state.sqlite: {why}; no message was changed"));
+        self.write_error.as_ref().map(refused).map_or(Ok(()), Err)
     }
 
     fn named(&self, op: &AdminOp, selection: &Selection) -> Result<Vec<Named>, Failure> {
@@ -60,7 +59,7 @@ impl Offline {
         Ok(named)
     }
 
-    fn turn(&mut self, op: &AdminOp, named: Vec<Named>) -> Result<Vec<Done>, Failure> {
+    fn batch(&mut self, op: &AdminOp, named: Vec<Named>) -> Result<Vec<Done>, Failure> {
         let (mut rows, mut done, mut moved) = (Vec::new(), Vec::new(), Vec::new());
         for one in named {
             let directory = match one.id.map(|id| Ok::<_, Failure>((id, self.locate(id)?))).transpose()? {
@@ -70,9 +69,9 @@ impl Offline {
             };
             match (one.id, directory) {
                 (Some(id), Some(directory)) => {
-                    let told = self.move_unindexed(op, id, directory);
-                    moved.extend(Some(id).filter(|_| told.done && !op.dry_run));
-                    done.push(told);
+                    let result = self.move_unindexed(op, id, directory);
+                    moved.extend(Some(id).filter(|_| result.done && !op.dry_run));
+                    done.push(result);
                 }
                 _ => rows.push(one),
             }
@@ -92,71 +91,72 @@ impl Offline {
         Ok(done)
     }
 
-    /// Where a removed message lies that never had a row.
+    /// The directory of a removed message without a row.
     fn removed_unindexed(&self, id: QueueId) -> Result<Option<&'static str>, Failure> {
         let known = self.state.as_ref().map(|state| state.message(id)).transpose().map_err(|e| unreadable(&e))?.flatten();
         Ok((known.is_none() && self.store.has(layout::TRASH, id)).then_some(layout::TRASH))
     }
 
-    /// A file without a row: the directory is its state. What goes on goes through `new/`, so that the daemon checks it like any other.
+    /// Moves a file without a row; its directory is its state. A message to be delivered goes through `new/`, so the daemon checks it like
+    /// any other.
     fn move_unindexed(&self, op: &AdminOp, id: QueueId, from: &'static str) -> Done {
-        let told = |done: bool, text: &str| Done { id: id.to_string(), done, later: false, text: text.to_owned() };
+        let result = |done: bool, text: &str| Done { id: id.to_string(), done, later: false, text: text.to_owned() };
         let to = match (op.act, from) {
             (Act::Requeue, layout::TRASH) => layout::NEW,
-            (_, layout::TRASH) => return told(false, &was_removed(id)),
-            (Act::Hold, layout::HOLD) => return told(false, "is on hold already"),
-            (Act::Hold, layout::FAILED) => return told(false, "has failed for good; requeue or remove it"),
+            (_, layout::TRASH) => return result(false, &was_removed(id)),
+            (Act::Hold, layout::HOLD) => return result(false, "is already on hold"),
+            (Act::Hold, layout::FAILED) => return result(false, "has failed permanently; requeue or remove it"),
             (Act::Hold, _) => layout::HOLD,
             (Act::Release, layout::HOLD) => layout::NEW,
-            (Act::Release, _) => return told(false, "is not on hold"),
+            (Act::Release, _) => return result(false, "is not on hold"),
             (Act::Remove, _) => layout::TRASH,
             (Act::Requeue, layout::HOLD | layout::FAILED) => layout::NEW,
-            (Act::Requeue, _) => return told(true, "is new, and sent when the daemon starts"),
-            (Act::Expire | Act::Bounce | Act::Flush, _) => return told(false, "was not taken over by the daemon yet; start it first"),
+            (Act::Requeue, _) => return result(true, "is new; it is sent when mailchuted starts"),
+            (Act::Expire | Act::Bounce | Act::Flush, _) => return result(false, "is not in the database yet; start mailchuted first"),
         };
         if let Err(why) = self.store.inspect(from, id) {
-            return told(false, &format!("not readable as a message: {why}"));
+            return result(false, &format!("unreadable message: {why}"));
         }
         if op.dry_run {
-            return told(true, &op.told());
+            return result(true, &op.outcome());
         }
         match self.store.park(id, from, to) {
-            Ok(()) => told(true, &op.told()),
-            Err(e) => told(false, &format!("not done: {e}")),
+            Ok(()) => result(true, &op.outcome()),
+            Err(e) => result(false, &format!("failed: {e}")),
         }
     }
 
-    /// Stops delivery (`on`) from the next start on, or lets it go on. Returns how it is now.
+    /// Pauses (`on`) or resumes delivery from the next start of the daemon. Returns the new state as text.
     ///
-    /// Errors: EX_UNAVAILABLE where there is no database to say it in.
+    /// Errors: EX_UNAVAILABLE without a database.
     pub(crate) fn pause(&mut self, on: bool, by: &str) -> Result<String, Failure> {
         self.check_writable()?;
-        let missing = || Failure::new(Exit::Unavailable, "there is no state.sqlite that can be used yet; start mailchuted once");
+        let missing = || Failure::new(Exit::Unavailable, "state.sqlite is missing or unusable; start mailchuted once");
         let state = self.state.as_mut().ok_or_else(missing)?;
         let now = sys::clock::now();
         let since = state.transaction(Durability::Full, |state| pause::write(state, on, by, now)).map_err(|e| unreadable(&e))?;
-        Ok(since.map_or_else(|| "delivery goes on when the daemon starts".to_owned(), |since| warnings::paused(&since)))
+        Ok(since.map_or_else(|| "delivery resumes when mailchuted starts".to_owned(), |since| warnings::paused(&since)))
     }
 }
 
 impl Offline {
-    /// Closes admission for this reason from the next start of the daemon on, or opens it. Returns how it is now.
+    /// Closes admission for this reason from the next start of the daemon, or opens it. Returns the new state as text.
     ///
-    /// Errors: EX_UNAVAILABLE where there is no database to say it in.
+    /// Errors: EX_UNAVAILABLE without a database.
     pub(crate) fn admission(&mut self, close: Option<&str>, by: &str) -> Result<String, Failure> {
         self.check_writable()?;
-        let missing = || Failure::new(Exit::Unavailable, "there is no state.sqlite that can be used yet; start mailchuted once");
+        let missing = || Failure::new(Exit::Unavailable, "state.sqlite is missing or unusable; start mailchuted once");
         let state = self.state.as_mut().ok_or_else(missing)?;
         let reason = close.map(|reason| match mail::printable::text(reason) {
             reason if reason.is_empty() => by.to_owned(),
             reason => format!("{reason} ({by})"),
         });
         state.transaction(Durability::Full, |state| state.set_closed(reason.as_deref())).map_err(|e| unreadable(&e))?;
-        Ok(reason.map_or_else(|| "mail is taken when the daemon starts".to_owned(), |reason| warnings::closed(&reason)))
+        Ok(reason.map_or_else(|| "admission opens when mailchuted starts".to_owned(), |reason| warnings::closed(&reason)))
     }
 }
 
-/// Who held what has no row yet, for the start that makes one; nothing of what was held before and goes on.
+/// Records the user of a hold for files without a row, or deletes the record after another operation.
 fn keep_reason(state: &State, op: &AdminOp, moved: &[QueueId]) -> rusqlite::Result<()> {
     moved.iter().try_for_each(|id| match op.act {
         Act::Hold => state.set_order(*id, &Order { wanted: Wanted::Hold, by: op.by.clone() }),
@@ -164,14 +164,14 @@ fn keep_reason(state: &State, op: &AdminOp, moved: &[QueueId]) -> rusqlite::Resu
     })
 }
 
-/// Whether an act would change a file without a row, or has to say that it cannot: what `ALL` and conditions choose from.
+/// Whether an operation applies to a file without a row, or must report that it cannot. `ALL` and conditions select only such files.
 fn changes_unindexed(act: Act, queue_name: &str) -> bool {
     match act {
         Act::Hold => queue_name == "incoming",
         Act::Release => queue_name == "hold",
         Act::Requeue => matches!(queue_name, "hold" | "failed"),
         Act::Remove => true,
-        // Named, so that nobody takes them for given up.
+        // Selected, so that the refusal is reported.
         Act::Expire | Act::Bounce => queue_name != "failed",
         Act::Flush => false,
     }

@@ -1,11 +1,11 @@
-//! Where a message was found: as a row or as a file.
+//! A message found in the database or only as a file.
 
 use state::Message;
 
-/// A message, as the spool has it.
+/// A message in the spool.
 pub(super) enum Found {
-    /// The daemon knows it, or knew it until its end.
+    /// It has a row, perhaps a finished one.
     Row(Box<Message>),
-    /// It does not: the directory of the file.
+    /// It has only a file; the directory of the file.
     File(&'static str),
 }

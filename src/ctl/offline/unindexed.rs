@@ -1,7 +1,7 @@
-//! Files without a row: what `sendmail` dropped since the daemon stopped, or whose row was lost. The one way in which every verb finds
-//! a message while the daemon is stopped, be it a row or a file.
+//! Unindexed files: messages submitted since the daemon stopped, and messages whose row was lost. Every command finds messages through
+//! this module while the daemon is stopped.
 //!
-//! Each question about all of them reads the envelope of each: it costs what arrived since the daemon stopped, not what is queued.
+//! A query about all unindexed files reads every envelope. The cost depends on the mail since the daemon stopped, not on the queue.
 
 use super::found::Found;
 use super::{Offline, unreadable};
@@ -14,17 +14,17 @@ use spool::layout;
 use state::QueueDir;
 use store::ClaimedMessage;
 
-/// Where such files may lie.
+/// The directories that may have unindexed files.
 pub(super) const DIRECTORIES: [&str; 4] = [layout::NEW, layout::CUR, layout::HOLD, layout::FAILED];
 
 impl Offline {
-    /// What an id means: a message of the queue, a file that no row knows, or one whose file is gone and whose history is left.
+    /// Finds an id: a queued message, an unindexed file, or a finished message with only its history.
     pub(super) fn locate(&self, id: QueueId) -> Result<Option<Found>, Failure> {
         let row = self.state.as_ref().map(|state| state.message(id)).transpose().map_err(|e| unreadable(&e))?.flatten();
         Ok(match row {
             Some(message) if message.place != QueueDir::Ended => Some(Found::Row(Box::new(message))),
             row => {
-                // That of a finished message is on its way out.
+                // The next start deletes the file of a finished message in `cur/`.
                 let may_be_in = |directory: &&str| *directory != layout::CUR || row.is_none();
                 let mut directories = DIRECTORIES.into_iter().filter(may_be_in);
                 let file = directories.find(|directory| self.store.has(directory, id)).map(Found::File);
@@ -33,7 +33,7 @@ impl Offline {
         })
     }
 
-    /// Calls `each` with every file that has no row, as an entry, the oldest of each directory first.
+    /// Calls `each` with every unindexed file as an entry, oldest first within each directory.
     pub(super) fn each_unindexed(&self, mut each: impl FnMut(Entry) -> Result<(), Failure>) -> Result<(), Failure> {
         for directory in DIRECTORIES {
             for id in self.sorted(directory)? {
@@ -43,7 +43,7 @@ impl Offline {
         Ok(())
     }
 
-    /// What the file itself says. A corrupt one is shown as failed and never ends the listing (SENDMAIL.md Q5).
+    /// The entry of a file. A corrupt file is shown as failed and never ends the listing (SENDMAIL.md Q5).
     pub(super) fn entry_from_file(&self, directory: &str, id: QueueId) -> Entry {
         match self.store.inspect(directory, id) {
             Ok(claimed) => entry_of(directory, id, &claimed),
@@ -51,7 +51,7 @@ impl Offline {
         }
     }
 
-    /// The same with all that is known of its way so far.
+    /// The entry of a file with its history.
     pub(super) fn detail_from_file(&self, directory: &str, id: QueueId) -> Detail {
         let inspected = self.store.inspect(directory, id);
         let entry = inspected.as_ref().map_or_else(|why| unreadable_entry(id, why), |claimed| entry_of(directory, id, claimed));
@@ -61,7 +61,7 @@ impl Offline {
         if let Some(peer) = peer {
             (caller.gid, caller.pid) = (Some(peer.gid), Some(peer.pid));
         }
-        let text = format!("uid {}, {} bytes, not taken over by the daemon yet", entry.uid, entry.message_size);
+        let text = format!("uid {}, {} bytes, not in the database yet", entry.uid, entry.message_size);
         let accepted = Happening { at: entry.arrival_time, kind: "accepted".to_owned(), text };
         Detail {
             attested: peer.is_some(),
@@ -74,8 +74,7 @@ impl Offline {
         }
     }
 
-    /// The files that a person means by an address or a Message-ID, in the order and by the rules of
-    /// [`find`](control::history::find): an address first.
+    /// The unindexed files that match an address or a Message-ID, by the rules of [`find`](admin::history::find): an address first.
     pub(super) fn unindexed_of(&self, subject: &str) -> Result<Vec<Detail>, Failure> {
         let (mut by_address, mut by_message_id) = (Vec::new(), Vec::new());
         for directory in DIRECTORIES {
@@ -135,7 +134,7 @@ fn unreadable_entry(id: QueueId, why: &dyn std::fmt::Display) -> Entry {
         queue_name: "failed".to_owned(),
         queue_id: id.to_string(),
         arrival_time: i64::from(id.seconds()),
-        reason: format!("not readable as a message: {why}"),
+        reason: format!("unreadable message: {why}"),
         ..Entry::default()
     }
 }

@@ -1,30 +1,30 @@
-//! A writer of HTML that cannot forget to escape. Pure.
+//! An HTML writer that always escapes. Pure.
 //!
-//! In: markup that stands in this program, and anybody's text. Out: a document in which the text is text. The types tell the two
-//! apart: markup is `&'static str`, which nothing that was read can be.
+//! In: markup of this program, and untrusted text. Out: a document with the text escaped. The types separate the two: markup is
+//! `&'static str`, and no input has that type.
 
 use std::borrow::Cow;
 use std::fmt::Display;
 
 use mail::printable;
 
-/// Characters of one text before it is cut.
+/// Maximum characters of one text.
 const LONGEST: usize = 600;
 
-/// A document while it grows.
+/// An HTML document.
 #[derive(Debug, Default)]
 pub(super) struct Html {
     out: String,
 }
 
 impl Html {
-    /// Markup of our own.
+    /// Appends markup of this program.
     pub(crate) fn raw(&mut self, markup: &'static str) -> &mut Html {
         self.out.push_str(markup);
         self
     }
 
-    /// A text of anybody, in an element or between the quotes of an attribute: printable, escaped, of bounded length.
+    /// Appends untrusted text in an element or a quoted attribute: printable, escaped, and truncated.
     pub(crate) fn text(&mut self, text: impl Display) -> &mut Html {
         let text = text.to_string();
         let cut: Cow<'_, str> = match text.char_indices().nth(LONGEST) {
@@ -44,7 +44,7 @@ impl Html {
         self
     }
 
-    /// The same, so that a text that runs from right to left moves nothing beside it.
+    /// The same, isolated, so that right-to-left text does not reorder its neighbours.
     pub(crate) fn foreign(&mut self, text: impl Display) -> &mut Html {
         self.raw("<bdi>").text(text).raw("</bdi>")
     }

@@ -1,17 +1,17 @@
-//! What the page shows.
+//! The data of the page.
 
 use control::overview::Overview;
 use control::protocol::Status;
 
-/// What the page is made of. All texts in it are anybody's.
+/// The data of the page. All texts are untrusted.
 #[derive(Debug, Default)]
 pub(super) struct PageInputs {
-    /// The name of this host in mail.
+    /// The mailname of this host.
     pub host: String,
-    /// The daemon; not live where it is stopped.
+    /// The daemon's status; not live if it is stopped.
     pub status: Status,
-    /// The messages.
+    /// The message statistics.
     pub overview: Overview,
-    /// The subjects of `overview.failures`, in their order.
+    /// The subjects of `overview.failures`, in the same order.
     pub subjects: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! The messages in the page: what waits, by destination and age, and what failed, with reasons and advice. Pure.
+//! The messages in the page: queued messages by destination and age, failed messages with reasons and advice. Pure.
 
 use jiff::tz::TimeZone;
 
@@ -9,22 +9,20 @@ use control::overview::{CLASSES, Destination, Failure, Overview};
 use mail::date;
 use mail::printable::counted;
 
-/// The heads of the columns of ages.
+/// The headings of the age columns.
 const AGES: [&str; CLASSES] = ["< 5 min", "< 1 h", "< 4 h", "< 1 d", "< 3 d", "older"];
-/// Classes of cells by their part of the largest one, in fifths.
+/// Cell markup by fraction of the largest cell, in fifths.
 const HEAT: [&str; 6] =
     ["<td class=\"n\">", "<td class=\"n h1\">", "<td class=\"n h2\">", "<td class=\"n h3\">", "<td class=\"n h4\">", "<td class=\"n h5\">"];
 
-/// Who waits.
-pub(super) fn waiting(html: &mut Html, overview: &Overview) {
-    html.raw("<section><h2>What waits</h2>\n");
+/// Writes the queued recipients.
+pub(super) fn queued(html: &mut Html, overview: &Overview) {
+    html.raw("<section><h2>Queued messages</h2>\n");
     if overview.destinations.is_empty() {
-        html.raw("<p class=\"none\">Nothing waits.</p></section>\n");
+        html.raw("<p class=\"none\">No queued messages.</p></section>\n");
         return;
     }
-    html.raw(
-        "<p>Recipients by destination, and by the age of the message.</p>\n<div class=\"wide\"><table class=\"queue\"><thead><tr><th>",
-    );
+    html.raw("<p>Recipients by destination and age of the message.</p>\n<div class=\"wide\"><table class=\"queue\"><thead><tr><th>");
     html.raw("destination</th><th class=\"n\">all</th>");
     for age in AGES {
         html.raw("<th class=\"n\">").text(age).raw("</th>");
@@ -69,22 +67,22 @@ fn advice(html: &mut Html, reason: &str, status: &str) {
     }
 }
 
-/// What failed.
-pub(super) fn failed(html: &mut Html, facts: &PageInputs, zone: &TimeZone) {
-    html.raw("<section><h2>What failed</h2>\n");
-    let failures = &facts.overview.failures;
+/// Writes the failed messages.
+pub(super) fn failed(html: &mut Html, inputs: &PageInputs, zone: &TimeZone) {
+    html.raw("<section><h2>Failed messages</h2>\n");
+    let failures = &inputs.overview.failures;
     if failures.is_empty() {
-        html.raw("<p class=\"none\">Nothing failed.</p></section>\n");
+        html.raw("<p class=\"none\">No failed messages.</p></section>\n");
         return;
     }
-    let all = usize::try_from(facts.status.failed).unwrap_or(usize::MAX).max(failures.len());
-    html.raw("<p>").text(counted(all, "message")).raw(" failed for good and stayed in failed/");
+    let all = usize::try_from(inputs.status.failed).unwrap_or(usize::MAX).max(failures.len());
+    html.raw("<p>").text(counted(all, "message")).raw(" failed permanently and stayed in failed/");
     if all > failures.len() {
-        html.raw("; these are the latest ").text(failures.len());
+        html.raw("; the page shows the latest ").text(failures.len());
     }
-    html.raw(". <code>mailchute requeue</code> sends one again, <code>mailchute remove</code> drops it.</p>\n");
+    html.raw(". <code>mailchute requeue</code> retries a message, <code>mailchute remove</code> removes it.</p>\n");
     for (at, failure) in failures.iter().enumerate() {
-        one(html, failure, facts.subjects.get(at).map_or("", String::as_str), zone);
+        one(html, failure, inputs.subjects.get(at).map_or("", String::as_str), zone);
     }
     html.raw("</section>\n");
 }
@@ -97,7 +95,7 @@ fn one(html: &mut Html, failure: &Failure, subject: &str, zone: &TimeZone) {
     } else {
         html.foreign(subject)
     };
-    html.raw("</h3>\n<p class=\"facts\"><code>").text(&entry.queue_id).raw("</code> from ");
+    html.raw("</h3>\n<p class=\"details\"><code>").text(&entry.queue_id).raw("</code> from ");
     if entry.sender.is_empty() {
         html.raw("&lt;&gt;")
     } else {
@@ -118,7 +116,7 @@ fn one(html: &mut Html, failure: &Failure, subject: &str, zone: &TimeZone) {
         html.raw("</div>\n");
     }
     if failure.more > 0 {
-        html.raw("<p class=\"facts\">and ").text(counted(failure.more, "more recipient")).raw("; see <code>mailchute show ");
+        html.raw("<p class=\"details\">and ").text(counted(failure.more, "more recipient")).raw("; see <code>mailchute show ");
         html.text(&entry.queue_id).raw("</code></p>\n");
     }
     html.raw("</article>\n");
@@ -129,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fullest_cell_is_the_darkest_and_an_empty_one_has_no_colour() {
+    fn the_largest_cell_is_the_darkest_and_an_empty_cell_has_no_colour() {
         let classes = [0, 1, 50, 100, 101].map(|count| heat(count, 100));
         assert_eq!(classes, [HEAT[0], HEAT[1], HEAT[3], HEAT[5], HEAT[5]]);
         assert_eq!(heat(0, 0), HEAT[0]);

@@ -36,9 +36,9 @@ pub(super) struct Order {
 /// Does it to the messages of these ids that match, or to all that match and that the peer may steer. EX 1 if one was not found or
 /// cannot be had.
 pub(super) async fn act(server: &Arc<Server>, rights: Rights, order: Order, out: &mut Answer) -> Result<(), Failure> {
-    let give_up = i64::try_from(server.current.get().params.queue_lifetime.0.as_secs()).unwrap_or(i64::MAX / 4);
+    let queue_lifetime = i64::try_from(server.current.get().params.queue_lifetime.0.as_secs()).unwrap_or(i64::MAX / 4);
     let by = by(rights).await?;
-    let op = AdminOp { act: order.act, by, dry_run: order.dry_run, now: sys::clock::now(), give_up };
+    let op = AdminOp { act: order.act, by, dry_run: order.dry_run, now: sys::clock::now(), queue_lifetime };
     let selection = selection(&order);
     let mut doing = Doing { server, rights, op: Arc::new(op), out, count: 0, refused: 0 };
     let wanted = Wanted { may: Rights::may_modify, rights, filter: order.filter, with_recipients: false };

@@ -117,11 +117,11 @@ impl Wanted {
             return Ok(Some(entries::entry(message, &recipients, is_active, now)));
         }
         let bare = entries::entry(message, &[], is_active, now);
-        if !self.filter.matches_message(&bare, now) || !self.filter.may_be(message.place == QueueDir::Cur, &bare) {
+        if !self.filter.matches_message(&bare, now) || !self.filter.can_match(message.place == QueueDir::Cur, &bare) {
             return Ok(None);
         }
-        if !self.with_recipients && !self.filter.looks_at_recipients() {
-            // `may_be` was the whole question.
+        if !self.with_recipients && !self.filter.needs_recipients() {
+            // `can_match` was the whole question.
             return Ok(Some(bare));
         }
         let entry = entries::entry(message, &state.recipients(message.id)?, is_active, now);

@@ -20,7 +20,7 @@ pub(super) async fn pause(server: &Arc<Server>, rights: Rights, on: bool, out: &
     let since = work.map_err(|_| stopped())?.await.map_err(|_| stopped())?;
     server.pausing.set(since.clone()).await.map_err(|_| stopped())?;
     events::requested(if on { "pause" } else { "resume" }, rights.uid, 0, "");
-    let text = since.map_or_else(|| "delivery goes on".to_owned(), |since| warnings::paused(&since));
+    let text = since.map_or_else(|| "delivery resumed".to_owned(), |since| warnings::paused(&since));
     out.say(&Text { text, hex: String::new() }).await
 }
 
@@ -38,6 +38,6 @@ pub(super) async fn admission(server: &Arc<Server>, rights: Rights, open: bool, 
     }
     events::requested(if open { "open" } else { "close" }, rights.uid, 0, "");
     let closed = server.admission.closed();
-    let text = closed.map_or_else(|| "mail is taken".to_owned(), |reason| warnings::closed(&reason));
+    let text = closed.map_or_else(|| "accepting mail again".to_owned(), |reason| warnings::closed(&reason));
     out.say(&Text { text, hex: String::new() }).await
 }

@@ -88,7 +88,7 @@ async fn finish(door: &Arc<Door>, offer: Offer, crc: u32, writer: OwnedWriteHalf
     door.taker.tasks.spawn(async move {
         let kept = own.wait(move || offer.finish(crc)).await;
         let reply = match &kept {
-            Ok(kept) => Reply::Kept { id: kept.id },
+            Ok(kept) => Reply::Accepted { id: kept.id },
             Err(failure) => Reply::refused(failure),
         };
         answer(writer, &reply).await;

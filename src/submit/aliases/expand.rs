@@ -1,4 +1,5 @@
-//! From a local name to addresses (SENDMAIL.md section 9): alias, catch-all, administrator, `name@mailname`, in this order.
+//! Expands a local name into addresses (SENDMAIL.md section 9): by an alias, the catch-all, the administrator, or `name@mailname`, in
+//! this order.
 
 use std::collections::BTreeSet;
 
@@ -7,69 +8,69 @@ use super::target::Target;
 use config::Names;
 use mail::{Address, limits, printable};
 
-/// Names behind names behind names.
+/// Maximum nesting of aliases.
 const DEPTH: usize = 16;
 
-/// What the world outside the alias file is asked for.
-pub trait World {
+/// Lookups outside the alias file.
+pub trait Lookup {
     /// The targets in an included file.
     fn include(&mut self, path: &str) -> Result<Vec<Target>, String>;
     /// True if a user has this name.
     fn is_user(&mut self, name: &str) -> bool;
 }
 
-/// What became of a name.
+/// The result for a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expansion {
-    /// Where its mail goes; nowhere if it is discarded.
+    /// The addresses; empty if the mail is discarded.
     pub addresses: Vec<Address>,
-    /// What went wrong on the way, for the log.
+    /// Warnings for the log.
     pub warnings: Vec<String>,
 }
 
-/// Expands `name`; `None` if neither an alias nor the catch-all takes it. `admin` gets what cannot be expanded.
-pub fn expand(aliases: &Aliases, name: &str, names: &Names, admin: Option<&Address>, world: &mut dyn World) -> Option<Expansion> {
-    let (key, targets) = find(aliases, name, world)?;
+/// Expands `name`. `None` if there is no alias and no catch-all for it. `admin` gets the mail of targets that cannot be expanded.
+pub fn expand(aliases: &Aliases, name: &str, names: &Names, admin: Option<&Address>, lookup: &mut dyn Lookup) -> Option<Expansion> {
+    let (key, targets) = find(aliases, name, lookup)?;
     let key = key.to_owned();
     let mut walk = Walk { names, admin, origin: name, out: Expansion::default(), work: Vec::new() };
     walk.push(targets, &[], &key);
     let mut expanded = BTreeSet::from([key]);
-    // A list, not a recursion: what stands in a file must not be able to exhaust the stack (THREATS PF26-4).
+    // A work list instead of recursion, so that a file cannot exhaust the stack (THREATS PF26-4).
     while let Some((target, path)) = walk.work.pop() {
         if walk.out.addresses.len() > limits::RECIPIENTS {
             break;
         }
         match target {
             Target::Address(address) if !names.is_local(address.domain()) => walk.out.addresses.push(address),
-            Target::Address(address) => walk.local(address.local(), &path, aliases, &mut expanded, world),
-            Target::Local(name) => walk.local(&name, &path, aliases, &mut expanded, world),
+            Target::Address(address) => walk.local(address.local(), &path, aliases, &mut expanded, lookup),
+            Target::Local(name) => walk.local(&name, &path, aliases, &mut expanded, lookup),
             Target::Final(name) => walk.deliver(&name),
             Target::Discard => {}
             Target::Include(file) if path.contains(&file) => walk.fall_back(&format!("{file} leads back to itself")),
             Target::Include(_) if path.len() >= DEPTH => walk.fall_back("aliases are nested too deep"),
-            // Each file once: one that names two others, which name two others, would be read 65,536 times.
+            // Each file is read once: files that include two others, 16 levels deep, would be read 65,536 times.
             Target::Include(file) if !expanded.insert(file.clone()) => {}
-            Target::Include(file) => match world.include(&file) {
+            Target::Include(file) => match lookup.include(&file) {
                 Ok(targets) => walk.push(&targets, &path, &file),
                 Err(why) => walk.fall_back(&why),
             },
-            Target::Refused(what) => walk.fall_back(&format!("`{what}` is not served")),
+            Target::Refused(what) => walk.fall_back(&format!("`{what}` is not supported")),
         }
     }
     Some(walk.out)
 }
 
-fn find<'a>(aliases: &'a Aliases, name: &str, world: &mut dyn World) -> Option<(&'a str, &'a [Target])> {
-    aliases.lookup(name).or_else(|| aliases.catch_all(|name| world.is_user(name)))
+fn find<'a>(aliases: &'a Aliases, name: &str, lookup: &mut dyn Lookup) -> Option<(&'a str, &'a [Target])> {
+    aliases.lookup(name).or_else(|| aliases.catch_all(|name| lookup.is_user(name)))
 }
 
 struct Walk<'a> {
     names: &'a Names,
     admin: Option<&'a Address>,
-    /// The name that was asked for.
+    /// The requested name.
     origin: &'a str,
     out: Expansion,
-    /// Targets to do, the last one first, each with the keys that led to it.
+    /// Pending targets, last one first, each with the keys that led to it.
     work: Vec<(Target, Vec<String>)>,
 }
 
@@ -79,14 +80,14 @@ impl Walk<'_> {
         self.work.extend(targets.iter().rev().map(|target| (target.clone(), path.clone())));
     }
 
-    fn local(&mut self, name: &str, path: &[String], aliases: &Aliases, expanded: &mut BTreeSet<String>, world: &mut dyn World) {
-        match find(aliases, name, world) {
-            // `alice: alice, bob`: the name itself, and no loop; a catch-all takes a name once.
+    fn local(&mut self, name: &str, path: &[String], aliases: &Aliases, expanded: &mut BTreeSet<String>, lookup: &mut dyn Lookup) {
+        match find(aliases, name, lookup) {
+            // `alice: alice, bob` is not a loop: it delivers to alice. A catch-all expands a name once.
             Some((key, _)) if path.last().is_some_and(|last| last == key) => self.deliver(name),
             Some(("*" | "default", _)) if path.iter().any(|key| key == "*" || key == "default") => self.deliver(name),
             Some((key, _)) if path.iter().any(|seen| seen == key) => self.fall_back(&format!("alias {key} leads back to itself")),
             Some(_) if path.len() >= DEPTH => self.fall_back("aliases are nested too deep"),
-            // Each name once; a second way to it leads to the same people.
+            // Each name is expanded once; a second expansion gives the same addresses.
             Some((key, targets)) if expanded.insert(key.to_owned()) => self.push(targets, path, key),
             Some(_) => {}
             None => match self.admin {
@@ -96,7 +97,7 @@ impl Walk<'_> {
         }
     }
 
-    /// `name@mailname`, for the next hop to know.
+    /// Adds `name@mailname`.
     fn deliver(&mut self, name: &str) {
         match Address::new(name, &self.names.mailname) {
             Ok(address) => self.out.addresses.push(address),
@@ -104,7 +105,7 @@ impl Walk<'_> {
         }
     }
 
-    /// No mail is lost to a broken alias: it goes to the administrator, else to the name that was asked for.
+    /// An invalid alias never loses mail: the mail goes to the administrator, otherwise to the requested name.
     fn fall_back(&mut self, why: &str) {
         self.warning(why);
         match self.admin {

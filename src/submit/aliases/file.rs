@@ -6,12 +6,12 @@ use std::path::Path;
 use super::target::{Target, targets};
 use mail::printable;
 
-/// A line that is wrong, counted from 1.
+/// An error in the alias file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The line on which the entry begins.
+    /// The line on which the entry starts, counted from 1.
     pub line: usize,
-    /// What is wrong.
+    /// The error text.
     pub text: String,
 }
 
@@ -19,16 +19,16 @@ pub struct Problem {
 #[derive(Clone, Debug, Default)]
 pub struct Aliases {
     entries: BTreeMap<String, Vec<Target>>,
-    /// What is wrong.
+    /// The errors.
     pub problems: Vec<Problem>,
-    /// Bytes of the longest list of targets.
+    /// Size of the longest list of targets in bytes.
     pub longest: usize,
-    /// Bytes of all names and targets.
+    /// Size of all names and targets in bytes.
     pub total: usize,
 }
 
 impl Aliases {
-    /// The entries in `text`.
+    /// Parses `text`.
     pub fn parse(text: &[u8]) -> Aliases {
         let mut aliases = Aliases::default();
         for (line, entry) in logical_lines(text) {
@@ -44,14 +44,14 @@ impl Aliases {
         let (name, value) = split_name(entry)?;
         let (targets, problems) = targets(value);
         if targets.is_empty() {
-            // Commas alone. An alias without targets would discard mail in silence; only /dev/null may.
+            // Only commas. An alias without targets would silently discard mail; only /dev/null may do that.
             return Err(no_target(name));
         }
         self.longest = self.longest.max(value.len());
         self.total += name.len() + value.len();
         let known = self.entries.contains_key(&name.to_lowercase());
         if !known {
-            // The first one counts, as in Postfix; a broken target stays in it, so that its mail goes to the administrator.
+            // The first entry counts, as in Postfix. An invalid target stays in it, so that its mail goes to the administrator.
             self.entries.insert(name.to_lowercase(), targets);
         }
         match problems.first() {
@@ -61,9 +61,9 @@ impl Aliases {
         }
     }
 
-    /// The file at `path`; no file is an empty one.
+    /// Reads the file at `path`; `None` if it is missing.
     ///
-    /// Errors: the kernel's reason.
+    /// Errors: the kernel's.
     pub fn read(path: &Path) -> std::io::Result<Option<Aliases>> {
         match sys::fs::read_whole(path) {
             Ok(text) => Ok(Some(Aliases::parse(&text))),
@@ -72,25 +72,25 @@ impl Aliases {
         }
     }
 
-    /// How many aliases there are.
+    /// The number of aliases.
     pub fn count(&self) -> usize {
         self.entries.len()
     }
 
-    /// The entry for `name`, in any case, without a `+extension` if there is none with it; and the key that was found.
+    /// The entry for `name` and its key, case-insensitive; without the `+extension` if there is no entry with it.
     pub(super) fn lookup(&self, name: &str) -> Option<(&str, &[Target])> {
         let find = |name: &str| self.entries.get_key_value(name.to_lowercase().as_str());
         let bare = || name.split_once('+').map(|(bare, _)| bare).filter(|bare| !bare.is_empty());
         find(name).or_else(|| bare().and_then(find)).map(|(key, targets)| (key.as_str(), targets.as_slice()))
     }
 
-    /// The entry that takes every other local name: `*`, or `default` where no user has that name.
+    /// The entry for every other local name: `*`, or `default` if no user has that name.
     pub(super) fn catch_all(&self, is_user: impl FnOnce(&str) -> bool) -> Option<(&str, &[Target])> {
         let find = |key: &'static str| self.entries.get(key).map(|targets| (key, targets.as_slice()));
         find("*").or_else(|| find("default").filter(|_| !is_user("default")))
     }
 
-    /// Every file that is included, with the name that does it.
+    /// Every included file with the name of its alias.
     pub(crate) fn includes(&self) -> impl Iterator<Item = (&str, &str)> {
         self.entries.iter().flat_map(|(name, targets)| {
             targets.iter().filter_map(move |target| match target {
@@ -101,15 +101,15 @@ impl Aliases {
     }
 }
 
-/// The entries with the number of their first line: `#` begins a comment only at the start of a line; a line continues if it ends
-/// in a backslash or the next one begins with a blank.
+/// The entries with the number of their first line. `#` starts a comment only at the start of a line. A line continues if it ends in a
+/// backslash or the next line starts with a blank.
 fn logical_lines(text: &[u8]) -> Vec<(usize, Vec<u8>)> {
     let mut entries: Vec<(usize, Vec<u8>)> = Vec::new();
-    let mut goes_on = false;
+    let mut is_continued = false;
     for (number, line) in text.split(|&b| b == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let is_continuation = goes_on || matches!(line.first(), Some(b' ' | b'\t'));
-        if !goes_on && (line.trim_ascii().is_empty() || line.starts_with(b"#")) {
+        let is_continuation = is_continued || matches!(line.first(), Some(b' ' | b'\t'));
+        if !is_continued && (line.trim_ascii().is_empty() || line.starts_with(b"#")) {
             continue;
         }
         let (part, backslash) = line.strip_suffix(b"\\").map_or((line, false), |part| (part, true));
@@ -117,15 +117,15 @@ fn logical_lines(text: &[u8]) -> Vec<(usize, Vec<u8>)> {
             Some((_, entry)) => entry.extend_from_slice(part),
             None => entries.push((number + 1, part.to_vec())),
         }
-        goes_on = backslash;
+        is_continued = backslash;
     }
     entries
 }
 
-/// The name before the colon, quoted or not, and what follows.
+/// Splits an entry into the name, quoted or not, and the targets.
 fn split_name(entry: &str) -> Result<(&str, &str), String> {
     let (name, rest) = match entry.strip_prefix('"') {
-        Some(quoted) => quoted.split_once('"').ok_or("a quote that does not close")?,
+        Some(quoted) => quoted.split_once('"').ok_or("unclosed quote")?,
         None => entry.split_at(entry.find(':').ok_or("no colon after the name")?),
     };
     let value = rest.trim_start().strip_prefix(':').ok_or("no colon after the name")?.trim();

@@ -1,24 +1,24 @@
-//! `:include:`: a file with more targets.
+//! `:include:`: a file with targets.
 
 use std::io::Read;
 use std::path::Path;
 
 use super::target::{Target, targets};
 
-/// Bytes of a list; a longer one is no list.
+/// Maximum size of a list in bytes.
 const LIMIT: u64 = 4 << 20;
 
-/// The targets in the file at `path`.
+/// Reads the targets in the file at `path`.
 ///
-/// The file must be root's, and nobody else may be able to write it: what stands in it decides where root's mail goes. No link is
-/// followed in the last place, and a FIFO cannot make us wait.
+/// The file must belong to root and be writable by root only, because it decides where root's mail goes. A symbolic link is not
+/// followed, and a FIFO does not block.
 ///
 /// Errors: one line.
 pub fn read(path: &str) -> Result<Vec<Target>, String> {
     let file = sys::fs::open_hostile_path(Path::new(path)).map_err(|e| format!("{path}: {}", e.desc()))?;
     let stat = sys::fs::stat(&file).map_err(|e| format!("{path}: {}", e.desc()))?;
     if !sys::fs::is_regular(&stat) || stat.st_uid != 0 || sys::fs::mode(&stat) & 0o022 != 0 {
-        return Err(format!("{path}: must be a regular file of root that nobody else can write"));
+        return Err(format!("{path}: it must be a regular file that only root can write"));
     }
     let mut text = Vec::new();
     file.take(LIMIT + 1).read_to_end(&mut text).map_err(|e| format!("{path}: {e}"))?;
@@ -28,9 +28,9 @@ pub fn read(path: &str) -> Result<Vec<Target>, String> {
     parse(&text).map_err(|why| format!("{path}: {why}"))
 }
 
-/// The targets in the text of such a file: separated by commas or line ends, `#` at the start of a line begins a comment.
+/// Parses the text of such a file: targets separated by commas or line ends; `#` at the start of a line starts a comment.
 ///
-/// Errors: the first thing that is wrong. A list that holds something else than targets is no list.
+/// Errors: the first error. One invalid target makes the whole list invalid.
 pub fn parse(text: &[u8]) -> Result<Vec<Target>, String> {
     let text = std::str::from_utf8(text).map_err(|_| "not UTF-8".to_owned())?;
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();

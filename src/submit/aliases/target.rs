@@ -1,26 +1,26 @@
-//! The targets of an alias: addresses, local names, includes; commands and files, which are refused. Pure.
+//! The targets of an alias: addresses, local names, includes. Commands and files are refused. Pure.
 
 use mail::address_list::{AddressList, Spec};
 use mail::{Address, printable};
 
-/// Where mail for a name goes.
+/// A target of an alias.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// A whole address.
+    /// A full address.
     Address(Address),
-    /// A local name, which may be an alias itself.
+    /// A local name, which may be an alias.
     Local(String),
-    /// `\name`: a local name that is not looked up again.
+    /// `\name`: a local name that is not expanded.
     Final(String),
     /// `:include:path`
     Include(String),
     /// `/dev/null`
     Discard,
-    /// `|command`, `/file`: not served.
+    /// `|command`, `/file`: not supported.
     Refused(String),
 }
 
-/// The targets in a list, and what is wrong with some of them.
+/// The targets of a list, and the errors in it.
 pub(super) fn targets(value: &str) -> (Vec<Target>, Vec<String>) {
     let mut found = Vec::new();
     let mut problems = Vec::new();
@@ -28,7 +28,7 @@ pub(super) fn targets(value: &str) -> (Vec<Target>, Vec<String>) {
         match target(item) {
             Ok(target) => {
                 if let Target::Refused(what) = &target {
-                    problems.push(format!("`{}`: commands and files are not served here", printable::text(what)));
+                    problems.push(format!("`{}`: commands and files are not supported", printable::text(what)));
                 }
                 found.push(target);
             }
@@ -41,7 +41,7 @@ pub(super) fn targets(value: &str) -> (Vec<Target>, Vec<String>) {
     (found, problems)
 }
 
-/// The items between commas that stand outside quotes and parentheses.
+/// Splits at commas outside quotes and parentheses.
 fn split_items(value: &str) -> Vec<&str> {
     let (mut quoted, mut depth, mut escaped) = (false, 0usize, false);
     let is_separator = |c: char| {
@@ -62,14 +62,14 @@ fn split_items(value: &str) -> Vec<&str> {
 fn target(item: &str) -> Result<Target, String> {
     let inner = item.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(item);
     if inner.chars().any(|c| c.is_control() && c != '\t') {
-        return Err(format!("`{}`: a control character", printable::text(inner)));
+        return Err(format!("`{}` contains a control character", printable::text(inner)));
     }
     if let Some(path) = inner.get(..9).filter(|head| head.eq_ignore_ascii_case(":include:")).and_then(|_| inner.get(9..)) {
         let path = path.trim();
         return if path.starts_with('/') {
             Ok(Target::Include(path.to_owned()))
         } else {
-            Err(format!("`{}`: the path of an include is absolute", printable::text(path)))
+            Err(format!("`{}`: the path of an include must be absolute", printable::text(path)))
         };
     }
     match inner {
@@ -85,7 +85,7 @@ fn target(item: &str) -> Result<Target, String> {
 fn local(name: &str) -> Result<String, String> {
     match address(name)? {
         Target::Local(name) => Ok(name),
-        _ => Err(format!("`\\{}`: a local name is expected after the backslash", printable::text(name))),
+        _ => Err(format!("`\\{}`: a local name must follow the backslash", printable::text(name))),
     }
 }
 
@@ -99,6 +99,6 @@ fn address(item: &str) -> Result<Target, String> {
             Ok(Spec::Null) => Err(format!("`{}`: no address", shown())),
             Err(why) => Err(format!("`{}`: {why}", shown())),
         },
-        _ => Err(format!("`{}`: one address is expected between two commas", shown())),
+        _ => Err(format!("`{}`: separate addresses with commas", shown())),
     }
 }

@@ -2,10 +2,10 @@ use super::*;
 use config::Names;
 use mail::Address;
 
-/// A world with one included file and one user.
-struct Told;
+/// A lookup with one included file and one user.
+struct TestLookup;
 
-impl World for Told {
+impl Lookup for TestLookup {
     fn include(&mut self, path: &str) -> Result<Vec<Target>, String> {
         match path {
             "/etc/list" => Ok(vec![Target::Local("bob".into()), Target::Address(Address::parse("l@x.example").unwrap())]),
@@ -22,7 +22,7 @@ impl World for Told {
 fn expansion(file: &str, name: &str, admin: Option<&str>) -> Option<Expansion> {
     let names = Names::of(Some("m.example"), None, "web1", &[]).unwrap();
     let admin = admin.map(|text| Address::parse(text).unwrap());
-    expand(&Aliases::parse(file.as_bytes()), name, &names, admin.as_ref(), &mut Told)
+    expand(&Aliases::parse(file.as_bytes()), name, &names, admin.as_ref(), &mut TestLookup)
 }
 
 /// The addresses that `name` becomes, `-` for an unknown name.
@@ -72,16 +72,16 @@ fn section_9_the_catch_all_takes_what_no_key_takes() {
 }
 
 #[test]
-fn section_9_loops_commands_and_files_fall_back_and_are_told() {
+fn section_9_loops_commands_and_files_fall_back_with_a_warning() {
     for (file, name, reason) in [
         ("a: b\nb: a\n", "a", "leads back to itself"),
         ("a: b\nb: c\nc: b, x@x.example\n", "a", "leads back to itself"),
-        ("a: \"|/usr/bin/vacation a, b\"\n", "a", "is not served"),
-        ("a: |cat\n", "a", "is not served"),
-        ("a: /var/mail/a\n", "a", "is not served"),
+        ("a: \"|/usr/bin/vacation a, b\"\n", "a", "is not supported"),
+        ("a: |cat\n", "a", "is not supported"),
+        ("a: /var/mail/a\n", "a", "is not supported"),
         ("a: :include:/missing\n", "a", "No such file"),
         ("a: :include:/etc/self\n", "a", "leads back to itself"),
-        ("a: not an address\n", "a", "is not served"),
+        ("a: not an address\n", "a", "is not supported"),
     ] {
         let with_admin = expansion(file, name, Some("admin@y.example")).unwrap();
         assert!(with_admin.addresses.iter().any(|address| address.to_string() == "admin@y.example"), "{file:?}");
@@ -132,7 +132,7 @@ fn section_9_an_alias_of_commas_alone_is_a_mistake_and_discards_nothing() {
 /// Files `/0` to `/14`, each of which includes the next one twice; and how many were read.
 struct Doubling(usize);
 
-impl World for Doubling {
+impl Lookup for Doubling {
     fn include(&mut self, path: &str) -> Result<Vec<Target>, String> {
         self.0 += 1;
         let number: usize = path.trim_start_matches('/').parse().unwrap();
@@ -148,9 +148,9 @@ impl World for Doubling {
 #[test]
 fn section_9_pf26_4_each_included_file_is_read_once() {
     let names = Names::of(Some("m.example"), None, "web1", &[]).unwrap();
-    let mut world = Doubling(0);
-    let expansion = expand(&Aliases::parse(b"a: :include:/0\n"), "a", &names, None, &mut world);
-    assert_eq!((expansion, world.0), (Some(Expansion::default()), 15));
+    let mut lookup = Doubling(0);
+    let expansion = expand(&Aliases::parse(b"a: :include:/0\n"), "a", &names, None, &mut lookup);
+    assert_eq!((expansion, lookup.0), (Some(Expansion::default()), 15));
 }
 
 #[test]

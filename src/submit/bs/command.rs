@@ -1,4 +1,4 @@
-//! The commands of `-bs` (RFC 5321 4.1.1), parsed. Pure.
+//! Parses the commands of `-bs` (RFC 5321 4.1.1). Pure.
 //!
 //! In: one line of an untrusted caller, without its line end. Out: a [`Command`], or the reply that refuses it.
 
@@ -8,23 +8,23 @@ use mail::address_list::{AddressList, Spec};
 use mail::envelope::{Notify, Ret};
 use mail::{Address, ReversePath, limits, xtext};
 
-/// A reply that refuses: code and text with its enhanced status (RFC 5321 4.2, RFC 3463).
+/// An error reply: code, enhanced status and text (RFC 5321 4.2, RFC 3463).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     /// 4yz or 5yz
     pub code: u16,
-    /// Enhanced status and words.
+    /// Enhanced status and text.
     pub text: String,
 }
 
 impl Refusal {
-    /// A refusal from its parts.
+    /// A refusal with this code and text.
     pub(crate) fn new(code: u16, text: impl Into<String>) -> Refusal {
         Refusal { code, text: text.into() }
     }
 }
 
-/// What a client says.
+/// A command of the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     /// HELO
@@ -54,7 +54,7 @@ pub(crate) enum Command {
 pub(crate) struct Mail {
     /// The reverse-path, qualified.
     pub sender: ReversePath,
-    /// RFC 1870; 0 where it was not given.
+    /// RFC 1870; 0 if it was not given.
     pub size: u64,
     /// RFC 3461 4.3
     pub ret: Option<Ret>,
@@ -65,7 +65,7 @@ pub(crate) struct Mail {
 /// `RCPT TO:<…>` with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rcpt {
-    /// The forward-path, not yet resolved.
+    /// The forward-path, not resolved yet.
     pub wanted: Wanted,
     /// RFC 3461 4.1
     pub notify: Option<Notify>,
@@ -73,7 +73,7 @@ pub(crate) struct Rcpt {
     pub orcpt: Option<String>,
 }
 
-/// The command in `line`. `names` qualifies a bare sender.
+/// Parses the command in `line`. `names` qualifies a bare sender.
 ///
 /// Errors: the reply.
 pub(crate) fn parse(line: &[u8], names: &Names) -> Result<Command, Refusal> {
@@ -125,7 +125,7 @@ impl Mail {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         match name.to_ascii_uppercase().as_str() {
             "SIZE" => self.size = value.parse().map_err(|_| bad_parameter("SIZE"))?,
-            // A hint: the content is looked at.
+            // Only a hint; the content decides.
             "BODY" if value.eq_ignore_ascii_case("7BIT") || value.eq_ignore_ascii_case("8BITMIME") => {}
             // RFC 3461 4.5: at most once.
             "RET" if self.ret.is_some() => return Err(bad_parameter(name)),
@@ -133,7 +133,7 @@ impl Mail {
             "RET" if value.eq_ignore_ascii_case("FULL") => self.ret = Some(Ret::Full),
             "RET" if value.eq_ignore_ascii_case("HDRS") => self.ret = Some(Ret::Hdrs),
             "ENVID" => self.envid = Some(envid(value).ok_or_else(|| bad_parameter("ENVID"))?),
-            // RFC 6531 3.4; RFC 4954 5: a client that is not authenticated may say it, and nobody believes it.
+            // RFC 6531 3.4; RFC 4954 5: an unauthenticated client may send AUTH=; it is ignored.
             "SMTPUTF8" | "AUTH" => {}
             "BODY" | "RET" => return Err(bad_parameter(name)),
             _ => return Err(Refusal::new(555, "5.5.4 Unsupported option")),
@@ -169,8 +169,8 @@ fn bad_parameter(name: &str) -> Refusal {
     Refusal::new(501, format!("5.5.4 Error: bad {} parameter", name.to_ascii_uppercase()))
 }
 
-/// What stands after `FROM:` or `TO:`: the path, then the parameters. Blanks after the colon and a path without brackets are
-/// tolerated; what a quoted string holds ends neither.
+/// Splits the text after `FROM:` or `TO:` into the path and the parameters. Blanks after the colon and a path without brackets are
+/// accepted. Characters in a quoted string never end the path.
 fn path_and_parameters<'a>(rest: &'a str, keyword: &str) -> Option<(&'a str, &'a str)> {
     let rest = rest.trim_start();
     let head = rest.get(..keyword.len()).filter(|head| head.eq_ignore_ascii_case(keyword))?;
@@ -193,7 +193,7 @@ fn path_and_parameters<'a>(rest: &'a str, keyword: &str) -> Option<(&'a str, &'a
     (!path.is_empty() && (parameters.is_empty() || parameters.starts_with(' '))).then_some((path, parameters))
 }
 
-/// A path is one address: a source route is dropped (RFC 5321 4.1.2), display names, comments and groups have no place.
+/// Parses a path with exactly one address. A source route is dropped (RFC 5321 4.1.2); display names, comments and groups are errors.
 fn one_address(path: &str) -> Option<Spec> {
     let list = AddressList::parse(path.as_bytes());
     match list.mailboxes.as_slice() {
@@ -288,7 +288,7 @@ mod tests {
 
     /// RFC 3461 4.5, 5.1 (a) and (b)
     #[test]
-    fn a_parameter_of_rfc_3461_stands_once() {
+    fn a_parameter_of_rfc_3461_is_allowed_once() {
         for line in [
             "MAIL FROM:<a@x> RET=HDRS RET=HDRS",
             "MAIL FROM:<a@x> ENVID=1 ret=FULL envid=2",

@@ -1,9 +1,9 @@
-//! The mail data of `-bs`: where it ends, and without its dot-stuffing (RFC 5321 4.5.2). Pure.
+//! The mail data of `-bs`: finds its end and removes dot-stuffing (RFC 5321 4.5.2). Pure.
 //!
-//! The first command line decides which line end ends data, and only that one does: in a CRLF session CRLF.CRLF, in a LF session
-//! LF.LF. No other dress of a dot is an end (THREATS T-SMTP-1).
+//! The first command line decides the line end of the session. Only CRLF.CRLF ends the data of a CRLF session, and only LF.LF ends the
+//! data of a LF session. No other sequence ends data (THREATS T-SMTP-1).
 
-/// How lines end in this session.
+/// The line end of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LineEnd {
     /// CR LF
@@ -12,16 +12,16 @@ pub(crate) enum LineEnd {
     Lf,
 }
 
-/// Where in a line the next byte stands.
+/// The position of the next byte in a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
     Start,
-    /// After a dot that begins the line; it has not gone out.
+    /// After a dot at the start of a line; it was not written.
     Dot,
     /// After a dot and a CR, in a CRLF session.
     DotCr,
     Text,
-    /// After a CR that has gone out.
+    /// After a CR that was written.
     Cr,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Data {
 }
 
 impl Data {
-    /// The start of mail data.
+    /// Starts mail data.
     pub(crate) fn new(ends: LineEnd) -> Data {
         Data { ends, at: At::Start, bare_lf: false }
     }
@@ -44,10 +44,10 @@ impl Data {
         self.bare_lf
     }
 
-    /// Looks at the next bytes; `out` gets the text without stuffing. Returns how many bytes belonged to the data, the end
-    /// included, once the end is there; `None` if it goes on.
+    /// Takes the next bytes. `out` gets the text without dot-stuffing. Returns the number of bytes that belong to the data, its end
+    /// included, or `None` before the end.
     pub(crate) fn feed(&mut self, input: &[u8], mut out: impl FnMut(&[u8])) -> Option<usize> {
-        // What has been looked at and not yet gone out.
+        // The start of the bytes that were not written yet.
         let mut begin = 0;
         for (at, &byte) in input.iter().enumerate() {
             match (self.at, byte) {
@@ -61,7 +61,7 @@ impl Data {
                 }
                 (At::DotCr, b'\n') => return Some(at + 1),
                 (At::DotCr, _) => {
-                    // The CR was text after all.
+                    // The CR was text.
                     out(b"\r");
                     self.step(byte, true);
                 }

@@ -1,25 +1,25 @@
-//! What the client of `-bs` sends: command lines, and mail data, from one buffer.
+//! The input of `-bs`: command lines and mail data from one buffer.
 
 use super::data::{Data, LineEnd};
 use exit::{Exit, Failure};
 
 /// Octets of a command line, parameters included (RFC 5321 4.5.3.1.4 and the extensions that lengthen it).
 const LINE: usize = 4096;
-/// Bytes of one read.
+/// Size of a read in bytes.
 const PIECE: usize = 64 << 10;
 /// Seconds of silence that end a session (RFC 5321 4.5.3.2.7).
 const SILENCE: u16 = 300;
 
-/// What came next.
+/// The next input.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next<T> {
     /// A line, or the end of data.
     Line(T),
-    /// A line that is none; the words of the reply.
+    /// An invalid line; the text of the reply.
     Bad(&'static str),
     /// The end of the input.
     End,
-    /// Nothing, for too long.
+    /// A timeout.
     Idle,
 }
 
@@ -32,12 +32,12 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// True if no whole line is there: the next thing to do is to wait for the client.
+    /// True if the buffer has no complete line, so the next read may block.
     pub(crate) fn must_wait(&self) -> bool {
         memchr::memchr(b'\n', self.rest()).is_none()
     }
 
-    /// How lines end in this session.
+    /// The line end of this session.
     pub(crate) fn line_end(&self) -> LineEnd {
         self.ends.unwrap_or(LineEnd::CrLf)
     }
@@ -46,7 +46,7 @@ impl Input {
         self.buffer.get(self.at..).unwrap_or_default()
     }
 
-    /// Waits for more. `None`: there is more.
+    /// Waits for more input. `None` if there is some.
     fn fill<T>(&mut self) -> Result<Option<Next<T>>, Failure> {
         self.buffer.drain(..self.at.min(self.buffer.len()));
         self.at = 0;
@@ -64,7 +64,7 @@ impl Input {
         }
     }
 
-    /// The next command line, without its end. The first one decides how lines end.
+    /// The next command line without its line end. The first line decides the line end of the session.
     ///
     /// Errors: EX_IOERR.
     pub(crate) fn line(&mut self) -> Result<Next<Vec<u8>>, Failure> {
@@ -91,14 +91,14 @@ impl Input {
         if too_long || line.len() > LINE {
             return Ok(Next::Bad("5.5.2 Error: line too long"));
         }
-        // In a LF session a CR before LF is a blank at the end of a command; the other way round is how lines are smuggled.
+        // In a LF session a CR before LF is a blank at the end of a command. A bare LF in a CRLF session is a smuggling attempt.
         if first == LineEnd::CrLf && ends == LineEnd::Lf {
             return Ok(Next::Bad("5.5.2 Error: bare LF; lines end in CR LF in this session"));
         }
         Ok(Next::Line(line))
     }
 
-    /// Mail data to its end; `out` gets the text.
+    /// Reads mail data to its end. `out` gets the text.
     pub(crate) fn data(&mut self, data: &mut Data, mut out: impl FnMut(&[u8])) -> Next<()> {
         loop {
             match data.feed(self.rest(), &mut out) {

@@ -1,7 +1,7 @@
-//! The options behind `-o` and `-O`: Sendmail's configuration on the command line. Few are honoured; those that could choose a
-//! file or an identity are refused, however they are abbreviated; the rest is accepted without effect.
+//! The options of `-o` and `-O`: Sendmail's configuration on the command line. A few are honoured. Options that could choose a file or
+//! an identity are refused, in every abbreviation. The others are ignored.
 
-/// What a letter after `-o` or a name after `-O` means here.
+/// The meaning of a letter after `-o` or a name after `-O`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
     /// `-oe`, ErrorMode
@@ -14,11 +14,11 @@ pub(crate) enum Meaning {
     Verbose,
     /// RFC 2852
     DeliverBy,
-    /// Not before a time.
+    /// No attempt before a time.
     HoldUntil,
     /// RFC 6710
     Priority,
-    /// `-oA`, AliasFile: refused, but for root with `-bi`.
+    /// `-oA`, AliasFile: refused, except for root with `-bi`.
     AliasFile,
     /// Class X.
     Refused,
@@ -39,7 +39,7 @@ const HONOURED: &[(&str, Meaning)] = &[
     ("Priority", Meaning::Priority),
 ];
 
-/// Names of Sendmail that take a path or an identity.
+/// Sendmail's names that take a path or an identity.
 const REFUSED: &[&str] = &[
     "QueueDirectory",
     "AliasFile",
@@ -76,11 +76,11 @@ const REFUSED: &[&str] = &[
     "DefaultAuthInfo",
 ];
 
-/// Endings of names that take a path, for those that a later Sendmail may bring.
+/// Suffixes of names that take a path, for names added by later Sendmail versions.
 const REFUSED_ENDINGS: &[&str] = &["CertFile", "KeyFile", "Path"];
 
-/// The meaning of a name after `-O`: in any case, and in any unambiguous abbreviation, as Sendmail takes them. What could be a
-/// refused name is refused.
+/// The meaning of a name after `-O`. Like Sendmail, it ignores case and accepts unambiguous abbreviations. An abbreviation of a refused
+/// name is refused.
 pub(crate) fn of_name(name: &str) -> Meaning {
     if let Some((_, meaning)) = HONOURED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
         return *meaning;

@@ -1,4 +1,4 @@
-//! From argv to a [`Call`]: clap fed from the option table, and the meaning of each option in the order given.
+//! Parses argv into a [`Call`] with clap and the option table. Options apply in the given order.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -9,15 +9,17 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde::Deserialize;
 use serde::de::value::StrDeserializer;
 
+use super::call::{Call, Flush, FlushField, Mode, When};
 use super::long::{self, Meaning};
-use super::{Call, Class, Flush, FlushField, Mode, OPTIONS, Opt, Refusal, Value, When};
+use super::options::{Class, OPTIONS, Opt, Value};
+use super::refusal::Refusal;
 use config::Span;
 use mail::envelope::{Notify, Ret};
 use mail::{date, limits, printable};
 
 const OPERANDS: &str = "operands";
 
-/// What `argv` asks for; `argv[0]` decides the personality (P1). `root` is true for real uid 0.
+/// Parses `argv`. `argv[0]` decides the default mode (P1). `root` is true for real uid 0.
 ///
 /// Errors: [`Refusal`], with EX_USAGE in every case.
 pub fn parse(argv: &[OsString], root: bool) -> Result<Call, Refusal> {
@@ -45,7 +47,7 @@ fn personality(name: &OsStr) -> Mode {
     }
 }
 
-/// What clap found: options in the order given, then the operands.
+/// The result of clap: options in the given order, then the operands.
 struct Given {
     options: Vec<(&'static Opt, OsString)>,
     operands: Vec<OsString>,
@@ -70,7 +72,7 @@ fn values<'a>(matches: &'a ArgMatches, id: &str) -> impl Iterator<Item = OsStrin
     matches.get_many::<OsString>(id).into_iter().flatten().cloned()
 }
 
-/// P9: clap in its builder form. Nothing after the first operand is an option.
+/// P9: the clap command. Options end at the first operand.
 fn command() -> Command {
     let option = |option: &Opt| {
         let arg = Arg::new(option.letter).short(option.letter.chars().next());
@@ -89,8 +91,8 @@ fn command() -> Command {
         .arg(operands.action(ArgAction::Append))
 }
 
-/// Two things that getopt does and clap does not: an option whose value must be attached takes no next word (`-q` becomes `-q=`),
-/// and a `=` after the letter belongs to the value (`-f=x` becomes `-f==x`).
+/// Adapts two rules of getopt for clap: an option with an attached value takes no next word (`-q` becomes `-q=`), and a `=` after the
+/// letter belongs to the value (`-f=x` becomes `-f==x`).
 fn normalised(words: &[OsString]) -> Vec<OsString> {
     let mut out = Vec::with_capacity(words.len());
     let mut rest = words.iter();
@@ -124,7 +126,7 @@ fn option(letter: u8) -> Option<&'static Opt> {
     OPTIONS.iter().find(|option| option.letter.as_bytes() == [letter])
 }
 
-/// The line for a command line that clap refused. clap's own words speak of options that this program does not have.
+/// The error line for a command line that clap refused. clap's own text mentions options that `sendmail` does not have.
 fn usage_text(words: &[OsString], error: &clap::Error) -> String {
     use clap::error::{ContextKind, ContextValue, ErrorKind};
     let what = match error.get(ContextKind::InvalidArg) {
@@ -133,7 +135,7 @@ fn usage_text(words: &[OsString], error: &clap::Error) -> String {
     };
     let names_help = words.iter().any(|word| word == "--help" || word == "--version");
     match error.kind() {
-        ErrorKind::UnknownArgument if names_help => "--help and --version stand alone".to_owned(),
+        ErrorKind::UnknownArgument if names_help => "--help and --version must be the only argument".to_owned(),
         ErrorKind::UnknownArgument => format!("unknown option {what}; see sendmail(8)"),
         ErrorKind::InvalidValue | ErrorKind::WrongNumberOfValues | ErrorKind::TooFewValues => {
             format!("option {what} requires a value; see sendmail(8)")
@@ -142,7 +144,7 @@ fn usage_text(words: &[OsString], error: &clap::Error) -> String {
     }
 }
 
-/// Fills `call` from the options, the last of each kind winning (P5), then the operands; then P7.
+/// Fills `call` from the options, where the last of each kind wins (P5), then from the operands; then checks P7.
 fn fill(call: &mut Call, given: Given, root: bool) -> Result<(), Refusal> {
     for (option, value) in given.options {
         apply(call, option, &value, root)?;
@@ -151,10 +153,10 @@ fn fill(call: &mut Call, given: Given, root: bool) -> Result<(), Refusal> {
         return Err(Refusal::injection("-oA"));
     }
     if let Some(operand) = given.operands.iter().find(|operand| has_controls(operand)) {
-        return Err(Refusal::value(format!("a control character in operand {}", shown(operand))));
+        return Err(Refusal::value(format!("operand {} contains a control character", shown(operand))));
     }
     call.operands = given.operands;
-    // `-d0.1` is how programs ask what this is. Beside a message it is a debug level, and those are ignored: exit 0 means kept.
+    // Programs use `-d0.1` to ask for the version. With a message it is a debug level, which is ignored: exit 0 must mean accepted.
     if call.asks_version && call.mode == Mode::Inject && !call.from_header && call.operands.is_empty() {
         call.mode = Mode::Version;
     }
@@ -173,25 +175,25 @@ fn check_conflicts(call: &Call) -> Result<(), Refusal> {
         Mode::Verify => "-bv",
     };
     if call.from_header {
-        return Err(Refusal::value(format!("-t and {name} exclude each other")));
+        return Err(Refusal::value(format!("-t cannot be used with {name}")));
     }
     if let Some(operand) = call.operands.first().filter(|_| call.mode != Mode::Verify) {
-        return Err(Refusal::value(format!("{name} takes no operands, and there is {}", shown(operand))));
+        return Err(Refusal::value(format!("{name} takes no operands, but {} was given", shown(operand))));
     }
     json_only_lists(call)
 }
 
 fn json_only_lists(call: &Call) -> Result<(), Refusal> {
-    if call.json && call.mode != Mode::List { Err(Refusal::value("-j stands only with -bp")) } else { Ok(()) }
+    if call.json && call.mode != Mode::List { Err(Refusal::value("-j can be used only with -bp")) } else { Ok(()) }
 }
 
 fn apply(call: &mut Call, option: &'static Opt, value: &OsStr, root: bool) -> Result<(), Refusal> {
     match option.class {
-        // The one exception of class X; the file itself is checked when it is opened.
+        // The only exception of class X. The file is checked when it is opened.
         Class::Refuse if option.letter == "C" && root => {}
         Class::Refuse => return Err(Refusal::injection(&format!("-{}", option.letter))),
         Class::Unsupported => {
-            return Err(Refusal::usage(format!("option -{} is not one of sendmail's; see sendmail(8) and mailchute(8)", option.letter)));
+            return Err(Refusal::usage(format!("option -{} is not supported; see sendmail(8) and mailchute(8)", option.letter)));
         }
         _ => {}
     }
@@ -200,7 +202,7 @@ fn apply(call: &mut Call, option: &'static Opt, value: &OsStr, root: bool) -> Re
         return Ok(());
     }
     if has_controls(value) {
-        return Err(Refusal::value(format!("a control character in the value of -{}", option.letter)));
+        return Err(Refusal::value(format!("the value of -{} contains a control character", option.letter)));
     }
     match option.letter {
         "t" => call.from_header = true,
@@ -220,7 +222,7 @@ fn apply(call: &mut Call, option: &'static Opt, value: &OsStr, root: bool) -> Re
     Ok(())
 }
 
-/// The options whose values are words.
+/// Applies the options whose values are text.
 fn apply_text(call: &mut Call, letter: &str, value: &str) -> Result<(), Refusal> {
     match letter {
         "B" if value.eq_ignore_ascii_case("7BIT") || value.eq_ignore_ascii_case("8BITMIME") => {}
@@ -241,7 +243,7 @@ fn apply_text(call: &mut Call, letter: &str, value: &str) -> Result<(), Refusal>
         "R" if value.eq_ignore_ascii_case("hdrs") => call.ret = Some(Ret::Hdrs),
         "R" => {
             return Err(Refusal::value(format!(
-                "-R takes full or hdrs, not {}; to try mail for one recipient, use mailchute(8)",
+                "-R takes full or hdrs, not {}; to retry mail for one recipient, use mailchute(8)",
                 shown(value)
             )));
         }
@@ -265,7 +267,7 @@ fn mode(value: &str) -> Result<Mode, Refusal> {
         "i" => Ok(Mode::Aliases),
         "h" | "H" => Ok(Mode::Nothing),
         "d" | "D" | "l" => Ok(Mode::Daemon),
-        other => Err(Refusal::value(format!("unsupported: -b{}", printable::text(other)))),
+        other => Err(Refusal::value(format!("-b{} is not supported; see sendmail(8)", printable::text(other)))),
     }
 }
 
@@ -283,22 +285,22 @@ fn flush(value: &str) -> Result<Mode, Refusal> {
         Some(("I", text)) if !text.is_empty() => matching(FlushField::Id, text),
         Some(("R", text)) if !text.is_empty() => matching(FlushField::Recipient, text),
         Some(("S", text)) if !text.is_empty() => matching(FlushField::Sender, text),
-        _ => return Err(Refusal::value(format!("-q{} is not implemented; see sendmail(8) and mailchute(8)", printable::text(value)))),
+        _ => return Err(Refusal::value(format!("-q{} is not supported; see sendmail(8) and mailchute(8)", printable::text(value)))),
     };
     Ok(Mode::Flush(flush))
 }
 
-/// `30m`, `1h30m`, `90`: what Sendmail takes for the time between two queue runs.
+/// True for Sendmail's time between queue runs: `30m`, `1h30m`, `90`.
 fn is_interval(text: &str) -> bool {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let mut parts = text.split_inclusive(|c: char| !c.is_ascii_digit()).peekable();
     parts.peek().is_some() && parts.all(|part| digits(part.strip_suffix(['s', 'm', 'h', 'd', 'w']).unwrap_or(part)))
 }
 
-/// `-o`: one letter and its value. A hint of a path or an identity is refused.
+/// `-o`: a letter and its value.
 fn apply_short(call: &mut Call, value: &OsStr) -> Result<(), Refusal> {
     let Some((&letter, rest)) = value.as_bytes().split_first() else {
-        return Err(Refusal::value("-o takes a letter"));
+        return Err(Refusal::value("-o needs a letter"));
     };
     let shown = format!("-o{}", char::from(letter).escape_default());
     apply_meaning(call, long::of_letter(letter), &shown, OsStr::from_bytes(rest))
@@ -330,7 +332,7 @@ fn apply_meaning(call: &mut Call, meaning: Meaning, name: &str, value: &OsStr) -
         Meaning::ErrorMode => return set_error_mode(call, value),
         Meaning::IgnoreDots => call.ignore_dots = is_true(value),
         Meaning::Verbose => call.verbose = is_true(value),
-        // All modes queue; the daemon watches the directory, so there is nobody to wake or to leave asleep.
+        // All modes queue the message. The daemon watches the directory, so `q` and `d` have no effect.
         Meaning::DeliveryMode if value.is_empty() || value.starts_with(['b', 'i', 'q', 'd']) => {}
         Meaning::DeliveryMode => return Err(problem("b, i, q or d")),
         Meaning::DeliverBy => call.deliver_by = Some(when(value).ok_or_else(|| problem("a time such as 2h, or RFC 3339"))?),
@@ -339,12 +341,12 @@ fn apply_meaning(call: &mut Call, meaning: Meaning, name: &str, value: &OsStr) -
             let number = value.parse::<i8>().ok().filter(|number| (-9..=9).contains(number));
             call.priority = Some(number.ok_or_else(|| problem("a number from -9 to 9"))?);
         }
-        _ => return Err(Refusal::value(format!("{name} is short for more than one option"))),
+        _ => return Err(Refusal::value(format!("{name} is ambiguous"))),
     }
     Ok(())
 }
 
-/// Section 6: only `q` makes a difference here.
+/// Section 6: only `q` has an effect.
 fn set_error_mode(call: &mut Call, value: &str) -> Result<(), Refusal> {
     match value.as_bytes().first() {
         Some(b'q') => call.quiet_errors = true,
@@ -354,12 +356,12 @@ fn set_error_mode(call: &mut Call, value: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Sendmail's booleans: nothing, `t…`, `T…`, `y…`, `Y…` are true.
+/// Sendmail's booleans: an empty value, `t…`, `T…`, `y…`, `Y…` are true.
 fn is_true(value: &str) -> bool {
     value.is_empty() || value.starts_with(['t', 'T', 'y', 'Y'])
 }
 
-/// A length of time up to ten years, so that no sum leaves the calendar; or a moment.
+/// A duration of up to ten years, so that no date overflows, or an absolute time.
 fn when(value: &str) -> Option<When> {
     const LONGEST: u64 = 10 * 365 * 86_400;
     let span = Span::deserialize(StrDeserializer::<serde::de::value::Error>::new(value)).ok();
@@ -380,7 +382,7 @@ fn has_controls(value: &OsStr) -> bool {
     value.as_bytes().iter().any(u8::is_ascii_control)
 }
 
-/// A hostile value in an error line: printable and short.
+/// An untrusted value for an error line: printable and truncated.
 fn shown(value: impl AsRef<OsStr>) -> String {
     let text = printable::bytes(value.as_ref().as_bytes());
     let short: String = text.chars().take(60).collect();

@@ -1,11 +1,11 @@
-//! H9: no line of a header field is longer than 998 octets (RFC 5322 2.1.1).
+//! H9: folds header fields to lines of at most 998 octets (RFC 5322 2.1.1).
 
 use mail::limits;
 
 /// Bytes of the longest character (RFC 3629 3).
 const CHARACTER: usize = 4;
 
-/// Folds the field that begins at `begin` and ends `out`: at white space; where there is none, after 998 bytes.
+/// Folds the field from `begin` to the end of `out` at white space, or after 998 bytes if there is none.
 pub(crate) fn lines(out: &mut Vec<u8>, begin: usize) {
     let field = out.get(begin..).unwrap_or_default();
     if field.len() <= limits::LINE || !has_long_line(field) {
@@ -21,8 +21,8 @@ fn has_long_line(field: &[u8]) -> bool {
     field.split(|&b| b == b'\n').any(|line| line.len() > limits::LINE + 1)
 }
 
-/// `line` ends in CRLF. Blanks that would make a line of nothing else are dropped: at the end of the text, and where more than a
-/// line of them stands between two words.
+/// Folds `line`, which ends in CRLF. Blanks that would fill a line by themselves are dropped: at the end of the text, and between two
+/// words that are more than a line apart.
 fn fold_line(line: &[u8], out: &mut Vec<u8>) {
     let mut rest = line.trim_ascii_end();
     if line.len() <= limits::LINE + 2 {
@@ -59,8 +59,8 @@ fn is_blank(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-/// Where to break a line that begins with so many `blanks` and ends in text: before the last white space after text, else after
-/// `room` bytes, but not within a UTF-8 character.
+/// The position to break a line that starts with `blanks` blanks and ends in text: before the last white space after text, otherwise
+/// after `room` bytes, but not within a UTF-8 character.
 fn fold_point(rest: &[u8], blanks: usize, room: usize) -> usize {
     let window = rest.get(..=room).unwrap_or(rest);
     let is_boundary = |at: &usize| rest.get(*at).is_none_or(|byte| byte & 0xc0 != 0x80);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Line ends, and the blank after one that had to be made, are all that is added; blanks at line ends are all that goes.
+        /// Folding adds only line ends and the blank after them, and removes only blanks at line ends.
         #[test]
         fn h9_no_byte_but_blanks_is_lost_or_added(
             words in proptest::collection::vec(("[!-~ü]{1,40}", 1..80usize, "([ \t]{1,3}|\r\n[ \t]{1,2})?"), 1..6),

@@ -1,4 +1,4 @@
-//! The value of one field: bare addresses get a domain (H5), raw 8-bit text becomes 7-bit (H6), nothing else changes.
+//! Repairs the value of a field: qualifies bare addresses (H5) and encodes raw 8-bit text (H6). Nothing else changes.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use mail::address_list::{AddressList, Spec};
 use mail::encoded_word;
 use mail::seven_bit::{PARAMETERS, parameters, unstructured};
 
-/// Appends the repaired value of `field` to `out`, which ends in the field's name and colon.
+/// Appends the repaired value of `field` to `out`, which ends with the field's name and colon.
 pub(crate) fn value(head: &Head, field: &HeadField, mailname: &str, out: &mut Vec<u8>) {
     let value = field.at.value_in(head.bytes);
     match &field.list {
@@ -19,7 +19,7 @@ pub(crate) fn value(head: &Head, field: &HeadField, mailname: &str, out: &mut Ve
     }
 }
 
-/// One change to a value.
+/// A change to a value.
 enum Edit {
     /// `@mailname` after a bare name.
     Qualify,
@@ -38,7 +38,7 @@ fn addresses(value: &[u8], list: &AddressList, mailname: Option<&str>, out: &mut
     }
     let is_8bit = |span: &&Range<usize>| value.get((*span).clone()).is_some_and(|text| !text.is_ascii());
     edits.extend(list.phrases.iter().filter(is_8bit).map(|span| (span.clone(), Edit::Phrase)));
-    // A comment within a display name goes with it. Display names are in order and do not overlap.
+    // A comment within a display name is part of it. Display names are in order and do not overlap.
     let is_outside = |span: &&Range<usize>| {
         let after = list.phrases.partition_point(|phrase| phrase.start <= span.start);
         after.checked_sub(1).and_then(|at| list.phrases.get(at)).is_none_or(|phrase| span.end > phrase.end)
@@ -59,7 +59,7 @@ fn addresses(value: &[u8], list: &AddressList, mailname: Option<&str>, out: &mut
     out.extend_from_slice(value.get(at..).unwrap_or_default());
 }
 
-/// The words within parentheses, which stay as they are (RFC 2047 5 (2)).
+/// Encodes the words within parentheses; the parentheses stay (RFC 2047 5 (2)).
 fn comment(text: &[u8], out: &mut Vec<u8>) {
     for part in text.split_inclusive(|b| matches!(b, b'(' | b')')) {
         let (inner, paren) = part.split_at(part.len() - usize::from(matches!(part.last(), Some(b'(' | b')'))));

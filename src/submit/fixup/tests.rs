@@ -16,7 +16,7 @@ fn mended_by(header: &[u8], display_name: Option<&[u8]>, undisclosed: bool) -> S
     let head = collected.head();
     let author = Address::parse("alice@m.example").unwrap();
     let additions = Additions { date: "DATE".into(), message_id: "<ID@m.example>".into(), display_name, author: &author, undisclosed };
-    let out = mend(&head, "m.example", Missing::of(&head), &additions);
+    let out = fix(&head, "m.example", Missing::of(&head), &additions);
     String::from_utf8(out).unwrap().replace("\r\n", "\n")
 }
 

@@ -1,7 +1,7 @@
-//! What the other programs of this installation say of it: each is asked for what it alone can judge.
+//! Checks by the other programs of the installation.
 //!
-//! `mailchuted --check`, run as the owner of the spool, judges keys, passwords, certificates and files; `sendmail -bi` the alias file;
-//! the running daemon its alarms. Trusted as our own programs are.
+//! `mailchuted --check`, run as the owner of the spool, checks keys, passwords, certificates and files. `sendmail -bi` checks the
+//! alias file. The running daemon reports its alarms. Their output is trusted.
 
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
@@ -17,11 +17,11 @@ use control::protocol::{Request, Status};
 use control::warnings;
 use exit::{Exit, Failure};
 
-/// Where systemd keeps what `LoadCredential=` names, while the daemon runs.
+/// The directory of `LoadCredential=` while systemd runs the daemon.
 const CREDENTIALS: &str = "/run/credentials/mailchuted.service";
 
-/// What `mailchuted` would say if it started now. False where it cannot be asked: only root and the owner of the spool may look at
-/// everything that it looks at.
+/// Runs the config check of `mailchuted`. Returns false if it could not run: only root and the owner of the spool can read all of its
+/// files.
 pub(super) fn configuration(config: &Config, findings: &mut Vec<String>) -> bool {
     let Ok(meta) = std::fs::metadata(&config.paths.spool) else { return false };
     let (me, is_root) = (sys::process::euid(), sys::process::euid() == 0);
@@ -41,20 +41,20 @@ pub(super) fn configuration(config: &Config, findings: &mut Vec<String>) -> bool
         Ok(said) if said.status.success() => {}
         Ok(said) if !said.stdout.is_empty() => findings.extend(lines(&said.stdout)),
         Ok(said) => findings.extend(lines(&said.stderr)),
-        Err(e) => findings.push(format!("{} --check: {e}; install it again", program.display())),
+        Err(e) => findings.push(format!("{} --check: {e}; reinstall mailchute", program.display())),
     }
     true
 }
 
-/// What `newaliases` says.
+/// Runs `sendmail -bi`.
 pub(super) fn aliases(config: &Config, findings: &mut Vec<String>) {
     let program = config.paths.sendmail();
     let mut command = Command::new(&program);
     command.arg("-bi");
     match output(command) {
         Ok(said) if said.status.success() => {}
-        Ok(said) => findings.extend(lines(&said.stderr).map(|line| format!("alias file: {line}; correct it, then run newaliases"))),
-        Err(e) => findings.push(format!("{} -bi: {e}; install it again", program.display())),
+        Ok(said) => findings.extend(lines(&said.stderr).map(|line| format!("alias file: {line}; fix it, then run newaliases"))),
+        Err(e) => findings.push(format!("{} -bi: {e}; reinstall mailchute", program.display())),
     }
 }
 
@@ -67,16 +67,16 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = String> {
     text.lines().map(str::to_owned).collect::<Vec<_>>().into_iter()
 }
 
-/// What the daemon says of itself, or that it is stopped. Returns the warnings about the mail. `is_open`: mail can be accepted. The
-/// last to be asked: root becomes the owner of the spool to look at it without its daemon.
+/// Reports the status of the daemon, or that it is stopped, and returns warnings about mail. `is_open`: mail can be accepted. This
+/// check runs last, because root takes the ids of the owner of the spool while the daemon is stopped.
 pub(super) fn daemon(config: &Config, is_open: bool, findings: &mut Vec<String>) -> Vec<String> {
     if !client::daemon_is_running(&config.paths) {
-        let mail = if is_open { ": mail is accepted, but waits" } else { "" };
-        findings.push(format!("mailchuted is not running{mail}; run {}", config.paths.mode.systemctl("start")));
+        let mail = if is_open { "; mail is accepted but not delivered" } else { "" };
+        findings.push(format!("mailchuted is not running{mail}: run {}", config.paths.mode.systemctl("start")));
         let down = Failure::new(Exit::Unavailable, "");
-        match Offline::open(config, down).and_then(|spool| Ok((spool.besides()?, spool.counts()?))) {
-            Ok((besides, [_, _, failed])) => {
-                findings.extend(Some(besides).filter(|besides| !besides.is_empty()));
+        match Offline::open(config, down).and_then(|spool| Ok((spool.warning()?, spool.counts()?))) {
+            Ok((warning, [_, _, failed])) => {
+                findings.extend(Some(warning).filter(|warning| !warning.is_empty()));
                 return of_mail(failed);
             }
             // Empty for those who may not look at the spool.
@@ -87,7 +87,7 @@ pub(super) fn daemon(config: &Config, is_open: bool, findings: &mut Vec<String>)
     }
     match client::ask::<Status>(&config.paths, &Request::Status {}) {
         Ok(statuses) => {
-            let found: Vec<String> = statuses.iter().flat_map(|status| troubles(status, config.paths.mode, findings)).collect();
+            let found: Vec<String> = statuses.iter().flat_map(|status| status_findings(status, config.paths.mode, findings)).collect();
             findings.extend(found);
             statuses.iter().flat_map(|status| of_mail(status.failed)).collect()
         }
@@ -98,33 +98,33 @@ pub(super) fn daemon(config: &Config, is_open: bool, findings: &mut Vec<String>)
     }
 }
 
-/// What has failed is no fault of the installation, or a sign of one: only a person can tell.
+/// A warning about failed messages. They may or may not have a cause in the installation, so this is not a finding.
 fn of_mail(failed: u64) -> Vec<String> {
     if failed == 0 { Vec::new() } else { vec![warnings::failed(failed)] }
 }
 
-/// The findings in a status that are not `known`. Pure.
-fn troubles(status: &Status, mode: Mode, known: &[String]) -> Vec<String> {
-    let stands = |name: &str, subject: &str| status.alarms.iter().any(|alarm| alarm.alarm == name && alarm.subject == subject);
+/// The findings in a status, without those in `known`. Pure.
+fn status_findings(status: &Status, mode: Mode, known: &[String]) -> Vec<String> {
+    let is_raised = |name: &str, subject: &str| status.alarms.iter().any(|alarm| alarm.alarm == name && alarm.subject == subject);
     let mut found: Vec<String> = Vec::new();
     if !status.ready {
-        found.push(format!("the scheduler of mailchuted stands still: run {}", mode.systemctl("restart")));
+        found.push(format!("the scheduler of mailchuted has stalled: run {}", mode.systemctl("restart")));
     }
-    // Of what cannot be used there is one alarm with all reasons; those are findings already, unless they are of another day.
+    // One alarm lists all unusable credentials. Skip it if every reason in it is already a finding.
     let news = |reason: &str| known.iter().fold(reason.to_owned(), |rest, one| rest.replace(one.as_str(), ""));
     let is_new = |reason: &str| news(reason).chars().any(|c| !matches!(c, ';' | ' '));
     let alarms = status.alarms.iter().filter(|one| is_new(&one.reason));
-    found.extend(alarms.map(|one| format!("{} {}; mailchute(8) says what to do about each alarm", one.severity, alarm(one))));
-    // An alarm comes a moment later than what it is about.
-    if !status.paused.is_empty() && !stands("delivery_paused", "") {
+    found.extend(alarms.map(|one| format!("{} {}; mailchute(8) describes each alarm", one.severity, alarm(one))));
+    // An alarm is raised shortly after its cause.
+    if !status.paused.is_empty() && !is_raised("delivery_paused", "") {
         found.push(warnings::paused(&status.paused));
     }
-    if let Some(reason) = status.closed.as_ref().filter(|_| !stands("admission_closed", "")) {
+    if let Some(reason) = status.closed.as_ref().filter(|_| !is_raised("admission_closed", "")) {
         found.push(warnings::closed(reason));
     }
     found.extend(status.usage.iter().map(warnings::near_limit));
-    for one in status.suspended.iter().filter(|one| !stands("route_suspended", &one.route)) {
-        found.push(format!("{} is suspended: {}; mend that, then run `mailchute flush`", one.route, one.reason));
+    for one in status.suspended.iter().filter(|one| !is_raised("route_suspended", &one.route)) {
+        found.push(format!("route {} is suspended: {}; fix the cause, then run `mailchute flush`", one.route, one.reason));
     }
     found
 }
