@@ -192,10 +192,6 @@ fn text(composed: &Composed) -> String {
     String::from_utf8(composed.bytes.clone()).unwrap()
 }
 
-fn message_id(composed: &Composed) -> String {
-    text(composed).lines().find(|line| line.starts_with("Message-ID:")).unwrap().to_owned()
-}
-
 fn plan() -> Plan {
     Plan { expires: NOW + 500_000, next_attempt: None, hold: None }
 }
