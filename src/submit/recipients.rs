@@ -227,7 +227,7 @@ mod tests {
     fn r5_every_malformed_address_is_listed_and_nothing_is_sent() {
         assert_eq!(
             listed(&["a b", "good@x.example", ""], Some("To: <>, ok\n")),
-            "65: malformed recipient addresses, so nothing was sent: `a b` (words where one address should stand; is a comma or a quote missing?), \
+            "65: malformed recipient addresses, so nothing was sent: `a b` (several words instead of one address; is a comma or a quote missing?), \
              `` (empty address), `<>` (empty address)"
         );
         assert!(listed(&["(only a comment)"], None).starts_with("65:"));
