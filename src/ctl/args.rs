@@ -199,22 +199,22 @@ pub(super) struct Modify {
 /// Thresholds of the Nagios plugin.
 #[derive(Debug, clap::Args)]
 pub(super) struct Monitor {
-    /// Warn outside this range of queued messages
+    /// Warn outside this queue length
     #[arg(long, short, value_name = "RANGE")]
     pub warning: Option<Range>,
-    /// Critical outside this range of queued messages
+    /// Critical outside this queue length
     #[arg(long, short, value_name = "RANGE")]
     pub critical: Option<Range>,
-    /// Warn outside this range for the oldest age (s)
+    /// Warn outside this oldest age in seconds
     #[arg(long, value_name = "RANGE")]
     pub warning_age: Option<Range>,
-    /// Critical outside this range for the oldest age (s)
+    /// Critical outside this oldest age in seconds
     #[arg(long, value_name = "RANGE")]
     pub critical_age: Option<Range>,
-    /// Warn outside this range of failed messages
+    /// Warn outside this failed count
     #[arg(long, value_name = "RANGE", default_value = "99")]
     pub warning_failed: Range,
-    /// Critical outside this range of failed messages
+    /// Critical outside this failed count
     #[arg(long, value_name = "RANGE")]
     pub critical_failed: Option<Range>,
     /// Maximum time for the daemon's reply

@@ -49,7 +49,7 @@ fn the_spool_is_one_daemons_even_where_the_lock_file_was_deleted() {
     // A command that finds no socket does not touch the spool either.
     std::fs::rename(installation.paths.control_socket(), installation.paths.run.join("elsewhere")).unwrap();
     let said = installation.mailchute(&["hold", "ALL"]).ended_with(69).stderr;
-    assert!(said.contains("a daemon runs but does not answer"), "{said}");
+    assert!(said.contains("mailchuted is running but does not answer"), "{said}");
     std::fs::rename(installation.paths.run.join("elsewhere"), installation.paths.control_socket()).unwrap();
     installation.stop_daemon();
     installation.start_daemon();

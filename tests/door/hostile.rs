@@ -42,7 +42,7 @@ fn t_spool_8_what_is_no_submission_gets_its_reason_and_leaves_nothing() {
     };
     let chunk_too_large = [envelope("").as_bytes(), &u32::MAX.to_be_bytes()].concat();
     let cases: Vec<(&str, Vec<u8>, u8, &str)> = vec![
-        ("no envelope", b"GET / HTTP/1.1\r\n".to_vec(), 65, "not an envelope"),
+        ("no envelope", b"GET / HTTP/1.1\r\n".to_vec(), 65, "invalid envelope"),
         ("an unknown key", submission(&envelope("\"relay\":\"x\","), WIRE, 9), 65, "relay"),
         ("an id", submission(&envelope("\"id\":\"0000000000000001\","), WIRE, 9), 65, "duplicate field"),
         ("a peer", submission(&envelope("\"peer\":{\"uid\":0,\"gid\":0,\"pid\":1},"), WIRE, 9), 65, "peer"),

@@ -102,9 +102,12 @@ fn both_doors_shut_are_73_and_one_line_that_names_both() {
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
     let (spool, socket) = (installation.paths.spool.display().to_string(), installation.paths.submit_socket().display().to_string());
     let tells = |text: &str| assert!(ended.stderr.contains(text), "no `{text}` in {}", ended.stderr);
-    [&format!("cannot open the drop directory {spool}/new: No such file"), &format!("and cannot use the submission socket {socket}: ")]
-        .into_iter()
-        .for_each(|text| tells(text));
+    [
+        &format!("cannot open the drop directory {spool}/new: No such file"),
+        &format!("and cannot connect to the submission socket {socket}: "),
+    ]
+    .into_iter()
+    .for_each(|text| tells(text));
     let dialogue = b"MAIL FROM:<a@sender.example>\r\nRCPT TO:<b@receiver.example>\r\nDATA\r\n\r\nx\r\n.\r\n";
     let replies = run(sendmail_without_spool(&installation).arg("-bs"), dialogue).succeeded().stdout;
     assert!(replies.contains("\r\n451 4.3.0 "), "section 14: {replies}");

@@ -21,7 +21,10 @@ fn check_finds_each_wrong_configuration_and_says_what_it_is() {
     let good = format!("{GOOD}alias_file = \"{}\"\n", empty.display());
     installation.configure(&good);
     let base = findings(&installation);
-    assert!(matches!(base.as_slice(), [one] if one.starts_with("mailchuted is not running: mail is accepted, but waits")), "{base:?}");
+    assert!(
+        matches!(base.as_slice(), [one] if one.starts_with("mailchuted is not running; mail is accepted but not delivered")),
+        "{base:?}"
+    );
     let broken = installation.write_public("broken", "root: a@b.example\nnonsense\n");
     let no_program = installation.write_public("no-program", "");
     std::fs::set_permissions(&no_program, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
@@ -72,18 +75,18 @@ fn check_asks_the_daemon_what_stands() {
     let aliases = installation.write_public("aliases", "");
     installation.relay_to(&receiver.url("smtp", "tls=none"), &format!("alias_file = \"{}\"\n", aliases.display()));
     installation.start_daemon();
-    assert_eq!(installation.mailchute(&["check"]).succeeded().stdout, "all is well\n");
+    assert_eq!(installation.mailchute(&["check"]).succeeded().stdout, "no problems found\n");
     installation.mailchute(&["pause"]).succeeded();
     installation.mailchute(&["close", "moving house"]).succeeded();
     for when in ["at once", "as alarms"] {
         let said = findings(&installation);
-        assert!(said.len() == 2 && said.iter().any(|line| line.contains("delivery is paused since ")), "{when}: {said:?}");
+        assert!(said.len() == 2 && said.iter().any(|line| line.contains("delivery has been paused since ")), "{when}: {said:?}");
         assert!(said.iter().any(|line| line.contains("moving house")), "{when}: {said:?}");
         wait_for("the alarms", || installation.mailchute(&["monitor"]).stdout.contains("alarms=2;"));
     }
     installation.stop_daemon();
     let said = findings(&installation);
-    assert!(said.len() == 2 && said.iter().any(|line| line.starts_with("delivery is paused since ")), "{said:?}");
+    assert!(said.len() == 2 && said.iter().any(|line| line.starts_with("delivery has been paused since ")), "{said:?}");
     installation.start_daemon();
     installation.mailchute(&["open"]).succeeded();
     installation.mailchute(&["resume"]).succeeded();
@@ -109,9 +112,9 @@ fn root_has_the_owner_of_the_spool_judge_and_others_are_told_that_they_see_less(
     installation.relay_to(&receiver.url("smtp", "tls=none"), "");
     installation.start_daemon();
     let well = installation.mailchute(&["check"]).stdout;
-    assert!(well == "all is well\n" || well.starts_with("fs.protected_hardlinks is off"), "{well}");
+    assert!(well == "no problems found\n" || well.starts_with("fs.protected_hardlinks is off"), "{well}");
     let said = installation.mailchute_as(CALLER_ID, &["check"]).stdout;
-    assert!(well != "all is well\n" || said == "all is well, as far as you may look; root sees more\n", "{said}");
+    assert!(well != "no problems found\n" || said == "no problems found; run it as root for a complete check\n", "{said}");
     // Root could write there; the daemon cannot.
     installation.relay_to(&receiver.url("smtp", "tls=none"), "event_file = \"/events.json\"");
     let said = findings(&installation);
@@ -122,6 +125,6 @@ fn root_has_the_owner_of_the_spool_judge_and_others_are_told_that_they_see_less(
     let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(&installation.paths.spool).status().unwrap();
     assert!(remounted.success());
     let said = findings(&installation);
-    assert!(said.iter().any(|line| line.contains("is read-only: no mail can be accepted")), "{said:?}");
-    assert!(said.iter().any(|line| line.starts_with("mailchuted is not running; ")), "{said:?}");
+    assert!(said.iter().any(|line| line.contains("is read-only, so no mail can be accepted")), "{said:?}");
+    assert!(said.iter().any(|line| line.starts_with("mailchuted is not running: ")), "{said:?}");
 }

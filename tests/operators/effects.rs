@@ -25,7 +25,7 @@ fn a_removed_message_comes_back_by_requeue_and_is_delivered_once() {
     assert_eq!(installation.spooled("trash").len(), 2, "a dry run changes nothing");
     for other in ["hold", "release", "remove", "expire", "bounce"] {
         let said = installation.mailchute(&[other, &ids[0]]).ended_with(1).stderr;
-        assert!(said.contains(&format!("{0}: was removed; mailchute requeue {0} brings it back", ids[0])), "{other}: {said}");
+        assert!(said.contains(&format!("{0}: was removed; `mailchute requeue {0}` restores it", ids[0])), "{other}: {said}");
     }
     let text = installation.mailchute(&["cat", "--body", &ids[0]]).succeeded().stdout;
     assert!(text.starts_with("Hello"), "{text}");
@@ -38,7 +38,7 @@ fn a_removed_message_comes_back_by_requeue_and_is_delivered_once() {
     let said = installation.mailchute(&["requeue", &ids[0]]).ended_with(1).stderr;
     assert!(said.contains("no such message"), "what was delivered is not sent again: {said}");
     let said = installation.mailchute(&["cat", &ids[0]]).ended_with(1).stderr;
-    assert!(said.contains("its file is gone"), "{said}");
+    assert!(said.contains("the message has no file any more"), "{said}");
     assert_eq!(receiver.messages().len(), 2);
 }
 
@@ -82,7 +82,7 @@ fn a_bounced_message_is_not_tried_again_and_its_sender_is_told_why() {
     assert!(has(&entry, "a@x.example", "failed", "given up by an administrator; last: 450"), "{entry}");
     for verb in ["hold", "expire", "bounce", "flush"] {
         let said = installation.mailchute(&[verb, &waiting]).ended_with(1).stderr;
-        assert!(said.contains("has failed for good"), "{verb}: {said}");
+        assert!(said.contains("has failed permanently"), "{verb}: {said}");
     }
 }
 
@@ -93,17 +93,17 @@ fn a_paused_queue_takes_mail_and_sends_none_over_a_restart_until_it_is_resumed()
     installation.relay_to(&receiver.url("smtp", "tls=none"), "");
     installation.start_daemon();
     let said = installation.mailchute(&["pause"]).succeeded().stdout;
-    assert!(said.starts_with("delivery is paused since ") && said.contains(" by "), "{said}");
+    assert!(said.starts_with("delivery has been paused since ") && said.contains(" by "), "{said}");
     installation.sendmail(&["a@x.example"], MESSAGE).succeeded();
     wait_for("the claim", || installation.spooled("cur").len() == 1);
     installation.mailchute(&["flush"]).succeeded();
     wait_for("the alarm", || installation.mailchute(&["monitor"]).code == Some(1));
     let said = installation.mailchute(&["monitor"]).stdout;
-    assert!(said.starts_with("MAILCHUTE WARNING - 1 queued, 0 held, 0 failed, delivery_paused: delivery is paused since "), "{said}");
+    assert!(said.starts_with("MAILCHUTE WARNING - 1 queued, 0 held, 0 failed, delivery_paused: delivery has been paused since "), "{said}");
     let said = installation.mailchute(&["motd"]).succeeded().stdout;
-    assert!(said.starts_with("mailchute: delivery_paused: delivery is paused since "), "{said}");
+    assert!(said.starts_with("mailchute: delivery_paused: delivery has been paused since "), "{said}");
     let said = installation.mailchute(&["test", "--wait", "1s", "c@x.example"]).ended_with(69).stderr;
-    assert!(said.contains("no outcome within 1 s: delivery is paused since "), "{said}");
+    assert!(said.contains("no result within 1 s: delivery has been paused since "), "{said}");
     let probe = listed(&installation, &["--to", "c@"]).remove(0);
     installation.mailchute(&["remove", &probe]).succeeded();
     wait_for("its end", || installation.spooled("cur").len() == 1);
@@ -111,9 +111,9 @@ fn a_paused_queue_takes_mail_and_sends_none_over_a_restart_until_it_is_resumed()
     installation.start_daemon();
     installation.sendmail(&["b@x.example"], MESSAGE).succeeded();
     wait_for("the other claim", || installation.spooled("cur").len() == 2);
-    assert!(installation.mailchute(&["status"]).succeeded().stdout.contains("delivery is paused since "));
+    assert!(installation.mailchute(&["status"]).succeeded().stdout.contains("delivery has been paused since "));
     for listing in [installation.mailchute(&["mailq"]).succeeded(), installation.sendmail(&["-bp"], b"").succeeded()] {
-        assert!(listing.stderr.contains("warning: delivery is paused since "), "{listing:?}");
+        assert!(listing.stderr.contains("warning: delivery has been paused since "), "{listing:?}");
         assert!(listing.stdout.ends_with(" in 2 Requests.\n"), "the last line is for scripts: {listing:?}");
     }
     // What waits in a paused queue is in nobody's hands.
@@ -121,7 +121,7 @@ fn a_paused_queue_takes_mail_and_sends_none_over_a_restart_until_it_is_resumed()
     let said = installation.mailchute(&["remove", &id]).succeeded().stderr;
     assert!(said.contains(&format!("{id}: removed")), "{said}");
     assert!(receiver.messages().is_empty());
-    assert_eq!(installation.mailchute(&["resume"]).succeeded().stdout, "delivery goes on\n");
+    assert_eq!(installation.mailchute(&["resume"]).succeeded().stdout, "delivery resumed\n");
     assert_eq!(receiver.wait_for_messages(1)[0].recipients, ["<a@x.example>"]);
     installation.wait_until_drained();
     wait_for("the end of the alarm", || installation.mailchute(&["monitor"]).code == Some(0));
@@ -158,7 +158,7 @@ fn delivery_that_was_paused_without_the_daemon_stays_paused_when_it_starts() {
     installation.mailchute(&["pause"]).succeeded();
     installation.sendmail(&["a@x.example"], MESSAGE).succeeded();
     let listing = installation.mailchute(&["mailq"]).succeeded();
-    assert!(listing.stderr.contains("warning: delivery is paused"), "{listing:?}");
+    assert!(listing.stderr.contains("warning: delivery has been paused"), "{listing:?}");
     installation.start_daemon();
     wait_for("the claim", || installation.spooled("cur").len() == 1);
     assert!(receiver.messages().is_empty());
@@ -171,12 +171,12 @@ fn delivery_that_was_paused_without_the_daemon_stays_paused_when_it_starts() {
 fn the_shape_of_the_queue_is_a_table_of_destinations() {
     let receiver = Script::new().say("RCPT TO:", "450 4.2.1 busy").start();
     let (installation, _) = with_waiting(&receiver, &["a@x.example", "b@y.example", "c@X.example"]);
-    let shape = installation.mailchute(&["shape"]).succeeded().stdout;
-    let rows: Vec<Vec<&str>> = shape.lines().skip(1).map(|line| line.split_whitespace().take(3).collect()).collect();
+    let table = installation.mailchute(&["qshape"]).succeeded().stdout;
+    let rows: Vec<Vec<&str>> = table.lines().skip(1).map(|line| line.split_whitespace().take(3).collect()).collect();
     assert_eq!(rows, [["TOTAL", "3", "3"], ["x.example", "2", "2"], ["y.example", "1", "1"]]);
-    let json = installation.mailchute(&["shape", "--json", "--domain", "y.example"]).succeeded().stdout;
+    let json = installation.mailchute(&["qshape", "--json", "--domain", "y.example"]).succeeded().stdout;
     assert_eq!(json, "{\"destination\":\"y.example\",\"total\":1,\"ages\":[1,0,0,0,0,0,0,0,0,0]}\n");
-    assert!(installation.mailchute(&["shape", "--lines", "1"]).succeeded().stdout.ends_with("and 1 more\n"));
+    assert!(installation.mailchute(&["qshape", "--lines", "1"]).succeeded().stdout.ends_with("and 1 more\n"));
     let stats = installation.mailchute(&["stats"]).succeeded().stdout;
     assert!(stats.lines().any(|line| line.split_whitespace().take(2).eq(["queued", "3"])), "{stats}");
 }
@@ -235,7 +235,7 @@ fn closed_admission_refuses_mail_over_a_restart_until_it_is_opened_and_delivers_
     installation.start_daemon();
     installation.sendmail(&["b@x.example"], MESSAGE).ended_with(69);
     assert!(installation.mailchute(&["status"]).succeeded().stdout.contains("admission is closed: by "));
-    assert_eq!(installation.mailchute(&["open"]).succeeded().stdout, "mail is taken\n");
+    assert_eq!(installation.mailchute(&["open"]).succeeded().stdout, "accepting mail again\n");
     installation.sendmail(&["b@x.example"], MESSAGE).succeeded();
     receiver.wait_for_messages(2);
 }

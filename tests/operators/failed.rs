@@ -31,7 +31,7 @@ fn failed_mail_is_no_part_of_the_queue_and_of_no_limit_of_waiting_mail() {
     let mut installation = Installation::system();
     installation.relay_to(&receiver.url("smtp", "tls=none"), "user_message_limit = 2\nretry_min = \"1h\"\nretry_max = \"2h\"");
     installation.start_daemon();
-    assert_eq!(installation.mailchute(&["mailq", "--failed"]).succeeded().stdout, "nothing has failed\n");
+    assert_eq!(installation.mailchute(&["mailq", "--failed"]).succeeded().stdout, "no failed messages\n");
     for n in 1..=2 {
         installation.sendmail_as(CALLER_ID, &["-N", "never", "bad@x.example"], MESSAGE).succeeded();
         wait_for("the failure", || installation.spooled("failed").len() == n);
@@ -50,7 +50,7 @@ fn failed_mail_is_no_part_of_the_queue_and_of_no_limit_of_waiting_mail() {
             assert_eq!(waiting(&out(queue)), 2, "{queue:?}");
         }
         assert!(out(&["count"]).starts_with("2 messages, ") && out(&["count", "--state", "failed"]).starts_with("2 messages, "));
-        let shape = out(&["shape"]);
+        let shape = out(&["qshape"]);
         assert!(shape.lines().nth(1).unwrap().split_whitespace().take(2).eq(["TOTAL", "2"]), "{shape}");
         for queue in [&["mailq", "--failed"][..], &["list", "--state", "failed"], &["list", &failed[0], &failed[1]]] {
             let text = out(queue);
@@ -84,12 +84,12 @@ fn failed_mail_is_told_by_check_monitor_and_status() {
     let aliases = installation.write_public("aliases", "");
     installation.relay_to(&receiver.url("smtp", "tls=none"), &format!("alias_file = \"{}\"\n", aliases.display()));
     installation.start_daemon();
-    assert_eq!(installation.mailchute(&["check"]).succeeded().stdout, "all is well\n");
+    assert_eq!(installation.mailchute(&["check"]).succeeded().stdout, "no problems found\n");
     for n in 1..=2 {
         installation.sendmail(&["-N", "never", "bad@x.example"], MESSAGE).succeeded();
         wait_for("the failure", || installation.spooled("failed").len() == n);
     }
-    let said = "2 messages have failed; `mailchute failed` shows why";
+    let said = "2 messages have failed; `mailchute failed` shows the reasons";
     let check = installation.mailchute(&["check"]).succeeded().stdout;
     assert!(check.starts_with(&format!("warning: {said}")) && check.lines().count() == 1, "{check}");
     let text = installation.mailchute(&["status"]).succeeded().stdout;
@@ -130,7 +130,7 @@ fn failed_and_corrupt_files_end_with_failed_lifetime_and_the_history_says_so() {
     for name in [format!("failed/{id}"), "corrupt/6921CE05000000AB".to_owned()] {
         wait_for("the event", || installation.daemon_log().lines().any(|line| line.contains("discarded") && line.contains(&name)));
     }
-    assert_eq!(installation.mailchute(&["failed"]).succeeded().stdout, "nothing has failed\n");
+    assert_eq!(installation.mailchute(&["failed"]).succeeded().stdout, "no failed messages\n");
     let shown: Value = serde_json::from_str(&installation.mailchute(&["show", "--json", &id]).succeeded().stdout).unwrap();
     let kinds: Vec<&str> = shown["history"].as_array().unwrap().iter().map(|line| line["kind"].as_str().unwrap()).collect();
     assert!(kinds.contains(&"discarded"), "{shown}");

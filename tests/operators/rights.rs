@@ -83,9 +83,9 @@ fn t_out_5_root_and_the_admin_group_steer_all_mail_owners_their_own_and_stranger
         let stats: serde_json::Value =
             serde_json::from_str(&mailchute_of(&installation, uid, &["stats", "--json"]).succeeded().stdout).unwrap();
         assert_eq!(stats["throughput"][0]["accepted"], seen, "{uid}: {stats}");
-        let shape = mailchute_of(&installation, uid, &["shape"]).succeeded().stdout;
-        let total = shape.lines().nth(1).and_then(|line| line.split_whitespace().nth(1)).unwrap();
-        assert_eq!(total, seen.to_string(), "{uid}: {shape}");
+        let table = mailchute_of(&installation, uid, &["qshape"]).succeeded().stdout;
+        let total = table.lines().nth(1).and_then(|line| line.split_whitespace().nth(1)).unwrap();
+        assert_eq!(total, seen.to_string(), "{uid}: {table}");
     }
     // `ALL` is all of one's own.
     let said = mailchute_of(&installation, OTHER_ID, &["remove", "ALL"]).succeeded().stderr;
@@ -110,7 +110,8 @@ fn without_the_daemon_root_does_everything_but_flush_and_others_are_told_that_it
             let unknown = mailchute_of(&installation, uid, &[verb, UNKNOWN]);
             assert_eq!(unknown.code, if verb == "flush" { Some(69) } else { code(1) }, "{uid} {verb}: {unknown:?}");
         }
-        for arguments in [&["list"][..], &["count"], &["show", &ids[0]], &["cat", &ids[0]], &["stats"], &["shape"], &["pause"], &["resume"]]
+        for arguments in
+            [&["list"][..], &["count"], &["show", &ids[0]], &["cat", &ids[0]], &["stats"], &["qshape"], &["pause"], &["resume"]]
         {
             let ended = mailchute_of(&installation, uid, arguments);
             assert_eq!(ended.code, code(0), "{uid} {arguments:?}: {ended:?}");

@@ -53,7 +53,7 @@ fn section_11_every_condition_chooses_with_the_daemon_and_without_it() {
     wait_for_message(&installation, &["-N", "never", "-f", "second@sender.example"], "b@y.example");
     check_conditions(&installation, &first, 2);
     let said = installation.mailchute(&["flush", "--dry-run", "--to", "b@"]).succeeded().stderr;
-    assert!(said.contains("Would make due now: 1 message"), "{said}");
+    assert!(said.contains("Would schedule for retry: 1 message"), "{said}");
     installation.stop_daemon();
     check_conditions(&installation, &first, 2);
 }

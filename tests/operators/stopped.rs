@@ -24,7 +24,7 @@ fn what_was_done_without_the_daemon_counts_when_it_starts() {
     assert_eq!((installation.spooled("hold"), installation.spooled("trash")), (vec![hold.clone()], vec![remove.clone()]));
     assert!(!installation.mailchute(&["cat", remove]).succeeded().stdout.is_empty());
     let said = installation.mailchute(&["hold", remove]).ended_with(1).stderr;
-    assert!(said.contains(&format!("mailchute requeue {remove} brings it back")), "{said}");
+    assert!(said.contains(&format!("`mailchute requeue {remove}` restores it")), "{said}");
     installation.start_daemon();
     let mut arrived: Vec<String> = receiver.wait_for_messages(3).iter().map(|message| message.recipients.concat()).collect();
     arrived.sort();
@@ -58,7 +58,7 @@ fn a_message_that_nobody_has_claimed_yet_is_steered_by_its_file() {
     assert!(said.contains("sent when the daemon starts"), "{said}");
     assert_eq!((installation.spooled("hold"), installation.spooled("trash")), (vec![hold.clone()], vec![remove.clone()]));
     let said = installation.mailchute(&["hold", &remove]).ended_with(1).stderr;
-    assert!(said.contains(&format!("mailchute requeue {remove} brings it back")), "{said}");
+    assert!(said.contains(&format!("`mailchute requeue {remove}` restores it")), "{said}");
     installation.mailchute(&["requeue", &remove]).succeeded();
     assert!(installation.spooled("trash").is_empty());
     installation.mailchute(&["remove", &remove]).succeeded();
@@ -112,7 +112,7 @@ fn a_message_that_nobody_has_claimed_yet_is_known_to_every_verb() {
     let latest = out(&["trace", "--json", "--limit", "3", &sender]);
     assert!(latest.contains(&new) && latest.contains("off2@x.example") && latest.lines().count() == 3, "{latest}");
     let said = installation.mailchute(&["expire", "--to", "off1@"]).ended_with(1).stderr;
-    assert!(said.contains("start it first") && said.contains("Expired: 0 messages"), "{said}");
+    assert!(said.contains("start mailchuted first") && said.contains("Expired: 0 messages"), "{said}");
     installation.mailchute(&["trace", "nobody@x.example"]).ended_with(1);
 }
 
@@ -124,10 +124,10 @@ fn a_file_that_is_no_message_is_listed_and_left_alone() {
     installation.stop_daemon();
     std::fs::write(installation.paths.spool.join("new/00000000000000AA"), "garbage").unwrap();
     let entry = installation.wait_for_entry("the file", |_| true);
-    assert!(entry["reason"].as_str().unwrap().contains("not readable as a message"), "{entry}");
+    assert!(entry["reason"].as_str().unwrap().contains("unreadable message"), "{entry}");
     for verb in ["hold", "remove"] {
         let said = installation.mailchute(&[verb, "00000000000000AA"]).ended_with(1).stderr;
-        assert!(said.contains("not readable as a message"), "{verb}: {said}");
+        assert!(said.contains("unreadable message"), "{verb}: {said}");
     }
     assert_eq!(installation.spooled("new").len(), 1);
 }
@@ -189,9 +189,9 @@ fn a_request_whose_answer_broke_off_is_not_repeated_without_the_daemon() {
         }
     });
     for (arguments, told) in [
-        (&["hold", &ids[0]][..], "`mailchute show ID` tells whether it was done"),
-        (&["remove", "ALL"], "`mailchute show ID` tells whether it was done"),
-        (&["pause"], "`mailchute status` tells whether it was done"),
+        (&["hold", &ids[0]][..], "the request may have been carried out: `mailchute show ID` shows it"),
+        (&["remove", "ALL"], "the request may have been carried out: `mailchute show ID` shows it"),
+        (&["pause"], "the request may have been carried out: `mailchute status` shows it"),
         (&["list"], "ended before its answer was complete"),
     ] {
         let said = installation.mailchute(arguments).ended_with(69).stderr;

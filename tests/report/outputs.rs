@@ -84,8 +84,8 @@ fn outputs(installation: &Installation) -> Vec<(String, Vec<u8>)> {
     let ids: Vec<String> = ["failed", "cur"].iter().flat_map(|directory| installation.spooled(directory)).collect();
     let mut verbs: Vec<Vec<&str>> = vec![vec!["list"], vec!["list", "--json"], vec!["status"], vec!["status", "--json"], vec!["check"]];
     verbs.extend([vec!["monitor"], vec!["motd"], vec!["report", "--html"], vec!["config"], vec!["dkim", "dns", "sender.example"]]);
-    verbs.extend([vec!["count"], vec!["shape"], vec!["stats"], vec!["failed"], vec!["top", "-n", "2", "-d", "1s"]]);
-    verbs.extend([vec!["shape", "--json"], vec!["stats", "--json"], vec!["failed", "--json"], vec!["top", "-n", "1", "--json"]]);
+    verbs.extend([vec!["count"], vec!["qshape"], vec!["stats"], vec!["failed"], vec!["top", "-n", "2", "-d", "1s"]]);
+    verbs.extend([vec!["qshape", "--json"], vec!["stats", "--json"], vec!["failed", "--json"], vec!["top", "-n", "1", "--json"]]);
     let others = ["gone@receiver.example", "later@receiver.example", "receiver.example", "\x1b[2J\u{202e}"];
     for subject in ids.iter().map(String::as_str).chain(others) {
         for verb in ["show", "trace", "why"] {

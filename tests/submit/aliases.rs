@@ -38,7 +38,7 @@ fn section_9_a_broken_file_does_not_block_mail() {
     let message = sandbox.send(&["root", "cron"], "x\n");
     assert_eq!(message.recipients(), ["admin@y.example", "cron@z.example"]);
     let notices = message.envelope.warnings.join("\n");
-    assert!(notices.contains("aliases:1: `|/bin/sh`") && notices.contains("is not served"), "{notices}");
+    assert!(notices.contains("aliases:1: `|/bin/sh`") && notices.contains("is not supported"), "{notices}");
     fs::remove_file(sandbox.path("aliases")).unwrap();
     fs::create_dir(sandbox.path("aliases")).unwrap();
     assert_eq!(sandbox.send(&["root"], "x\n").recipients(), ["admin@y.example"]);

@@ -34,7 +34,7 @@ fn i2_the_dot_in_its_three_modes_and_with_i() {
     assert_eq!(body("dot = \"strict\"", &["-t", "-i"]), "before\r\n.\r\nafter\r\n.\r\n");
     assert_eq!(body("dot = \"data\"", &["-t"]), "before\r\n.\r\nafter\r\n.\r\n");
     let notices = Sandbox::new("").send(&["-t"], &input).envelope.warnings;
-    assert_eq!(notices, ["1 lines with a lone dot kept as data"]);
+    assert_eq!(notices, ["1 lines with a single dot kept as data"]);
 }
 
 fn sandbox_body(config: &str, argv: &[&str], input: &str) -> String {
@@ -46,7 +46,7 @@ fn i3_i4_bare_cr_and_nul_are_corrected_and_told() {
     let message = Sandbox::new("").send(&["-t"], format!("{WHOLE}X-Y: a\rb\0c\n\nx\ry\0\0z\r\r\n"));
     assert!(message.header().ends_with("X-Y: a bc"), "{}", message.text);
     assert_eq!(message.body(), "x yz\r\n");
-    assert_eq!(message.envelope.warnings, ["3 NUL bytes removed", "2 CRs without LF became blanks"]);
+    assert_eq!(message.envelope.warnings, ["3 NUL bytes removed", "2 CRs without LF replaced by blanks"]);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn the_body_type_is_what_is_in_the_message() {
 fn empty_input_with_operands_is_kept_and_told() {
     let message = Sandbox::new("").send(&["a@x.example"], "");
     assert_eq!(message.body(), "");
-    assert_eq!(message.envelope.warnings, ["nothing was read from standard input"]);
+    assert_eq!(message.envelope.warnings, ["standard input was empty"]);
 }
 
 #[test]

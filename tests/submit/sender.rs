@@ -39,7 +39,7 @@ fn p5_the_last_f_counts_and_the_history_is_told() {
     let sandbox = Sandbox::new("");
     let message = sandbox.send(&["-t", "-i", "-fsite", "-fb@x.example"], "To: a@x.example\n\nx\n");
     assert_eq!(message.envelope.reverse_path.to_string(), "b@x.example");
-    assert_eq!(message.envelope.warnings, ["more than one -f; the last one counts"]);
+    assert_eq!(message.envelope.warnings, ["-f was given more than once; the last one was used"]);
 }
 
 #[test]

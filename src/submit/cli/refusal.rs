@@ -34,7 +34,7 @@ impl Refusal {
 
     /// Class X.
     pub(super) fn injection(option: &str) -> Refusal {
-        let text = format!("option {option} is not allowed: it could choose a file or an identity");
+        let text = format!("option {option} is refused: it could choose a file or an identity");
         Refusal { injection: Some(option.to_owned()), ..Refusal::new(Exit::Usage, text) }
     }
 }
