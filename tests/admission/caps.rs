@@ -31,7 +31,7 @@ fn t_spool_5_a_user_at_its_cap_is_refused_with_69_and_nobody_else_is() {
         installation.sendmail(&["bob@receiver.example"], MESSAGE).succeeded();
     }
     let status = installation.mailchute(&["status"]).succeeded().stdout;
-    assert!(status.contains(&format!("enough in the spool: {CALLER_ID}\n")), "{status}");
+    assert!(status.contains(&format!("spool limit reached by uid: {CALLER_ID}\n")), "{status}");
     // Who does not read the file is told 0, so the message is kept, and waits.
     std::fs::remove_file(installation.paths.admission_file()).unwrap();
     installation.sendmail_as(CALLER_ID, &["late@receiver.example"], MESSAGE).succeeded();

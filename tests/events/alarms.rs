@@ -135,7 +135,7 @@ fn a_dsn_that_fails_is_an_alarm_until_somebody_has_taken_it_away() {
     installation.start_daemon();
     installation.sendmail(&["-f", "alice@sender.example", "bob@r.example"], MESSAGE).succeeded();
     let raised = wait_for_event(&events, "the alarm", |line| line["alarm"] == "dsn_undeliverable");
-    assert!(raised["reason"].as_str().unwrap().contains("the notice failed"), "{raised}");
+    assert!(raised["reason"].as_str().unwrap().contains("the DSN could not be delivered"), "{raised}");
     let shown = std::fs::read_to_string(installation.paths.spool.join("alarms.json")).unwrap();
     assert!(!shown.contains("example"), "everybody may read this: {shown}");
     installation.mailchute(&["remove", "ALL"]).succeeded();

@@ -37,7 +37,7 @@ fn any_user_gets_state_and_performance_data_and_a_stopped_daemon_is_critical() {
     let _ = std::fs::remove_file(&socket);
     let _silent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     std::fs::set_permissions(&socket, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
-    assert!(monitor(&installation, &["-t", "1s"], 2).contains("has not answered within 1 s"));
+    assert!(monitor(&installation, &["-t", "1s"], 2).contains("did not answer within 1 s"));
     installation.configure("nonsense = 1\n");
     assert!(monitor(&installation, &[], 3).starts_with("MAILCHUTE UNKNOWN - "));
 }

@@ -44,7 +44,7 @@ fn pf26_7_root_writes_nothing_below_a_directory_of_another_user() {
         [ ! -e /usr/sbin/sendmail ] || die "something was installed"
         chown 0 /usr/share/doc/mailchute; chmod 0777 /usr/share/doc/mailchute
         expect 73 install
-        says "everybody can write"
+        says "is world-writable"
         "#,
     );
 }

@@ -29,7 +29,7 @@ fn a_key_made_by_the_administrator_signs_mail_that_the_published_record_verifies
     let signed = "[domain.\"sender.example\"]\nselectors = [\"s1\", \"s2\"]\n";
     installation.relay_to(&receiver.url("smtp", "tls=none"), signed);
     let repeated = installation.mailchute(&["dkim", "dns", "sender.example"]).succeeded().stdout;
-    let (first, second) = repeated.split_at(repeated.rfind("; for a form").unwrap());
+    let (first, second) = repeated.split_at(repeated.rfind("; for a web form").unwrap());
     let (first, second) = (published(first), published(second));
     assert_eq!(published(&made), first);
     installation.start_daemon();

@@ -50,7 +50,7 @@ fn check_finds_each_wrong_configuration_and_says_what_it_is() {
         ("spool_reserve = \"1000000GiB\"", "is nearly full: "),
         ("password_file = \"/nonexistent\"", "password file /nonexistent: "),
         ("[webhook.\"ops\"]\nurl = \"https://h.example/\"", "webhook ops: secret file "),
-        ("[webhook.\"ops\"]\nurl = \"https://h.example/\"\nevents = [\"bounced\"]\nsecret_file = \"@\"", "there is no event `bounced`"),
+        ("[webhook.\"ops\"]\nurl = \"https://h.example/\"\nevents = [\"bounced\"]\nsecret_file = \"@\"", "unknown event `bounced`"),
         ("[domain.\"x.example\"]\ndkim = \"required\"", "the domain x.example has no selectors; "),
         ("[domain.\"x.example\"]\nselectors = [\"s1\"]", "keys/x.example/s1.pem"),
         (&broken, "broken:2: "),

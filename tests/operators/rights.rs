@@ -79,7 +79,7 @@ fn t_out_5_root_and_the_admin_group_steer_all_mail_owners_their_own_and_stranger
     for (uid, seen) in [(0, 3), (ADMIN_ID, 3), (CALLER_ID, 2), (OTHER_ID, 1), (STRANGER_ID, 0)] {
         assert_eq!(mailchute_of(&installation, uid, &["list", "--json"]).succeeded().stdout.lines().count(), seen, "{uid}");
         let counted = mailchute_of(&installation, uid, &["count"]).succeeded().stdout;
-        assert!(counted.starts_with(&format!("{seen} messages")), "{uid}: {counted}");
+        assert!(counted.starts_with(&format!("{seen} message{}, ", if seen == 1 { "" } else { "s" })), "{uid}: {counted}");
         let stats: serde_json::Value =
             serde_json::from_str(&mailchute_of(&installation, uid, &["stats", "--json"]).succeeded().stdout).unwrap();
         assert_eq!(stats["throughput"][0]["accepted"], seen, "{uid}: {stats}");

@@ -22,7 +22,7 @@ fn check_conditions(installation: &Installation, first: &str, all: usize) {
         assert_eq!(listed(installation, some), [first], "{some:?}");
         assert!(listed(installation, none).is_empty(), "{none:?}");
         let counted = |options: &[&str]| installation.mailchute(&[&["count"], options].concat()).succeeded().stdout;
-        assert!(counted(some).starts_with("1 messages") && counted(none).starts_with("0 messages"), "{some:?} {none:?}");
+        assert!(counted(some).starts_with("1 message,") && counted(none).starts_with("0 messages"), "{some:?} {none:?}");
         let said = installation.mailchute(&[&["remove", "--dry-run"], some].concat()).succeeded().stderr;
         assert_eq!(said, format!("mailchute: {first}: would be removed\nmailchute: Would delete: 1 message\n"), "{some:?}");
         let said = installation.mailchute(&[&["remove", "--dry-run"], none].concat()).succeeded().stderr;

@@ -55,7 +55,7 @@ fn a_message_that_nobody_has_claimed_yet_is_steered_by_its_file() {
         installation.mailchute(&[verb, &go]).ended_with(1);
     }
     let said = installation.mailchute(&["requeue", &go]).succeeded().stderr;
-    assert!(said.contains("sent when the daemon starts"), "{said}");
+    assert!(said.contains("is sent when mailchuted starts"), "{said}");
     assert_eq!((installation.spooled("hold"), installation.spooled("trash")), (vec![hold.clone()], vec![remove.clone()]));
     let said = installation.mailchute(&["hold", &remove]).ended_with(1).stderr;
     assert!(said.contains(&format!("`mailchute requeue {remove}` restores it")), "{said}");
@@ -163,7 +163,7 @@ fn a_database_that_cannot_be_read_is_an_error_and_a_damaged_one_is_told() {
     let path = installation.paths.spool.join("state.sqlite");
     std::fs::write(&path, [b'x'; 8192]).unwrap();
     let ended = installation.mailchute(&["list"]).succeeded();
-    assert!(ended.stdout.contains(&ids[0]) && ended.stderr.contains("warning: state.sqlite cannot be used"), "{ended:?}");
+    assert!(ended.stdout.contains(&ids[0]) && ended.stderr.contains("warning: state.sqlite is unusable"), "{ended:?}");
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
     for verb in ["list", "mailq", "hold"] {
@@ -192,7 +192,7 @@ fn a_request_whose_answer_broke_off_is_not_repeated_without_the_daemon() {
         (&["hold", &ids[0]][..], "the request may have been carried out: `mailchute show ID` shows it"),
         (&["remove", "ALL"], "the request may have been carried out: `mailchute show ID` shows it"),
         (&["pause"], "the request may have been carried out: `mailchute status` shows it"),
-        (&["list"], "ended before its answer was complete"),
+        (&["list"], "stopped before its reply was complete"),
     ] {
         let said = installation.mailchute(arguments).ended_with(69).stderr;
         assert!(said.contains(told), "{arguments:?}: {said}");

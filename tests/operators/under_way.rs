@@ -114,7 +114,7 @@ fn the_last_word_of_a_dry_run_is_nothing() {
     let (receiver, installation, id, gate) = sending("250 2.1.5 ok");
     for verb in ["hold", "remove", "expire", "bounce", "release", "requeue", "flush"] {
         let said = installation.mailchute(&[verb, "--dry-run", &id]).succeeded().stderr;
-        assert!(said.contains("delivery is in progress") && said.contains("mailchute: Would "), "{verb}: {said}");
+        assert!(said.contains("in progress") && said.contains("mailchute: Would "), "{verb}: {said}");
         assert!(!said.contains("this follows") && !said.contains("the message bounces"), "{verb}: {said}");
     }
     gate.open();

@@ -177,7 +177,9 @@ fn t_out_1_t_out_4_no_output_of_ours_steers_a_terminal_or_tells_a_secret() {
     outputs.extend(journal(&mut installation));
     // The DSN is a message: its lines end in CRLF, and a tab may follow a fold.
     outputs.push(("the notice".to_owned(), notice.data.iter().copied().filter(|b| !matches!(b, b'\r' | b'\t')).collect()));
-    assert!(outputs.iter().filter(|(_, bytes)| bytes.windows(4).any(|four| four == b"evil")).count() > 20, "what is hostile is shown");
+    let hostile = |(_, bytes): &&(String, Vec<u8>)| bytes.windows(4).any(|four| four == b"evil");
+    let showing: Vec<_> = outputs.iter().filter(hostile).map(|(name, _)| name).collect();
+    assert!(showing.len() > 20, "what is hostile is shown: {showing:#?}");
     let unsafe_ones: Vec<_> = outputs.iter().filter_map(|(name, bytes)| Some((name, unsafe_character(bytes)?))).collect();
     assert!(unsafe_ones.is_empty(), "{unsafe_ones:?}");
     for secret in &secrets {

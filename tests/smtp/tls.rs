@@ -285,7 +285,7 @@ async fn t_smtp_7_auth_that_is_refused_or_not_offered_is_of_the_route_and_never_
     let authority = Authority::new();
     for (reply, cause) in [
         ("535 5.7.8 wrong password\r\n", "535 5.7.8 wrong password"),
-        ("535 5.7.8 not `secret`\r\n", "535 (the text is withheld: it repeats the password)"),
+        ("535 5.7.8 not `secret`\r\n", "535 (text withheld: it contains the password)"),
         ("250-secret\r\n251 x\r\n", "the server mixed the codes 250 and 251 in one reply"),
         ("secret AG1lAHNlY3JldA==\r\n", "the server broke the protocol, and repeated the password"),
         ("334 more?\r\n", "the server answered AUTH with `334 more?`, which is no answer to it"),

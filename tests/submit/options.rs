@@ -131,7 +131,7 @@ fn option_C_is_roots_alone_and_only_with_a_file_of_root() {
     assert!(sandbox.send(&["-C", path, "-t"], MESSAGE).text.contains("@other.example>"));
     refused(&[&["-C", "other.toml", "-t"]], "the path must be absolute");
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
-    refused(&[&["-t", "-C", path]], "must be a file of root");
+    refused(&[&["-t", "-C", path]], "the file must belong to root");
 }
 
 #[test]
