@@ -39,7 +39,7 @@ const WAIT: &str = "the receiver is busy; delivery is retried, no action needed"
 /// Prefixes of our own reasons, with advice.
 const OURS: &[(&str, &str)] = &[
     ("given up by an administrator", "an administrator bounced it; `mailchute requeue` retries it"),
-    ("given up after the give-up time", GIVEN_UP),
+    ("not delivered within queue_lifetime", GIVEN_UP),
     ("dkim: ", "its DKIM key cannot be used: run `mailchute check`, fix the key, and reload the daemon, which then releases the message"),
     (
         "uncertain: ",
@@ -289,7 +289,7 @@ mod tests {
             ("dkim: no key for sender.example", "", "DKIM key"),
             ("uncertain: the connection was lost after the final dot", "", "may have been delivered"),
             ("554 5.6.0 no", "5.6.0", "see the reply"),
-            ("given up after the give-up time; last: 450 4.2.1 busy", "5.4.7", "queue_lifetime"),
+            ("not delivered within queue_lifetime; last: 450 4.2.1 busy", "5.4.7", "queue_lifetime"),
             ("given up by an administrator after the last attempt; last: 450 4.2.1 busy", "5.4.7", "an administrator bounced it"),
             ("over the cap: uid 7 has 5 messages", "", "released when there is room"),
         ] {

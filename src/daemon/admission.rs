@@ -2,7 +2,7 @@
 //!
 //! In: the caps of the configuration, what each user has (`spool::state`), and an administrator's word. Out: the file that tells
 //! `sendmail` ([`spool::admission`]), and the hold of what comes all the same: its caller was told 0, so it is never dropped,
-//! and it goes on when there is room again.
+//! and it is released when there is room again.
 //!
 //! Root and the daemon's own user have no cap: a host must be able to tell that a disk is full, and a sender that its mail failed.
 //! Caps protect users from each other, so an installation of one user has none.

@@ -24,7 +24,7 @@ pub(crate) fn findings(config: &Config) -> Vec<String> {
         }
     }
     if params.queue_lifetime.0.is_zero() {
-        add("queue_lifetime", "0 lets every message fail at its first delay; set a time such as 5d".to_owned());
+        add("queue_lifetime", "with 0, every message fails at its first temporary error; set a time such as 5d".to_owned());
     }
     for domain in params.local_domains.iter().filter(|domain| !Names::is_domain(domain)) {
         add("local_domains", format!("`{domain}` is not a domain name; correct or remove it"));
@@ -42,7 +42,7 @@ pub(crate) fn findings(config: &Config) -> Vec<String> {
         add("admin_group", format!("there is no group `{}`; make it with groupadd, or correct the name", params.admin_group));
     }
     if let Some(path) = params.alias_file.as_deref().filter(|path| !path.exists()) {
-        add("alias_file", format!("{} is not there; make it, or remove the setting", path.display()));
+        add("alias_file", format!("{} does not exist; create it, or remove the setting", path.display()));
     }
     findings
 }
@@ -54,7 +54,7 @@ fn can_be_written(path: &Path) -> Result<(), String> {
     }
     let directory = path.parent().unwrap_or(Path::new("/"));
     if !directory.is_dir() {
-        return Err(format!("the directory {} is not there; make it, writable for the daemon", directory.display()));
+        return Err(format!("the directory {} does not exist; create it, writable by the daemon", directory.display()));
     }
     let me = sys::process::user_name(sys::process::euid());
     let next = format!("let the user {me}, as which mailchuted runs, write there");

@@ -122,7 +122,7 @@ impl Dispatch {
         if inner.paused.is_some() || inner.recipients >= ACTIVE_RECIPIENTS { 0 } else { ACTIVE_LIMIT.saturating_sub(inner.active.len()) }
     }
 
-    /// Starts a attempt: `routes` has the open recipients by route.
+    /// Starts an attempt: `routes` has the open recipients by route.
     pub(crate) fn start_attempt(&self, message: Message, routes: Vec<(RouteKey, Vec<JobRecipient>)>) {
         let message = Arc::new(message);
         let jobs: Vec<(RouteKey, Vec<JobRecipient>)> = routes
@@ -265,7 +265,7 @@ impl Dispatch {
             .collect()
     }
 
-    /// True if the message is in a attempt now.
+    /// True if the message is in an attempt now.
     pub(crate) fn is_active(&self, id: QueueId) -> bool {
         self.lock().active.contains_key(&id)
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
-/// Seconds without a attempt of the scheduler after which the daemon no longer counts as healthy.
+/// Seconds without an attempt of the scheduler after which the daemon no longer counts as healthy.
 pub(crate) const STALLED: i64 = 180;
 
 /// When what last worked.

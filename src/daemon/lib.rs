@@ -16,7 +16,7 @@
 //! | [`intake`], [`plan`] | the claim, and what is decided of a message then |
 //! | [`admission`] | how much a user may have in the spool, and whether anybody may send |
 //! | [`recover`] | files and rows agree again at start |
-//! | [`state_writer`], [`orders`] | the one writer of state.sqlite and mover of files; what it is to do when a attempt ends |
+//! | [`state_writer`], [`orders`] | the one writer of state.sqlite and mover of files; what it is to do when an attempt ends |
 //! | [`history`] | how long what happened is remembered |
 //! | [`schedule`], [`dispatch`], [`queue`], [`backoff`] | what is tried when, and over how many connections |
 //! | [`route`], [`tls`], [`smtp`] | where to, how safely, and the dialogue |

@@ -136,7 +136,7 @@ pub(crate) struct DeliveryAttempt {
     pub(crate) delay_warning: i64,
 }
 
-/// Decides what becomes of the message after a attempt, and writes it into its row. Recipients that are given up are failed in
+/// Decides what becomes of the message after an attempt, and writes it into its row. Recipients that are given up are failed in
 /// `recipients`, and returned for the record.
 pub(crate) fn conclude(message: &mut Message, recipients: &mut [RecipientRow], attempt: &DeliveryAttempt) -> (Conclusion, Vec<GivenUp>) {
     message.in_data = false;
@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn giving_up_keeps_what_the_last_attempt_said() {
         let (_, updates) = conclude(&mut message(), &mut recipients(&[Progress::Deferred]), &attempt(1000));
-        assert_eq!(updates.first().map(|u| u.update.reply.as_str()), Some("given up after the give-up time; last: 450 busy"));
+        assert_eq!(updates.first().map(|u| u.update.reply.as_str()), Some("not delivered within queue_lifetime; last: 450 busy"));
         let expired = DeliveryAttempt { was_expired: true, ..attempt(1000) };
         let (_, updates) = conclude(&mut message(), &mut recipients(&[Progress::Deferred]), &expired);
         let said = "given up by an administrator after the last attempt; last: 450 busy";

@@ -49,7 +49,7 @@ impl Policy {
     /// What the injector refuses, whoever went around the injector.
     fn hold(self, claimed: &ClaimedMessage) -> Option<String> {
         if claimed.uid == OVERFLOW_UID {
-            let why = "its owner is the overflow uid, which stands for every user that this host cannot name, so nobody sent it";
+            let why = "its owner is the overflow uid, which stands for every user that the kernel cannot map, so its sender is unknown";
             return Some(format!("{why}; `mailchute requeue` sends it"));
         }
         let size = claimed.envelope.size;

@@ -39,12 +39,12 @@ impl Limits {
     /// Why a message of `size` bytes by `uid`, who has `has` in the spool, is held.
     pub(crate) fn hold(&self, uid: u32, has: Usage, size: u64) -> Option<String> {
         if let Some(reason) = self.closed.as_ref().filter(|_| uid != self.own) {
-            return Some(format!("{CLOSED_HOLD}{reason}; it goes on when admission is opened"));
+            return Some(format!("{CLOSED_HOLD}{reason}; it is released when admission is opened"));
         }
         if self.is_exempt(uid) {
             return None;
         }
-        let next = "it goes on when there is room, and `mailchute requeue` sends it now";
+        let next = "it is released when there is room, and `mailchute requeue` sends it now";
         if self.messages > 0 && has.messages >= self.messages {
             return Some(format!("{QUOTA_HOLD}uid {uid} has {} messages queued or held (user_message_limit); {next}", has.messages));
         }

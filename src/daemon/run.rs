@@ -59,7 +59,7 @@ pub fn program() -> ExitCode {
         [flag] if flag == "--check" => check(),
         [flag] if flag == "--help" => say(USAGE),
         _ => {
-            Err(Failure::new(Exit::Usage, "takes no arguments but --check, --help and --version; everything else stands in mailchute.toml"))
+            Err(Failure::new(Exit::Usage, "takes no arguments but --check, --help and --version; all other settings are in mailchute.toml"))
         }
     };
     match result {

@@ -167,7 +167,7 @@ fn alarm_command(config: &Config) -> Result<(), String> {
     }
     let meta = std::fs::metadata(program).map_err(|e| format!("{}: {e}", program.display()))?;
     if !meta.is_file() || std::os::unix::fs::MetadataExt::mode(&meta) & 0o111 == 0 {
-        return Err(format!("{} is no program; run `chmod 755` on it, or name another", program.display()));
+        return Err(format!("{} is not an executable file; run `chmod 755` on it, or name another program", program.display()));
     }
     endpoint::owned_by_root(&config.paths)
 }

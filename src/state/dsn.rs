@@ -170,7 +170,7 @@ impl State {
     }
 
     /// The DSN that was begun about this message, and what it tells; it may have been written or not.
-    pub fn begun_dsn(&self, id: QueueId) -> Result<Option<(QueueId, Vec<(u32, Action)>)>> {
+    pub fn begun_dsn(&self, id: QueueId) -> Result<Option<BegunDsn>> {
         Ok(self.get(&begun_key(id))?.and_then(|text| begun_of(&text)))
     }
 
@@ -197,12 +197,15 @@ impl State {
     }
 }
 
+/// The id of a DSN that was begun, and what it tells: the number of each recipient and its action.
+pub type BegunDsn = (QueueId, Vec<(u32, Action)>);
+
 /// The key in `run` of a DSN that was begun.
 fn begun_key(id: QueueId) -> String {
     format!("dsn:{id}")
 }
 
-fn begun_of(text: &str) -> Option<(QueueId, Vec<(u32, Action)>)> {
+fn begun_of(text: &str) -> Option<BegunDsn> {
     let mut words = text.split(' ');
     let dsn = QueueId::parse(words.next()?.as_bytes())?;
     let told = |word: &str| {

@@ -31,7 +31,7 @@ mod trace;
 
 pub use admission::Usage;
 pub use database::{Durability, State};
-pub use dsn::{Action, DueDsn, POSTPONED};
+pub use dsn::{Action, BegunDsn, DueDsn, POSTPONED};
 pub use errors::{is_damage, is_newer};
 pub use numbers::Numbers;
 pub use orders::{Order, Wanted};

@@ -151,7 +151,7 @@ impl Store {
                 Ok(true) => {}
                 Ok(false) | Err(Errno::ENOENT | Errno::ENOTDIR) => {
                     return Err(format!(
-                        "{} was removed or replaced; put it back with its files, or run `mailchute check` and make it anew",
+                        "{} was removed or replaced; restore it with its files, or run `mailchute check`, which says how to create it",
                         path.display()
                     ));
                 }

@@ -203,10 +203,7 @@ fn top_in_a_terminal_is_a_screen() {
     let top = format!("stty rows 12 columns 64; {} top -n 2 -d 0", env!("CARGO_BIN_EXE_mailchute"));
     let ended = crate::support::command::run(installation.program(script).args(["-qec", &top, "/dev/null"]), b"").succeeded();
     assert_eq!(ended.stdout.matches("\x1b[H\x1b[J").count(), 2, "{ended:?}");
-    assert!(
-        ended.stdout.contains("1 queued (oldest ") && ended.stdout.contains("  ok\r\n"),
-        "{ended:?}"
-    );
+    assert!(ended.stdout.contains("1 queued (oldest ") && ended.stdout.contains("  ok\r\n"), "{ended:?}");
     let screen = ended.stdout.rsplit("\x1b[H\x1b[J").next().unwrap();
     let columns = screen.lines().map(|line| line.trim_end().chars().count()).max();
     assert!(screen.lines().count() < 12 && columns <= Some(64), "{screen}");

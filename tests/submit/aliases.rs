@@ -105,7 +105,8 @@ fn bv_says_what_would_become_of_addresses_and_sends_nothing() {
     let run = sandbox.run(&["-bv", "a b@x.example", "ok@x.example", ""], "");
     assert_eq!(run.code(), 67);
     assert!(
-        run.stdout.starts_with("a b@x.example... several words instead of one address") && run.stdout.contains("\nok@x.example... deliverable"),
+        run.stdout.starts_with("a b@x.example... several words instead of one address")
+            && run.stdout.contains("\nok@x.example... deliverable"),
         "{}",
         run.stdout
     );

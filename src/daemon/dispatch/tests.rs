@@ -13,7 +13,7 @@ fn route(domain: &str) -> RouteKey {
     router.route_of(&Address::parse(&format!("a@{domain}")).unwrap())
 }
 
-/// Starts a attempt with so many recipients on each route.
+/// Starts an attempt with so many recipients on each route.
 fn start(dispatch: &Dispatch, n: u32, routes: &[(&RouteKey, usize)]) -> QueueId {
     let mut claimed = claimed(envelope(&["a@b.example"]));
     claimed.envelope.id = QueueId::new(1, n);

@@ -70,7 +70,7 @@ async fn take(door: &Arc<Door>, input: &mut Input, peer: Peer) -> Result<(Offer,
         }
         let mut left = usize::try_from(chunk).unwrap_or(usize::MAX);
         if left > CHUNK {
-            return Err(Failure::new(Exit::DataErr, format!("a chunk of {chunk} bytes; {CHUNK} is the most")).into());
+            return Err(Failure::new(Exit::DataErr, format!("chunk of {chunk} bytes; the maximum is {CHUNK}")).into());
         }
         while left > 0 {
             let piece = input.piece(left.min(PIECE)).await?;

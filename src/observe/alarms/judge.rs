@@ -130,7 +130,7 @@ pub fn judge(inputs: &AlarmInputs, memory: &AlarmMemory, limits: Limits, is_acti
     }
     for usage in inputs.usage.iter().filter(|usage| is_near(usage, &is_active)) {
         // Everybody may read alarms: no figures.
-        let reason = format!("the mail of this user in the spool nears {}; see `mailchute status`", usage.limit());
+        let reason = format!("the mail of this user in the spool is close to {}; see `mailchute status`", usage.limit());
         add(Kind::QuotaNear, &usage.uid.to_string(), reason);
     }
     if let Some((id, reason)) = memory.undelivered_dsns.first_key_value() {
