@@ -18,13 +18,13 @@
 //!
 //! | module | work |
 //! |---|---|
-//! | [`due`] | what has to be told, in the state writer's transaction |
-//! | [`limit`] | how many may leave in an hour |
-//! | [`original`] | what is quoted of the message |
-//! | [`addressee`] | to whom, or why to nobody |
-//! | [`compose`], [`told`] | the facts together |
-//! | [`render`], [`fields`], [`words`] | the bytes |
-//! | [`write`](mod@write) | into the spool |
+//! | [`due`](crate::due) | what has to be told, in the state writer's transaction |
+//! | `dsn::limit` | how many may leave in an hour |
+//! | `dsn::original` | what is quoted of the message |
+//! | `dsn::addressee` | to whom, or why to nobody |
+//! | `dsn::compose`, `dsn::content` | the facts together |
+//! | `dsn::render`, `dsn::fields`, `dsn::words` | the bytes |
+//! | `dsn::write` | into the spool |
 
 use std::sync::Arc;
 use std::time::Duration;

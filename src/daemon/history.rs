@@ -1,5 +1,5 @@
 //! Deletes history that is older than `history_time`, or more than `history_size`, and files that were kept for `failed_lifetime`
-//! ([`discard`](crate::discard)): in the background, a little at a time.
+//! ([`discard`]): in the background, a little at a time.
 //!
 //! Each turn is a transaction of a few milliseconds among those of the state writer, and the pauses between them are longer than the
 //! turns, so that no delivery waits noticeably. What a power cut takes of a turn is deleted again.

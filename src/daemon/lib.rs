@@ -4,14 +4,14 @@
 //!   new/ ─▶ intake ─▶ state writer (row) ─▶ schedule ─▶ dispatch/queue ─▶ delivery ─▶ prepare ─▶ smtp ─▶ the next hop
 //!                        ▲                                            │           (digest, dkim, encode)
 //!                        │                                            ▼
-//!                        ├── settle ◀── outcome ◀── replies, failures, route answers
-//!   new/ ◀── report ◀────┘  DSNs that are due
+//!                        ├── record ◀── outcome ◀── replies, failures, route answers
+//!   new/ ◀─ dsn_queue ◀──┘  DSNs that are due
 //! ```
 //!
 //! | module | work |
 //! |---|---|
-//! | [`run`], [`trial`] | start and end of the program, in order; what it would say of its configuration |
-//! | [`daemon`], [`setup`] | what the tasks share; the configuration in force, with keys and password loaded |
+//! | [`run`], [`config_check`] | start and end of the program, in order; what it would say of its configuration |
+//! | [`wire`], [`setup`] | what the tasks share; the configuration in force, with keys and password loaded |
 //! | [`tasks`], [`notify`] | tasks that must be allowed to end; what systemd is told |
 //! | [`intake`], [`plan`] | the claim, and what is decided of a message then |
 //! | [`admission`] | how much a user may have in the spool, and whether anybody may send |
@@ -19,18 +19,16 @@
 //! | [`state_writer`], [`orders`] | the one writer of state.sqlite and mover of files; what it is to do when an attempt ends |
 //! | [`history`] | how long what happened is remembered |
 //! | [`schedule`], [`dispatch`], [`queue`], [`backoff`] | what is tried when, and over how many connections |
-//! | [`route`], [`tls`], [`smtp`] | where to, how safely, and the dialogue |
-//! | [`prepare`], [`encode`], [`dkim`] | what goes on the wire |
-//! | [`delivery`], [`outcome`], [`settle`] | one connection, what replies mean, and their record |
-//! | [`report`] | who is told about failures and delays, and in which words |
-//! | [`answer`], [`door`], [`places`] | the control socket and the submission socket |
-//! | [`logging`] | events to the log or the journal, and to a channel |
-//! | [`outlet`] | from that channel to the event file, as JSON lines, and to the three below |
-//! | [`hooks`] | events to HTTPS receivers |
-//! | [`alarms`] | what is wrong, and who is told |
-//! | [`metrics`] | counters of events and outcomes, and the page that shows them |
+//! | [`prepare`] | what goes on the wire |
+//! | [`delivery`], [`outcome`], [`record`] | one connection, what replies mean, and their record |
+//! | [`due`], [`dsn_queue`] | which DSNs are due, and how they are written |
+//! | [`answer`], [`submission`] | the control socket and the submission socket |
+//! | [`alarm_source`], [`metrics`] | what alarms and metrics are told |
 //!
-//! Pure, with the clock and chance passed in: [`plan`], [`queue`], [`backoff`], [`outcome`], most of [`encode`] and [`dkim`].
+//! Routes, TLS, the dialogue and the encoding are the crate `transport`; signatures are `dkim`; the words of a DSN are `dsn`; event
+//! file, webhooks, alarms and the page of metrics are `observe`.
+//!
+//! Pure, with the clock and chance passed in: [`plan`], [`queue`], [`backoff`], [`outcome`].
 
 mod admission;
 mod alarm_source;

@@ -24,7 +24,7 @@ use transport::smtp::{EnvelopeReplies, Failure};
 pub(crate) struct JobOutcome {
     /// News of its recipients.
     pub(crate) updates: Vec<RecipientUpdate>,
-    /// The transaction, for the history. [`settle`] fills in whether a server was reached.
+    /// The transaction, for the history. [`Recorder::record`] fills in whether a server was reached.
     pub(crate) transaction: Transaction,
     /// The next hop reports on what it takes (RFC 3461).
     pub(crate) hop_reports: bool,
@@ -87,7 +87,7 @@ pub(crate) fn waiting(work: &Work, relay: &str, status: EnhancedStatus, reason: 
 impl Recorder {
     /// The task of a job panicked: nobody knows what became of its recipients. A person looks at it; tried again, it would panic again.
     ///
-    /// Errors: as [`settle`].
+    /// Errors: as [`Recorder::record`].
     pub(crate) async fn abandoned(&self, work: Work) -> Result<(), Stopped> {
         let reason = "internal error while it was delivered, so it may have been; please report it; `mailchute requeue` sends it again";
         let uncertain = |update: RecipientUpdate| RecipientUpdate { progress: Progress::Uncertain, ..update };
