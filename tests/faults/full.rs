@@ -3,7 +3,7 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use spool::layout;
@@ -135,46 +135,62 @@ impl<'a> Full<'a> {
     }
 }
 
-/// Programs that map a file which has holes die by SIGBUS where the disk is full: a word and a code of sysexits.h is what they owe.
+/// Programs that map a file which has holes die by SIGBUS where the disk is full: a line and a code of sysexits.h is what they owe.
 pub(crate) fn small_blocks(binaries: &Binaries) -> Result<(), String> {
     let bench = Bench::new(binaries);
     let installation = &bench.installation;
+    let spool = installation.paths.spool.as_path();
     installation.relay_to("smtp://127.0.0.1:25?tls=none", NO_RESERVE);
-    for kib in (0..60).step_by(6).chain((64..640).step_by(48)) {
-        let _disk = full_disk(Kind::Ext4SmallBlocks, installation.paths.spool.as_path(), kib).map_err(|missing| missing.0)?;
-        let command = |program: &Path| {
-            let mut command = installation.program(program);
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-            command
-        };
-        let mut daemon = command(&binaries.mailchuted).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(400));
-        let listing = command(&binaries.mailchute).arg("list").status().unwrap();
+    let run = |program: &Path, argument: &[&str]| {
+        let mut command = installation.program(program);
+        command.args(argument).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let end = |mut daemon: Child| {
         crate::support::command::signal(&daemon, nix::sys::signal::Signal::SIGTERM);
-        let ended = daemon.wait().unwrap();
-        let without = command(&binaries.mailchute).arg("list").status().unwrap();
+        daemon.wait().unwrap()
+    };
+    let make = || layout::make_rootless(spool).unwrap();
+    let mut disk = Disk::new(Kind::Ext4SmallBlocks, spool, make).map_err(|missing| missing.0)?;
+    for kib in (0..48).step_by(6).chain((64..640).step_by(96)) {
+        disk.renew();
+        std::fs::set_permissions(spool, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        // A database that is there already: to make one is what fails first.
+        let daemon = run(&binaries.mailchuted, &[]);
+        wait_until(|| spool.join("ballast").exists() && installation.paths.control_socket().exists());
+        end(daemon);
+        std::fs::remove_file(spool.join("ballast")).unwrap();
+        fill(spool, kib);
+        let daemon = run(&binaries.mailchuted, &[]);
+        std::thread::sleep(Duration::from_millis(400));
+        let listing = run(&binaries.mailchute, &["list"]).wait().unwrap();
+        let ended = end(daemon);
+        let without = run(&binaries.mailchute, &["list"]).wait().unwrap();
         if ![listing, ended, without].iter().all(|status| matches!(status.code(), Some(0 | 64..=78))) {
-            return Err(format!("{kib} KiB left: list {listing}, the daemon {ended}, list {without}"));
+            return Err(format!("{kib} KiB left: list: {listing}; the daemon: {ended}; list without it: {without}"));
         }
     }
     Ok(())
 }
 
 fn full_ext4(spool: &Path, kib: u64) -> Result<Disk, Missing> {
-    full_disk(Kind::Ext4, spool, kib)
-}
-
-fn full_disk(kind: Kind, spool: &Path, kib: u64) -> Result<Disk, Missing> {
-    let mut disk = Disk::new(kind, spool, || layout::make_rootless(spool).unwrap())?;
+    let mut disk = Disk::new(Kind::Ext4, spool, || layout::make_rootless(spool).unwrap())?;
     disk.renew();
-    let mut filler = std::fs::File::create(spool.join(FILLER)).unwrap();
-    let mut taken = 0;
-    while filler.write_all(&[b'x'; 4096]).is_ok() {
-        taken += 4096;
-    }
-    filler.set_len(u64::saturating_sub(taken, kib << 10)).unwrap();
+    fill(spool, kib);
     std::fs::set_permissions(spool, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     Ok(disk)
+}
+
+/// Leaves so much room.
+fn fill(spool: &Path, kib: u64) {
+    let mut filler = std::fs::File::create(spool.join(FILLER)).unwrap();
+    // What was removed just now is room only behind the next commit of the journal.
+    sys::fs::sync_file_system(&filler).unwrap();
+    for piece in [4096, 512] {
+        while filler.write_all(&vec![b'x'; piece]).is_ok() {}
+    }
+    let taken = filler.metadata().unwrap().len();
+    filler.set_len(taken.saturating_sub(kib << 10)).unwrap();
+    sys::fs::sync_file_system(&filler).unwrap();
 }
 
 impl Drop for Full<'_> {
