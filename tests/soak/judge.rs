@@ -46,6 +46,9 @@ pub(crate) fn judge(world: &World) -> Counts {
     for refused in shared.refused.lock().unwrap().iter().take(3) {
         println!("refused: {refused}");
     }
+    for id in again.iter().filter(|id| !marked.contains(*id)).take(3) {
+        println!("unannounced: {}", told_of(world, id));
+    }
     let middle = world.samples.last().map_or(0.0, |last| last.second) / 2.0;
     let most = |samples: &dyn Fn(&&Sample) -> bool| {
         let chosen = || world.samples.iter().filter(samples);
@@ -65,6 +68,14 @@ pub(crate) fn judge(world: &World) -> Counts {
         first_half: most(&|one| one.second < middle),
         second_half: most(&|one| one.second >= middle),
     }
+}
+
+/// What the log and the database have of a message.
+fn told_of(world: &World, id: &str) -> String {
+    let log = std::fs::read_to_string(world.log()).unwrap();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains(id) || line.contains("is ready") || line.contains("fatal")).collect();
+    let history = world.installation.mailchute(&["show", id]).stdout;
+    format!("{id}\n{}\n{history}", lines.join("\n"))
 }
 
 /// The files in the spool.

@@ -123,10 +123,13 @@ impl World {
     }
 
     pub(crate) fn spawn_daemon(&self) {
+        *self.daemon.lock().unwrap() = Some(self.spawn());
+    }
+
+    fn spawn(&self) -> Child {
         let log = std::fs::OpenOptions::new().append(true).create(true).open(self.log()).unwrap();
         let mut command = self.installation.program(&self.plan.mailchuted);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        *self.daemon.lock().unwrap() = Some(child);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
     }
 
     /// What an operator does. True if it succeeds; mostly that does not matter, since there may be no daemon.
@@ -193,11 +196,12 @@ impl World {
     /// What systemd does (Restart=always in the unit): a daemon that starts while an administrator's command works on the spool, which
     /// each does where it finds no daemon, finds it locked and ends; so does one that is reloaded before it has taken its handlers.
     pub(super) fn revive(&self) {
-        let ended = self.daemon.lock().unwrap().as_mut().and_then(|child| child.try_wait().unwrap());
-        let Some(status) = ended else { return };
+        // Whoever wants to signal waits for the new one.
+        let mut daemon = self.daemon.lock().unwrap();
+        let Some(status) = daemon.as_mut().and_then(|child| child.try_wait().unwrap()) else { return };
         let is_usual = status.code() == Some(i32::from(Exit::Unavailable.code())) || status.signal() == Some(Signal::SIGHUP as i32);
         assert!(is_usual, "the daemon ended by itself: {status}");
-        self.spawn_daemon();
+        *daemon = Some(self.spawn());
     }
 
     fn kill(&self) {
