@@ -271,10 +271,13 @@ impl Offline {
     }
 }
 
-/// The database, the error of a damaged one, and the reason why it is read-only. `None` for a missing database.
+/// The database, the error of a damaged one, and the reason why it is read-only.
+type OpenedState = (Option<State>, Option<String>, Option<String>);
+
+/// Opens the database; `None` for a missing or a damaged one.
 ///
 /// Errors: those of a database that can be neither read nor rebuilt; a listing without it would be incomplete without saying so.
-fn open_state(path: &Path) -> Result<(Option<State>, Option<String>, Option<String>), Failure> {
+fn open_state(path: &Path) -> Result<OpenedState, Failure> {
     // Never created here: an empty database would hide the loss of the original.
     match path.try_exists().map_err(|e| unreadable(&e))?.then(|| State::open(path)).transpose() {
         Ok(state) => Ok((state, None, None)),
