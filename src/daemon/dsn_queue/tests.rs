@@ -152,7 +152,7 @@ impl Spool {
     fn begin(&mut self, due: &DueDsn) -> Result<(QueueId, Told), QueueId> {
         let (store, dsn) = (&self.store, fresh_id().unwrap());
         let before = self.state.transaction(Durability::Full, |s| begin(s, store, due.message.id, dsn, &told_of(due))).unwrap();
-        before.map_or(Err(dsn), Ok)
+        before.ok_or(dsn)
     }
 
     /// N2 to N4: the DSN is in `new/`.
