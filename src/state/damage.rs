@@ -23,7 +23,7 @@ const EDGES: &[(&str, &str)] = &[
 
 impl State {
     /// Looks for damage before anything is built on the rows: every page of a small file, and the edges of each table of a large one.
-    /// What it does not see shows itself later as an error for which [`is_damage`] is true.
+    /// What it does not see shows itself later as an error for which [`is_damage`](crate::is_damage) is true.
     ///
     /// Errors: SQLite's; what was found, as damage.
     pub fn examine(&self) -> Result<()> {

@@ -33,7 +33,7 @@ pub(crate) type Result<T> = rusqlite::Result<T>;
 impl State {
     /// Opens or makes the database for the daemon, the only writer.
     ///
-    /// Errors: SQLite's; a newer schema and a database of another program are refused ([`is_newer`], [`is_foreign`]) and left alone.
+    /// Errors: SQLite's; a newer schema and a database of another program are refused ([`is_newer`](crate::is_newer), `is_foreign`) and left alone.
     pub fn open(path: &Path) -> Result<State> {
         sys::wal_index::reserve(path).map_err(|e| no_room(&e))?;
         let connection = Connection::open(path)?;

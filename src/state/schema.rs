@@ -132,7 +132,7 @@ pub(super) enum Found {
 
 /// Looks at a file that the daemon is about to use.
 ///
-/// Errors: SQLite's; [`is_newer`] tells a file of a newer program, [`is_foreign`] one that was never ours.
+/// Errors: SQLite's; [`is_newer`](crate::is_newer) tells a file of a newer program, `is_foreign` one that was never ours.
 pub(super) fn look(connection: &Connection) -> rusqlite::Result<Found> {
     match connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? {
         0 if connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))? => Ok(Found::Empty),

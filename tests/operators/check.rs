@@ -101,7 +101,7 @@ fn check_asks_the_daemon_what_stands() {
     installation.relay_to("smtp://127.0.0.1:9?tls=none", &format!("alias_file = \"{}\"\n", aliases.display()));
     installation.reload_daemon();
     installation.sendmail(&["bob@r.example"], b"Subject: s\n\nx\n").succeeded();
-    wait_for("the suspended route", || installation.mailchute(&["check"]).stdout.starts_with("127.0.0.1:9 is suspended: "));
+    wait_for("the suspended route", || installation.mailchute(&["check"]).stdout.starts_with("route 127.0.0.1:9 is suspended: "));
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn t_dsn_1_a_dsn_that_is_sent_on_by_an_answering_machine_ends_there() {
     let notice = &wait_for_dsns(&receiver, 1)[0];
     // With a reverse-path of its own again, which is what makes loops.
     installation.sendmail(&["-i", "-f", "alice@author.example", "gone@receiver.example"], &notice.data).succeeded();
-    installation.wait_for_log("it is an automatic answer itself");
+    installation.wait_for_log("the message is an automatic reply");
     installation.wait_until_drained();
     assert_eq!((notices(&receiver).len(), installation.spooled("failed").len()), (1, 2));
 }
