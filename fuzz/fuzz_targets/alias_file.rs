@@ -58,10 +58,10 @@ fn expand(aliases: &Aliases, name: &str, names: &Names, admin: Option<&Address>,
     // The last list that was opened may go over the limit, which the caller then refuses.
     assert!(expansion.addresses.len() <= limits::RECIPIENTS + data.len());
     expansion.addresses.iter().for_each(same_again);
-    assert!(expansion.notices.iter().all(|notice| is_printable(notice) && !notice.contains('\n')), "{:?}", expansion.notices);
+    assert!(expansion.warnings.iter().all(|warning| is_printable(warning) && !warning.contains('\n')), "{:?}", expansion.warnings);
     // A line may go on in the middle of it.
     let joined: Vec<u8> = data.iter().copied().filter(|byte| !matches!(byte, b'\\' | b'\r' | b'\n' | b' ' | b'\t')).collect();
     let says_so = joined.windows(9).any(|window| window == b"/dev/null");
     let has_lists = !lookup.0.is_empty();
-    assert!(!expansion.addresses.is_empty() || !expansion.notices.is_empty() || says_so || has_lists, "mail for {name:?} vanishes");
+    assert!(!expansion.addresses.is_empty() || !expansion.warnings.is_empty() || says_so || has_lists, "mail for {name:?} vanishes");
 }

@@ -217,7 +217,7 @@ pub(super) struct Monitor {
     /// Critical outside this failed count
     #[arg(long, value_name = "RANGE")]
     pub critical_failed: Option<Range>,
-    /// Time limit for the daemon's reply
+    /// Time limit for the reply
     #[arg(long, short, value_name = "TIME", default_value = "10s")]
     pub timeout: Wait,
 }

@@ -50,7 +50,7 @@ fn t_spool_8_what_is_no_submission_gets_its_reason_and_leaves_nothing() {
         ("too many recipients", submission(&four, WIRE, 9), 65, "recipient_limit"),
         ("no recipients", submission(&envelope("").replace(&recipients(1), ""), WIRE, 9), 65, "no recipients"),
         ("a line without end", vec![b'{'; 9 << 20], 65, "8 MiB"),
-        ("a chunk of four gigabytes", chunk_too_large, 65, "a chunk of 4294967295 bytes"),
+        ("a chunk of four gigabytes", chunk_too_large, 65, "chunk of 4294967295 bytes"),
         ("too large", submission(&envelope(""), &[WIRE, &b"0123456789abcd\r\n".repeat(70_000)].concat(), 65_536), 65, "too large"),
         ("a wrong checksum", wrong_sum, 74, "checksum"),
         ("a bare LF", submission(&envelope(""), b"From: a@b.example\r\n\r\nx\n.\r\n", 9), 65, "LF without CR"),

@@ -83,6 +83,7 @@ fn scene() -> Scene {
 fn outputs(installation: &Installation) -> Vec<(String, Vec<u8>)> {
     let ids: Vec<String> = ["failed", "cur"].iter().flat_map(|directory| installation.spooled(directory)).collect();
     let mut verbs: Vec<Vec<&str>> = vec![vec!["list"], vec!["list", "--json"], vec!["status"], vec!["status", "--json"], vec!["check"]];
+    verbs.extend([vec!["list", "--state", "failed"], vec!["list", "--state", "failed", "--json"]]);
     verbs.extend([vec!["monitor"], vec!["motd"], vec!["report", "--html"], vec!["config"], vec!["dkim", "dns", "sender.example"]]);
     verbs.extend([vec!["count"], vec!["qshape"], vec!["stats"], vec!["failed"], vec!["top", "-n", "2", "-d", "1s"]]);
     verbs.extend([vec!["qshape", "--json"], vec!["stats", "--json"], vec!["failed", "--json"], vec!["top", "-n", "1", "--json"]]);

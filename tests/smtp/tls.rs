@@ -287,8 +287,8 @@ async fn t_smtp_7_auth_that_is_refused_or_not_offered_is_of_the_route_and_never_
         ("535 5.7.8 wrong password\r\n", "535 5.7.8 wrong password"),
         ("535 5.7.8 not `secret`\r\n", "535 (text withheld: it contains the password)"),
         ("250-secret\r\n251 x\r\n", "the server mixed the codes 250 and 251 in one reply"),
-        ("secret AG1lAHNlY3JldA==\r\n", "the server broke the protocol, and repeated the password"),
-        ("334 more?\r\n", "the server answered AUTH with `334 more?`, which is no answer to it"),
+        ("secret AG1lAHNlY3JldA==\r\n", "the server violated the protocol, and its answer contains the password"),
+        ("334 more?\r\n", "the server answered AUTH with `334 more?`, which is not a valid reply to it"),
     ] {
         let server = Sink { tls: Some(authority.server("localhost", |_| {})), ..Sink::new(&OFFERS) }
             .wrong(At::Auth, None, reply, None)

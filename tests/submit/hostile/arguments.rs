@@ -99,7 +99,7 @@ const T_ARG_2: &[Row] = &[
     (&["-f", "-be", "a@x.example"], 64, "starts with a hyphen"),
     (&["-f", "--", "-oQ{}"], 64, "option -oQ is refused"),
     (&["-r", "<-X{}@x.example>", "a@x.example"], 64, "starts with a hyphen"),
-    (&["-be", "a@x.example"], 64, "unsupported: -be"),
+    (&["-be", "a@x.example"], 64, "-be is not supported"),
     (&["--", "-X{}"], 65, "starts with a hyphen"),
     (&["--", "-t"], 65, "starts with a hyphen"),
     (&["--", "--"], 65, "starts with a hyphen"),
