@@ -110,7 +110,7 @@ const T_ARG_2: &[Row] = &[
     (&["-", "-X{}"], 65, "starts with a hyphen"),
     (&["<-X{}@x.example>"], 65, "starts with a hyphen"),
     (&["\"-X{}\"@x.example"], 65, "starts with a hyphen"),
-    (&["--help", "-X{}"], 64, "stand alone"),
+    (&["--help", "-X{}"], 64, "must be the only argument"),
     (&["--config={}"], 64, "unknown option --config"),
     (&["-é"], 64, "unknown option"),
     (&["@{}"], 65, "nothing before the @"),
