@@ -259,7 +259,7 @@ async fn write_now(dsns: &Arc<DsnQueue>, id: Option<QueueId>, to: Address, bytes
 }
 
 fn refused(e: &DropError) {
-    events::storage_failed("new/", &format!("a notice waits: {e}"));
+    events::storage_failed("new/", &format!("a DSN waits: {e}"));
 }
 
 /// The hour is used up: the administrator is told once how many DSNs wait.

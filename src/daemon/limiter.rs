@@ -1,6 +1,6 @@
 //! ConnectionLimiter for connections on a unix socket: nobody can take all of them.
 //!
-//! In: the uid of a peer. Out: a seat, or none. Root and the daemon's own user always get one and are not counted, so that they
+//! In: the uid of a peer. Out: a permit, or none. Root and the daemon's own user always get one and are not counted, so that they
 //! cannot crowd out the others either.
 
 use std::collections::HashMap;

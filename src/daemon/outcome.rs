@@ -190,7 +190,7 @@ fn judge(message: &Message, recipients: &[RecipientRow], attempt: &DeliveryAttem
             OnUncertain::Retry => Conclusion::Retry { at: next.max(attempt.now + backoff::UNCERTAIN) },
         };
     }
-    // The last attempt is at the give-up time, not a whole wait after it.
+    // The last attempt is at the end of `queue_lifetime`, not a whole wait after it.
     Conclusion::Retry { at: next.min(message.expires.max(attempt.now + 1)) }
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn rows_of(claimed: &ClaimedMessage, plan: &Plan) -> (Message, Vec<Re
     (message, envelope.recipients.iter().enumerate().map(recipient).collect(), origin_of(envelope))
 }
 
-/// What the kernel says of a caller of the second door goes before what the caller says.
+/// What the kernel says of a caller of the submission socket goes before what the caller says.
 fn origin_of(envelope: &Envelope) -> Origin {
     let mut caller = envelope.caller.clone();
     if let Some(peer) = envelope.peer {

@@ -93,7 +93,7 @@ fn check() -> Result<(), Failure> {
         return Ok(());
     }
     say(&findings.iter().map(|finding| format!("{}\n", mail::printable::text(finding))).collect::<String>())?;
-    Err(Failure::new(Exit::Config, "the configuration has to be mended"))
+    Err(Failure::new(Exit::Config, "the configuration must be fixed"))
 }
 
 /// Runs until it is told to stop.

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   an outcome  ─ ask_dsn ─▶ ready = 0   the round still goes on
-//!   the end of the round ─ make_dsn_due ─▶ ready = 1, and a row in `notice`
+//!   the end of the attempt ─ make_dsn_due ─▶ ready = 1, and a row in `notice`
 //!   its queue id is chosen ─ begin_dsn ─▶ who finds a message of that id need not write it again
 //!   the DSN is durable in new/ ─ finish_dsn ─▶ the rows are gone
 //! ```

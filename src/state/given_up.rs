@@ -1,6 +1,6 @@
 //! How the reply of a recipient begins that was given up; what the last attempt said follows.
 
-/// Because the give-up time was over.
+/// Because `queue_lifetime` was over.
 pub const LATE: &str = "not delivered within queue_lifetime; last: ";
 /// Because an operator had the message expire: after its last attempt.
 pub const BY_OPERATOR: &str = "given up by an administrator after the last attempt; last: ";

@@ -189,7 +189,7 @@ impl Event {
 /// Where a message came from, beside the uid, which the kernel attests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// True if gid and pid are the kernel's word too (the second door); else they are claims, as the rest always is.
+    /// True if gid and pid are the kernel's word too (the submission socket); else they are claims, as the rest always is.
     pub attested: bool,
     /// gid, pid, executable, working directory and unit.
     pub caller: CallerInfo,

@@ -33,7 +33,7 @@ pub(super) struct Order {
     pub(crate) dry_run: bool,
 }
 
-/// Does it to the messages of these ids that match, or to all that match and that the peer may steer. EX 1 if one was not found or
+/// Does it to the messages of these ids that match, or to all that match and that the peer may modify. EX 1 if one was not found or
 /// cannot be had.
 pub(super) async fn act(server: &Arc<Server>, rights: Rights, order: Order, out: &mut Answer) -> Result<(), Failure> {
     let queue_lifetime = i64::try_from(server.current.get().params.queue_lifetime.0.as_secs()).unwrap_or(i64::MAX / 4);

@@ -65,7 +65,7 @@ pub(super) async fn detail(server: &Arc<Server>, message: Message) -> Result<Det
 pub(super) async fn why(server: &Arc<Server>, rights: Rights, subject: String, out: &mut Answer) -> Result<(), Failure> {
     may_look(rights)?;
     let is_message = QueueId::parse(subject.as_bytes()).is_some() || subject.contains('@');
-    let mut circumstances = WhyInputs {
+    let mut inputs = WhyInputs {
         is_running: true,
         paused: server.dispatch.paused().unwrap_or_default(),
         connection_limit: server.current.get().params.route_connections,
@@ -81,20 +81,20 @@ pub(super) async fn why(server: &Arc<Server>, rights: Rights, subject: String, o
         found = by_subject(server, rights, subject.clone()).await?;
     }
     let is_message = is_message || is_name && !found.messages.is_empty();
-    (circumstances.more, circumstances.is_partial) = (found.more, found.is_partial);
+    (inputs.more, inputs.is_partial) = (found.more, found.is_partial);
     for message in found.messages {
-        circumstances.messages.push(detail(server, message).await?);
+        inputs.messages.push(detail(server, message).await?);
     }
-    let of_messages = || routes_of(server, &circumstances.messages);
+    let of_messages = || routes_of(server, &inputs.messages);
     let routes = if is_message { Vec::new() } else { routes_named(server, rights, &subject) };
     let routes = if routes.is_empty() { of_messages() } else { routes };
-    circumstances.routes = views(server, rights, &routes);
+    inputs.routes = views(server, rights, &routes);
     // The way to a domain is known for every domain there is; that nothing is wrong with it is no answer.
     let is_telling = |route: &RouteView| route.until.is_some() || route.failures > 0 || route.waiting + route.connections > 0;
-    if circumstances.messages.is_empty() && !circumstances.routes.iter().any(is_telling) {
+    if inputs.messages.is_empty() && !inputs.routes.iter().any(is_telling) {
         return Err(nothing(&subject));
     }
-    out.say(&circumstances).await
+    out.say(&inputs).await
 }
 
 /// The messages that a person sees, and how many there are besides.

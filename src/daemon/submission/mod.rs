@@ -14,7 +14,7 @@
 //!   SK7  the answer is written, then the lock ends                the daemon sends nothing before
 //! ```
 //! A crash, or a client that goes away, before SK6 leaves nothing. Between SK6 and SK7 it may leave a message that nobody was told of,
-//! whole, which is delivered: as with the first door, exit 0 means kept, and another exit nearly always that it is not.
+//! whole, which is delivered: as in the drop directory, exit 0 means kept, and another exit nearly always that it is not.
 //!
 //! Memory and descriptors are bounded by the places; the disk is waited for by a few threads at a time, so that deliveries always find
 //! one. A slow client costs its user a place, and nobody else anything.
@@ -43,7 +43,7 @@ const PLACES: u64 = 256;
 const SHARE: u64 = 16;
 /// The part of all places that one user may have.
 const OF_ONE: usize = 4;
-/// Threads that wait for the disk for this door at a time.
+/// Threads that wait for the disk for this socket at a time.
 const THREADS: usize = 4;
 /// Envelope lines above 64 KiB that are read at a time: thousands of recipients each.
 const LARGE_LINES: usize = 4;

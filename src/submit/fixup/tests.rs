@@ -1,8 +1,8 @@
 use super::*;
 use crate::head::Collector;
 
-/// `header` (LF lines) mended with fixed additions, as LF lines.
-fn mended(header: &[u8]) -> String {
+/// `header` (LF lines) completed with fixed additions, as LF lines.
+fn completed(header: &[u8]) -> String {
     mended_by(header, Some(b"Alice"), false)
 }
 
@@ -23,16 +23,16 @@ fn mended_by(header: &[u8], display_name: Option<&[u8]>, undisclosed: bool) -> S
 /// A header that lacks nothing, so that only the line under test can change.
 fn line(text: &str) -> String {
     let rest = "Date: d\nMessage-ID: <m>\nFrom: a@x.example\n";
-    let out = mended(format!("{text}{rest}").as_bytes());
+    let out = completed(format!("{text}{rest}").as_bytes());
     out.strip_suffix(rest).unwrap_or(&out).to_owned()
 }
 
 #[test]
 fn h2_what_is_missing_is_added_at_the_end_and_nothing_else() {
-    assert_eq!(mended(b"Subject: x\n"), "Subject: x\nDate: DATE\nMessage-ID: <ID@m.example>\nFrom: Alice <alice@m.example>\n");
-    assert_eq!(mended(b""), "Date: DATE\nMessage-ID: <ID@m.example>\nFrom: Alice <alice@m.example>\n");
+    assert_eq!(completed(b"Subject: x\n"), "Subject: x\nDate: DATE\nMessage-ID: <ID@m.example>\nFrom: Alice <alice@m.example>\n");
+    assert_eq!(completed(b""), "Date: DATE\nMessage-ID: <ID@m.example>\nFrom: Alice <alice@m.example>\n");
     let whole = "X-First:  odd   spacing \nDATE: d\nmessage-id: <m>\nfrom: a@x.example\n\tX\n";
-    assert_eq!(mended(whole.as_bytes()), whole);
+    assert_eq!(completed(whole.as_bytes()), whole);
     assert!(mended_by(b"Subject: x\n", None, true).ends_with("To: undisclosed-recipients:;\n"));
     assert!(!mended_by(b"Cc: x@y\n", None, true).contains("undisclosed"));
 }
@@ -40,10 +40,10 @@ fn h2_what_is_missing_is_added_at_the_end_and_nothing_else() {
 #[test]
 fn h4_a_resent_message_gets_resent_fields_and_plain_ones_only_if_it_has_none() {
     assert_eq!(
-        mended(b"Date: d\nFrom: a@x.example\nResent-To: b@x.example\n"),
+        completed(b"Date: d\nFrom: a@x.example\nResent-To: b@x.example\n"),
         "Date: d\nFrom: a@x.example\nResent-To: b@x.example\nResent-Date: DATE\nResent-Message-ID: <ID@m.example>\nResent-From: Alice <alice@m.example>\n"
     );
-    let bare = mended(b"Resent-Bcc: b@x.example\nResent-Date: d\n");
+    let bare = completed(b"Resent-Bcc: b@x.example\nResent-Date: d\n");
     assert!(bare.contains("\nDate: DATE\n") && bare.contains("\nFrom: Alice") && !bare.contains("\nMessage-ID"), "{bare}");
 }
 
@@ -52,7 +52,7 @@ fn r9_i9_bcc_and_fields_that_are_not_the_submitters_are_dropped_with_their_folds
     let header = "Bcc: secret@x.example,\n more@x.example\nTo: a@x.example\nBCC : s@x\nbcc:\nReturn-Path: <r@x>\nContent-Length: 7\n";
     let kept = "Received: kept\nSender: s@x.example\nErrors-To: e@x\nX-Y: z\n";
     assert_eq!(line(&format!("{header}{kept}")), format!("To: a@x.example\n{kept}"));
-    assert!(!mended(b"Resent-Bcc: s@x.example\n").contains("Bcc"));
+    assert!(!completed(b"Resent-Bcc: s@x.example\n").contains("Bcc"));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn h6_raw_8_bit_text_is_encoded_and_addresses_are_not() {
     ] {
         assert_eq!(line(given), expected, "{given:?}");
     }
-    let latin1 = mended(b"Subject: Gr\xfc\xdfe\nTo: M\xfcller <m@x.example>\n");
+    let latin1 = completed(b"Subject: Gr\xfc\xdfe\nTo: M\xfcller <m@x.example>\n");
     assert!(latin1.starts_with("Subject: =?unknown-8bit?Q?Gr=FC=DFe?=\nTo: =?unknown-8bit?Q?M=FCller?= <m@x.example>\n"), "{latin1}");
 }
 
@@ -143,7 +143,7 @@ fn t_hdr_4_a_mebibyte_of_any_one_thing_is_corrected_in_linear_time() {
         // Processor time: other processes cannot use it up.
         let cpu = || nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap();
         let start = cpu();
-        let out = mended(header.as_bytes());
+        let out = completed(header.as_bytes());
         // A quadratic step needs minutes here, a linear one a tenth of a second.
         assert!((cpu() - start).tv_sec() < 20, "{begin}{piece}");
         assert!(out.lines().all(|line| line.len() <= 998 && !line.trim().is_empty()), "{begin}{piece}");
@@ -162,7 +162,7 @@ proptest::proptest! {
             let secret = if name.to_lowercase().contains("bcc") { "SECRET" } else { "" };
             header.push_str(&format!("{name}: {secret}{value}\n {secret}fold\n"));
         }
-        let out = mended(header.as_bytes());
+        let out = completed(header.as_bytes());
         proptest::prop_assert!(!out.contains("SECRET"));
         let wire = out.replace('\n', "\r\n");
         let section = mail::header::Section::scan(wire.as_bytes());
