@@ -42,11 +42,15 @@ def spool_file(message=MESSAGE, raw=None, **changes):
 
 
 def put(bytes, name, directory=NEW, keep=False):
-    """Writes a file with the right mode, at once under its name."""
-    fd = os.open(directory + "/" + name, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o640)
+    """Writes a file with the right mode. In new/ it appears whole: the daemon would claim it before its last byte is written."""
+    path = f"{directory}/{name}"
+    written = f"{TMP}/t.{new_id()}" if directory == NEW else path
+    fd = os.open(written, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o640)
     fcntl.flock(fd, fcntl.LOCK_EX)
     os.write(fd, bytes)
     os.fchmod(fd, 0o640)
+    if written != path:
+        os.rename(written, path)
     if not keep:
         os.close(fd)
         return None
