@@ -12,10 +12,11 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use control::protocol::{Act, Done};
+use mail::code::{Answer, Cause, Duplicate, Happened, HoldCause, MessageEnd, Subject};
 use mail::queue_id::QueueId;
+use mail::{Actor, Diagnosis, HistoryCause, Hold};
 use spool::layout;
-use state::given_up::BOUNCED;
-use state::{Action, Event, Message, Order, Progress, QueueDir, RecipientUpdate, State, Wanted};
+use state::{Action, HistoryLine, Message, Order, Progress, QueueDir, RecipientUpdate, State, Wanted, end_of};
 use store::Store;
 
 /// An operation, its user and its time.
@@ -23,8 +24,8 @@ use store::Store;
 pub struct AdminOp {
     /// The operation.
     pub act: Act,
-    /// The user, printable, for the history: `by alice (uid 1001)`.
-    pub by: String,
+    /// The user.
+    pub by: Actor,
     /// Report what would happen, without doing it.
     pub dry_run: bool,
     /// The time, unix seconds.
@@ -67,28 +68,27 @@ pub struct Reach<'a> {
 impl AdminOp {
     /// Whether the operation applies to a message in this state. `ALL` and conditions select only such messages.
     pub fn changes(&self, message: &Message) -> bool {
-        match (self.act, message.place) {
-            // A finished message that was found is in the trash.
-            (act, QueueDir::Ended) => act == Act::Requeue,
+        match (self.act, message.dir) {
+            (act, QueueDir::Trash) => act == Act::Requeue,
+            (_, QueueDir::NoFile | QueueDir::Corrupt) => false,
             (Act::Remove | Act::Requeue, _) => true,
-            (Act::Hold | Act::Flush, place) => place == QueueDir::Cur,
-            (Act::Release, place) => place == QueueDir::Hold,
-            (Act::Expire | Act::Bounce, place) => place != QueueDir::Failed,
+            (Act::Hold | Act::Flush, dir) => dir == QueueDir::Cur,
+            (Act::Release, dir) => dir == QueueDir::Hold,
+            (Act::Expire | Act::Bounce, dir) => dir != QueueDir::Failed,
         }
     }
 
     /// Applies the operation to `named` in the caller's transaction, and returns a result for each.
     ///
     /// Errors: the database's. Then nothing is committed, and files may have moved.
-    pub fn perform(&self, state: &State, store: &Store, reach: &Reach<'_>, named: Vec<Named>) -> rusqlite::Result<Vec<Done>> {
+    pub fn perform(&self, state: &State, store: &Store, reach: &Reach<'_>, named: Vec<Named>) -> state::Result<Vec<Done>> {
         let mut done = Vec::with_capacity(named.len());
         let mut plans = Vec::new();
         let mut seen = HashSet::new();
         // A message that is named twice is planned once: the second plan would not see the first.
         for named in named.into_iter().filter(|named| named.id.is_none_or(|id| seen.insert(id))) {
             match self.plan(state, store, reach, &named)? {
-                Plan::Answer(is_done, text) => done.push(Done { id: named.text, done: is_done, later: false, text: text.into_owned() }),
-                Plan::Later(text) => done.push(Done { id: named.text, done: true, later: true, text: text.to_owned() }),
+                Plan::Answer(answer, text) => done.push(Done::new(named.text, answer, text)),
                 Plan::Do(message, moves) => plans.push((named, message, moves)),
             }
         }
@@ -98,40 +98,34 @@ impl AdminOp {
             let text = match moved {
                 Ok(()) => self.record(state, *message).map(|()| self.outcome())?,
                 Err(e) => {
-                    done.push(Done { id: named.text, done: false, later: false, text: format!("failed: {e}") });
+                    done.push(Done::new(named.text, Answer::NotDone, format!("failed: {e}")));
                     continue;
                 }
             };
-            done.push(Done { id: named.text, done: true, later: false, text });
+            done.push(Done::new(named.text, Answer::Done, text));
         }
         Ok(done)
     }
 
-    fn plan(&self, state: &State, store: &Store, reach: &Reach<'_>, named: &Named) -> rusqlite::Result<Plan> {
+    fn plan(&self, state: &State, store: &Store, reach: &Reach<'_>, named: &Named) -> state::Result<Plan> {
         let message = match named.id {
             Some(id) => state.message(id)?.filter(|message| (reach.may)(message)),
             None => None,
         };
-        let Some(mut message) = message else { return Ok(Plan::Answer(false, "no such message".into())) };
-        if message.place == QueueDir::Ended {
-            return Ok(match (store.has(layout::TRASH, message.id), self.act) {
-                (false, _) => Plan::Answer(false, "no such message".into()),
-                (true, Act::Requeue) if self.dry_run => Plan::Answer(true, self.outcome().into()),
-                // `restore` has just tried to move it.
-                (true, Act::Requeue) => Plan::Answer(false, "was removed; its file cannot be moved out of trash/".into()),
-                (true, _) => Plan::Answer(false, was_removed(message.id).into()),
-            });
+        let Some(mut message) = message else { return Ok(Plan::Answer(Answer::NotFound, "no such message".into())) };
+        if !message.dir.is_queued() {
+            return Ok(self.plan_of_ended(store, &message));
         }
-        if let (QueueDir::Cur, None, Some(mark)) = (message.place, message.next_attempt, reach.mark) {
+        if let (QueueDir::Cur, None, Some(mark)) = (message.dir, message.next_attempt, reach.mark) {
             return self.follow(state, &mut message, mark);
         }
         if let Some(why) = self.refusal(&message) {
-            return Ok(Plan::Answer(false, why.into()));
+            return Ok(Plan::Answer(Answer::Refused, why.into()));
         }
         if self.dry_run {
-            return Ok(Plan::Answer(true, self.outcome().into()));
+            return Ok(Plan::Answer(Answer::WouldDo, self.outcome().into()));
         }
-        let from = message.place.directory().unwrap_or(layout::CUR);
+        let from = message.dir.directory().unwrap_or(layout::CUR);
         let to = match self.act {
             Act::Hold => layout::HOLD,
             Act::Release | Act::Requeue | Act::Bounce => layout::CUR,
@@ -141,8 +135,23 @@ impl AdminOp {
         Ok(Plan::Do(Box::new(message), (from != to).then_some((from, to))))
     }
 
+    /// A message that has ended, and is not in `failed/`.
+    fn plan_of_ended(&self, store: &Store, message: &Message) -> Plan {
+        let is_kept = message.dir == QueueDir::Trash && store.has(layout::TRASH, message.id);
+        match (is_kept, message.dir, self.act) {
+            (_, QueueDir::Corrupt, _) => {
+                Plan::Answer(Answer::NotFound, "was lost on this host: its file was changed, and lies in corrupt/".into())
+            }
+            (false, ..) => Plan::Answer(Answer::NotFound, "no such message".into()),
+            (true, _, Act::Requeue) if self.dry_run => Plan::Answer(Answer::WouldDo, self.outcome().into()),
+            // `restore` has just tried to move it.
+            (true, _, Act::Requeue) => Plan::Answer(Answer::NotDone, "was removed; its file cannot be moved out of trash/".into()),
+            (true, ..) => Plan::Answer(Answer::Refused, was_removed(message.id).into()),
+        }
+    }
+
     /// A message with an attempt in progress. Release, requeue and flush have nothing to do.
-    fn follow(&self, state: &State, message: &mut Message, mark: &dyn Fn(QueueId)) -> rusqlite::Result<Plan> {
+    fn follow(&self, state: &State, message: &mut Message, mark: &dyn Fn(QueueId)) -> state::Result<Plan> {
         let text = match self.act {
             Act::Hold | Act::Remove if self.dry_run => "delivery is in progress; this would follow after the attempt",
             Act::Expire | Act::Bounce if self.dry_run => {
@@ -150,7 +159,7 @@ impl AdminOp {
             }
             Act::Hold | Act::Remove => "delivery is in progress; this follows after the attempt",
             Act::Expire | Act::Bounce => "delivery is in progress; the message bounces after the attempt unless it is delivered",
-            Act::Release | Act::Requeue | Act::Flush => return Ok(Plan::Answer(true, "delivery is already in progress".into())),
+            Act::Release | Act::Requeue | Act::Flush => return Ok(Plan::Answer(Answer::Already, "delivery is already in progress".into())),
         };
         if !self.dry_run {
             if matches!(self.act, Act::Expire | Act::Bounce) {
@@ -161,10 +170,10 @@ impl AdminOp {
             if let Some(wanted) = self.wanted() {
                 state.set_order(message.id, &Order { wanted, by: self.by.clone() })?;
             }
-            let kind = format!("to be {}", self.act.done());
-            state.record(message.id, &Event { at: self.now, kind, text: self.by.clone() })?;
+            let asked = HistoryLine::new(self.now, Happened::Asked).because(HistoryCause::Op(self.act.op()));
+            state.record(message.id, &asked.by(&self.by))?;
         }
-        Ok(Plan::Later(text))
+        Ok(Plan::Answer(if self.dry_run { Answer::WouldLater } else { Answer::Later }, text.into()))
     }
 
     /// The part of the operation that must be recorded until the attempt ends. The row records an expiry.
@@ -182,7 +191,7 @@ impl AdminOp {
     }
 
     fn refusal(&self, message: &Message) -> Option<&'static str> {
-        match (self.act, message.place) {
+        match (self.act, message.dir) {
             (Act::Hold, QueueDir::Hold) => Some("is already on hold"),
             (Act::Hold | Act::Expire | Act::Bounce, QueueDir::Failed) => Some("has failed permanently; requeue or remove it"),
             (Act::Release, QueueDir::Cur | QueueDir::Failed) => Some("is not on hold"),
@@ -193,50 +202,52 @@ impl AdminOp {
     }
 
     /// Updates the rows of a message whose file has been moved.
-    fn record(&self, state: &State, mut message: Message) -> rusqlite::Result<()> {
+    fn record(&self, state: &State, mut message: Message) -> state::Result<()> {
         if std::mem::take(&mut message.in_data) {
             // Only while the daemon is stopped: it stopped between the final dot and the record of the outcome.
-            let why = "the daemon stopped between the final dot and the record of its outcome";
-            self.set_open(state, message.id, Progress::Uncertain, |_| why.to_owned())?;
+            self.set_open(state, message.id, Progress::Uncertain, Cause::Stopped)?;
             // The history must show this if the message was delivered, perhaps twice.
-            state.record(message.id, &Event { at: self.now, kind: "uncertain".to_owned(), text: why.to_owned() })?;
+            let uncertain = HistoryLine::new(self.now, Happened::Uncertain).because(HistoryCause::Duplicate(Duplicate::Stopped));
+            state.record(message.id, &uncertain)?;
         }
         if !matches!(self.act, Act::Expire | Act::Flush) {
             // Only while the daemon is stopped: this operation overrides the recorded one.
             state.forget_order(message.id)?;
         }
         match self.act {
-            Act::Hold => (message.place, message.next_attempt, message.reason) = (QueueDir::Hold, None, self.by.clone()),
-            Act::Release => (message.place, message.next_attempt, message.reason) = (QueueDir::Cur, Some(self.now), String::new()),
+            Act::Hold => message.park(Hold::by(self.by.clone())),
+            Act::Release => message.open(self.now),
             Act::Remove => {
-                (message.place, message.next_attempt, message.finished) = (QueueDir::Ended, None, Some(self.now));
-                message.reason = format!("removed {}", self.by);
+                message.end(QueueDir::Trash, end_of(&state.recipients(message.id)?).unwrap_or(MessageEnd::Removed), self.now);
+                message.by = Some(self.by.clone());
             }
             Act::Requeue => {
-                (message.place, message.next_attempt, message.finished) = (QueueDir::Cur, Some(self.now), None);
+                message.open(self.now);
                 (message.attempts, message.expires) = (0, self.now.saturating_add(self.queue_lifetime));
-                message.reason = String::new();
                 self.reopen(state, message.id)?;
             }
             Act::Expire => message.expires = message.expires.min(self.now),
             Act::Bounce => {
                 // Without an open recipient the next attempt finishes the message: it moves to `failed/`, and its sender gets a bounce.
-                (message.place, message.next_attempt, message.reason) = (QueueDir::Cur, Some(self.now), String::new());
+                message.open(self.now);
                 message.expires = message.expires.min(self.now);
                 self.give_up(state, message.id)?;
             }
             Act::Flush => message.next_attempt = Some(self.now),
         }
         state.update(&message)?;
-        state.record(message.id, &Event { at: self.now, kind: self.act.done().to_owned(), text: self.by.clone() })
+        let line = HistoryLine::new(self.now, happened(self.act)).by(&self.by);
+        let cause = (self.act == Act::Hold).then_some(HistoryCause::Hold(HoldCause::Operator));
+        state.record(message.id, &HistoryLine { cause, ..line })
     }
 
     /// Reopens the recipients of a requeued message that were not relayed.
-    fn reopen(&self, state: &State, id: QueueId) -> rusqlite::Result<()> {
+    fn reopen(&self, state: &State, id: QueueId) -> state::Result<()> {
         for recipient in state.recipients(id)?.into_iter().filter(|r| r.progress != Progress::Relayed) {
             let update = RecipientUpdate {
                 n: recipient.n,
                 progress: Progress::Deferred,
+                diagnosis: Diagnosis::default(),
                 status: recipient.status,
                 reply: recipient.reply,
                 relay: recipient.relay,
@@ -246,23 +257,26 @@ impl AdminOp {
         Ok(())
     }
 
-    fn give_up(&self, state: &State, id: QueueId) -> rusqlite::Result<()> {
-        let last = |reply: &str| if reply.is_empty() { "never attempted".to_owned() } else { reply.to_owned() };
-        for n in self.set_open(state, id, Progress::Failed, |reply| format!("{BOUNCED}{}", last(reply)))? {
+    fn give_up(&self, state: &State, id: QueueId) -> state::Result<()> {
+        for n in self.set_open(state, id, Progress::Failed, Cause::Bounced)? {
             state.ask_dsn(id, n, Action::Failed)?;
         }
         Ok(())
     }
 
-    /// Changes every open recipient; `say` gets its last reply. Returns the changed recipients.
-    fn set_open(&self, state: &State, id: QueueId, progress: Progress, say: impl Fn(&str) -> String) -> rusqlite::Result<Vec<u32>> {
+    /// Changes every open recipient, for this cause. Returns the changed recipients.
+    fn set_open(&self, state: &State, id: QueueId, progress: Progress, cause: Cause) -> state::Result<Vec<u32>> {
         let status = if progress == Progress::Failed { "5.4.7" } else { "4.4.2" };
         let mut changed = Vec::new();
         for recipient in state.recipients(id)?.into_iter().filter(|r| r.progress.is_open()) {
-            let (n, reply) = (recipient.n, say(&recipient.reply));
+            let n = recipient.n;
+            let diagnosis = match cause {
+                Cause::Stopped => Diagnosis::of(cause, Subject::Connection),
+                _ => recipient.diagnosis.given_up(cause),
+            };
             state.update_recipient(
                 id,
-                &RecipientUpdate { n, progress, status: status.to_owned(), reply, relay: recipient.relay },
+                &RecipientUpdate { n, progress, diagnosis, status: status.to_owned(), reply: recipient.reply, relay: recipient.relay },
                 self.now,
             )?;
             changed.push(n);
@@ -274,22 +288,24 @@ impl AdminOp {
     /// a direct move to `cur/`, a crash would leave a file whose row says that it is finished, and the next start would delete it.
     ///
     /// Errors: the database's.
-    pub fn restore(&self, state: &State, store: &Store, may: &dyn Fn(&Message) -> bool, named: &[Named]) -> rusqlite::Result<()> {
+    pub fn restore(&self, state: &State, store: &Store, may: &dyn Fn(&Message) -> bool, named: &[Named]) -> state::Result<()> {
         if self.act != Act::Requeue || self.dry_run {
             return Ok(());
         }
         let mut removed = Vec::new();
         for id in named.iter().filter_map(|named| named.id) {
-            let message = state.message(id)?.filter(|message| message.place == QueueDir::Ended && may(message));
+            let message = state.message(id)?.filter(|message| message.dir == QueueDir::Trash && may(message));
             removed.extend(message.filter(|message| store.has(layout::TRASH, message.id)));
         }
         let moves: Vec<_> = removed.iter().map(|message| Some((message.id, layout::TRASH, layout::HOLD))).collect();
         for (message, moved) in removed.into_iter().zip(store.move_all(&moves)) {
             // A file that cannot be moved stays in the trash, and the requeue reports that.
             if moved.is_ok() {
-                let reason = format!("restored from trash {}", self.by);
-                state.record(message.id, &Event { at: self.now, kind: "restored".to_owned(), text: self.by.clone() })?;
-                state.update(&Message { place: QueueDir::Hold, finished: None, next_attempt: None, reason, ..message })?;
+                let mut message = message;
+                message.open(self.now);
+                message.park(Hold::by(self.by.clone()));
+                state.record(message.id, &HistoryLine::new(self.now, Happened::Restored).by(&self.by))?;
+                state.update(&message)?;
             }
         }
         Ok(())
@@ -301,12 +317,23 @@ pub fn was_removed(id: QueueId) -> String {
     format!("was removed; `mailchute requeue {id}` restores it")
 }
 
+/// The line of history that says that it was done.
+fn happened(act: Act) -> Happened {
+    match act {
+        Act::Hold => Happened::Held,
+        Act::Release => Happened::Released,
+        Act::Remove => Happened::Removed,
+        Act::Requeue => Happened::Requeued,
+        Act::Expire => Happened::Expired,
+        Act::Bounce => Happened::Bounced,
+        Act::Flush => Happened::Flushed,
+    }
+}
+
 /// The plan for one message.
 enum Plan {
     /// No change, only this result.
-    Answer(bool, Cow<'static, str>),
-    /// The operation follows after the attempt in progress; the result for now.
-    Later(&'static str),
+    Answer(Answer, Cow<'static, str>),
     /// Move the file if needed, then update the row.
     Do(Box<Message>, Option<(&'static str, &'static str)>),
 }

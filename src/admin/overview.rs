@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use control::filter::domain_of;
 use control::listing::Entry;
 use control::overview::{AGES, Destination, Failure, INTERVAL, INTERVALS, Interval, Overview};
+use control::why::WhyCodes;
 
 use crate::entries;
-use state::{Ended, Message, State, Waits};
+use state::{Ended, Message, Progress, State, Waits};
 
 /// Destinations listed.
 const SHOWN: usize = 25;
@@ -21,14 +22,14 @@ const RECIPIENTS: usize = 5;
 /// Reads the statistics at `now`, for one user or for all. The caller sets `free`.
 ///
 /// Errors: the database's.
-pub fn read(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Overview> {
+pub fn read(state: &State, uid: Option<u32>, now: i64) -> state::Result<Overview> {
     read_with(Some(state), &[], uid, now)
 }
 
 /// The same with messages without a row, for a spool whose daemon is stopped; the database may be missing.
 ///
 /// Errors: the database's.
-pub fn read_with(state: Option<&State>, unindexed: &[Entry], uid: Option<u32>, now: i64) -> rusqlite::Result<Overview> {
+pub fn read_with(state: Option<&State>, unindexed: &[Entry], uid: Option<u32>, now: i64) -> state::Result<Overview> {
     let mut table = Table::default();
     state.map_or(Ok(()), |state| state.each_waiting(uid, |waits| table.add(waits, now)))?;
     // Whole intervals; the last one contains `now`.
@@ -36,7 +37,13 @@ pub fn read_with(state: Option<&State>, unindexed: &[Entry], uid: Option<u32>, n
     let mut ended =
         state.map_or_else(|| Ok(vec![Ended::default(); INTERVALS]), |state| state.ended_by_span(since, INTERVAL, INTERVALS, uid))?;
     for entry in unindexed {
-        let waits = |address: &str| Waits { address: address.to_owned(), accepted: entry.arrival_time, reply: String::new(), at: None };
+        let waits = |address: &str| Waits {
+            address: address.to_owned(),
+            accepted: entry.arrival_time,
+            reply: String::new(),
+            at: None,
+            diagnosis: Default::default(),
+        };
         entry.recipients.iter().for_each(|recipient| table.add(waits(&recipient.address), now));
         let span = usize::try_from((entry.arrival_time - since).div_euclid(INTERVAL)).ok().and_then(|at| ended.get_mut(at));
         if let Some(span) = span {
@@ -44,22 +51,26 @@ pub fn read_with(state: Option<&State>, unindexed: &[Entry], uid: Option<u32>, n
         }
     }
     let (destinations, others) = table.finish();
-    let span = |Ended { accepted, relayed, failed }| Interval { accepted, relayed, failed };
+    let span = |Ended { accepted, relayed, failed, lost }| Interval { accepted, relayed, failed, lost };
     let intervals = ended.into_iter().map(span).collect();
     let failures = state.map_or_else(|| Ok(Vec::new()), |state| failures(state, uid, now))?;
     Ok(Overview { at: now, destinations, others, since, intervals, failures, free: None })
 }
 
-/// The latest failed messages.
-fn failures(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Vec<Failure>> {
+/// The latest messages that failed or were lost.
+fn failures(state: &State, uid: Option<u32>, now: i64) -> state::Result<Vec<Failure>> {
     let failure = |message: Message| {
         let mut entry = entries::entry(&message, &state.recipients(message.id)?, false, now);
-        entry.recipients.retain(|recipient| recipient.status == "failed");
+        entry.recipients.retain(|recipient| recipient.status == Progress::Failed);
         let more = entry.recipients.len().saturating_sub(RECIPIENTS);
         entry.recipients.truncate(RECIPIENTS);
-        Ok(Failure { entry, more, ended: message.finished })
+        Ok(Failure { entry, more, ended: message.ended_at })
     };
-    state.latest_failed(FAILURES, uid)?.into_iter().map(failure).collect()
+    let mut latest = state.latest_failed(FAILURES, uid)?;
+    latest.extend(state.latest_lost(FAILURES, uid)?);
+    latest.sort_by_key(|message| std::cmp::Reverse(message.id));
+    latest.truncate(FAILURES);
+    latest.into_iter().map(failure).collect()
 }
 
 /// Counts recipients by destination.
@@ -80,12 +91,13 @@ impl Table {
             *count += 1;
         }
         if waits.at.is_some() && waits.at >= row.at {
-            (row.reply, row.at) = (waits.reply, waits.at);
+            (row.reply, row.at) = (mail::words::of_recipient(&waits.diagnosis, &waits.reply), waits.at);
+            row.why = waits.diagnosis.into();
         }
     }
 
     fn finish(self) -> (Vec<Destination>, Option<Destination>) {
-        let mut others = Destination { reply: String::new(), at: None, ..self.others };
+        let mut others = Destination { reply: String::new(), why: WhyCodes::default(), at: None, ..self.others };
         let named = |(domain, row): (String, Destination)| Destination { domain, ..row };
         let mut rows: Vec<Destination> = self.rows.into_iter().map(named).collect();
         rows.sort_by(|a, b| b.total().cmp(&a.total()).then_with(|| a.domain.cmp(&b.domain)));
@@ -102,7 +114,7 @@ mod tests {
     use super::*;
 
     fn waits(address: &str, accepted: i64, at: Option<i64>) -> Waits {
-        Waits { address: address.to_owned(), accepted, reply: format!("at {at:?}"), at }
+        Waits { address: address.to_owned(), accepted, reply: format!("at {at:?}"), at, diagnosis: Default::default() }
     }
 
     #[test]

@@ -10,12 +10,12 @@ const TIMES: [u64; 3] = [HOUR, 86_400, 604_800];
 /// The statistics at `now`, for one user or for all.
 ///
 /// Errors: the database's.
-pub fn read(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Stats> {
-    let held = state.in_places(uid)?.into_iter().map(|held| QueueCount {
-        state: match held.place {
+pub fn read(state: &State, uid: Option<u32>, now: i64) -> state::Result<Stats> {
+    let held = state.in_dirs(uid)?.into_iter().map(|held| QueueCount {
+        state: match held.dir {
             QueueDir::Cur => "queued",
             QueueDir::Hold => "hold",
-            QueueDir::Failed | QueueDir::Ended => "failed",
+            _ => "failed",
         }
         .to_owned(),
         messages: held.messages,
@@ -23,19 +23,19 @@ pub fn read(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Stats
         oldest: Some(held.oldest),
     });
     let queue = held.collect();
-    let throughput = TIMES.into_iter().map(|seconds| passed(state, uid, now, seconds)).collect::<rusqlite::Result<_>>()?;
+    let throughput = TIMES.into_iter().map(|seconds| passed(state, uid, now, seconds)).collect::<state::Result<_>>()?;
     Ok(Stats { queue, throughput })
 }
 
 /// The throughput of the last hour only. It is cheap enough for a request every two seconds, whatever the queue and the history hold.
 ///
 /// Errors: the database's.
-pub fn brief(state: &State, uid: Option<u32>, now: i64) -> rusqlite::Result<Stats> {
+pub fn brief(state: &State, uid: Option<u32>, now: i64) -> state::Result<Stats> {
     Ok(Stats { queue: Vec::new(), throughput: vec![passed(state, uid, now, HOUR)?] })
 }
 
-fn passed(state: &State, uid: Option<u32>, now: i64, seconds: u64) -> rusqlite::Result<Throughput> {
+fn passed(state: &State, uid: Option<u32>, now: i64, seconds: u64) -> state::Result<Throughput> {
     let since = now.saturating_sub(i64::try_from(seconds).unwrap_or(i64::MAX));
-    let state::Passed { accepted, bytes, relayed, failed, removed } = state.passed(since, uid)?;
-    Ok(Throughput { seconds, accepted, bytes, relayed, failed, removed })
+    let state::Passed { accepted, bytes, relayed, failed, removed, lost } = state.passed(since, uid)?;
+    Ok(Throughput { seconds, accepted, bytes, relayed, failed, removed, lost })
 }

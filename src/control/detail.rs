@@ -1,6 +1,10 @@
 //! One message with its attempts and its history, as `show` and `trace` print it.
 
+use mail::Actor;
+use mail::code::{Progress, Trigger};
 use serde::{Deserialize, Serialize};
+
+use super::why::WhyCodes;
 
 /// One delivery attempt for one recipient.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +18,10 @@ pub struct Attempt {
     /// The number of consecutive attempts with this result.
     pub times: u32,
     /// `relayed`, `deferred`, `failed`, `uncertain`.
-    pub status: String,
+    pub status: Progress,
+    /// Why, in codes.
+    #[serde(flatten)]
+    pub why: WhyCodes,
     /// Enhanced status.
     pub dsn: String,
     /// The host that replied, with its address; otherwise the route.
@@ -65,12 +72,21 @@ pub struct Detail {
 }
 
 /// An event in the history of a message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Happening {
     /// Unix seconds.
     pub at: i64,
-    /// `accepted`, `relayed`, `deferred` …
+    /// `accepted`, `relayed`, `deferred`, `held` …: a code of `history`, or of `recipient` for an attempt.
     pub kind: String,
-    /// Details.
+    /// Why, as a code of the kind: of `hold` for `held`, of `op` for `asked`, of `cause` for `failed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// What made the system do it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Trigger>,
+    /// Who wanted it.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Actor>,
+    /// The details, for people.
     pub text: String,
 }

@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::listing::{Entry, Recipient};
+pub use super::state::QueueState;
+use mail::code::Progress;
 
 /// Conditions on a message. An empty filter matches every message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,63 +37,6 @@ pub struct Filter {
     /// The message is in one of these states.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub state: Vec<QueueState>,
-}
-
-/// The state of a message, by its name in listings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum QueueState {
-    /// No delivery attempt yet.
-    Incoming,
-    /// A delivery attempt is in progress.
-    Active,
-    /// It was tried, and will be tried again.
-    Deferred,
-    /// It is on hold.
-    Hold,
-    /// It failed permanently.
-    Failed,
-    /// At least one recipient may or may not have received it.
-    Uncertain,
-    /// It was removed and is in `trash/`.
-    Removed,
-}
-
-impl QueueState {
-    /// All states, in the order in which a message passes through them.
-    pub const ALL: [QueueState; 7] = [
-        QueueState::Incoming,
-        QueueState::Active,
-        QueueState::Deferred,
-        QueueState::Hold,
-        QueueState::Failed,
-        QueueState::Uncertain,
-        QueueState::Removed,
-    ];
-
-    /// The states of messages in `cur/`.
-    const OPEN: [QueueState; 3] = [QueueState::Incoming, QueueState::Active, QueueState::Deferred];
-
-    /// The states of queued and held messages.
-    const QUEUED: [QueueState; 4] = [QueueState::Incoming, QueueState::Active, QueueState::Deferred, QueueState::Hold];
-
-    /// The name of the state.
-    pub fn word(self) -> &'static str {
-        match self {
-            QueueState::Incoming => "incoming",
-            QueueState::Active => "active",
-            QueueState::Deferred => "deferred",
-            QueueState::Hold => "hold",
-            QueueState::Failed => "failed",
-            QueueState::Uncertain => "uncertain",
-            QueueState::Removed => "removed",
-        }
-    }
-
-    /// The state with this name. `held` is accepted for `hold`.
-    pub fn parse(text: &str) -> Option<Self> {
-        QueueState::ALL.into_iter().find(|state| state.word() == text || (text, *state) == ("held", QueueState::Hold))
-    }
 }
 
 impl Filter {
@@ -142,7 +87,7 @@ impl Filter {
         let depends = |state: &QueueState| match state {
             QueueState::Incoming | QueueState::Active | QueueState::Deferred => is_open,
             QueueState::Uncertain => true,
-            state => entry.queue_name == state.word(),
+            state => entry.queue_name == *state,
         };
         self.state.is_empty() || self.state.iter().any(depends)
     }
@@ -160,8 +105,8 @@ impl Filter {
 
 fn is_in(entry: &Entry, state: QueueState) -> bool {
     match state {
-        QueueState::Uncertain => entry.recipients.iter().any(|r| r.status == state.word()),
-        state => entry.queue_name == state.word(),
+        QueueState::Uncertain => entry.recipients.iter().any(|r| r.status == Progress::Uncertain),
+        state => entry.queue_name == state,
     }
 }
 
@@ -203,19 +148,22 @@ mod tests {
     use super::*;
 
     fn entry() -> Entry {
-        let recipient = |address: &str, reason: &str, status: &str| Recipient {
+        let recipient = |address: &str, reason: &str, status| Recipient {
             address: address.into(),
             delay_reason: reason.into(),
-            status: status.into(),
+            status,
             ..Recipient::default()
         };
         Entry {
-            queue_name: "deferred".into(),
+            queue_name: QueueState::Deferred,
             queue_id: "6921CE05000000AB".into(),
             arrival_time: 1000,
             message_size: 290,
             sender: "Alice@Host.example".into(),
-            recipients: vec![recipient("a@example.com", "450 4.2.1 Busy", "deferred"), recipient("b@EXAMPLE.org", "lost", "uncertain")],
+            recipients: vec![
+                recipient("a@example.com", "450 4.2.1 Busy", Progress::Deferred),
+                recipient("b@EXAMPLE.org", "lost", Progress::Uncertain),
+            ],
             uid: 1001,
             ..Entry::default()
         }
@@ -258,11 +206,12 @@ mod tests {
     #[test]
     fn a_message_is_uncertain_where_a_recipient_is() {
         let filter = serde_json::from_str::<Filter>(r#"{"state":["uncertain"]}"#).unwrap();
-        let with = |statuses: &[&str]| {
-            let recipients = statuses.iter().map(|status| Recipient { status: (*status).into(), ..Recipient::default() }).collect();
+        let with = |statuses: &[Progress]| {
+            let recipients = statuses.iter().map(|status| Recipient { status: *status, ..Recipient::default() }).collect();
             filter.matches(&Entry { recipients, ..entry() }, 1100)
         };
-        assert!(with(&["uncertain"]) && with(&["deferred", "uncertain"]) && !with(&["deferred"]) && !with(&[]));
+        let (deferred, uncertain) = (Progress::Deferred, Progress::Uncertain);
+        assert!(with(&[uncertain]) && with(&[deferred, uncertain]) && !with(&[deferred]) && !with(&[]));
     }
 
     #[test]
@@ -275,7 +224,7 @@ mod tests {
     #[test]
     fn what_is_parked_is_told_apart_without_its_recipients() {
         let filter = |json: &str| serde_json::from_str::<Filter>(json).unwrap();
-        let parked = Entry { queue_name: "hold".into(), ..Entry::default() };
+        let parked = Entry { queue_name: QueueState::Hold, ..Entry::default() };
         assert!(filter(r#"{"state":["hold"]}"#).can_match(false, &parked) && filter("{}").can_match(true, &entry()));
         assert!(!filter(r#"{"state":["failed","deferred"]}"#).can_match(false, &parked));
         assert!(filter(r#"{"state":["failed","deferred"]}"#).can_match(true, &entry()));
@@ -284,18 +233,23 @@ mod tests {
 
     #[test]
     fn without_a_state_queued_and_held_messages_match_and_no_recipients_are_read() {
-        let in_state = |state: &str| Entry { queue_name: state.into(), ..entry() };
+        let in_state = |state| Entry { queue_name: state, ..entry() };
         let filter = Filter::default().default_states();
         assert!(!filter.needs_recipients());
-        for (state, is_meant) in
-            [("incoming", true), ("active", true), ("deferred", true), ("hold", true), ("failed", false), ("removed", false)]
-        {
-            let (entry, is_open) = (in_state(state), !matches!(state, "hold" | "failed" | "removed"));
-            assert_eq!((filter.matches(&entry, 1100), filter.can_match(is_open, &entry)), (is_meant, is_meant), "{state}");
+        for (state, is_meant) in [
+            (QueueState::Incoming, true),
+            (QueueState::Active, true),
+            (QueueState::Deferred, true),
+            (QueueState::Hold, true),
+            (QueueState::Failed, false),
+            (QueueState::Removed, false),
+        ] {
+            let (entry, is_open) = (in_state(state), QueueState::OPEN.contains(&state));
+            assert_eq!((filter.matches(&entry, 1100), filter.can_match(is_open, &entry)), (is_meant, is_meant), "{state:?}");
         }
         let failed = Filter { state: vec![QueueState::Failed], ..Filter::default() };
         assert_eq!(failed.clone().default_states(), failed, "an explicit state is kept");
-        assert!(!failed.needs_recipients() && failed.matches(&in_state("failed"), 1100));
+        assert!(!failed.needs_recipients() && failed.matches(&in_state(QueueState::Failed), 1100));
         for state in [QueueState::Deferred, QueueState::Uncertain] {
             assert!(Filter { state: vec![state], ..Filter::default() }.needs_recipients());
         }

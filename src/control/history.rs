@@ -6,6 +6,7 @@ pub use super::detail::Attempt;
 use super::detail::Detail;
 use super::stats::Stats;
 use super::status::Status;
+use super::why::WhyCodes;
 
 /// The current state of a route.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct RouteView {
     /// The reason for the suspension.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// The same, in codes.
+    #[serde(flatten)]
+    pub why: WhyCodes,
 }
 
 /// The inputs of `mailchute why`.

@@ -6,13 +6,17 @@ use std::io::{self, Write};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use mail::{date, printable};
+use mail::code::{HoldCause, MessageEnd, Progress};
+use mail::{Actor, date, printable};
+
+use crate::state::QueueState;
+use crate::why::WhyCodes;
 
 /// One message. Postfix's keys come first, with Postfix's meaning. Readers must ignore unknown keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// `incoming`, `active`, `deferred`, `hold` or `failed`; `finished` and `removed` in histories.
-    pub queue_name: String,
+    /// `incoming`, `active`, `deferred`, `hold` or `failed`; `finished`, `removed`, `corrupt` and `lost` in histories.
+    pub queue_name: QueueState,
     /// Queue id.
     pub queue_id: String,
     /// Unix seconds.
@@ -42,9 +46,28 @@ pub struct Entry {
     /// The end of its queue lifetime, unix seconds.
     #[serde(default)]
     pub expires: Option<i64>,
+    /// How it ended, once it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<MessageEnd>,
+    /// Why it is held, while it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldView>,
     /// The reason for the state of the whole message; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+}
+
+/// Why a message is held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldView {
+    /// The cause, which decides what releases it.
+    pub cause: HoldCause,
+    /// Who held it, where an operator did.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Actor>,
+    /// More for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
 }
 
 /// One recipient of an entry.
@@ -62,7 +85,10 @@ pub struct Recipient {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub bounce_reason: String,
     /// `deferred`, `relayed`, `failed`, `uncertain`.
-    pub status: String,
+    pub status: Progress,
+    /// Why, in codes.
+    #[serde(flatten)]
+    pub why: WhyCodes,
     /// Enhanced status of the last attempt.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub dsn: String,
@@ -75,6 +101,11 @@ pub struct Recipient {
 }
 
 impl Recipient {
+    /// What there is to say of it: why it waits or failed, or what the last server answered.
+    pub fn said(&self) -> &str {
+        if self.reason().is_empty() { &self.remote_reply } else { self.reason() }
+    }
+
     fn reason(&self) -> &str {
         if self.bounce_reason.is_empty() { &self.delay_reason } else { &self.bounce_reason }
     }
@@ -118,9 +149,9 @@ impl<W: Write> TextListing<W> {
         self.out.write_all(row.as_bytes())?;
         self.entries += 1;
         self.bytes += entry.message_size;
-        let mark = match entry.queue_name.as_str() {
-            "active" => "*",
-            "hold" | "failed" => "!",
+        let mark = match entry.queue_name {
+            QueueState::Active => "*",
+            QueueState::Hold | QueueState::Failed => "!",
             _ if entry.forced_expire => "#",
             _ => "",
         };
@@ -137,7 +168,7 @@ impl<W: Write> TextListing<W> {
         if !entry.reason.is_empty() {
             self.reason(&entry.reason)?;
         }
-        for recipient in entry.recipients.iter().filter(|r| r.status != "relayed") {
+        for recipient in entry.recipients.iter().filter(|r| r.status != Progress::Relayed) {
             let reason = recipient.reason();
             if reason != shown && !reason.is_empty() && reason != entry.reason {
                 self.reason(reason)?;
@@ -194,11 +225,11 @@ mod tests {
         let waiting = |address: &str, reason: &str| Recipient {
             address: address.into(),
             delay_reason: reason.into(),
-            status: "deferred".into(),
+            status: Progress::Deferred,
             ..Recipient::default()
         };
         Entry {
-            queue_name: "deferred".into(),
+            queue_name: QueueState::Deferred,
             queue_id: "6921CE05000000AB".into(),
             arrival_time: 1_795_358_629,
             message_size: 290,
@@ -215,6 +246,8 @@ mod tests {
             last_attempt: Some(1),
             next_attempt: Some(2),
             expires: Some(3),
+            end: None,
+            hold: None,
             reason: String::new(),
         }
     }
@@ -229,7 +262,7 @@ mod tests {
 
     #[test]
     fn q2_the_text_is_postfix_s_long_layout() {
-        let active = Entry { queue_name: "active".into(), sender: String::new(), message_size: 2048, recipients: vec![], ..entry() };
+        let active = Entry { queue_name: QueueState::Active, sender: String::new(), message_size: 2048, recipients: vec![], ..entry() };
         assert_eq!(
             text(&[entry(), active]),
             "----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------\n\

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::listing::Entry;
+use super::why::WhyCodes;
 
 /// Upper bounds of the age classes in seconds. One more class holds older messages.
 pub const AGES: [i64; 5] = [300, 3600, 4 * 3600, 86_400, 3 * 86_400];
@@ -42,6 +43,9 @@ pub struct Destination {
     pub ages: [u64; CLASSES],
     /// The latest reply or reason.
     pub reply: String,
+    /// The same, in codes.
+    #[serde(flatten)]
+    pub why: WhyCodes,
     /// Time of that reply, unix seconds.
     pub at: Option<i64>,
 }
@@ -62,6 +66,9 @@ pub struct Interval {
     pub relayed: u64,
     /// Permanently failed messages.
     pub failed: u64,
+    /// Lost on this host.
+    #[serde(default)]
+    pub lost: u64,
 }
 
 /// A failed message.

@@ -1,6 +1,8 @@
 //! Requests and replies of the control socket. A request is one JSON line of at most 64 KiB. A reply is any number of JSON lines;
 //! the last one has the key `end`.
 
+use mail::code::{Answer, Op};
+use mail::words;
 use serde::{Deserialize, Serialize};
 
 pub use super::detail::{Detail, Happening};
@@ -164,14 +166,19 @@ pub enum Act {
 impl Act {
     /// The operation in the past tense, in Postfix's words.
     pub fn done(self) -> &'static str {
+        words::of_op(self.op())
+    }
+
+    /// Its code.
+    pub fn op(self) -> Op {
         match self {
-            Act::Hold => "placed on hold",
-            Act::Release => "released from hold",
-            Act::Remove => "removed",
-            Act::Requeue => "requeued",
-            Act::Expire => "expired",
-            Act::Bounce => "bounced",
-            Act::Flush => "scheduled for retry",
+            Act::Hold => Op::Hold,
+            Act::Release => Op::Release,
+            Act::Remove => Op::Remove,
+            Act::Requeue => Op::Requeue,
+            Act::Expire => Op::Expire,
+            Act::Bounce => Op::Bounce,
+            Act::Flush => Op::Flush,
         }
     }
 
@@ -194,6 +201,8 @@ impl Act {
 pub struct Done {
     /// The queue id as it was given.
     pub id: String,
+    /// The result, as a code.
+    pub answer: Answer,
     /// True if the operation succeeded.
     pub done: bool,
     /// True if the operation follows after the current delivery attempt, and may then have no effect.
@@ -201,6 +210,14 @@ pub struct Done {
     pub later: bool,
     /// The result or the reason for a refusal.
     pub text: String,
+}
+
+impl Done {
+    /// The answer about `id`, with what is said of it.
+    pub fn new(id: String, answer: Answer, text: impl Into<String>) -> Done {
+        let later = matches!(answer, Answer::Later | Answer::WouldLater);
+        Done { id, answer, done: answer.is_success(), later, text: text.into() }
+    }
 }
 
 /// The last line of every reply.

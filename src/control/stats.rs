@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::state::QueueState;
+
 /// Statistics of the messages that the client may see.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
@@ -37,15 +39,18 @@ pub struct Throughput {
     pub relayed: u64,
     /// Messages with at least one permanently failed recipient.
     pub failed: u64,
-    /// Removed messages.
+    /// Messages that were removed while a recipient was open.
     pub removed: u64,
+    /// Messages that this host lost.
+    #[serde(default)]
+    pub lost: u64,
 }
 
 impl Stats {
     /// Counts a message without a row, while the daemon is stopped.
     pub fn add(&mut self, entry: &crate::listing::Entry, now: i64) {
-        let state = match entry.queue_name.as_str() {
-            state @ ("hold" | "failed") => state,
+        let state = match entry.queue_name {
+            state @ (QueueState::Hold | QueueState::Failed) => state.word(),
             _ => "queued",
         };
         let at = self.queue.iter().position(|held| held.state == state).unwrap_or_else(|| {

@@ -1,5 +1,6 @@
 //! The commands that modify messages, with the output of postsuper.
 
+use mail::{Actor, words};
 use std::io::Write;
 
 use super::offline::Offline;
@@ -117,15 +118,21 @@ fn without_daemon(
     let op = AdminOp { act, by, dry_run, now: sys::clock::now(), queue_lifetime };
     let ended = offline.act(&op, selection, |done| tally.add(&done));
     if !dry_run && tally.count > 0 {
-        log(&format!("{} {} while the daemon was stopped: {}, {}", act.done(), op.by, messages(tally.count), selection.filter));
+        log(&format!(
+            "{} {} while the daemon was stopped: {}, {}",
+            act.done(),
+            words::of_actor(&op.by),
+            messages(tally.count),
+            selection.filter
+        ));
     }
     ended
 }
 
 /// The user of this command, for histories.
-pub(super) fn who() -> String {
+pub(super) fn who() -> Actor {
     let uid = sys::process::uid();
-    format!("by {} (uid {uid})", sys::process::user_name(uid))
+    Actor { uid, name: sys::process::user_name(uid) }
 }
 
 /// Writes one line to syslog, because the daemon does not log this operation.

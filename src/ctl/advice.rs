@@ -7,6 +7,11 @@
 //! So addresses, host names and quoted parts are ignored, only whole words count, and a precise status takes precedence over words. A
 //! reply to RCPT or DATA never counts as a failure of our TLS, our login or our DNS.
 
+use control::history::RouteView;
+use control::listing::Recipient;
+use control::why::WhyCodes;
+use mail::code::{Cause, HoldCause};
+
 /// The advice for one kind of reply.
 struct Rule {
     /// Enhanced statuses with only this meaning. They take precedence over words.
@@ -29,6 +34,8 @@ const fn rule(
 
 const GIVEN_UP: &str = "it was not delivered within queue_lifetime; fix the cause in the last reply, then `mailchute requeue`";
 const LOGIN: &str = "the next hop rejects our login: check the user in next_hop and the password file, then reload the daemon";
+const LOGIN_NOT_TRIED: &str =
+    "the login was not tried: the next hop offers no AUTH, or no trustworthy TLS; check the certificate, ca_file, and tls= in next_hop";
 const TLS: &str = "TLS could not be negotiated as next_hop requires: check the certificate of the server, ca_file, and tls= in next_hop";
 const UNREACHABLE: &str = "the server is unreachable: check host and port of next_hop, the network and the firewall (many block port 25)";
 const DNS: &str = "the DNS does not answer: check /etc/resolv.conf and dns_servers";
@@ -36,30 +43,10 @@ const NO_DOMAIN: &str = "the domain does not exist or accepts no mail: the addre
 const NO_MAILBOX: &str = "there is no such mailbox: correct the address at its source";
 const WAIT: &str = "the receiver is busy; delivery is retried, no action needed";
 
-/// Prefixes of our own reasons, with advice.
-const OURS: &[(&str, &str)] = &[
-    ("given up by an administrator", "an administrator bounced it; `mailchute requeue` retries it"),
-    ("not delivered within queue_lifetime", GIVEN_UP),
-    ("dkim: ", "its DKIM key cannot be used: run `mailchute check`, fix the key, and reload the daemon, which then releases the message"),
-    (
-        "uncertain: ",
-        "it may have been delivered: ask the recipient; `mailchute requeue` sends it again, perhaps as a duplicate, `mailchute remove` removes it",
-    ),
-    ("over the cap", "its user has reached the spool limit; it is released when there is room, `mailchute requeue` sends it now"),
-    ("admission is closed", "`mailchute open` opens admission and releases it"),
-    ("cannot look up", DNS),
-    ("the next hop ", UNREACHABLE),
-];
-
-/// Phrases of whole words within our own reasons, with advice.
-const OURS_WITHIN: &[(&str, &str)] = &[
-    ("message size limit", "`mailchute requeue` sends it anyway, `mailchute remove` removes it"),
-    ("overflow uid", "no user of this host sent it; inspect it with `mailchute cat` before `mailchute requeue`"),
-    ("does not exist", NO_DOMAIN),
-    ("does not accept mail null mx", NO_DOMAIN),
-    ("has neither mail exchangers nor addresses", NO_DOMAIN),
-    ("is not a valid dns name", NO_DOMAIN),
-];
+const UNCERTAIN: &str = "it may have been delivered: ask the recipient; `mailchute requeue` sends it again, perhaps as a duplicate, `mailchute remove` removes it";
+const KEY: &str = "its DKIM key cannot be used: run `mailchute check`, fix the key, and reload the daemon, which then releases the message";
+/// The advice for a message that this host lost.
+pub(crate) const LOST: &str = "find out who changes files in the spool; the sender has to send it again";
 
 /// Replies of servers. The first match counts: first the precise statuses of all rules, then the words, then the vague statuses.
 const REPLIES: &[Rule] = &[
@@ -141,70 +128,62 @@ const REPLIES: &[Rule] = &[
     ),
 ];
 
-/// The advice for a reason, if any. `status` may be empty.
-pub(crate) fn advise(reason: &str, status: &str) -> Option<&'static str> {
-    if let Some((code, said)) = reply(reason) {
-        return of_reply(code, said, status);
-    }
-    if let Some((stage, cause)) = stage(reason) {
-        return of_stage(stage, cause, status);
-    }
-    let lower = reason.to_lowercase();
-    let begins = OURS.iter().find(|(words, _)| lower.starts_with(words));
-    let words = words(&lower);
-    let found = begins.or_else(|| OURS_WITHIN.iter().find(|(phrase, _)| has(&words, phrase)));
-    found.map(|(_, advice)| *advice).or_else(|| of_words(&words, status))
+/// The advice about why a message is held.
+pub(crate) fn of_hold(cause: HoldCause) -> Option<&'static str> {
+    Some(match cause {
+        HoldCause::Uncertain | HoldCause::StateLost | HoldCause::Restored => UNCERTAIN,
+        HoldCause::Dkim => KEY,
+        HoldCause::Quota => "its user has reached the spool limit; it is released when there is room, `mailchute requeue` sends it now",
+        HoldCause::Closed => "`mailchute open` opens admission and releases it",
+        HoldCause::Size => "`mailchute requeue` sends it anyway, `mailchute remove` removes it",
+        HoldCause::OverflowUid => "no user of this host sent it; inspect it with `mailchute cat` before `mailchute requeue`",
+        HoldCause::Operator | HoldCause::ReasonLost | HoldCause::Moved | HoldCause::Internal | HoldCause::Unknown => return None,
+    })
 }
 
-/// The code of a reply (RFC 5321 4.2), and its text.
-fn reply(text: &str) -> Option<(&str, &str)> {
-    let (code, rest) = text.split_at_checked(3)?;
-    let is_code = code.bytes().all(|b| b.is_ascii_digit()) && code.starts_with(['2', '3', '4', '5']);
-    (is_code && (rest.is_empty() || rest.starts_with([' ', '-']))).then_some((code, rest.get(1..).unwrap_or_default()))
+/// The advice about a recipient.
+pub(crate) fn of_recipient(recipient: &Recipient) -> Option<&'static str> {
+    of_why(&recipient.why, &recipient.remote_reply, &recipient.dsn)
 }
 
-/// The failed stage of a session and the cause: `AUTH: …` of a recipient, `mx.example[192.0.2.1]:25: AUTH: …` of a route.
-fn stage(text: &str) -> Option<(&str, &str)> {
-    const STAGES: [&str; 12] = [
-        "connect",
-        "greeting",
-        "EHLO",
-        "STARTTLS",
-        "TLS handshake",
-        "AUTH",
-        "MAIL FROM",
-        "RCPT TO",
-        "DATA",
-        "message content",
-        "end of data",
-        "QUIT",
-    ];
-    let named = |text| str::split_once(text, ": ").filter(|(stage, _)| STAGES.contains(stage));
-    named(text).or_else(|| named(text.split_once(": ")?.1))
+/// The advice about a suspended route.
+pub(crate) fn of_route(route: &RouteView) -> Option<&'static str> {
+    of_why(&route.why, &route.reason, "")
+}
+
+/// The advice for a cause, if there is any; `said` is what the last attempt said, `status` may be empty.
+pub(crate) fn of_why(why: &WhyCodes, said: &str, status: &str) -> Option<&'static str> {
+    Some(match (why.cause, why.code) {
+        (Some(Cause::ExpiredByOperator | Cause::Bounced), _) => "an administrator bounced it; `mailchute requeue` retries it",
+        (Some(Cause::Expired | Cause::DeliverBy), _) => GIVEN_UP,
+        (Some(Cause::Corrupt | Cause::Vanished), _) => LOST,
+        (Some(Cause::Key), _) => KEY,
+        (Some(Cause::NoReply | Cause::Stopped | Cause::StateLost), _) => UNCERTAIN,
+        (Some(Cause::Dns), _) => DNS,
+        (Some(Cause::NoDomain), _) => NO_DOMAIN,
+        (Some(Cause::Unreachable), _) => UNREACHABLE,
+        (Some(Cause::Tls), _) => TLS,
+        (Some(Cause::Login), None) => LOGIN_NOT_TRIED,
+        (Some(Cause::Login), Some(code @ 400..500)) => return of_reply(code, said_behind(code, said), status).or(Some(LOGIN)),
+        (_, Some(code)) => return of_reply(code, said_behind(code, said), status),
+        (Some(Cause::Capability), None) => return of_words(" ", status),
+        (_, None) => return None,
+    })
+}
+
+/// The text behind the code of a reply. The reason of a suspended route has peer and stage in front of the code.
+fn said_behind(code: u16, said: &str) -> &str {
+    said.split_once(&code.to_string()).map_or(said, |(_, rest)| rest.get(1..).unwrap_or_default())
 }
 
 /// Replies about the login concern us in every stage (RFC 4954 4 and 6).
-fn of_reply(code: &str, said: &str, status: &str) -> Option<&'static str> {
+fn of_reply(code: u16, said: &str, status: &str) -> Option<&'static str> {
     let own = said.split(|c: char| !c.is_ascii_digit() && c != '.').next().filter(|own| own.split('.').count() == 3);
     let words = words(&said.to_lowercase());
     match code {
-        "530" if has(&words, "starttls") => Some(TLS),
-        "530" | "534" | "535" | "538" => Some(LOGIN),
+        530 if has(&words, "starttls") => Some(TLS),
+        530 | 534 | 535 | 538 => Some(LOGIN),
         _ => of_words(&words, own.unwrap_or(status)),
-    }
-}
-
-fn of_stage(stage: &str, cause: &str, status: &str) -> Option<&'static str> {
-    let of_reply = |(code, said)| of_reply(code, said, status);
-    let words = words(&cause.to_lowercase());
-    match (stage, reply(cause)) {
-        ("STARTTLS" | "TLS handshake", _) => Some(TLS),
-        ("AUTH", Some((code, said))) if code.starts_with('4') => of_reply((code, said)).or(Some(LOGIN)),
-        ("AUTH", None) if has(&words, "tls") || has(&words, "certificate") => Some(TLS),
-        ("AUTH", _) => Some(LOGIN),
-        (_, Some(reply)) => of_reply(reply),
-        ("connect" | "greeting", None) => Some(UNREACHABLE),
-        (_, None) => of_words(&words, status),
     }
 }
 
@@ -270,6 +249,25 @@ fn without_quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// The advice for what the daemon finds: with the code of a reply, and the cause that the stage in front of it has.
+    fn advise(said: &str, status: &str) -> Option<&'static str> {
+        let stages = [
+            ("TLS handshake: ", Cause::Tls),
+            ("STARTTLS: ", Cause::Tls),
+            ("AUTH: ", Cause::Login),
+            ("connect: ", Cause::Unreachable),
+            ("greeting: ", Cause::Reply),
+            ("MAIL FROM: ", Cause::Capability),
+        ];
+        let staged = stages.iter().find_map(|(words, cause)| {
+            let (front, rest) = said.split_once(words)?;
+            (front.is_empty() || front.ends_with(": ") && !front.trim_end().contains(' ')).then_some((Some(*cause), rest))
+        });
+        let (cause, rest) = staged.unwrap_or((None, said));
+        let code = rest.get(..3).and_then(|code| code.parse().ok()).filter(|code| (200..600).contains(code));
+        of_why(&WhyCodes { cause, code, ..WhyCodes::default() }, said, status)
+    }
+
     #[test]
     fn each_kind_of_reason_leads_to_its_own_advice() {
         for (reason, status, advice) in [
@@ -286,16 +284,24 @@ mod tests {
             ("452 4.2.2 over quota", "4.2.2", "full"),
             ("550 5.7.1 DKIM: signature missing", "5.7.1", "SPF, DKIM and DMARC"),
             ("554 5.7.1 listed at zen.spamhaus.org, see dns", "5.7.1", "names the blocklist"),
-            ("dkim: no key for sender.example", "", "DKIM key"),
-            ("uncertain: the connection was lost after the final dot", "", "may have been delivered"),
             ("554 5.6.0 no", "5.6.0", "see the reply"),
-            ("not delivered within queue_lifetime; last: 450 4.2.1 busy", "5.4.7", "queue_lifetime"),
-            ("given up by an administrator after the last attempt; last: 450 4.2.1 busy", "5.4.7", "an administrator bounced it"),
-            ("over the cap: uid 7 has 5 messages", "", "released when there is room"),
         ] {
             assert!(advise(reason, status).is_some_and(|text| text.contains(advice)), "{reason}: {:?}", advise(reason, status));
         }
         assert_eq!(advise("250 2.0.0 kept", "2.0.0"), None);
+        for (cause, advice) in [
+            (Cause::Expired, "queue_lifetime"),
+            (Cause::ExpiredByOperator, "an administrator bounced it"),
+            (Cause::Vanished, "send it again"),
+            (Cause::NoReply, "may have been delivered"),
+            (Cause::Key, "DKIM key"),
+            (Cause::Dns, "dns_servers"),
+            (Cause::NoDomain, "misspelt"),
+        ] {
+            let why = WhyCodes { cause: Some(cause), code: Some(450), ..WhyCodes::default() };
+            assert!(of_why(&why, "450 4.2.1 busy", "5.4.7").is_some_and(|text| text.contains(advice)), "{cause:?}");
+        }
+        assert!(of_hold(HoldCause::Quota).is_some_and(|text| text.contains("released when there is room")));
     }
 
     #[test]
@@ -322,7 +328,6 @@ mod tests {
         for (reason, status, advice) in [
             ("550 5.7.1 no TLS certificate, no handshake, DNS does not resolve", "5.7.1", Some("see the reply")),
             ("550 DNS authentication 535 tls", "5.0.0", None),
-            ("450 the daemon: cannot look up TLS handshake: AUTH: x", "4.0.0", None),
             ("TLS handshake: the certificate of mx.example is self-signed", "4.7.5", Some("check the certificate")),
             ("mx.example[192.0.2.1]:25: TLS handshake: received fatal alert", "", Some("check the certificate")),
             ("STARTTLS: TLS is required and the server does not offer STARTTLS", "4.7.4", Some("tls= in next_hop")),
@@ -335,11 +340,7 @@ mod tests {
             ("mx.example[192.0.2.1]:25: connect: cannot connect: Connection refused", "", Some("host and port")),
             ("mx.example[192.0.2.1]:25: greeting: 554 5.7.1 blocked using zen.spamhaus.org", "", Some("names the blocklist")),
             ("MAIL FROM: an address or header field needs SMTPUTF8, which the server does not offer", "5.6.7", Some("beyond ASCII")),
-            ("MAIL FROM: an address or header field needs SMTPUTF8, which the server does not offer", "", Some("beyond ASCII")),
-            ("MAIL FROM: the message has 9 bytes, but the server accepts at most 8", "", Some("larger than the receiver")),
-            ("cannot look up the mail exchangers of x.example: the DNS did not answer in time", "4.4.3", Some("dns_servers")),
-            ("the domain tls.example does not exist", "5.1.2", Some("misspelt")),
-            ("the domain spf.example does not accept mail (null MX, RFC 7505)", "", Some("misspelt")),
+            ("MAIL FROM: the message has 9 bytes, but the server accepts at most 8", "5.3.4", Some("larger than the receiver")),
         ] {
             let found = advise(reason, status);
             assert!(found.is_some() == advice.is_some() && found.is_none_or(|text| text.contains(advice.unwrap())), "{reason}: {found:?}");
@@ -355,9 +356,8 @@ mod tests {
 
     #[test]
     fn every_phrase_of_a_rule_can_match() {
-        for phrase in REPLIES.iter().flat_map(|rule| rule.words).chain(OURS_WITHIN.iter().map(|(phrase, _)| phrase)) {
+        for phrase in REPLIES.iter().flat_map(|rule| rule.words) {
             assert_eq!(words(phrase).trim(), phrase.trim_end_matches('*'));
         }
-        assert!(OURS.iter().all(|(words, _)| *words == words.to_lowercase()));
     }
 }

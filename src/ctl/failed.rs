@@ -1,12 +1,13 @@
 //! `mailchute failed`: lists permanently failed messages with their replies and advice.
 
 use jiff::tz::TimeZone;
+use mail::code::Progress;
 
 use super::json;
 use super::output::print;
 use super::queue::{self, Item};
 use super::select::Selection;
-use crate::advice::advise;
+use crate::advice;
 use config::Config;
 use control::filter::QueueState;
 use control::listing::Entry;
@@ -42,11 +43,11 @@ pub(super) fn failed(config: &Config, mut selection: Selection, as_json: bool) -
 fn text_of(entry: &Entry, zone: &TimeZone) -> String {
     let sender = if entry.sender.is_empty() { "<>" } else { &entry.sender };
     let mut lines = vec![format!("{}  {}  {sender}", entry.queue_id, date::mailq(entry.arrival_time, zone))];
-    let failed: Vec<_> = entry.recipients.iter().filter(|recipient| recipient.status == "failed").collect();
+    let failed: Vec<_> = entry.recipients.iter().filter(|recipient| recipient.status == Progress::Failed).collect();
     let mut advice_lines = Vec::new();
     for recipient in failed.iter().take(RECIPIENTS) {
-        lines.push(format!("    {}: {}", recipient.address, recipient.remote_reply));
-        advice_lines.extend(advise(&recipient.remote_reply, &recipient.dsn));
+        lines.push(format!("    {}: {}", recipient.address, recipient.said()));
+        advice_lines.extend(advice::of_recipient(recipient));
     }
     if failed.len() > RECIPIENTS {
         lines.push(format!("    and {}", printable::counted(failed.len() - RECIPIENTS, "more recipient")));
@@ -68,7 +69,8 @@ mod tests {
     fn t_out_1_advice_is_printed_once_and_no_control_character() {
         let recipient = |address: &str| Recipient {
             address: address.into(),
-            status: "failed".into(),
+            status: Progress::Failed,
+            why: control::why::WhyCodes { code: Some(550), ..Default::default() },
             dsn: "5.1.1".into(),
             remote_reply: "550 5.1.1 no\x1b[2J such user".into(),
             ..Recipient::default()

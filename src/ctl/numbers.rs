@@ -73,16 +73,20 @@ fn text_of(stats: &Stats, now: i64) -> String {
         let oldest = held.oldest.map(|at| span(now - at)).unwrap_or_default();
         text.push_str(&format!("{:<10} {:>9} {:>12} {oldest:>11}\n", printable::column(&held.state), held.messages, held.bytes / 1024));
     }
-    text.push_str(&format!("\n{:<10} {:>9} {:>12} {:>10} {:>9} {:>9}\n", "period", "accepted", "KiB", "relayed", "failed", "removed"));
+    text.push_str(&format!(
+        "\n{:<10} {:>9} {:>12} {:>10} {:>9} {:>9} {:>9}\n",
+        "period", "accepted", "KiB", "relayed", "failed", "removed", "lost"
+    ));
     for passed in &stats.throughput {
         let time = span(i64::try_from(passed.seconds).unwrap_or(i64::MAX));
         text.push_str(&format!(
-            "{time:<10} {:>9} {:>12} {:>10} {:>9} {:>9}\n",
+            "{time:<10} {:>9} {:>12} {:>10} {:>9} {:>9} {:>9}\n",
             passed.accepted,
             passed.bytes / 1024,
             passed.relayed,
             passed.failed,
-            passed.removed
+            passed.removed,
+            passed.lost
         ));
     }
     text

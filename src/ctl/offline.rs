@@ -26,7 +26,7 @@ use mail::queue_id::QueueId;
 use spool::file;
 use spool::layout;
 use spool::layout::Owner;
-use state::{Message, QueueDir, State, is_damage, is_newer};
+use state::{Message, QueueDir, State};
 use store::Store;
 use store::lock::SpoolLock;
 
@@ -100,7 +100,7 @@ impl Offline {
         if let Some(state) = &self.state {
             if filter.state.contains(&QueueState::Removed) {
                 for id in self.sorted(layout::TRASH)? {
-                    let message = state.message(id).map_err(|e| unreadable(&e))?.filter(|message| message.place == QueueDir::Ended);
+                    let message = state.message(id).map_err(|e| unreadable(&e))?.filter(|message| message.dir == QueueDir::Trash);
                     message.map_or(Ok(()), |message| each(Some(&message), self.entry(state, &message, now)?))?;
                 }
             }
@@ -134,19 +134,19 @@ impl Offline {
     /// True for a file in `cur/` whose message is finished: the daemon stopped before it deleted the file; the next start deletes it.
     fn is_finished(&self, directory: &str, id: QueueId) -> Result<bool, Failure> {
         let Some(state) = self.state.as_ref().filter(|_| directory == layout::CUR) else { return Ok(false) };
-        Ok(state.message(id).map_err(|e| unreadable(&e))?.is_some_and(|message| message.place == QueueDir::Ended))
+        Ok(state.message(id).map_err(|e| unreadable(&e))?.is_some_and(|message| !message.dir.is_queued()))
     }
 
     /// The row of a queued message.
     fn row(&self, id: QueueId) -> Result<Option<Message>, Failure> {
         let Some(state) = &self.state else { return Ok(None) };
-        Ok(state.message(id).map_err(|e| unreadable(&e))?.filter(|message| message.place != QueueDir::Ended))
+        Ok(state.message(id).map_err(|e| unreadable(&e))?.filter(|message| message.dir.is_queued()))
     }
 
     /// The entry of a queued message, from its row or its file.
     fn find(&self, id: QueueId, now: i64) -> Result<Option<Entry>, Failure> {
         match (self.locate(id)?, &self.state) {
-            (Some(Found::Row(message)), Some(state)) if message.place != QueueDir::Ended => self.entry(state, &message, now).map(Some),
+            (Some(Found::Row(message)), Some(state)) if message.dir.is_queued() => self.entry(state, &message, now).map(Some),
             (Some(Found::File(directory)), _) => Ok(Some(self.entry_from_file(directory, id))),
             _ => Ok(None),
         }
@@ -204,7 +204,11 @@ impl Offline {
     pub(super) fn cat(&self, id: &str, part: Part, mut each: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
         let (parsed, found) = self.resolve(id)?;
         let directory = match found {
-            Found::Row(message) => message.place.directory().or_else(|| self.store.has(layout::TRASH, parsed).then_some(layout::TRASH)),
+            Found::Row(message) => message
+                .dir
+                .directory()
+                .filter(|_| message.dir != QueueDir::Corrupt)
+                .or_else(|| self.store.has(layout::TRASH, parsed).then_some(layout::TRASH)),
             Found::File(directory) => Some(directory),
         };
         let no_file = || Failure::new(Exit::NotFound, format!("{id}: the message has no file any more: it was delivered or removed"));
@@ -260,9 +264,9 @@ impl Offline {
         let [mut queued, mut held, mut failed] =
             self.state.as_ref().map_or(Ok([0; 3]), |state| state.counts().map_err(|e| unreadable(&e)))?;
         self.each_unindexed(|entry| {
-            *match entry.queue_name.as_str() {
-                "hold" => &mut held,
-                "failed" => &mut failed,
+            *match entry.queue_name {
+                QueueState::Hold => &mut held,
+                QueueState::Failed => &mut failed,
                 _ => &mut queued,
             } += 1;
             Ok(())
@@ -281,8 +285,8 @@ fn open_state(path: &Path) -> Result<OpenedState, Failure> {
     // Never created here: an empty database would hide the loss of the original.
     match path.try_exists().map_err(|e| unreadable(&e))?.then(|| State::open(path)).transpose() {
         Ok(state) => Ok((state, None, None)),
-        Err(e) if is_newer(&e) => Err(Failure::new(Exit::Config, format!("{}: {e}", path.display()))),
-        Err(e) if is_damage(&e) => Ok((None, Some(e.to_string()), None)),
+        Err(e) if e.is_newer() => Err(Failure::new(Exit::Config, format!("{}: {e}", path.display()))),
+        Err(e) if e.is_damage() => Ok((None, Some(e.to_string()), None)),
         // On a full or read-only disk it can still be read.
         Err(e) => match State::open_to_read(path) {
             Ok(state) => Ok((Some(state), None, Some(e.to_string()))),

@@ -35,7 +35,7 @@ pub(super) fn admission(config: &Config, close: Option<&str>) -> Result<(), Fail
         Ok(texts) => texts.iter().try_for_each(|text| print(&format!("{}\n", printable::bytes(&text.bytes())))),
         Err(ClientError::Down(down)) => {
             let by = act::who();
-            let said = Offline::open(config, down)?.admission(close, &by)?;
+            let said = Offline::open(config, down)?.admission(close, &by.to_string())?;
             act::log(&format!("{} {by} while the daemon was stopped", if close.is_some() { "close" } else { "open" }));
             print(&format!("{}\n", printable::text(&said)))
         }

@@ -3,6 +3,7 @@
 //! lettre composes the message, because it is an independent implementation. This module runs `sendmail` as lettre does, and reports
 //! its error text and exit code unchanged.
 
+use mail::code::{Code, Progress};
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -85,14 +86,14 @@ fn wait_for_outcome(config: &Config, message_id: &str, wait: Duration) -> Result
         let found: Vec<Detail> = client::ask(&config.paths, &Request::Find { message_id: message_id.to_owned() })?;
         if let Some(detail) = found.first() {
             for recipient in &detail.entry.recipients {
-                let news = format!("{}: {} {} {}\n", recipient.address, recipient.status, recipient.relay, recipient.remote_reply);
-                if recipient.remote_reply != shown {
+                let news = format!("{}: {} {} {}\n", recipient.address, recipient.status.word(), recipient.relay, recipient.said());
+                if recipient.said() != shown {
                     print(&printable_lines(&news))?;
-                    shown.clone_from(&recipient.remote_reply);
+                    recipient.said().clone_into(&mut shown);
                 }
-                match recipient.status.as_str() {
-                    "relayed" => return Ok(()),
-                    "failed" => {
+                match recipient.status {
+                    Progress::Relayed => return Ok(()),
+                    Progress::Failed => {
                         return Err(Failure::new(
                             Exit::Unavailable,
                             format!("the test message failed; see `mailchute show {}`", detail.entry.queue_id),

@@ -44,7 +44,7 @@ impl Qshape {
     pub(crate) fn add(&mut self, entry: &Entry, now: i64) {
         let minutes = now.saturating_sub(entry.arrival_time).max(0) / 60;
         let column = AGES.iter().position(|age| minutes < *age).unwrap_or(AGES.len());
-        for recipient in entry.recipients.iter().filter(|recipient| recipient.status != "relayed") {
+        for recipient in entry.recipients.iter().filter(|recipient| recipient.status != mail::code::Progress::Relayed) {
             let domain = domain_of(&recipient.address);
             let name = if self.rows.len() < DESTINATIONS || self.rows.contains_key(&domain) { domain } else { OTHERS.to_owned() };
             if let Some(cell) = self.rows.entry(name).or_default().get_mut(column) {
@@ -101,9 +101,10 @@ fn shortened(name: &str, width: usize) -> String {
 mod tests {
     use super::*;
     use control::listing::Recipient;
+    use mail::code::Progress;
 
-    fn entry(address: &str, status: &str, age: i64) -> Entry {
-        let recipient = Recipient { address: address.into(), status: status.into(), ..Recipient::default() };
+    fn entry(address: &str, status: Progress, age: i64) -> Entry {
+        let recipient = Recipient { address: address.into(), status, ..Recipient::default() };
         Entry { arrival_time: 100_000 - age * 60, recipients: vec![recipient], ..Entry::default() }
     }
 
@@ -111,11 +112,11 @@ mod tests {
     fn recipients_are_counted_by_domain_and_age() {
         let mut table = Qshape::default();
         for (address, status, age) in [
-            ("a@x.example", "deferred", 0),
-            ("b@X.example", "uncertain", 5),
-            ("c@x.example", "relayed", 0),
-            ("d@y.example", "failed", 1280),
-            ("e@x.example", "deferred", -7),
+            ("a@x.example", Progress::Deferred, 0),
+            ("b@X.example", Progress::Uncertain, 5),
+            ("c@x.example", Progress::Relayed, 0),
+            ("d@y.example", Progress::Failed, 1280),
+            ("e@x.example", Progress::Deferred, -7),
         ] {
             table.add(&entry(address, status, age), 100_000);
         }
@@ -127,7 +128,7 @@ mod tests {
     #[test]
     fn the_number_of_rows_is_bounded_and_every_recipient_is_counted() {
         let mut table = Qshape::default();
-        (0..DESTINATIONS + 5).for_each(|n| table.add(&entry(&format!("a@{n}.example"), "deferred", 1), 100_000));
+        (0..DESTINATIONS + 5).for_each(|n| table.add(&entry(&format!("a@{n}.example"), Progress::Deferred, 1), 100_000));
         assert!(table.rows.len() <= DESTINATIONS + 1);
         let (total, rows) = table.finish();
         assert_eq!((total.total, rows[0].destination.as_str(), rows[0].total), (DESTINATIONS as u64 + 5, OTHERS, 5));

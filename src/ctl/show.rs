@@ -1,5 +1,6 @@
 //! `show`, `trace` and `cat`: print messages and their history.
 
+use mail::code::Code;
 use std::io::Write;
 
 use jiff::tz::TimeZone;
@@ -87,7 +88,8 @@ fn text_of(detail: &Detail, header: &[u8], zone: &TimeZone) -> String {
         }
     };
     line("queue id", &entry.queue_id);
-    line("state", &entry.queue_name);
+    line("state", entry.queue_name.word());
+    line("end", entry.end.map_or("", Code::word));
     line("reason", &entry.reason);
     line("accepted", &time(entry.arrival_time));
     line("sender", if entry.sender.is_empty() { "<>" } else { &entry.sender });
@@ -106,7 +108,7 @@ fn text_of(detail: &Detail, header: &[u8], zone: &TimeZone) -> String {
     }
     line("attempts", &entry.attempts.to_string());
     line("next attempt", &entry.next_attempt.map(time).unwrap_or_default());
-    let is_open = !matches!(entry.queue_name.as_str(), "finished" | "removed" | "failed");
+    let is_open = entry.queue_name.is_open();
     line("expires", &entry.expires.filter(|_| is_open).map(time).unwrap_or_default());
     for warning in &detail.warnings {
         line("warning", warning);
@@ -128,8 +130,8 @@ fn reported(text: &str, source: &str) -> String {
 fn recipient_line(recipient: &Recipient) -> String {
     let was = &recipient.orig_address;
     let was = if was.is_empty() { String::new() } else { format!(" (was {was})") };
-    let mut line = format!("{}{was}  {}", recipient.address, recipient.status);
-    for part in [&recipient.relay, &recipient.remote_reply] {
+    let mut line = format!("{}{was}  {}", recipient.address, recipient.status.word());
+    for part in [recipient.relay.as_str(), recipient.said()] {
         if !part.is_empty() {
             line = format!("{line}  {part}");
         }

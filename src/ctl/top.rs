@@ -1,5 +1,6 @@
 //! `mailchute top`: watches the daemon. On a terminal it draws a screen with ANSI codes, otherwise it prints a line per snapshot.
 
+use mail::code::Code;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -54,14 +55,11 @@ fn screen_size() -> (usize, usize) {
 
 /// A snapshot on one line, for logs and pipes.
 fn line(snapshot: &DaemonSnapshot, before: Option<&DaemonSnapshot>) -> String {
-    let hour = |snapshot: &DaemonSnapshot| {
-        snapshot.stats.throughput.first().map_or((0, 0, 0), |passed| (passed.accepted, passed.relayed, passed.failed))
-    };
-    let (accepted, relayed, failed) = hour(snapshot);
+    let control::stats::Throughput { accepted, relayed, failed, lost, .. } = snapshot.stats.throughput.first().cloned().unwrap_or_default();
     let at = mail::date::rfc3339(snapshot.at);
     let status = &snapshot.status;
     let mut text = format!(
-        "{at} queued={} held={} failed={} accepted_1h={accepted} relayed_1h={relayed} failed_1h={failed} suspended={} paused={}",
+        "{at} queued={} held={} failed={} accepted_1h={accepted} relayed_1h={relayed} failed_1h={failed} lost_1h={lost} suspended={} paused={}",
         status.queued,
         status.held,
         status.failed,
@@ -117,7 +115,7 @@ fn route_line(route: &RouteView, now: i64) -> String {
 fn latest_line(entry: &Entry, now: i64) -> String {
     let to = entry.recipients.first().map_or("", |recipient| recipient.address.as_str());
     let more = if entry.recipients.len() > 1 { format!(" +{}", entry.recipients.len() - 1) } else { String::new() };
-    let state = if entry.queue_name == "finished" { "relayed" } else { &entry.queue_name };
+    let state = entry.end.map_or(entry.queue_name.word(), Code::word);
     format!("{} {:>11} {state:<8} {to}{more}", entry.queue_id, span(now - entry.arrival_time))
 }
 
@@ -132,7 +130,7 @@ mod tests {
         let hostile = "x\x1b[2J\r\n\u{202e}".repeat(100);
         let route = RouteView { route: hostile.clone(), waiting: 7, until: Some(1060), reason: hostile.clone(), ..RouteView::default() };
         let recipient = Recipient { address: hostile.clone(), ..Recipient::default() };
-        let entry = Entry { queue_name: "failed".into(), recipients: vec![recipient], ..Entry::default() };
+        let entry = Entry { queue_name: control::state::QueueState::Failed, recipients: vec![recipient], ..Entry::default() };
         let throughput = Throughput { seconds: 3600, accepted: 5, relayed: 4, ..Throughput::default() };
         DaemonSnapshot {
             at: 1000,
@@ -160,7 +158,7 @@ mod tests {
         let text = line(&snapshot(), Some(&before));
         assert_eq!(
             text,
-            "1970-01-01T00:16:40Z queued=3 held=0 failed=0 accepted_1h=5 relayed_1h=4 failed_1h=0 suspended=0 paused=1 change=-7"
+            "1970-01-01T00:16:40Z queued=3 held=0 failed=0 accepted_1h=5 relayed_1h=4 failed_1h=0 lost_1h=0 suspended=0 paused=1 change=-7"
         );
     }
 }

@@ -9,7 +9,7 @@ use super::json;
 use super::offline::Offline;
 use super::output::print;
 use super::status::span;
-use crate::advice::advise;
+use crate::advice;
 use config::Config;
 use config::paths::Mode;
 use control::client;
@@ -18,10 +18,12 @@ use control::filter::domain_of;
 use control::history::{RouteView, WhyInputs};
 use control::listing::{Entry, Recipient};
 use control::protocol::Request;
+use control::state::QueueState;
 use control::warnings;
 use exit::{Exit, Failure};
-use mail::printable;
+use mail::code::{Code, HoldCause, MessageEnd, Progress};
 use mail::printable::counted;
+use mail::{printable, words};
 
 /// Messages explained while the daemon is stopped.
 const SHOWN: usize = 3;
@@ -133,46 +135,48 @@ fn quoted(word: &str) -> String {
 
 /// True if a flush helps.
 fn is_flushed(entry: &Entry, inputs: &WhyInputs, now: i64) -> bool {
-    let is_queued = matches!(entry.queue_name.as_str(), "incoming" | "deferred") && entry.next_attempt.is_none_or(|next| next > now);
+    let is_queued =
+        matches!(entry.queue_name, QueueState::Incoming | QueueState::Deferred) && entry.next_attempt.is_none_or(|next| next > now);
     is_queued && inputs.is_running && inputs.paused.is_empty() && !is_uncertain(entry)
 }
 
 /// True if it may have been delivered.
 fn is_uncertain(entry: &Entry) -> bool {
-    entry.recipients.iter().any(|recipient| recipient.status == "uncertain")
+    entry.recipients.iter().any(|recipient| recipient.status == Progress::Uncertain)
 }
 
 fn explain_message(why: &mut Why, entry: &Entry, inputs: &WhyInputs, now: i64) {
     let id = &entry.queue_id;
     let sender = if entry.sender.is_empty() { "<>" } else { &entry.sender };
-    let state = match entry.queue_name.as_str() {
+    let state = match entry.queue_name {
         // A new message is tried at once unless its sender set a time.
-        "incoming" if entry.next_attempt.is_some_and(|next| next > now) => "is deferred at the request of its sender (HoldUntil)",
-        "incoming" => "has not been tried yet",
-        "active" => "is being delivered",
-        "deferred" => "is deferred until its next attempt",
-        "hold" => "is on hold until it is released",
-        "failed" => "has failed permanently and is kept for review",
-        "removed" => "was removed",
-        _ => "was relayed to every recipient",
+        QueueState::Incoming if entry.next_attempt.is_some_and(|next| next > now) => "is deferred at the request of its sender (HoldUntil)",
+        QueueState::Incoming => "has not been tried yet",
+        QueueState::Active => "is being delivered",
+        QueueState::Deferred | QueueState::Uncertain => "is deferred until its next attempt",
+        QueueState::Hold => "is on hold until it is released",
+        QueueState::Failed => "has failed permanently and is kept for review",
+        QueueState::Removed => words::of_end(MessageEnd::Removed),
+        QueueState::Finished | QueueState::Corrupt | QueueState::Lost => entry.end.map_or("has ended", words::of_end),
     };
     why.finding(format!("{id} from {sender}, accepted {} ago, {state}", span(now - entry.arrival_time)));
-    if !entry.reason.is_empty() {
+    if !entry.reason.is_empty() && !entry.end.is_some_and(MessageEnd::is_lost) {
         why.finding(format!("  reason: {}", entry.reason));
     }
-    match entry.queue_name.as_str() {
-        "incoming" | "deferred" => explain_schedule(why, entry, inputs, now),
+    match entry.queue_name {
+        QueueState::Incoming | QueueState::Deferred => explain_schedule(why, entry, inputs, now),
         // The reason for the hold does not matter.
-        "hold" if is_uncertain(entry) => why.advise(advise("uncertain: ", "").unwrap_or_default()),
-        "hold" => why.advise(match advise(&entry.reason, "") {
+        QueueState::Hold if is_uncertain(entry) => why.advise(advice::of_hold(HoldCause::Uncertain).unwrap_or_default()),
+        QueueState::Hold => why.advise(match entry.hold.as_ref().and_then(|hold| advice::of_hold(hold.cause)) {
             Some(advice) => advice.to_owned(),
             None => format!("`mailchute release {id}` releases it, `mailchute remove {id}` removes it"),
         }),
-        "failed" => why.advise(format!("fix the cause, then `mailchute requeue {id}`; otherwise `mailchute remove {id}`")),
-        "removed" => why.advise(format!("`mailchute requeue {id}` restores it within 24 hours")),
+        QueueState::Failed => why.advise(format!("fix the cause, then `mailchute requeue {id}`; otherwise `mailchute remove {id}`")),
+        QueueState::Corrupt | QueueState::Lost => why.advise(advice::LOST),
+        QueueState::Removed => why.advise(format!("`mailchute requeue {id}` restores it within 24 hours")),
         _ => {}
     }
-    let is_unfinished = |recipient: &&Recipient| recipient.status != "relayed";
+    let is_unfinished = |recipient: &&Recipient| recipient.status != Progress::Relayed;
     let unfinished: Vec<&Recipient> = entry.recipients.iter().filter(is_unfinished).collect();
     let shown: Vec<&Recipient> = if unfinished.is_empty() { entry.recipients.iter().collect() } else { unfinished };
     for recipient in shown.iter().take(RECIPIENTS) {
@@ -213,18 +217,18 @@ fn explain_schedule(why: &mut Why, entry: &Entry, inputs: &WhyInputs, now: i64) 
 fn explain_recipient(why: &mut Why, recipient: &Recipient) {
     let was = &recipient.orig_address;
     let was = if was.is_empty() { String::new() } else { format!(" (was {was})") };
-    let mut line = format!("  {}{was}: {}", recipient.address, recipient.status);
+    let mut line = format!("  {}{was}: {}", recipient.address, recipient.status.word());
     if !recipient.relay.is_empty() {
         line.push_str(&format!(" by {}", recipient.relay));
     }
-    if !recipient.remote_reply.is_empty() {
-        let reply: String = recipient.remote_reply.chars().take(REPLY).collect();
+    if !recipient.said().is_empty() {
+        let reply: String = recipient.said().chars().take(REPLY).collect();
         line.push_str(&format!(": {reply}"));
     }
     why.finding(line);
     // `explain_schedule` handles uncertain recipients.
-    if !matches!(recipient.status.as_str(), "relayed" | "uncertain")
-        && let Some(advice) = advise(&recipient.remote_reply, &recipient.dsn)
+    if !matches!(recipient.status, Progress::Relayed | Progress::Uncertain)
+        && let Some(advice) = advice::of_recipient(recipient)
     {
         why.advise(advice);
     }
@@ -240,7 +244,7 @@ fn explain_route(why: &mut Why, route: &RouteView, inputs: &WhyInputs, now: i64)
     match route.until {
         Some(until) => {
             line.push_str(&format!("suspended for {} after {} in a row: {}", span(until - now), failures(route), route.reason));
-            why.advise(advise(&route.reason, "").unwrap_or("fix the reason of the suspension"));
+            why.advise(advice::of_route(route).unwrap_or("fix the reason of the suspension"));
             if inputs.is_running && inputs.paused.is_empty() {
                 why.advise("`mailchute flush` retries every route now");
             }
@@ -268,17 +272,23 @@ mod tests {
 
     const NOW: i64 = 100_000;
 
+    fn why_of(reply: &str) -> control::why::WhyCodes {
+        let code = reply.get(..3).and_then(|code| code.parse().ok());
+        control::why::WhyCodes { code, ..Default::default() }
+    }
+
     fn deferred(reply: &str, dsn: &str) -> WhyInputs {
         let recipient = Recipient {
             address: "a@x.example".into(),
-            status: "deferred".into(),
+            status: Progress::Deferred,
+            why: why_of(reply),
             remote_reply: reply.into(),
             dsn: dsn.into(),
             relay: "mx.x.example".into(),
             ..Recipient::default()
         };
         let entry = Entry {
-            queue_name: "deferred".into(),
+            queue_name: QueueState::Deferred,
             queue_id: "6921CE05000000AB".into(),
             arrival_time: NOW - 3600,
             sender: "alice@host.example".into(),
@@ -328,6 +338,7 @@ mod tests {
             failures: 3,
             until: Some(NOW + 60),
             reason: "535 no".into(),
+            why: why_of("535 no"),
             ..RouteView::default()
         }];
         let once = RouteView { failures: 1, connections: 1, ..inputs.routes[0].clone() };
@@ -345,19 +356,38 @@ mod tests {
     #[test]
     fn every_state_is_explained() {
         for (state, means, advice) in [
-            ("hold", "until it is released", "mailchute release"),
-            ("failed", "kept for review", "mailchute requeue"),
-            ("removed", "was removed", "restores it within"),
-            ("finished", "was relayed", "no action needed"),
-            ("active", "is being delivered", "no action needed"),
+            (QueueState::Hold, "until it is released", "mailchute release"),
+            (QueueState::Failed, "kept for review", "mailchute requeue"),
+            (QueueState::Removed, "was removed", "restores it within"),
+            (QueueState::Finished, "every recipient was relayed", "no action needed"),
+            (QueueState::Active, "is being delivered", "no action needed"),
         ] {
             let mut inputs = deferred("", "");
-            inputs.messages[0].entry.queue_name = state.into();
+            inputs.messages[0].entry.queue_name = state;
+            inputs.messages[0].entry.end = (state == QueueState::Finished).then_some(MessageEnd::Relayed);
             let text = text(&explain("x", &inputs, Mode::System, NOW));
-            assert!(text.contains(means) && text.contains(advice), "{state}: {text}");
+            assert!(text.contains(means) && text.contains(advice), "{state:?}: {text}");
         }
         let nothing = explain("x.example", &WhyInputs { is_running: true, ..WhyInputs::default() }, Mode::System, NOW);
         assert_eq!(nothing.findings, ["x.example: no message found"]);
+    }
+
+    #[test]
+    fn a_failed_message_without_a_file_is_neither_called_relayed_nor_requeued() {
+        let mut inputs = deferred("", "");
+        (inputs.messages[0].entry.queue_name, inputs.messages[0].entry.end) = (QueueState::Finished, Some(MessageEnd::Failed));
+        let text = text(&explain("x", &inputs, Mode::System, NOW));
+        assert!(text.contains(words::of_end(MessageEnd::Failed)) && !text.contains("relayed") && !text.contains("requeue"), "{text}");
+    }
+
+    #[test]
+    fn a_message_that_this_host_lost_is_never_called_relayed() {
+        for (state, end) in [(QueueState::Corrupt, MessageEnd::Corrupt), (QueueState::Lost, MessageEnd::Vanished)] {
+            let mut inputs = deferred("", "");
+            (inputs.messages[0].entry.queue_name, inputs.messages[0].entry.end) = (state, Some(end));
+            let text = text(&explain("x", &inputs, Mode::System, NOW));
+            assert!(text.contains("was lost on this host") && text.contains("send it again") && !text.contains("relayed"), "{text}");
+        }
     }
 
     #[test]
@@ -386,13 +416,13 @@ mod tests {
     #[test]
     fn an_uncertain_message_is_retried_unless_it_is_held() {
         let mut inputs = deferred("the daemon stopped between the final dot and the record of its outcome", "4.4.2");
-        inputs.messages[0].entry.recipients[0].status = "uncertain".into();
+        inputs.messages[0].entry.recipients[0].status = Progress::Uncertain;
         let again = text(&explain("x", &inputs, Mode::System, NOW));
         assert!(again.contains("the next in 15 min") && again.contains("may deliver a duplicate"), "{again}");
         assert!(again.contains("`mailchute hold 6921CE05000000AB` or `mailchute remove 6921CE05000000AB` prevents"), "{again}");
         assert!(!again.contains("requeue") && !again.contains("flush"), "{again}");
-        inputs.messages[0].entry.queue_name = "hold".into();
-        inputs.messages[0].entry.reason = "uncertain: the daemon stopped".into();
+        inputs.messages[0].entry.queue_name = QueueState::Hold;
+        inputs.messages[0].entry.hold = None;
         let held = text(&explain("x", &inputs, Mode::System, NOW));
         assert!(held.contains("ask the recipient; `mailchute requeue` sends it again") && !held.contains("next attempt may"), "{held}");
     }
@@ -409,7 +439,7 @@ mod tests {
     #[test]
     fn hold_until_is_explained() {
         let mut inputs = deferred("", "");
-        inputs.messages[0].entry.queue_name = "incoming".into();
+        inputs.messages[0].entry.queue_name = QueueState::Incoming;
         inputs.messages[0].entry.attempts = 0;
         assert!(text(&explain("x", &inputs, Mode::System, NOW)).contains("is deferred at the request of its sender (HoldUntil)"));
         inputs.messages[0].entry.next_attempt = None;

@@ -17,11 +17,12 @@ use tokio::sync::Notify;
 use super::state_writer::{StateWriter, Stopped};
 use crate::current::Current;
 use crate::database::STATE_FILE;
-use crate::quota::{CLOSED_HOLD, Limits, QUOTA_HOLD};
+use crate::quota::Limits;
 use crate::release::Releaser;
 use crate::stop::Stop;
 use config::Paths;
 use log::events;
+use mail::code::{HoldCause, Trigger};
 use mail::printable;
 use spool::admission;
 use spool::admission::{Admission, Reserve};
@@ -148,7 +149,7 @@ impl AdmissionControl {
         self.apply();
         events::admission_opened(uid);
         self.publish().await;
-        self.releaser.release_held(CLOSED_HOLD, |_| true, "admission was opened").await
+        self.releaser.release_held(HoldCause::Closed, |_| true, Trigger::Opened).await
     }
 
     /// Watches the sums and the space until the daemon stops.
@@ -181,9 +182,7 @@ impl AdmissionControl {
             self.publish().await;
         }
         if is_first || fell {
-            self.releaser
-                .release_held(QUOTA_HOLD, move |message: &Message| !now.contains_key(&message.uid), "its sender is below the cap")
-                .await?;
+            self.releaser.release_held(HoldCause::Quota, move |message: &Message| !now.contains_key(&message.uid), Trigger::Quota).await?;
         }
         Ok(())
     }
@@ -257,7 +256,7 @@ mod tests {
         for _ in 0..2 {
             assert!(matches!(admit(&idle, &scratch, 1000).await, Answer::Admitted));
         }
-        assert!(matches!(admit(&idle, &scratch, 1000).await, Answer::Held(why) if why.starts_with(QUOTA_HOLD)));
+        assert!(matches!(admit(&idle, &scratch, 1000).await, Answer::Held(hold) if hold.cause == HoldCause::Quota));
         assert!(matches!(admit(&idle, &scratch, 1001).await, Answer::Admitted));
         idle.parts.admission.look(false).await.unwrap();
         assert_eq!(idle.parts.admission.over(), [1000]);
@@ -267,7 +266,7 @@ mod tests {
             let gone = idle.base.state_writer.work(move |state, store| {
                 let row = state.message(id)?.unwrap();
                 store.remove(id, layout::CUR).unwrap();
-                state.update(&Message { place: state::QueueDir::Ended, finished: Some(1), ..row })
+                state.update(&Message { dir: state::QueueDir::NoFile, ended_at: Some(1), ..row })
             });
             gone.unwrap().await.unwrap();
         }
@@ -288,7 +287,7 @@ mod tests {
         idle.parts.admission.begin().await.unwrap();
         assert_eq!(idle.parts.admission.closed().as_deref(), Some("moving house"));
         assert_eq!(file(&scratch).refusal(0).as_deref(), Some("not accepting new mail: moving house"));
-        assert!(matches!(admit(&idle, &scratch, 1000).await, Answer::Held(why) if why.contains("moving house")));
+        assert!(matches!(admit(&idle, &scratch, 1000).await, Answer::Held(hold) if hold.detail == "moving house"));
         idle.parts.admission.open(0).await.unwrap();
         assert_eq!((idle.parts.admission.closed(), file(&scratch).refusal(0)), (None, None));
         assert_eq!((scratch.names(layout::HOLD).len(), scratch.names(layout::CUR).len()), (0, 1));

@@ -8,16 +8,16 @@ use crate::current::Current;
 use crate::database::STATE_FILE;
 use crate::dispatch::Dispatch;
 use crate::quota::Limits;
-use crate::reasons::WAS_LOST;
 use crate::recover::is_rebuilding;
 use config::Paths;
+use mail::code::HoldCause;
 use mail::printable;
 use observe::alarms::judge::{AlarmInputs, BELOW_LIMIT, Space};
 use observe::alarms::memory::{AlarmMemory, Resolved};
 use observe::alarms::{Settings, Watched};
 use observe::hooks::Hooks;
 use spool::layout;
-use state::{QueueDir, State};
+use state::State;
 
 /// Files in `corrupt/` that are counted: one is enough for an alarm.
 const COUNTED: usize = 1000;
@@ -78,12 +78,10 @@ fn corrupt(directory: &Path) -> usize {
 }
 
 /// True if no message is held any more because the database was lost, nor will be, because the files have their rows again.
-fn is_decided(database: &Path) -> rusqlite::Result<bool> {
+fn is_decided(database: &Path) -> state::Result<bool> {
     let state = State::open_to_read(database)?;
     if is_rebuilding(&state)? {
         return Ok(false);
     }
-    let mut held = 0;
-    state.queued(None, usize::MAX >> 1, |row| held += usize::from(row.place == QueueDir::Hold && row.reason.starts_with(WAS_LOST)))?;
-    Ok(held == 0)
+    Ok(state.held_count(&[HoldCause::StateLost, HoldCause::ReasonLost])? == 0)
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use exit::{Exit, Failure};
 use log::events;
 use mail::printable;
-use state::{State, is_damage, is_newer};
+use state::{State, StateError};
 use store::Store;
 
 /// The file name of the database in the spool.
@@ -38,12 +38,12 @@ pub(crate) fn open_state(store: &Store, now: i64) -> Result<(State, bool), Failu
             let is_lost = state.is_new();
             Ok((state, is_lost))
         }
-        Err(e) if is_damage(&e) => begin_anew(store, &e.to_string(), now),
-        Err(e) => Err(unusable(&path, &e)),
+        Err(e) if e.is_damage() => begin_anew(store, &e.to_string(), now),
+        Err(e) => Err(refused(&path, &e)),
     }
 }
 
-fn open(path: &Path) -> rusqlite::Result<State> {
+fn open(path: &Path) -> state::Result<State> {
     let state = State::open(path)?;
     state.examine()?;
     Ok(state)
@@ -57,7 +57,7 @@ pub(crate) fn begin_anew(store: &Store, why: &str, now: i64) -> Result<(State, b
     let aside = put_aside(&path, now).map_err(failed)?;
     let kept = aside.map(|aside| format!("kept as {}, ", aside.display())).unwrap_or_default();
     events::storage_failed(STATE_FILE, &format!("{why}; {kept}and made anew from the files"));
-    let state = State::open(&path).map_err(|e| unusable(&path, &e))?;
+    let state = State::open(&path).map_err(|e| refused(&path, &e))?;
     // Only now: who crashed before this point begins anew once more.
     match std::fs::remove_file(store.path(SUSPECT)) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(failed(e)),
@@ -66,10 +66,14 @@ pub(crate) fn begin_anew(store: &Store, why: &str, now: i64) -> Result<(State, b
 }
 
 /// The error as the end of the program.
-pub(crate) fn unusable(path: &Path, e: &(impl std::fmt::Display + std::any::Any)) -> Failure {
-    let newer = (e as &dyn std::any::Any).downcast_ref::<rusqlite::Error>().is_some_and(is_newer);
-    let exit = if newer { Exit::Config } else { Exit::IoErr };
-    Failure::new(exit, format!("{}: {e}; no mail is delivered until it works", path.display()))
+pub(crate) fn unusable(path: &Path, e: &impl std::fmt::Display) -> Failure {
+    Failure::new(Exit::IoErr, format!("{}: {e}; no mail is delivered until it works", path.display()))
+}
+
+/// The same, where the database itself was refused.
+fn refused(path: &Path, e: &StateError) -> Failure {
+    let exit = if e.is_newer() { Exit::Config } else { Exit::IoErr };
+    Failure { exit, ..unusable(path, e) }
 }
 
 /// Leaves word for the next start: this database must not be built upon. Best effort, for the disk may be what is broken.

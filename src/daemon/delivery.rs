@@ -12,19 +12,21 @@ use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::dispatch::{Dispatch, JobEnd, Work};
-use super::outcome::{self, Scope, Stop};
+use super::outcome::{self, LOST, Loss, Scope, Stop, TOO_LATE};
 use super::prepare::{self, Obstacle, Prepared};
 use super::queue::Suspension;
 use super::record::{self, JobOutcome, Recorder};
-use super::setup::{DKIM_HOLD, Setup};
+use super::setup::Setup;
 use super::state_writer::{StateWriter, Stopped};
 use crate::budget::MemoryBudget;
 use crate::current::Current;
 use crate::stop::Stop as Ending;
 use crate::tasks::Tasks;
 use log::events;
+use mail::code::{Cause, HoldCause, Subject};
 use mail::limits;
 use mail::status::{EnhancedStatus, Reply};
+use mail::{Diagnosis, Hold};
 use observe::metrics::counters::Counters;
 use spool::layout;
 use state::{Progress, RecipientUpdate, Transaction};
@@ -43,8 +45,6 @@ const DISK_WAIT: i64 = 60;
 
 /// 4.3.0: the mail system, and not the message.
 const NOT_NOW: EnhancedStatus = EnhancedStatus::new(4, 3, 0);
-/// 5.4.7: the delivery time expired.
-const TOO_LATE: EnhancedStatus = EnhancedStatus::new(5, 4, 7);
 
 /// What connections work with.
 pub(crate) struct Deliverer {
@@ -92,24 +92,39 @@ pub(crate) async fn run(deliverer: Arc<Deliverer>, route: RouteKey) {
             let (connected_in, takes_8bit) = (begun.elapsed(), session.capabilities().eight_bit_mime);
             Connection { deliverer: &deliverer, setup: &setup, route: &route, connected_in, takes_8bit }.serve(session).await
         }
-        Err(Unreachable::ForNow { status, reason }) => suspend(&deliverer, &setup, &route, Vec::new(), status, &reason).await,
-        Err(Unreachable::ForGood { status, reason }) => refuse_all(&deliverer, &route, status, &reason).await,
+        Err(Unreachable { trouble, is_permanent: false }) => suspend(&deliverer, &setup, &route, Vec::new(), &trouble).await,
+        Err(Unreachable { trouble, is_permanent: true }) => refuse_all(&deliverer, &route, &trouble).await,
     };
     // The state writer's own thread has said why it stopped and ends the daemon.
     let (Ok(()) | Err(Stopped)) = result;
 }
 
 /// Why no connection came about.
-enum Unreachable {
-    ForNow { status: EnhancedStatus, reason: String },
-    ForGood { status: EnhancedStatus, reason: String },
+struct Unreachable {
+    trouble: Trouble,
+    /// No other attempt can end otherwise.
+    is_permanent: bool,
+}
+
+/// What is the matter with a route.
+struct Trouble {
+    diagnosis: Diagnosis,
+    status: EnhancedStatus,
+    /// One printable line.
+    said: String,
+}
+
+impl From<&Failure> for Trouble {
+    fn from(failure: &Failure) -> Trouble {
+        Trouble { diagnosis: failure.diagnosis(), status: failure.status, said: failure.to_string() }
+    }
 }
 
 /// Tries the route's hosts in their order.
 async fn connect(setup: &Setup, route: &RouteKey) -> Result<Session, Unreachable> {
-    let targets = setup.router.targets(route).await.map_err(|failure| match failure.class {
-        route::Class::Transient => Unreachable::ForNow { status: failure.status, reason: failure.text },
-        route::Class::Permanent => Unreachable::ForGood { status: failure.status, reason: failure.text },
+    let targets = setup.router.targets(route).await.map_err(|failure| Unreachable {
+        trouble: Trouble { diagnosis: failure.diagnosis(), status: failure.status, said: failure.text },
+        is_permanent: failure.class == route::Class::Permanent,
     })?;
     let mut last = None;
     for target in targets.into_iter().take(TARGETS) {
@@ -118,8 +133,12 @@ async fn connect(setup: &Setup, route: &RouteKey) -> Result<Session, Unreachable
             Err(failure) => last = Some(failure),
         }
     }
-    let (status, reason) = last.map_or_else(|| (EnhancedStatus::new(4, 4, 4), "no host to try".to_owned()), |f| (f.status, f.to_string()));
-    Err(Unreachable::ForNow { status, reason })
+    let none = || Trouble {
+        diagnosis: Diagnosis::of(Cause::Unreachable, Subject::Destination),
+        status: EnhancedStatus::new(4, 4, 4),
+        said: "no host to try".to_owned(),
+    };
+    Err(Unreachable { trouble: last.as_ref().map_or_else(none, Trouble::from), is_permanent: false })
 }
 
 fn session_target(setup: &Setup, target: route::Target) -> smtp::Target {
@@ -142,18 +161,17 @@ async fn suspend(
     setup: &Setup,
     route: &RouteKey,
     in_hand: Vec<Work>,
-    status: EnhancedStatus,
-    reason: &str,
+    trouble: &Trouble,
 ) -> Result<(), Stopped> {
     let now = sys::clock::now();
     let random = sys::clock::random().unwrap_or_default();
     let make = |failures| {
         let until = now + setup.route_backoff.wait(failures, random);
-        Suspension { until, status, reason: reason.to_owned() }
+        Suspension { until, diagnosis: trouble.diagnosis, status: trouble.status, reason: trouble.said.clone() }
     };
     let (suspension, is_new, waiting) = deliverer.dispatch.suspend(route, now, make);
     if is_new {
-        events::route_suspended(&route.to_string(), suspension.until - now, reason);
+        events::route_suspended(&route.to_string(), suspension.until - now, &trouble.said);
     }
     postpone(deliverer, route, &suspension, in_hand.into_iter().chain(waiting)).await
 }
@@ -167,20 +185,21 @@ pub(crate) async fn postpone(
 ) -> Result<(), Stopped> {
     let end = JobEnd { route_until: Some(suspension.until), ..JobEnd::default() };
     for work in jobs {
-        let updates = record::waiting(&work, &route.to_string(), suspension.status, &suspension.reason);
+        let updates = record::waiting(&work, &route.to_string(), suspension.diagnosis, suspension.status, &suspension.reason);
         deliverer.recorder.record(work, JobOutcome { updates, end: end.clone(), ..JobOutcome::default() }).await?;
     }
     Ok(())
 }
 
 /// The DNS says that this domain takes no mail: its recipients fail, each with that reason.
-async fn refuse_all(deliverer: &Arc<Deliverer>, route: &RouteKey, status: EnhancedStatus, reason: &str) -> Result<(), Stopped> {
+async fn refuse_all(deliverer: &Arc<Deliverer>, route: &RouteKey, trouble: &Trouble) -> Result<(), Stopped> {
     while let Some(work) = deliverer.dispatch.take(route) {
         let update = |n| RecipientUpdate {
             n,
             progress: Progress::Failed,
-            status: status.to_string(),
-            reply: reason.to_owned(),
+            diagnosis: trouble.diagnosis,
+            status: trouble.status.to_string(),
+            reply: trouble.said.clone(),
             relay: route.to_string(),
         };
         let updates = work.job.recipients.iter().map(|r| update(r.n)).collect();
@@ -289,7 +308,7 @@ impl Connection<'_> {
     /// A failure before any recipient was asked, or one that is about us.
     async fn fail(&self, ready: Ready, failure: &Failure, facts: TransactionFacts) -> Result<(), Stopped> {
         match outcome::scope(failure) {
-            Scope::Route => suspend(self.deliverer, self.setup, self.route, vec![ready.work], failure.status, &failure.to_string()).await,
+            Scope::Route => suspend(self.deliverer, self.setup, self.route, vec![ready.work], &failure.into()).await,
             Scope::Message => {
                 let updates = record::of_failure(&ready.work, failure);
                 let end = JobEnd { attempted: true, ..JobEnd::default() };
@@ -343,11 +362,10 @@ impl Connection<'_> {
         let takes_8bit = self.takes_8bit;
         let prepare = move || prepare::prepare(&deliverer.store, &setup, &work, takes_8bit, sys::clock::now());
         let prepared = tokio::task::spawn_blocking(prepare);
-        let prepared =
-            prepared.await.unwrap_or_else(|e| Err(Obstacle::Hold(format!("internal error while preparing it: {e}; please report it"))));
+        let prepared = prepared.await.unwrap_or_else(|e| Err(Obstacle::Internal(format!("while preparing it: {e}"))));
         match &prepared {
             Ok(Prepared { signed_for: Some(domain), .. }) => self.deliverer.counters.signed(domain),
-            Err(Obstacle::Hold(reason)) if reason.starts_with(DKIM_HOLD) => self.deliverer.counters.unsigned(),
+            Err(Obstacle::Dkim(_)) => self.deliverer.counters.unsigned(),
             _ => {}
         }
         prepared
@@ -355,14 +373,27 @@ impl Connection<'_> {
 
     /// The message cannot be sent: parked with its reason, failed, or tried again when the disk may work.
     async fn stop(&self, work: Work, obstacle: Obstacle) -> Result<(), Stopped> {
-        let (stop, route_until, status, reason) = match obstacle {
-            Obstacle::Hold(reason) => (Some(Stop::Hold(reason.clone())), None, NOT_NOW, reason),
-            Obstacle::Changed(reason) => (Some(Stop::Corrupt(reason.clone())), None, NOT_NOW, reason),
-            Obstacle::Disk(reason) => (None, Some(sys::clock::now() + DISK_WAIT), NOT_NOW, format!("cannot read its file: {reason}")),
-            Obstacle::Expired(reason) => (None, None, TOO_LATE, reason),
+        let held = |cause, detail| Some(Stop::Hold(Hold::with(cause, detail)));
+        let lost = |loss: Loss| (Some(Stop::Lost(loss.clone())), Diagnosis::of(loss.cause(), Subject::Host), LOST, loss.detail);
+        let mut route_until = None;
+        let (stop, diagnosis, status, said) = match obstacle {
+            Obstacle::Dkim(fault) => (held(HoldCause::Dkim, fault.clone()), Diagnosis::of(Cause::Key, Subject::Host), NOT_NOW, fault),
+            Obstacle::Internal(fault) => {
+                (held(HoldCause::Internal, fault.clone()), Diagnosis::of(Cause::Internal, Subject::Host), NOT_NOW, fault)
+            }
+            Obstacle::Lost(loss) => lost(loss),
+            Obstacle::Disk(reason) => {
+                route_until = Some(sys::clock::now() + DISK_WAIT);
+                (None, Diagnosis::of(Cause::Disk, Subject::Host), NOT_NOW, format!("cannot read its file: {reason}"))
+            }
+            Obstacle::Expired(reason) => (None, Diagnosis::of(Cause::DeliverBy, Subject::Message), TOO_LATE, reason),
         };
-        let mut updates = record::waiting(&work, "", status, &reason);
-        if status == TOO_LATE {
+        // Of what is lost, the conclusion fails every open recipient, and not those of this route alone.
+        let mut updates = match &stop {
+            Some(Stop::Lost(_)) => Vec::new(),
+            _ => record::waiting(&work, "", diagnosis, status, &said),
+        };
+        if diagnosis.cause == Some(Cause::DeliverBy) {
             updates.iter_mut().for_each(|update| update.progress = Progress::Failed);
         }
         let end = JobEnd { stop, attempted: false, route_until };

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::state_writer::{StateWriter, Stopped};
 use crate::database::STATE_FILE;
 use log::events;
+use mail::code::QueueDir;
 use mail::queue_id::QueueId;
 use spool::layout;
 use state::State;
@@ -22,8 +23,6 @@ use store::{Store, corrupt_id};
 const TURN: usize = 200;
 /// The pause after a turn: at least, and in turns.
 const PAUSE: (Duration, u32) = (Duration::from_millis(20), 2);
-/// What the history says.
-const WHY: &str = "its file was kept for failed_lifetime, and is deleted";
 
 /// Deletes what failed before `before`.
 ///
@@ -33,12 +32,12 @@ pub(crate) async fn failed(store: &Arc<Store>, state_writer: &StateWriter, befor
         let begun = Instant::now();
         // Looked for on a connection of its own: mostly there is nothing, and the state writer has other work.
         let path = store.path(STATE_FILE);
-        let looked = tokio::task::spawn_blocking(move || State::open_to_read(&path)?.failed_before(before, 1)).await;
+        let looked = tokio::task::spawn_blocking(move || State::open_to_read(&path)?.kept_before(QueueDir::Failed, before, 1)).await;
         // A database that cannot be read is the state writer's trouble.
         if !matches!(looked, Ok(Ok(found)) if !found.is_empty()) {
             return Ok(());
         }
-        let turn = state_writer.work(move |state, _| discard(state, before, sys::clock::now()))?;
+        let turn = state_writer.work(move |state, _| discard(state, QueueDir::Failed, before, sys::clock::now()))?;
         let ids = turn.await.map_err(|_| Stopped)?;
         let removing = Arc::clone(store);
         // A panic is told by the panic itself.
@@ -47,9 +46,9 @@ pub(crate) async fn failed(store: &Arc<Store>, state_writer: &StateWriter, befor
     }
 }
 
-fn discard(state: &State, before: i64, now: i64) -> rusqlite::Result<Vec<QueueId>> {
-    let messages = state.failed_before(before, TURN)?;
-    messages.iter().try_for_each(|message| state.discard(message, WHY, now))?;
+fn discard(state: &State, dir: QueueDir, before: i64, now: i64) -> state::Result<Vec<QueueId>> {
+    let messages = state.kept_before(dir, before, TURN)?;
+    messages.iter().try_for_each(|message| state.discard(message, now))?;
     Ok(messages.into_iter().map(|message| message.id).collect())
 }
 
@@ -60,18 +59,29 @@ fn remove(store: &Store, id: QueueId) {
     }
 }
 
-/// Deletes what was moved to `corrupt/` before `before`.
-pub(crate) async fn corrupt(store: &Arc<Store>, before: i64) {
+/// Deletes what was moved to `corrupt/` before `before`, with or without a row. A crash between a row and its file leaves the file for
+/// the next look.
+///
+/// Errors: [`Stopped`].
+pub(crate) async fn corrupt(store: &Arc<Store>, state_writer: &StateWriter, before: i64) -> Result<(), Stopped> {
+    loop {
+        let turn = state_writer.work(move |state, _| discard(state, QueueDir::Corrupt, before, sys::clock::now()))?;
+        if turn.await.map_err(|_| Stopped)?.is_empty() {
+            break;
+        }
+        tokio::time::sleep(PAUSE.0).await;
+    }
     let store = Arc::clone(store);
-    let work = move || {
-        let state = State::open_to_read(&store.path(STATE_FILE)).ok();
-        // Whatever cannot be known now is kept until the next look.
-        let is_kept = |id: QueueId| state.as_ref().is_none_or(|state| state.is_dsn_due(id).unwrap_or(true));
-        store.empty_corrupt(before, is_kept)
-    };
     // A panic is told by the panic itself.
-    let Ok(emptied) = tokio::task::spawn_blocking(work).await else { return };
-    match emptied {
+    let _ = tokio::task::spawn_blocking(move || empty_corrupt(&store, before)).await;
+    Ok(())
+}
+
+fn empty_corrupt(store: &Store, before: i64) {
+    let state = State::open_to_read(&store.path(STATE_FILE)).ok();
+    // Whatever cannot be known now is kept until the next look.
+    let is_kept = |id: QueueId| state.as_ref().is_none_or(|state| state.is_dsn_due(id).unwrap_or(true));
+    match store.empty_corrupt(before, is_kept) {
         Ok(names) => names.iter().for_each(|name| {
             let id = corrupt_id(OsStr::new(name)).map_or_else(String::new, |id| id.to_string());
             events::discarded(&id, &format!("{}/{name}", layout::CORRUPT));
@@ -83,48 +93,60 @@ pub(crate) async fn corrupt(store: &Arc<Store>, before: i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::idle;
-    use state::{Message, QueueDir};
+    use crate::testing::{Idle, idle};
+    use mail::code::MessageEnd;
     use testing::Scratch;
 
-    #[tokio::test]
-    async fn a_failed_file_goes_after_its_time_and_its_history_stays() {
-        let scratch = Scratch::new();
-        let idle = idle(&scratch, "");
-        let (base, now) = (&idle.base, sys::clock::now());
-        let mut ids = Vec::new();
-        for finished in [now - 100, now - 10] {
-            let claimed = scratch.claimed(&["bob@receiver.example"]);
-            let id = claimed.envelope.id;
-            let plan = crate::plan::Policy::of(&idle.parts.current.get().params).plan(&claimed, now);
-            base.state_writer.admit(&claimed, &plan).unwrap().await.unwrap();
-            let fail = move |state: &State, store: &Store| {
-                let row = state.message(id)?.unwrap();
-                store.shift(id, layout::CUR, layout::FAILED).unwrap();
-                state.update(&Message { place: QueueDir::Failed, finished: Some(finished), ..row })
-            };
-            base.state_writer.work(fail).unwrap().await.unwrap();
-            ids.push(id);
-        }
-        failed(&base.store, &base.state_writer, now - 50).await.unwrap();
-        assert_eq!(scratch.names(layout::FAILED), [ids[1].to_string()]);
-        let state = State::open_to_read(&scratch.path().join(STATE_FILE)).unwrap();
-        assert_eq!(state.message(ids[0]).unwrap().unwrap().place, QueueDir::Ended);
-        assert!(state.events(ids[0]).unwrap().iter().any(|line| line.kind == "discarded"));
-        assert_eq!(state.counts().unwrap(), [0, 0, 1]);
+    /// A message that ended in `dir` just now.
+    async fn ended(idle: &Idle, scratch: &Scratch, dir: QueueDir, end: MessageEnd) -> QueueId {
+        let claimed = scratch.claimed(&["bob@receiver.example"]);
+        let (id, now) = (claimed.envelope.id, sys::clock::now());
+        let plan = crate::plan::Policy::of(&idle.parts.current.get().params).plan(&claimed, now);
+        idle.base.state_writer.admit(&claimed, &plan).unwrap().await.unwrap();
+        let conclude = move |state: &State, store: &Store| {
+            let mut row = state.message(id)?.unwrap();
+            store.shift(id, layout::CUR, dir.directory().unwrap()).unwrap();
+            row.end(dir, end, now);
+            state.update(&row)
+        };
+        idle.base.state_writer.work(conclude).unwrap().await.unwrap();
+        id
     }
 
     #[tokio::test]
-    async fn a_corrupt_file_goes_after_its_time_with_its_reason() {
+    async fn a_failed_file_goes_after_its_time_and_its_outcome_and_history_stay() {
         let scratch = Scratch::new();
         let idle = idle(&scratch, "");
+        let (base, now) = (&idle.base, sys::clock::now());
+        let id = ended(&idle, &scratch, QueueDir::Failed, MessageEnd::Failed).await;
+        failed(&base.store, &base.state_writer, now - 50).await.unwrap();
+        assert_eq!(scratch.names(layout::FAILED), [id.to_string()]);
+        failed(&base.store, &base.state_writer, now + 50).await.unwrap();
+        assert!(scratch.names(layout::FAILED).is_empty());
+        let state = State::open_to_read(&scratch.path().join(STATE_FILE)).unwrap();
+        let row = state.message(id).unwrap().unwrap();
+        assert_eq!((row.dir, row.outcome), (QueueDir::NoFile, Some(MessageEnd::Failed)));
+        assert!(state.was_discarded(id).unwrap());
+        assert_eq!((state.counts().unwrap(), state.usage(row.uid).unwrap()), ([0, 0, 0], state::Usage::default()));
+    }
+
+    #[tokio::test]
+    async fn a_corrupt_file_goes_after_its_time_with_its_reason_and_its_row_stays() {
+        let scratch = Scratch::new();
+        let idle = idle(&scratch, "");
+        let base = &idle.base;
+        let id = ended(&idle, &scratch, QueueDir::Corrupt, MessageEnd::Corrupt).await;
         for name in ["6921CE05000000AB", "6921CE05000000AB.why", "6921CE05000000AB.0123abcd", "x0000000000000001"] {
             std::fs::write(scratch.path().join(layout::CORRUPT).join(name), "x").unwrap();
         }
         let now = sys::clock::now();
-        corrupt(&idle.base.store, now - 60).await;
-        assert_eq!(scratch.names(layout::CORRUPT).len(), 4);
-        corrupt(&idle.base.store, now + 60).await;
+        corrupt(&base.store, &base.state_writer, now - 60).await.unwrap();
+        assert_eq!(scratch.names(layout::CORRUPT).len(), 5);
+        corrupt(&base.store, &base.state_writer, now + 60).await.unwrap();
         assert!(scratch.names(layout::CORRUPT).is_empty());
+        let state = State::open_to_read(&scratch.path().join(STATE_FILE)).unwrap();
+        let row = state.message(id).unwrap().unwrap();
+        assert_eq!((row.dir, row.outcome), (QueueDir::NoFile, Some(MessageEnd::Corrupt)));
+        assert_eq!(state.usage(row.uid).unwrap(), state::Usage::default());
     }
 }

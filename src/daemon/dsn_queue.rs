@@ -42,11 +42,13 @@ use dsn::original::Original;
 use dsn::render::Digest;
 use dsn::{compose, original, render, write};
 use log::events;
+use mail::HistoryCause;
+use mail::code::{Happened, NoDsn, QueueDir};
 use mail::queue_id::QueueId;
 use mail::{Address, printable};
 use spool::drop::{DropError, fresh_id};
 use spool::layout;
-use state::{Action, DueDsn, Event, POSTPONED, State};
+use state::{Action, DueDsn, HistoryLine, POSTPONED, State};
 use store::Store;
 use tokio::sync::Notify;
 
@@ -55,7 +57,7 @@ const REASONS: usize = 5;
 /// The longest sleep, so that a changed clock is noticed, and a full disk that has room again.
 const LONGEST_SLEEP: i64 = 60;
 /// Where the count of the hour is kept in state.sqlite.
-const WINDOW_KEY: &str = "notice_window";
+const WINDOW_KEY: &str = "dsn_window";
 
 /// What DSNs are written from.
 pub(crate) struct DsnQueue {
@@ -103,7 +105,7 @@ pub(crate) enum Turn {
 }
 
 /// What is to be done at `now`, with `limit` DSNs in an hour.
-pub(crate) fn next_turn(state: &State, now: i64, limit: u32) -> rusqlite::Result<Turn> {
+pub(crate) fn next_turn(state: &State, now: i64, limit: u32) -> state::Result<Turn> {
     let window = window(state, now)?;
     if window.has_room(limit) {
         let next = state.next_dsn(now)?;
@@ -118,7 +120,7 @@ pub(crate) fn next_turn(state: &State, now: i64, limit: u32) -> rusqlite::Result
     }
 }
 
-fn window(state: &State, now: i64) -> rusqlite::Result<Window> {
+fn window(state: &State, now: i64) -> state::Result<Window> {
     Ok(state.get(WINDOW_KEY)?.map_or_else(Window::default, |text| Window::parse(&text)).at(now))
 }
 
@@ -127,7 +129,7 @@ type Told = Vec<(u32, Action)>;
 
 /// N3: the DSN about message `id` is to be the message `dsn`. Returns the one that was begun before and is in the spool, or was, with
 /// what it tells: then nothing is written. Whole, because a power cut may have torn the file of one that was never finished.
-pub(crate) fn begin(state: &State, store: &Store, id: QueueId, dsn: QueueId, told: &Told) -> rusqlite::Result<Option<(QueueId, Told)>> {
+pub(crate) fn begin(state: &State, store: &Store, id: QueueId, dsn: QueueId, told: &Told) -> state::Result<Option<(QueueId, Told)>> {
     if let Some((before, told)) = state.begun_dsn(id)? {
         // In the order in which the file goes on, and behind it the row, which outlives it.
         let is_file = [layout::NEW, layout::CUR, layout::HOLD, layout::FAILED].iter().any(|place| store.inspect(place, before).is_ok());
@@ -139,17 +141,17 @@ pub(crate) fn begin(state: &State, store: &Store, id: QueueId, dsn: QueueId, tol
 }
 
 /// N5: of message `id` this was told by the message `dsn`.
-pub(crate) fn written(state: &State, id: QueueId, told: &Told, dsn: QueueId, to: &Address, now: i64) -> rusqlite::Result<()> {
+pub(crate) fn written(state: &State, id: QueueId, told: &Told, dsn: QueueId, to: &Address, now: i64) -> state::Result<()> {
     state.set(WINDOW_KEY, &window(state, now)?.with_one_more().to_string())?;
     let text = format!("{dsn} to {}", printable::text(&to.to_string()));
-    state.record(id, &Event { at: now, kind: "notice".to_owned(), text })?;
+    state.record(id, &HistoryLine::new(now, Happened::Dsn).with(text))?;
     state.finish_dsn(id, told)
 }
 
 /// Nobody is told: for this reason, or because there is nothing to tell any more.
-pub(crate) fn passed_over(state: &State, due: &DueDsn, why: Option<&str>, now: i64) -> rusqlite::Result<()> {
+pub(crate) fn passed_over(state: &State, due: &DueDsn, why: Option<NoDsn>, now: i64) -> state::Result<()> {
     if let Some(why) = why {
-        state.record(due.message.id, &Event { at: now, kind: "no notice".to_owned(), text: why.to_owned() })?;
+        state.record(due.message.id, &HistoryLine::new(now, Happened::NoDsn).because(HistoryCause::NoDsn(why)))?;
     }
     state.finish_dsn(due.message.id, &told_of(due))
 }
@@ -218,7 +220,7 @@ async fn write_once(dsns: &Arc<DsnQueue>, due: &DueDsn, composed: Composed, now:
 }
 
 /// N2, on a thread that may wait for the disk.
-fn compose_now(store: &Store, setup: &Setup, due: &DueDsn, now: i64) -> Result<Option<Composed>, &'static str> {
+fn compose_now(store: &Store, setup: &Setup, due: &DueDsn, now: i64) -> Result<Option<Composed>, NoDsn> {
     let original = read_original(store, due);
     let site = Site { names: &setup.names, admin: setup.admin.as_ref(), zone: &setup.zone };
     compose::compose(due, original.as_ref(), site, now, sys::clock::random().unwrap_or_default())
@@ -226,7 +228,8 @@ fn compose_now(store: &Store, setup: &Setup, due: &DueDsn, now: i64) -> Result<O
 
 /// What can be read of the message. A file that an operator removed, or that cannot be read, leaves what the rows say.
 fn read_original(store: &Store, due: &DueDsn) -> Option<Original> {
-    match (due.message.place.directory(), &due.head) {
+    // A file that is not the one that was accepted has nothing to say.
+    match (due.message.dir.directory().filter(|_| due.message.dir != QueueDir::Corrupt), &due.head) {
         (Some(directory), _) => store.open_message(directory, due.message.id).ok().and_then(|file| original::read(&file).ok()),
         (None, Some(head)) => original::of_head(head).ok(),
         (None, None) => None,

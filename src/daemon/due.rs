@@ -10,7 +10,7 @@ use store::Store;
 
 /// Notes what one recipient's news mean for its sender. `hop_reports` is true where the next hop reports itself on what it took
 /// (RFC 3461 5.2.1), false where it does not, or took nothing.
-pub(crate) fn note(state: &State, id: QueueId, update: &RecipientUpdate, hop_reports: bool) -> rusqlite::Result<()> {
+pub(crate) fn note(state: &State, id: QueueId, update: &RecipientUpdate, hop_reports: bool) -> state::Result<()> {
     match update.progress {
         Progress::Failed => state.ask_dsn(id, update.n, Action::Failed),
         // RFC 3461 5.2.2: without DSN at the next hop, "relayed" is the last that can be said.
@@ -27,7 +27,7 @@ pub(crate) fn conclude(
     recipients: &[RecipientRow],
     conclusion: &Conclusion,
     attempt: &DeliveryAttempt,
-) -> rusqlite::Result<bool> {
+) -> state::Result<bool> {
     if matches!(conclusion, Conclusion::Retry { .. }) && is_late(message, attempt) && state.begin_warning(message.id)? {
         for recipient in recipients.iter().filter(|r| r.progress.is_open()) {
             state.ask_dsn(message.id, recipient.n, Action::Delayed)?;

@@ -29,6 +29,9 @@ const PAUSE: (Duration, u32) = (Duration::from_millis(20), 2);
 /// and must not be sent again.
 const REMEMBERED: i64 = 3600;
 
+/// Seconds for which `trash/` keeps a file.
+const TRASH: i64 = 86_400;
+
 /// The bounds of the history.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
@@ -40,7 +43,8 @@ pub(crate) struct Bounds {
 
 impl Bounds {
     /// Deletes what is over the bounds at `now`, `limit` messages at most and no more once `may_go_on` says no. Returns how many.
-    pub(crate) fn enforce(self, state: &State, now: i64, limit: usize, may_go_on: impl FnMut() -> bool) -> rusqlite::Result<usize> {
+    pub(crate) fn enforce(self, state: &State, now: i64, limit: usize, may_go_on: impl FnMut() -> bool) -> state::Result<usize> {
+        state.empty_trash(now.saturating_sub(TRASH))?;
         let kept = if state.bytes()? > self.size { self.time.min(REMEMBERED) } else { self.time };
         state.forget(now.saturating_sub(kept), limit, may_go_on)
     }
@@ -52,14 +56,13 @@ pub(crate) async fn run(current: Arc<Current>, state_writer: StateWriter, store:
     for look in (0..CORRUPT).cycle() {
         if let Some(lifetime) = current.get().params.failed_lifetime() {
             let before = sys::clock::now().saturating_sub(i64::try_from(lifetime.0.as_secs()).unwrap_or(i64::MAX));
-            if look == 0 {
-                discard::corrupt(&store, before).await;
-            }
-            // The state writer's own thread has said why it stopped and ends the daemon.
-            if let Err(Stopped) = discard::failed(&store, &state_writer, before).await {
+            if discard::failed(&store, &state_writer, before).await.is_err()
+                || (look == 0 && discard::corrupt(&store, &state_writer, before).await.is_err())
+            {
                 return;
             }
         }
+        // The state writer's own thread has said why it stopped and ends the daemon.
         if let Err(Stopped) = sweep(&current, &state_writer).await {
             return;
         }
@@ -104,9 +107,9 @@ mod tests {
             let (message, recipients, origin) = rows_of(&claimed(envelope(&["a@b.example"])), &plan);
             let message = Message { id: QueueId::new(1, n), ..message };
             state.insert(&message, &recipients, &origin).unwrap();
-            let finished = ago.map(|ago| NOW - ago);
-            let place = if finished.is_some() { QueueDir::Ended } else { QueueDir::Cur };
-            state.update(&Message { place, finished, ..message }).unwrap();
+            let ended_at = ago.map(|ago| NOW - ago);
+            let dir = if ended_at.is_some() { QueueDir::NoFile } else { QueueDir::Cur };
+            state.update(&Message { dir, ended_at, ..message }).unwrap();
         }
         (scratch, state)
     }

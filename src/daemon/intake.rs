@@ -220,9 +220,12 @@ impl Intake {
             let id = message.envelope.id;
             match answer.blocking_recv().map_err(|_| Stopped)? {
                 Admission::Admitted => self.tell_admitted(message, plan),
-                Admission::Held(reason) => self.tell_admitted(message, Plan { hold: Some(reason), ..plan }),
+                Admission::Held(hold) => self.tell_admitted(message, Plan { hold: Some(hold), ..plan }),
                 Admission::Known => {}
-                Admission::Resurrected => events::reconciled(id, "the file of a finished message had come back; removed"),
+                Admission::Restored(hold) => events::held(id, &hold),
+                Admission::Resurrected => {
+                    events::reconciled(id, "the file of a message that had ended had come back; it is where its row says")
+                }
                 Admission::Foreign => events::corrupt(&id.to_string(), "its queue id belongs to another message"),
             }
         }
@@ -234,7 +237,7 @@ impl Intake {
         let (from, count) = (envelope.reverse_path.to_string(), envelope.recipients.len());
         events::accepted(envelope.id, &from, message.uid, envelope.size, count, &message.message_id);
         match &plan.hold {
-            Some(reason) => events::held(envelope.id, reason),
+            Some(hold) => events::held(envelope.id, hold),
             None => (self.admitted)(Admitted { claimed: message, plan }),
         }
     }

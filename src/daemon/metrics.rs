@@ -94,9 +94,10 @@ async fn write(writer: &MetricsWriter, path: PathBuf, started: i64) -> std::io::
 }
 
 /// The queue's numbers, on a connection of its own: the state writer is not held up.
-fn queue(path: &Path, now: i64) -> rusqlite::Result<QueueSnapshot> {
+fn queue(path: &Path, now: i64) -> state::Result<QueueSnapshot> {
     let bounds = AGES.map(|(_, seconds)| now.saturating_sub(seconds));
-    let numbers = State::open_to_read(path)?.queue_numbers(&bounds)?;
+    let state = State::open_to_read(path)?;
+    let numbers = state.queue_numbers(&bounds)?;
     let [waiting, held, failed] = numbers;
     let states = [("queued", &waiting), ("held", &held), ("failed", &failed)];
     let by_age = |ages: &[u64]| {
@@ -108,5 +109,6 @@ fn queue(path: &Path, now: i64) -> rusqlite::Result<QueueSnapshot> {
         messages: states.iter().map(|(state, numbers)| (*state, by_age(&numbers.by_age))).collect(),
         bytes: states.iter().map(|(state, numbers)| (*state, numbers.bytes)).collect(),
         oldest: waiting.oldest,
+        totals: state.totals()?,
     })
 }

@@ -37,7 +37,9 @@ impl Orders {
     /// rather than parked.
     pub(crate) fn take(&self, id: QueueId, stop: Option<Stop>) -> Option<Stop> {
         match (self.lock().remove(&id).flatten(), stop) {
-            (Some(Stop::Hold(_)), Some(Stop::Corrupt(why))) => Some(Stop::Corrupt(why)),
+            (Some(Stop::Hold(_)), Some(Stop::Lost(loss))) => Some(Stop::Lost(loss)),
+            // There is nothing left that could be put into the trash.
+            (Some(Stop::Remove(_)), Some(Stop::Lost(loss))) if !loss.is_corrupt => Some(Stop::Lost(loss)),
             (order, stop) => order.or(stop),
         }
     }
@@ -46,14 +48,20 @@ impl Orders {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::Loss;
+    use mail::{Actor, Hold};
+
+    fn root() -> Actor {
+        Actor { uid: 0, name: "root".into() }
+    }
 
     #[test]
     fn an_order_is_taken_once_and_a_later_expiry_does_not_take_it_back() {
         let (orders, id) = (Orders::default(), QueueId::new(1, 1));
-        orders.give(id, Some(Stop::Remove));
+        orders.give(id, Some(Stop::Remove(root())));
         orders.give(id, None);
         assert!(orders.has(id) && !orders.has(QueueId::new(1, 2)));
-        assert_eq!((orders.take(id, None), orders.take(id, None)), (Some(Stop::Remove), None));
+        assert_eq!((orders.take(id, None), orders.take(id, None)), (Some(Stop::Remove(root())), None));
         orders.give(id, None);
         assert!(orders.has(id) && orders.take(id, None).is_none() && !orders.has(id));
     }
@@ -61,10 +69,13 @@ mod tests {
     #[test]
     fn a_corrupt_file_is_not_parked_but_may_be_removed() {
         let (orders, id) = (Orders::default(), QueueId::new(1, 1));
-        let corrupt = Some(Stop::Corrupt("why".into()));
-        orders.give(id, Some(Stop::Hold("by root".into())));
+        let corrupt = Some(Stop::Lost(Loss::corrupt("why")));
+        orders.give(id, Some(Stop::Hold(Hold::by(root()))));
         assert_eq!(orders.take(id, corrupt.clone()), corrupt);
-        orders.give(id, Some(Stop::Remove));
-        assert_eq!(orders.take(id, corrupt), Some(Stop::Remove));
+        orders.give(id, Some(Stop::Remove(root())));
+        assert_eq!(orders.take(id, corrupt), Some(Stop::Remove(root())));
+        let vanished = Some(Stop::Lost(Loss::vanished("")));
+        orders.give(id, Some(Stop::Remove(root())));
+        assert_eq!(orders.take(id, vanished.clone()), vanished);
     }
 }

@@ -13,9 +13,10 @@
 
 use super::backoff::{self, Backoff};
 use config::OnUncertain;
+use mail::code::{Cause, HoldCause, MessageEnd, Subject};
 use mail::status::{EnhancedStatus, Reply};
-use state::given_up;
-use state::{Message, Progress, QueueDir, RecipientRow, RecipientUpdate};
+use mail::{Actor, Diagnosis, Hold};
+use state::{Message, Progress, QueueDir, RecipientRow, RecipientUpdate, end_of};
 use transport::smtp::failure::{Failure, Stage};
 
 /// Who a failure is about.
@@ -45,7 +46,7 @@ pub(crate) fn of_failure(n: u32, failure: &Failure) -> RecipientUpdate {
         _ => Progress::Deferred,
     };
     let reply = failure.reply.as_ref().map_or_else(|| format!("{}: {}", failure.stage, failure.cause), Reply::to_string);
-    RecipientUpdate { n, progress, status: failure.status.to_string(), reply, relay: failure.peer.clone() }
+    RecipientUpdate { n, progress, diagnosis: failure.diagnosis(), status: failure.status.to_string(), reply, relay: failure.peer.clone() }
 }
 
 /// What the reply to the final dot means for one recipient.
@@ -57,13 +58,60 @@ pub(crate) fn of_reply(n: u32, reply: &Reply, peer: &str) -> RecipientUpdate {
     } else {
         Progress::Deferred
     };
-    RecipientUpdate { n, progress, status: reply.enhanced_or_generic().to_string(), reply: reply.to_string(), relay: peer.to_owned() }
+    let diagnosis = match progress {
+        Progress::Relayed => Diagnosis::default(),
+        _ => Diagnosis { stage: Some(Stage::FinalDot), code: Some(reply.code()), ..Diagnosis::of(Cause::Reply, Subject::Message) },
+    };
+    let (status, reply) = (reply.enhanced_or_generic().to_string(), reply.to_string());
+    RecipientUpdate { n, progress, diagnosis, status, reply, relay: peer.to_owned() }
 }
 
-/// A recipient whose route does not work, for this printable reason.
-pub(crate) fn route_waits(n: u32, relay: &str, status: EnhancedStatus, reason: &str) -> RecipientUpdate {
-    RecipientUpdate { n, progress: Progress::Deferred, status: status.to_string(), reply: reason.to_owned(), relay: relay.to_owned() }
+/// A recipient that waits for something that is not its own, with what is said of that, printable.
+pub(crate) fn waits(n: u32, relay: &str, diagnosis: Diagnosis, status: EnhancedStatus, said: &str) -> RecipientUpdate {
+    let (status, reply) = (status.to_string(), said.to_owned());
+    RecipientUpdate { n, progress: Progress::Deferred, diagnosis, status, reply, relay: relay.to_owned() }
 }
+
+/// What happened to a file in the spool that was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Loss {
+    /// It was changed or damaged, rather than removed.
+    pub(crate) is_corrupt: bool,
+    /// More for people.
+    pub(crate) detail: String,
+}
+
+impl Loss {
+    /// Its file is gone.
+    pub(crate) fn vanished(detail: &str) -> Loss {
+        Loss { is_corrupt: false, detail: detail.to_owned() }
+    }
+
+    /// Its file is not the one that was accepted.
+    pub(crate) fn corrupt(detail: impl Into<String>) -> Loss {
+        Loss { is_corrupt: true, detail: detail.into() }
+    }
+
+    /// Why its recipients failed.
+    pub(crate) fn cause(&self) -> Cause {
+        if self.is_corrupt { Cause::Corrupt } else { Cause::Vanished }
+    }
+
+    /// How the message ended.
+    pub(crate) fn end(&self) -> MessageEnd {
+        if self.is_corrupt { MessageEnd::Corrupt } else { MessageEnd::Vanished }
+    }
+
+    /// Where what is left of the file goes.
+    pub(crate) fn dir(&self) -> QueueDir {
+        if self.is_corrupt { QueueDir::Corrupt } else { QueueDir::NoFile }
+    }
+}
+
+/// 5.4.7: the delivery time expired.
+pub(crate) const TOO_LATE: EnhancedStatus = EnhancedStatus::new(5, 4, 7);
+/// 5.3.0: the mail system of this host, and not the message.
+pub(crate) const LOST: EnhancedStatus = EnhancedStatus::new(5, 3, 0);
 
 /// What one attempt of attempts leaves of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,28 +126,22 @@ pub(crate) enum Conclusion {
         at: i64,
     },
     /// Parked for a person.
-    Hold {
-        /// Why.
-        reason: String,
-    },
-    /// The file is not what was claimed: it goes to `corrupt/`.
-    Corrupt {
-        /// Why.
-        reason: String,
-    },
+    Hold(Hold),
+    /// The file is not what was claimed, and goes to `corrupt/`; or it is gone.
+    Lost(Loss),
     /// Dropped by an operator: the file goes to `trash/`.
-    Removed,
+    Removed(Actor),
 }
 
 /// What stops a message before any server was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     /// A person has to decide.
-    Hold(String),
+    Hold(Hold),
     /// Its file cannot be sent.
-    Corrupt(String),
+    Lost(Loss),
     /// An operator dropped it.
-    Remove,
+    Remove(Actor),
 }
 
 /// A recipient that was given up, and what is recorded of it.
@@ -145,18 +187,28 @@ pub(crate) fn conclude(message: &mut Message, recipients: &mut [RecipientRow], a
         message.attempts = message.attempts.saturating_add(1);
         message.last_attempt = Some(attempt.now);
     }
-    let given_up = if attempt.now >= message.expires { give_up(recipients, attempt.was_expired) } else { Vec::new() };
+    let given_up = match (&attempt.stop, attempt.was_expired) {
+        // What is lost is lost, however much time it had.
+        (Some(Stop::Lost(loss)), _) => give_up(recipients, loss.cause()),
+        (_, true) if attempt.now >= message.expires => give_up(recipients, Cause::ExpiredByOperator),
+        (_, false) if attempt.now >= message.expires => give_up(recipients, Cause::Expired),
+        _ => Vec::new(),
+    };
     let conclusion = judge(message, recipients, attempt);
+    let end = end_of(recipients).unwrap_or(MessageEnd::Failed);
     match &conclusion {
-        Conclusion::Relayed => (message.place, message.finished) = (QueueDir::Ended, Some(attempt.now)),
-        Conclusion::Failed => (message.place, message.finished) = (QueueDir::Failed, Some(attempt.now)),
+        Conclusion::Relayed => message.end(QueueDir::NoFile, MessageEnd::Relayed, attempt.now),
+        Conclusion::Failed => message.end(QueueDir::Failed, end, attempt.now),
         Conclusion::Retry { at } => message.next_attempt = Some(*at),
-        Conclusion::Hold { reason } => (message.place, message.reason) = (QueueDir::Hold, reason.clone()),
-        Conclusion::Removed => {
-            (message.place, message.finished, message.reason) = (QueueDir::Ended, Some(attempt.now), "removed".to_owned())
+        Conclusion::Hold(hold) => message.park(hold.clone()),
+        Conclusion::Removed(actor) => {
+            // Every recipient may have ended with the attempt under way: then it failed, and its file goes to the trash all the same.
+            message.end(QueueDir::Trash, end_of(recipients).unwrap_or(MessageEnd::Removed), attempt.now);
+            message.by = Some(actor.clone());
         }
-        Conclusion::Corrupt { reason } => {
-            (message.place, message.finished, message.reason) = (QueueDir::Ended, Some(attempt.now), reason.clone())
+        Conclusion::Lost(loss) => {
+            message.end(loss.dir(), loss.end(), attempt.now);
+            message.detail.clone_from(&loss.detail);
         }
     }
     (conclusion, given_up)
@@ -167,15 +219,16 @@ fn judge(message: &Message, recipients: &[RecipientRow], attempt: &DeliveryAttem
     if !recipients.iter().any(|r| r.progress.is_open()) {
         return match (any(Progress::Failed), &attempt.stop) {
             // Dropped while its last attempt was under way: nobody wants to find it in failed/.
-            (true, Some(Stop::Remove)) => Conclusion::Removed,
+            (true, Some(Stop::Remove(actor))) => Conclusion::Removed(actor.clone()),
+            (_, Some(Stop::Lost(loss))) => Conclusion::Lost(loss.clone()),
             (true, _) => Conclusion::Failed,
             (false, _) => Conclusion::Relayed,
         };
     }
     match &attempt.stop {
-        Some(Stop::Hold(reason)) => return Conclusion::Hold { reason: reason.clone() },
-        Some(Stop::Corrupt(reason)) => return Conclusion::Corrupt { reason: reason.clone() },
-        Some(Stop::Remove) => return Conclusion::Removed,
+        Some(Stop::Hold(hold)) => return Conclusion::Hold(hold.clone()),
+        Some(Stop::Lost(loss)) => return Conclusion::Lost(loss.clone()),
+        Some(Stop::Remove(actor)) => return Conclusion::Removed(actor.clone()),
         None => {}
     }
     let next = match (attempt.attempted, attempt.route_until) {
@@ -184,9 +237,7 @@ fn judge(message: &Message, recipients: &[RecipientRow], attempt: &DeliveryAttem
     };
     if any(Progress::Uncertain) {
         return match attempt.on_uncertain {
-            OnUncertain::Hold => Conclusion::Hold {
-                reason: "uncertain: the connection was lost after the final dot, so it may have been delivered".to_owned(),
-            },
+            OnUncertain::Hold => Conclusion::Hold(Hold::of(HoldCause::Uncertain)),
             OnUncertain::Retry => Conclusion::Retry { at: next.max(attempt.now + backoff::UNCERTAIN) },
         };
     }
@@ -194,15 +245,19 @@ fn judge(message: &Message, recipients: &[RecipientRow], attempt: &DeliveryAttem
     Conclusion::Retry { at: next.min(message.expires.max(attempt.now + 1)) }
 }
 
-/// Fails every open recipient, keeping what the last attempt said.
-fn give_up(recipients: &mut [RecipientRow], was_expired: bool) -> Vec<GivenUp> {
-    let words = if was_expired { given_up::BY_OPERATOR } else { given_up::LATE };
+/// Fails every open recipient for this cause, keeping what the last attempt said.
+pub(crate) fn give_up(recipients: &mut [RecipientRow], cause: Cause) -> Vec<GivenUp> {
+    let status = if matches!(cause, Cause::Corrupt | Cause::Vanished) { LOST } else { TOO_LATE };
     let open = recipients.iter_mut().filter(|r| r.progress.is_open());
     open.map(|r| {
         r.progress = Progress::Failed;
-        let last = if r.reply.is_empty() { "never attempted".to_owned() } else { r.reply.clone() };
-        let reply = format!("{words}{last}");
-        let update = RecipientUpdate { n: r.n, progress: Progress::Failed, status: "5.4.7".to_owned(), reply, relay: r.relay.clone() };
+        r.diagnosis = match status == LOST {
+            true => Diagnosis::of(cause, Subject::Host),
+            false => r.diagnosis.given_up(cause),
+        };
+        r.status = status.to_string();
+        let (status, reply, relay) = (r.status.clone(), r.reply.clone(), r.relay.clone());
+        let update = RecipientUpdate { n: r.n, progress: r.progress, diagnosis: r.diagnosis, status, reply, relay };
         GivenUp { address: r.address.clone(), update }
     })
     .collect()
@@ -255,13 +310,16 @@ mod tests {
             expires: 1000,
             reverse_path: String::new(),
             message_id: String::new(),
-            place: QueueDir::Cur,
-            reason: String::new(),
+            dir: QueueDir::Cur,
+            hold: None,
+            by: None,
+            detail: String::new(),
             attempts: 0,
             last_attempt: None,
             next_attempt: None,
             in_data: true,
-            finished: None,
+            outcome: None,
+            ended_at: None,
         }
     }
 
@@ -272,6 +330,7 @@ mod tests {
             original: String::new(),
             notify: Notify::UNSAID,
             progress: *progress,
+            diagnosis: Diagnosis::default(),
             status: String::new(),
             reply: "450 busy".into(),
             relay: "mx".into(),
@@ -311,10 +370,10 @@ mod tests {
     fn a_message_dropped_during_its_attempt_is_removed_unless_it_was_relayed() {
         use Progress::{Deferred, Failed, Relayed};
         let judge = |progress: &[Progress]| {
-            conclude(&mut message(), &mut recipients(progress), &DeliveryAttempt { stop: Some(Stop::Remove), ..attempt(10) }).0
+            conclude(&mut message(), &mut recipients(progress), &DeliveryAttempt { stop: Some(Stop::Remove(root())), ..attempt(10) }).0
         };
-        assert_eq!(judge(&[Relayed, Deferred]), Conclusion::Removed);
-        assert_eq!(judge(&[Relayed, Failed]), Conclusion::Removed);
+        assert_eq!(judge(&[Relayed, Deferred]), Conclusion::Removed(root()));
+        assert_eq!(judge(&[Relayed, Failed]), Conclusion::Removed(root()));
         assert_eq!(judge(&[Relayed]), Conclusion::Relayed);
     }
 
@@ -326,13 +385,54 @@ mod tests {
         assert_eq!((row.attempts, row.in_data, row.next_attempt), (0, false, Some(77)));
     }
 
+    fn root() -> Actor {
+        Actor { uid: 0, name: "root".into() }
+    }
+
     #[test]
     fn giving_up_keeps_what_the_last_attempt_said() {
         let (_, updates) = conclude(&mut message(), &mut recipients(&[Progress::Deferred]), &attempt(1000));
-        assert_eq!(updates.first().map(|u| u.update.reply.as_str()), Some("not delivered within queue_lifetime; last: 450 busy"));
+        assert_eq!(updates.first().map(|u| (u.update.reply.as_str(), u.update.diagnosis.cause)), Some(("450 busy", Some(Cause::Expired))));
         let expired = DeliveryAttempt { was_expired: true, ..attempt(1000) };
         let (_, updates) = conclude(&mut message(), &mut recipients(&[Progress::Deferred]), &expired);
-        let said = "given up by an administrator after the last attempt; last: 450 busy";
-        assert_eq!(updates.first().map(|u| u.update.reply.as_str()), Some(said));
+        let found = updates.first().map(|u| (u.update.reply.as_str(), u.update.diagnosis.cause));
+        assert_eq!(found, Some(("450 busy", Some(Cause::ExpiredByOperator))));
+    }
+
+    #[test]
+    fn a_message_ends_by_the_gravest_of_its_failures() {
+        let of = |causes: &[Option<Cause>]| {
+            let row = |(row, cause): (RecipientRow, &Option<Cause>)| RecipientRow {
+                progress: if cause.is_some() { Progress::Failed } else { Progress::Relayed },
+                diagnosis: Diagnosis { cause: *cause, ..Diagnosis::default() },
+                ..row
+            };
+            let rows = recipients(&vec![Progress::Failed; causes.len()]);
+            end_of(&rows.into_iter().zip(causes).map(row).collect::<Vec<_>>())
+        };
+        let reply = Some(Cause::Reply);
+        assert_eq!(of(&[None, None]), Some(MessageEnd::Relayed));
+        assert_eq!(of(&[None, reply]), Some(MessageEnd::Failed));
+        assert_eq!(of(&[reply, Some(Cause::DeliverBy)]), Some(MessageEnd::Expired));
+        assert_eq!(of(&[Some(Cause::Bounced), Some(Cause::Expired)]), Some(MessageEnd::Bounced));
+        assert_eq!(of(&[Some(Cause::Vanished), reply, None]), Some(MessageEnd::Vanished));
+        assert_eq!(of(&[Some(Cause::Vanished), Some(Cause::Corrupt)]), Some(MessageEnd::Corrupt));
+        assert_eq!(end_of(&recipients(&[Progress::Failed, Progress::Uncertain])), None);
+    }
+
+    #[test]
+    fn a_lost_message_ends_as_lost_and_its_open_recipients_fail_of_this_host() {
+        for (loss, dir, end) in [
+            (Loss::vanished(""), QueueDir::NoFile, MessageEnd::Vanished),
+            (Loss::corrupt("changed"), QueueDir::Corrupt, MessageEnd::Corrupt),
+        ] {
+            let mut row = message();
+            let stopped = DeliveryAttempt { stop: Some(Stop::Lost(loss.clone())), ..attempt(1000) };
+            let (conclusion, given_up) = conclude(&mut row, &mut recipients(&[Progress::Relayed, Progress::Deferred]), &stopped);
+            assert_eq!(conclusion, Conclusion::Lost(loss));
+            assert_eq!((row.dir, row.outcome, row.ended_at), (dir, Some(end), Some(1000)));
+            let update = &given_up.first().unwrap().update;
+            assert_eq!((given_up.len(), update.n, update.status.as_str(), update.diagnosis.subject), (1, 1, "5.3.0", Some(Subject::Host)));
+        }
     }
 }

@@ -42,7 +42,7 @@ impl Pausing {
 
 /// Messages that leave memory are due again. Those for which there is an order stay in the daemon's hands, and are returned: their
 /// attempt is not to be, so the order is carried out now. On the state writer's thread, where orders are given.
-fn put_back(state: &State, orders: &Orders, waiting: &[QueueId], now: i64) -> rusqlite::Result<Vec<Message>> {
+fn put_back(state: &State, orders: &Orders, waiting: &[QueueId], now: i64) -> state::Result<Vec<Message>> {
     let mut ordered = Vec::new();
     for id in waiting {
         if orders.has(*id) {

@@ -4,7 +4,8 @@
 //! that a crash between claim and row changes nothing. The injector's words are wishes here: only st_uid is proved.
 
 use config::Params;
-use mail::date;
+use mail::code::HoldCause;
+use mail::{Hold, date};
 use store::{ClaimedMessage, OVERFLOW_UID};
 
 /// The bounds that the configuration sets.
@@ -24,7 +25,7 @@ pub(crate) struct Plan {
     /// When it is tried; `None` = now, at once.
     pub(crate) next_attempt: Option<i64>,
     /// Why it is held, if it is.
-    pub(crate) hold: Option<String>,
+    pub(crate) hold: Option<Hold>,
 }
 
 impl Policy {
@@ -47,13 +48,12 @@ impl Policy {
     }
 
     /// What the injector refuses, whoever went around the injector.
-    fn hold(self, claimed: &ClaimedMessage) -> Option<String> {
+    fn hold(self, claimed: &ClaimedMessage) -> Option<Hold> {
         if claimed.uid == OVERFLOW_UID {
-            let why = "its owner is the overflow uid, which stands for every user that the kernel cannot map, so its sender is unknown";
-            return Some(format!("{why}; `mailchute requeue` sends it"));
+            return Some(Hold::of(HoldCause::OverflowUid));
         }
         let size = claimed.envelope.size;
-        (size > self.size_limit).then(|| format!("{size} bytes, more than message_size_limit; `mailchute requeue` sends it"))
+        (size > self.size_limit).then(|| Hold::with(HoldCause::Size, format!("{size} bytes, more than message_size_limit")))
     }
 }
 
@@ -95,8 +95,10 @@ mod tests {
     #[test]
     fn nobodys_mail_and_mail_over_the_limit_are_held() {
         let nobodys = plan(|c| c.uid = OVERFLOW_UID);
-        assert!(nobodys.hold.is_some_and(|why| why.contains("overflow uid")));
+        assert!(nobodys.hold.is_some_and(|hold| hold.cause == HoldCause::OverflowUid));
         assert_eq!(plan(|c| c.envelope.size = 100).hold, None);
-        assert!(plan(|c| c.envelope.size = 101).hold.is_some_and(|why| why.starts_with("101 bytes")));
+        assert!(
+            plan(|c| c.envelope.size = 101).hold.is_some_and(|hold| hold.cause == HoldCause::Size && hold.detail.starts_with("101 bytes"))
+        );
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 
 use super::dispatch::Work;
+use super::outcome::Loss;
 use super::setup::Setup;
 use dkim::{BodyHasher, Signing};
 use mail::envelope::{Body, Envelope};
@@ -31,10 +32,12 @@ pub(crate) const IN_MEMORY: u64 = 1 << 20;
 /// Why a message cannot be sent now.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Obstacle {
-    /// A person has to decide: the reason for `hold/`.
-    Hold(String),
-    /// The file is not the one that was claimed.
-    Changed(String),
+    /// It cannot be signed: the fault of the key.
+    Dkim(String),
+    /// A fault of this program.
+    Internal(String),
+    /// The file is not the one that was claimed, or is gone.
+    Lost(Loss),
     /// The disk refused.
     Disk(String),
     /// Its sender wants it delivered by a time that has passed (RFC 2852).
@@ -60,7 +63,7 @@ pub(crate) fn prepare(store: &Store, setup: &Setup, work: &Work, takes_8bit: boo
     let message = &work.message;
     let file = store.open_message(layout::CUR, message.id).map_err(|e| match e {
         nix::errno::Errno::ENOENT => match store.check_directories() {
-            Ok(()) => Obstacle::Changed("its file has vanished".to_owned()),
+            Ok(()) => Obstacle::Lost(Loss::vanished("")),
             Err(why) => Obstacle::Disk(why),
         },
         e => Obstacle::Disk(e.desc().to_owned()),
@@ -68,11 +71,11 @@ pub(crate) fn prepare(store: &Store, setup: &Setup, work: &Work, takes_8bit: boo
     let line = file::read_line(&file).map_err(obstacle)?;
     // Before anything is read or copied: the line may have been rewritten since, and promise a terabyte.
     if line.envelope.size != message.size {
-        return Err(Obstacle::Changed("changed since it was claimed".to_owned()));
+        return Err(Obstacle::Lost(Loss::corrupt("changed since it was claimed")));
     }
     let read = if message.size <= IN_MEMORY { read_into_memory(&file, &line)? } else { copy_to_private_file(store, &file, &line, setup)? };
     if read.digest != message.digest {
-        return Err(Obstacle::Changed("changed since it was claimed".to_owned()));
+        return Err(Obstacle::Lost(Loss::corrupt("changed since it was claimed")));
     }
     if let Some(by) = line.envelope.deliver_by.as_deref().filter(|by| date::parse_rfc3339(by).is_some_and(|by| by <= now)) {
         return Err(Obstacle::Expired(format!("not sent: its sender wants it delivered by {by}, or not at all")));
@@ -91,7 +94,7 @@ pub(crate) fn prepare(store: &Store, setup: &Setup, work: &Work, takes_8bit: boo
 fn obstacle(e: FileError) -> Obstacle {
     match e {
         FileError::Io(e) => Obstacle::Disk(e.to_string()),
-        e => Obstacle::Changed(e.to_string()),
+        e => Obstacle::Lost(Loss::corrupt(e.to_string())),
     }
 }
 
@@ -215,7 +218,7 @@ fn copy_to_private_file(store: &Store, file: &File, line: &Line, setup: &Setup) 
 
 /// The signatures, and the domain that they are for.
 fn signatures(setup: &Setup, sent: &Sent, now: i64) -> Result<(Vec<u8>, Option<String>), Obstacle> {
-    let hold = |reason: String| Obstacle::Hold(format!("{}{reason}", super::setup::DKIM_HOLD));
+    let hold = Obstacle::Dkim;
     match setup.keys.for_header(&sent.header) {
         Signing::NotConfigured | Signing::Off => Ok((Vec::new(), None)),
         Signing::Unusable(reason) => Err(hold(reason)),

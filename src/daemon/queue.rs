@@ -9,6 +9,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use mail::Diagnosis;
 use mail::queue_id::QueueId;
 use mail::status::EnhancedStatus;
 
@@ -58,6 +59,8 @@ struct Route {
 pub(crate) struct Suspension {
     /// Unix seconds.
     pub(crate) until: i64,
+    /// What the failure was, in codes.
+    pub(crate) diagnosis: Diagnosis,
     /// The failure's enhanced status.
     pub(crate) status: EnhancedStatus,
     /// The failure, one printable line.
@@ -257,7 +260,7 @@ mod tests {
     }
 
     fn suspension(until: i64) -> Suspension {
-        Suspension { until, status: EnhancedStatus::new(4, 7, 8), reason: "535 no".into() }
+        Suspension { until, diagnosis: Diagnosis::default(), status: EnhancedStatus::new(4, 7, 8), reason: "535 no".into() }
     }
 
     #[test]

@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use config::Params;
 use control::protocol::UserUsage;
+use mail::Hold;
+use mail::code::HoldCause;
 use state::{State, Usage};
 use tokio::sync::Notify;
 
-/// How the reason of messages begins that came while their sender was over a cap. They go on when it is not any more.
-pub(crate) const QUOTA_HOLD: &str = "over the cap: ";
-/// How the reason of messages begins that came while admission was closed. They go on when it is opened.
-pub(crate) const CLOSED_HOLD: &str = "admission is closed: ";
 /// What is enforced when a message gets its row.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Limits {
@@ -37,19 +35,19 @@ impl Limits {
     }
 
     /// Why a message of `size` bytes by `uid`, who has `has` in the spool, is held.
-    pub(crate) fn hold(&self, uid: u32, has: Usage, size: u64) -> Option<String> {
+    pub(crate) fn hold(&self, uid: u32, has: Usage, size: u64) -> Option<Hold> {
         if let Some(reason) = self.closed.as_ref().filter(|_| uid != self.own) {
-            return Some(format!("{CLOSED_HOLD}{reason}; it is released when admission is opened"));
+            return Some(Hold::with(HoldCause::Closed, reason));
         }
         if self.is_exempt(uid) {
             return None;
         }
-        let next = "it is released when there is room, and `mailchute requeue` sends it now";
         if self.messages > 0 && has.messages >= self.messages {
-            return Some(format!("{QUOTA_HOLD}uid {uid} has {} messages queued or held (user_message_limit); {next}", has.messages));
+            let detail = format!("uid {uid} has {} messages queued or held (user_message_limit)", has.messages);
+            return Some(Hold::with(HoldCause::Quota, detail));
         }
         let over = self.bytes > 0 && has.bytes.saturating_add(size) > self.bytes;
-        over.then(|| format!("{QUOTA_HOLD}uid {uid} has {} bytes in the spool (user_bytes_limit); {next}", has.bytes))
+        over.then(|| Hold::with(HoldCause::Quota, format!("uid {uid} has {} bytes in the spool (user_bytes_limit)", has.bytes)))
     }
 
     /// True if a user who has this may not add to it.
@@ -66,7 +64,7 @@ impl Limits {
     }
 
     /// The users who have at least so many percent of a cap, the nearest first, at most `most`.
-    pub(crate) fn near(&self, state: &State, percent: u64, most: usize) -> rusqlite::Result<Vec<UserUsage>> {
+    pub(crate) fn near(&self, state: &State, percent: u64, most: usize) -> state::Result<Vec<UserUsage>> {
         let part = |limit: u64| match limit {
             0 => u64::MAX,
             limit => u64::try_from((u128::from(limit) * u128::from(percent)).div_ceil(100)).unwrap_or(u64::MAX),
@@ -81,7 +79,7 @@ impl Limits {
     }
 
     /// The users who have reached a cap.
-    pub(crate) fn users(&self, state: &State) -> rusqlite::Result<BTreeMap<u32, Usage>> {
+    pub(crate) fn users(&self, state: &State) -> state::Result<BTreeMap<u32, Usage>> {
         let bound = |limit: u64| if limit > 0 { limit } else { u64::MAX };
         let mut users: BTreeMap<u32, Usage> = state.users_from(bound(self.messages), bound(self.bytes))?.into_iter().collect();
         users.retain(|uid, _| !self.is_exempt(*uid));
@@ -104,8 +102,11 @@ mod tests {
         let has = |messages, bytes| Usage { messages, bytes };
         let caps = limits(3, 100);
         assert_eq!(caps.hold(1000, has(2, 90), 10), None);
-        assert!(caps.hold(1000, has(3, 0), 1).is_some_and(|why| why.starts_with("over the cap: uid 1000 has 3 messages")));
-        assert!(caps.hold(1000, has(2, 90), 11).is_some_and(|why| why.contains("90 bytes")));
+        assert!(
+            caps.hold(1000, has(3, 0), 1)
+                .is_some_and(|hold| hold.cause == HoldCause::Quota && hold.detail.starts_with("uid 1000 has 3 messages"))
+        );
+        assert!(caps.hold(1000, has(2, 90), 11).is_some_and(|hold| hold.detail.contains("90 bytes")));
         assert_eq!((caps.hold(0, has(9, 900), 11), caps.hold(7, has(9, 900), 11)), (None, None));
         assert_eq!(limits(0, 0).hold(1000, has(u64::MAX, u64::MAX), u64::MAX), None);
     }
@@ -135,7 +136,7 @@ mod tests {
     fn closed_admission_holds_everybodys_mail_but_the_dsns() {
         let closed = Limits { closed: Some("moving".into()), ..limits(0, 0) };
         for uid in [0, 1000] {
-            assert!(closed.hold(uid, Usage::default(), 1).is_some_and(|why| why.starts_with("admission is closed: moving")), "{uid}");
+            assert!(closed.hold(uid, Usage::default(), 1).is_some_and(|hold| hold == Hold::with(HoldCause::Closed, "moving")), "{uid}");
         }
         assert_eq!(closed.hold(7, Usage::default(), 1), None);
     }

@@ -13,7 +13,9 @@ use crate::current::Current;
 use crate::health::Health;
 use log::events;
 use log::events::Outcome;
+use mail::code::{Cause, HoldCause, MessageEnd, Subject, Trigger};
 use mail::status::{EnhancedStatus, Reply};
+use mail::{Diagnosis, Hold, words};
 use observe::metrics::counters::Counters;
 use state::{Message, Progress, RecipientUpdate, Transaction};
 use tokio::sync::Notify;
@@ -71,7 +73,8 @@ pub(crate) fn of_transaction(
 }
 
 fn unanswered(n: u32, peer: &str) -> RecipientUpdate {
-    outcome::route_waits(n, peer, EnhancedStatus::new(4, 5, 0), "no reply for this recipient")
+    let not_answered = Diagnosis::of(Cause::NotAnswered, Subject::Recipient);
+    outcome::waits(n, peer, not_answered, EnhancedStatus::new(4, 5, 0), "no reply for this recipient")
 }
 
 /// The same failure for every recipient of a job.
@@ -80,8 +83,8 @@ pub(crate) fn of_failure(work: &Work, failure: &Failure) -> Vec<RecipientUpdate>
 }
 
 /// Every recipient waits, for a reason that is not theirs.
-pub(crate) fn waiting(work: &Work, relay: &str, status: EnhancedStatus, reason: &str) -> Vec<RecipientUpdate> {
-    work.job.recipients.iter().map(|r| outcome::route_waits(r.n, relay, status, reason)).collect()
+pub(crate) fn waiting(work: &Work, relay: &str, diagnosis: Diagnosis, status: EnhancedStatus, said: &str) -> Vec<RecipientUpdate> {
+    work.job.recipients.iter().map(|r| outcome::waits(r.n, relay, diagnosis, status, said)).collect()
 }
 
 impl Recorder {
@@ -89,10 +92,12 @@ impl Recorder {
     ///
     /// Errors: as [`Recorder::record`].
     pub(crate) async fn abandoned(&self, work: Work) -> Result<(), Stopped> {
-        let reason = "internal error while it was delivered, so it may have been; please report it; `mailchute requeue` sends it again";
+        let hold = Hold::with(HoldCause::Internal, "it was being delivered, so it may have been");
+        let internal = Diagnosis::of(Cause::Internal, Subject::Host);
         let uncertain = |update: RecipientUpdate| RecipientUpdate { progress: Progress::Uncertain, ..update };
-        let updates = waiting(&work, "", EnhancedStatus::new(4, 3, 0), reason).into_iter().map(uncertain).collect();
-        let end = JobEnd { stop: Some(outcome::Stop::Hold(reason.to_owned())), ..JobEnd::default() };
+        let updates =
+            waiting(&work, "", internal, EnhancedStatus::new(4, 3, 0), &words::of_hold(&hold)).into_iter().map(uncertain).collect();
+        let end = JobEnd { stop: Some(outcome::Stop::Hold(hold)), ..JobEnd::default() };
         self.record(work, JobOutcome { updates, end, ..JobOutcome::default() }).await
     }
 
@@ -111,16 +116,17 @@ impl Recorder {
         if !single {
             let record = OutcomeRecord { id, updates: updates.clone(), transaction: transaction.clone(), hop_reports, attempt: None };
             self.state_writer.record(record).await?;
-            self.log_job(&work, &updates);
         }
-        let Some(end) = self.dispatch.end_job(&work, end) else { return Ok(()) };
+        let Some(end) = self.dispatch.end_job(&work, end) else {
+            self.log_job(&work, &updates, None);
+            return Ok(());
+        };
         let attempt = self.attempt_of(&work.message, end);
         let news = if single { updates.clone() } else { Vec::new() };
         let settled =
             self.state_writer.record(OutcomeRecord { id, updates: news, transaction, hop_reports, attempt: Some(attempt) }).await?;
-        if single {
-            self.log_job(&work, &updates);
-        }
+        let of_job = settled.end.filter(|_| settled.given_up.is_empty());
+        self.log_job(&work, &updates, of_job);
         self.conclude(&work.message, &work.job.route, settled);
         Ok(())
     }
@@ -140,16 +146,22 @@ impl Recorder {
     /// Tells of the end of an attempt that is committed.
     fn conclude(&self, message: &Message, route: &str, recorded: Recorded) {
         let id = message.id;
-        recorded.given_up.iter().for_each(|given_up| self.log_outcome(message, route, &given_up.address, &given_up.update));
+        for (at, given_up) in recorded.given_up.iter().enumerate() {
+            // The last event of the message says how it ended.
+            let end = recorded.end.filter(|_| at + 1 == recorded.given_up.len());
+            self.log_outcome(message, route, &given_up.address, &given_up.update, end);
+        }
         if recorded.dsn_due {
             self.dsn_due.notify_one();
         }
         match recorded.conclusion {
-            Some(Conclusion::Hold { reason }) => events::held(id, &reason),
-            Some(Conclusion::Corrupt { reason }) => events::corrupt(&id.to_string(), &reason),
+            Some(Conclusion::Hold(hold)) => events::held(id, &hold),
+            Some(Conclusion::Lost(loss)) => {
+                events::lost(id, loss.end(), &loss.detail, &message.reverse_path, recorded.given_up.len());
+            }
             // The scheduler may have to wake earlier than it meant to.
             Some(Conclusion::Retry { .. }) => self.dispatch.wake.notify_one(),
-            Some(Conclusion::Removed) => events::removed(id, "after the attempt under way"),
+            Some(Conclusion::Removed(actor)) => events::removed(id, Some(&actor), Trigger::Delivery, recorded.end),
             Some(Conclusion::Relayed | Conclusion::Failed) | None => {}
         }
     }
@@ -170,13 +182,14 @@ impl Recorder {
         }
     }
 
-    fn log_job(&self, work: &Work, updates: &[RecipientUpdate]) {
-        for (recipient, update) in work.job.recipients.iter().zip(updates) {
-            self.log_outcome(&work.message, &work.job.route, &recipient.address, update);
+    fn log_job(&self, work: &Work, updates: &[RecipientUpdate], end: Option<MessageEnd>) {
+        for (at, (recipient, update)) in work.job.recipients.iter().zip(updates).enumerate() {
+            let end = end.filter(|_| at + 1 == updates.len());
+            self.log_outcome(&work.message, &work.job.route, &recipient.address, update, end);
         }
     }
 
-    fn log_outcome(&self, message: &Message, route: &str, to: &str, update: &RecipientUpdate) {
+    fn log_outcome(&self, message: &Message, route: &str, to: &str, update: &RecipientUpdate, end: Option<MessageEnd>) {
         let now = sys::clock::now();
         let delay = now.saturating_sub(message.accepted);
         self.counters.outcome(route, update.progress, &update.status, delay as f64);
@@ -187,7 +200,9 @@ impl Recorder {
             relay: &update.relay,
             delay,
             dsn: &update.status,
-            reply: &update.reply,
+            reply: &words::of_recipient(&update.diagnosis, &update.reply),
+            diagnosis: update.diagnosis,
+            end,
         };
         match update.progress {
             Progress::Relayed => {

@@ -9,7 +9,7 @@
 //! | `hold/`, `failed/` | none | a row is made from the file ([`adopt`]) |
 //! | `hold/`, `failed/` | another place | the directory is the state: the row follows |
 //! | `new/` | cur, hold, failed | claimed again: its move to `cur/` was lost in a power cut, the row was not |
-//! | none | cur, hold, failed | the row ends, and says that the file vanished |
+//! | none | cur, hold, failed | the message ends as vanished, and its sender is told; of one that had ended, only the copy is gone |
 //!
 //! A commit of the row syncs the database, and on no file system is that a promise that the move before it is on the disk too.
 //! What operators wanted done to a message after the attempt that the daemon did not live to end is done now.
@@ -26,12 +26,15 @@ pub(crate) mod start;
 mod terms;
 
 use super::backoff;
-use crate::reasons::{BY_HAND, IN_DATA};
+use crate::lost;
+use crate::outcome::Loss;
 use config::OnUncertain;
 use log::events;
+use mail::code::{Cause, Duplicate, Happened, HoldCause, MessageEnd, Subject, Trigger};
 use mail::queue_id::QueueId;
+use mail::{Diagnosis, HistoryCause, Hold, words};
 use spool::layout;
-use state::{Durability, Event, Message, Order, Progress, QueueDir, RecipientUpdate, State, Wanted};
+use state::{Durability, HistoryLine, Message, Order, Progress, QueueDir, RecipientUpdate, State, Wanted};
 use store::{Claim, Store};
 pub(crate) use terms::{Orphans, Recovered, Recovery, Trouble, is_rebuilding};
 use terms::{REBUILDING, tell_unclaimed};
@@ -48,7 +51,7 @@ pub(crate) fn reconcile(state: &mut State, store: &Store, how: Recovery) -> Resu
     let (unsettled, orphans) = compare(state, list(store)?)?;
     if how.state_was_lost {
         // Where there is nothing to rebuild, as in a new spool, nothing is uncertain: not even if this run ends at once.
-        state.set(REBUILDING, if orphans.is_empty() { "0" } else { "1" })?;
+        state.set_flag(REBUILDING, !orphans.is_empty())?;
     }
     in_groups(state, store, &unsettled, |state, (id, found)| follow(state, store, *id, *found, how, &mut recovered))?;
     let orders = state.orders()?;
@@ -83,14 +86,14 @@ fn in_groups<T>(
 /// Every file that is there, in the order of the rows.
 fn list(store: &Store) -> Result<Vec<(QueueId, QueueDir)>, Trouble> {
     let mut files = Vec::new();
-    for place in [QueueDir::Cur, QueueDir::Hold, QueueDir::Failed] {
-        let directory = place.directory().unwrap_or(layout::CUR);
+    for dir in [QueueDir::Cur, QueueDir::Hold, QueueDir::Failed] {
+        let directory = dir.directory().unwrap_or(layout::CUR);
         let disk = |e: std::io::Error| Trouble::Disk(format!("{directory}/: {e}"));
         for id in store.each_id(directory).map_err(disk)? {
-            files.push((id.map_err(disk)?, place));
+            files.push((id.map_err(disk)?, dir));
         }
     }
-    files.sort_unstable_by_key(|(id, place)| (id.to_i64(), *place as i64));
+    files.sort_unstable_by_key(|(id, dir)| (id.to_i64(), *dir as i64));
     Ok(files)
 }
 
@@ -98,10 +101,10 @@ fn list(store: &Store) -> Result<Vec<(QueueId, QueueDir)>, Trouble> {
 type Disagreement = (Vec<(QueueId, Option<QueueDir>)>, Orphans);
 
 /// Walks through rows and files side by side.
-fn compare(state: &State, files: Vec<(QueueId, QueueDir)>) -> rusqlite::Result<Disagreement> {
+fn compare(state: &State, files: Vec<(QueueId, QueueDir)>) -> state::Result<Disagreement> {
     let (mut unsettled, mut orphans) = (Vec::new(), Vec::new());
     let mut files = files.into_iter().peekable();
-    state.each_place(|id, place| {
+    state.each_dir(|id, dir| {
         while let Some(orphan) = files.next_if(|(file, _)| file.to_i64() < id.to_i64()) {
             orphans.push(orphan);
         }
@@ -110,14 +113,14 @@ fn compare(state: &State, files: Vec<(QueueId, QueueDir)>) -> rusqlite::Result<D
             // Its own place counts first; a second file of that name is nobody's.
             match found {
                 None => found = Some(there),
-                Some(other) if there == place => {
+                Some(other) if there == dir => {
                     orphans.push((id, other));
                     found = Some(there);
                 }
                 Some(_) => orphans.push((id, there)),
             }
         }
-        if found != Some(place) {
+        if found != Some(dir) {
             unsettled.push((id, found));
         }
     })?;
@@ -141,15 +144,14 @@ fn follow(
     };
     let Some(found) = found else {
         recovered.vanished += 1;
-        events::reconciled(id, "its file had vanished");
-        (row.place, row.finished, row.next_attempt) = (QueueDir::Ended, Some(how.now), None);
-        return update(state, &row, "vanished", "its file was not in the spool at start", how.now);
+        lost::record(state, row, Loss::vanished("found at the start"), how.now)?.tell(how.now);
+        return Ok(());
     };
-    if found == row.place {
+    if found == row.dir {
         return Ok(());
     }
     recovered.settled += 1;
-    if let (QueueDir::Cur, Some(directory)) = (found, row.place.directory()) {
+    if let (QueueDir::Cur, Some(directory)) = (found, row.dir.directory()) {
         events::reconciled(id, "moved to where its row says");
         return shift(store, id, directory);
     }
@@ -157,8 +159,18 @@ fn follow(
     if row.in_data {
         mark_uncertain(state, id, how.now)?;
     }
-    (row.place, row.next_attempt, row.in_data, row.reason) = (found, None, false, BY_HAND.to_owned());
-    update(state, &row, "held", "its file had been moved by hand", how.now)
+    row.in_data = false;
+    let line = HistoryLine::new(how.now, Happened::Reconciled).on(Trigger::Start).with("its file had been moved by hand");
+    if found == QueueDir::Failed {
+        let recipients = state.recipients(id)?;
+        row.end(QueueDir::Failed, state::end_of(&recipients).unwrap_or(MessageEnd::Failed), how.now);
+        return update(state, &row, &line);
+    }
+    let hold = Hold::of(HoldCause::Moved);
+    row.open(how.now);
+    row.park(hold.clone());
+    state.record(id, &line)?;
+    update(state, &row, &HistoryLine::held(how.now, &hold))
 }
 
 /// Looks for a vanished file in `new/`, and claims it if it is that of the row. Were the row ended instead, the claim would take the
@@ -188,7 +200,7 @@ fn claim_again(store: &Store, row: &Message, recovered: &mut Recovered) -> Resul
 /// The attempt after which a message was to be held or removed ended with the daemon.
 fn carry_out(state: &State, store: &Store, id: QueueId, order: &Order, how: Recovery, recovered: &mut Recovered) -> Result<(), Trouble> {
     state.forget_order(id)?;
-    let Some(mut row) = state.message(id)?.filter(|row| row.place == QueueDir::Cur) else { return Ok(()) };
+    let Some(mut row) = state.message(id)?.filter(|row| row.dir == QueueDir::Cur) else { return Ok(()) };
     let is_left = |progress: Progress| progress.is_open() || (progress == Progress::Failed && order.wanted == Wanted::Remove);
     if !state.recipients(id)?.iter().any(|recipient| is_left(recipient.progress)) {
         // Only its conclusion was missing.
@@ -197,38 +209,40 @@ fn carry_out(state: &State, store: &Store, id: QueueId, order: &Order, how: Reco
     if std::mem::take(&mut row.in_data) {
         recovered.uncertain += 1;
         mark_uncertain(state, id, how.now)?;
-        state.record(id, &Event { at: how.now, kind: "uncertain".to_owned(), text: IN_DATA.to_owned() })?;
+        state.record(id, &stopped(how.now))?;
     }
     row.next_attempt = None;
     match order.wanted {
         Wanted::Hold => {
-            (row.place, row.reason) = (QueueDir::Hold, order.by.clone());
-            update(state, &row, "held", &order.by, how.now)?;
-            events::held(id, &order.by);
+            let hold = Hold::by(order.by.clone());
+            row.park(hold.clone());
+            update(state, &row, &HistoryLine::held(how.now, &hold))?;
+            events::held(id, &hold);
             shift(store, id, layout::HOLD)
         }
         Wanted::Remove => {
-            (row.place, row.finished, row.reason) = (QueueDir::Ended, Some(how.now), format!("removed {}", order.by));
-            update(state, &row, "removed", &order.by, how.now)?;
-            events::removed(id, &order.by);
+            row.end(QueueDir::Trash, state::end_of(&state.recipients(id)?).unwrap_or(MessageEnd::Removed), how.now);
+            row.by = Some(order.by.clone());
+            update(state, &row, &HistoryLine::new(how.now, Happened::Removed).by(&order.by))?;
+            events::removed(id, Some(&order.by), Trigger::Start, row.outcome);
             shift(store, id, layout::TRASH)
         }
     }
 }
 
 fn make_uncertain(state: &State, store: &Store, mut row: Message, how: Recovery) -> Result<(), Trouble> {
-    events::possible_duplicate(row.id, IN_DATA);
+    events::possible_duplicate(row.id, Duplicate::Stopped);
     row.in_data = false;
     // A server had accepted it up to its content: that was an attempt. When, only that server knows.
     row.attempts = row.attempts.saturating_add(1);
     match how.on_uncertain {
         OnUncertain::Retry => row.next_attempt = Some(how.now + backoff::UNCERTAIN),
-        OnUncertain::Hold => (row.place, row.next_attempt, row.reason) = (QueueDir::Hold, None, format!("uncertain: {IN_DATA}")),
+        OnUncertain::Hold => row.park(Hold::with(HoldCause::Uncertain, words::of_duplicate(Duplicate::Stopped))),
     }
     mark_uncertain(state, row.id, how.now)?;
-    update(state, &row, "uncertain", IN_DATA, how.now)?;
-    if row.place == QueueDir::Hold {
-        events::held(row.id, &row.reason);
+    update(state, &row, &stopped(how.now))?;
+    if let Some(hold) = row.held() {
+        events::held(row.id, &hold);
         return shift(store, row.id, layout::HOLD);
     }
     Ok(())
@@ -246,18 +260,24 @@ fn shift(store: &Store, id: QueueId, to: &str) -> Result<(), Trouble> {
     }
 }
 
-fn mark_uncertain(state: &State, id: QueueId, now: i64) -> rusqlite::Result<()> {
+fn mark_uncertain(state: &State, id: QueueId, now: i64) -> state::Result<()> {
     for recipient in state.recipients(id)?.into_iter().filter(|r| r.progress.is_open()) {
         let (progress, status) = (Progress::Uncertain, "4.4.2".to_owned());
-        let update = RecipientUpdate { n: recipient.n, progress, status, reply: IN_DATA.to_owned(), relay: recipient.relay };
+        let diagnosis = Diagnosis::of(Cause::Stopped, Subject::Connection);
+        let update = RecipientUpdate { n: recipient.n, progress, diagnosis, status, reply: recipient.reply, relay: recipient.relay };
         state.update_recipient(id, &update, now)?;
     }
     Ok(())
 }
 
-fn update(state: &State, row: &Message, kind: &str, text: &str, now: i64) -> Result<(), Trouble> {
+/// The line of a message whose final dot was under way when the daemon stopped.
+fn stopped(now: i64) -> HistoryLine {
+    HistoryLine::new(now, Happened::Uncertain).because(HistoryCause::Duplicate(Duplicate::Stopped))
+}
+
+fn update(state: &State, row: &Message, line: &HistoryLine) -> Result<(), Trouble> {
     state.update(row)?;
-    Ok(state.record(row.id, &Event { at: now, kind: kind.to_owned(), text: text.to_owned() })?)
+    Ok(state.record(row.id, line)?)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The rows of a claimed message.
 
+use mail::Diagnosis;
 use mail::envelope::{Envelope, Notify};
 use state::{Message, Origin, Progress, QueueDir, RecipientRow};
 use store::ClaimedMessage;
@@ -10,7 +11,7 @@ use crate::plan::Plan;
 pub(crate) fn rows_of(claimed: &ClaimedMessage, plan: &Plan) -> (Message, Vec<RecipientRow>, Origin) {
     let envelope = &claimed.envelope;
     let accepted = mail::date::parse_rfc3339(&envelope.time).unwrap_or_default();
-    let message = Message {
+    let mut message = Message {
         id: envelope.id,
         uid: claimed.uid,
         digest: claimed.digest.clone(),
@@ -19,20 +20,29 @@ pub(crate) fn rows_of(claimed: &ClaimedMessage, plan: &Plan) -> (Message, Vec<Re
         expires: plan.expires,
         reverse_path: envelope.reverse_path.to_string(),
         message_id: claimed.message_id.clone(),
-        place: if plan.hold.is_some() { QueueDir::Hold } else { QueueDir::Cur },
-        reason: plan.hold.clone().unwrap_or_default(),
+        dir: QueueDir::Cur,
+        hold: None,
+        by: None,
+        detail: String::new(),
         attempts: 0,
         last_attempt: None,
         next_attempt: plan.next_attempt,
         in_data: false,
-        finished: None,
+        outcome: None,
+        ended_at: None,
     };
+    if let Some(hold) = plan.hold.clone() {
+        let next_attempt = message.next_attempt;
+        message.park(hold);
+        message.next_attempt = next_attempt;
+    }
     let recipient = |(n, recipient): (usize, &mail::envelope::Recipient)| RecipientRow {
         n: u32::try_from(n).unwrap_or(u32::MAX),
         address: recipient.address.to_string(),
         original: recipient.original.clone().unwrap_or_default(),
         notify: recipient.notify.unwrap_or(Notify::UNSAID),
         progress: Progress::Deferred,
+        diagnosis: Diagnosis::default(),
         status: String::new(),
         reply: String::new(),
         relay: String::new(),

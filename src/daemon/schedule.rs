@@ -14,13 +14,13 @@ use super::state_writer::{OutcomeRecord, Stopped};
 use crate::current::Current;
 use crate::dispatch::Dispatch;
 use crate::health::Health;
-use crate::reasons::POWER_CUT;
 use crate::record::Recorder;
 use crate::state_writer::StateWriter;
 use crate::stop::Stop;
 use crate::tasks::Tasks;
 use log::events;
 use mail::Address;
+use mail::code::Duplicate;
 use mail::queue_id::QueueId;
 use state::{Message, State, Transaction};
 use transport::route::RouteKey;
@@ -149,14 +149,14 @@ async fn load_due(scheduler: &Arc<Scheduler>, now: i64) -> Result<Option<i64>, S
     Ok(next)
 }
 
-fn load(state: &State, now: i64, room: usize) -> rusqlite::Result<Vec<Loaded>> {
+fn load(state: &State, now: i64, room: usize) -> state::Result<Vec<Loaded>> {
     let due = if room == 0 { Vec::new() } else { state.due(now, room)? };
     // A time that the clock has not come to is from a clock that was wrong, and says nothing.
     let crashed = state.crashed()?.filter(|at| *at <= now);
     let (mut loaded, mut count) = (Vec::with_capacity(due.len()), 0);
     for message in due {
         if crashed.is_some_and(|at| message.next_attempt.is_some_and(|due| due <= at)) {
-            events::possible_duplicate(message.id, POWER_CUT);
+            events::possible_duplicate(message.id, Duplicate::PowerCut);
         }
         state.schedule(message.id, None)?;
         let recipients = open_recipients(state, message.id)?;
@@ -169,7 +169,7 @@ fn load(state: &State, now: i64, room: usize) -> rusqlite::Result<Vec<Loaded>> {
     Ok(loaded)
 }
 
-fn open_recipients(state: &State, id: QueueId) -> rusqlite::Result<Vec<JobRecipient>> {
+fn open_recipients(state: &State, id: QueueId) -> state::Result<Vec<JobRecipient>> {
     let open = state.recipients(id)?.into_iter().filter(|r| r.progress.is_open());
     Ok(open.map(|r| JobRecipient { n: r.n, address: r.address }).collect())
 }

@@ -20,9 +20,6 @@ use transport::route::Router;
 use transport::smtp::{Credentials, Settings, Timeouts};
 use transport::tls::TlsClient;
 
-/// How the reason of messages begins that are held because they cannot be signed; a reload releases them.
-pub(crate) const DKIM_HOLD: &str = "dkim: ";
-
 /// Bytes that are read of a file with a secret.
 const SECRET: u64 = 64 << 10;
 

@@ -141,7 +141,7 @@ impl StateWriter {
     /// `shift` does.
     pub(crate) fn work<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&State, &Store) -> rusqlite::Result<T> + Clone + Send + 'static,
+        work: impl FnOnce(&State, &Store) -> state::Result<T> + Clone + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, Stopped> {
         self.work_with(Durability::Full, work)
     }
@@ -149,7 +149,7 @@ impl StateWriter {
     /// As [`StateWriter::work`], for what a power cut may take without harm.
     pub(crate) fn work_unsynced<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&State, &Store) -> rusqlite::Result<T> + Clone + Send + 'static,
+        work: impl FnOnce(&State, &Store) -> state::Result<T> + Clone + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, Stopped> {
         self.work_with(Durability::Ordered, work)
     }
@@ -157,7 +157,7 @@ impl StateWriter {
     fn work_with<T: Send + 'static>(
         &self,
         durability: Durability,
-        work: impl FnOnce(&State, &Store) -> rusqlite::Result<T> + Clone + Send + 'static,
+        work: impl FnOnce(&State, &Store) -> state::Result<T> + Clone + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, Stopped> {
         let (sender, receiver) = oneshot::channel();
         self.send(Command::Work(durability, Box::new(Asked::new(work, sender))))?;

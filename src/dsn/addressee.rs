@@ -6,6 +6,7 @@
 use config::Names;
 use config::names::is_loopback;
 use mail::Address;
+use mail::code::NoDsn;
 use mail::header;
 use mail::header::Section;
 
@@ -21,10 +22,10 @@ const HOPS: usize = 50;
 /// * Otherwise: to the reverse-path.
 ///
 /// Errors: why no DSN is sent.
-pub(crate) fn addressee(reverse_path: &str, header: &[u8], names: &Names, admin: Option<&Address>) -> Result<Address, &'static str> {
+pub(crate) fn addressee(reverse_path: &str, header: &[u8], names: &Names, admin: Option<&Address>) -> Result<Address, NoDsn> {
     let section = Section::scan(header);
     if section.named(header, "Received").count() > HOPS {
-        return Err("the message has more than 50 Received fields, so it is in a loop");
+        return Err(NoDsn::Loop);
     }
     let word = |name: &str| {
         let value = section.named(header, name).next().map(|field| header::unfold(field.value_in(header))).unwrap_or_default();
@@ -32,13 +33,13 @@ pub(crate) fn addressee(reverse_path: &str, header: &[u8], names: &Names, admin:
     };
     let automatic = word("Auto-Submitted");
     if automatic == "auto-replied" {
-        return Err("the message is an automatic reply");
+        return Err(NoDsn::AutoReplied);
     }
     let is_bulk = matches!(word("Precedence").as_str(), "bulk" | "list" | "junk");
     if is_bulk || !matches!(automatic.as_str(), "" | "no") {
-        return admin.cloned().ok_or("the message was sent automatically, and no admin_address is configured");
+        return admin.cloned().ok_or(NoDsn::NoAdmin);
     }
-    let sender = Address::parse(reverse_path).map_err(|_| "the reverse-path is not an address")?;
+    let sender = Address::parse(reverse_path).map_err(|_| NoDsn::BadReversePath)?;
     match admin {
         Some(admin) if names.is_local(sender.domain()) => Ok(admin.clone()),
         // No other host can take mail for localhost.
@@ -51,7 +52,7 @@ pub(crate) fn addressee(reverse_path: &str, header: &[u8], names: &Names, admin:
 mod tests {
     use super::*;
 
-    fn to(reverse_path: &str, header: &str, admin: Option<&str>) -> Result<String, &'static str> {
+    fn to(reverse_path: &str, header: &str, admin: Option<&str>) -> Result<String, NoDsn> {
         let names = Names::of(Some("h.example"), None, "web1", &[]).unwrap();
         let admin = admin.map(|text| Address::parse(text).unwrap());
         addressee(reverse_path, header.as_bytes(), &names, admin.as_ref()).map(|address| address.to_string())

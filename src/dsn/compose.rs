@@ -9,6 +9,7 @@ use super::recipient::DsnRecipient;
 use super::render;
 use config::Names;
 use mail::Address;
+use mail::code::NoDsn;
 use state::{Action, DueDsn, Progress, RecipientRow};
 
 /// The configuration for DSNs.
@@ -36,7 +37,7 @@ pub struct Composed {
 /// Composes the DSN; `None` if there is nothing left to report. `now` is unix seconds, `random` any number.
 ///
 /// Errors: why no DSN is sent.
-pub fn compose(due: &DueDsn, original: Option<&Original>, site: Site<'_>, now: i64, random: u64) -> Result<Option<Composed>, &'static str> {
+pub fn compose(due: &DueDsn, original: Option<&Original>, site: Site<'_>, now: i64, random: u64) -> Result<Option<Composed>, NoDsn> {
     let recipients: Vec<DsnRecipient> = due
         .recipients
         .iter()

@@ -4,10 +4,10 @@
 //! not repeated: they may contain the password.
 
 use mail::address::Address;
-use mail::printable;
+use mail::code::{Cause, Stage};
 use mail::status::EnhancedStatus;
-use state::given_up::{BOUNCED as BY_HAND, BY_OPERATOR as GIVEN_UP_BY_OPERATOR, LATE as GIVEN_UP};
-use state::{Action, RecipientRow};
+use mail::{Diagnosis, printable, words};
+use state::{Action, Progress, RecipientRow};
 
 /// The most characters of a reply in a DSN (THREATS T-SMTP-6).
 const REPLY: usize = 500;
@@ -41,6 +41,8 @@ pub enum GivenUp {
     Expired,
     /// By an administrator.
     ByHand,
+    /// This host lost the message.
+    Lost,
 }
 
 /// The source of the reason.
@@ -60,8 +62,8 @@ pub enum Said {
 impl DsnRecipient {
     /// The recipient of `row`, with this action.
     pub fn new(row: &RecipientRow, action: Action, orcpt: Option<String>) -> DsnRecipient {
-        let (given_up, reply) = last(&row.reply);
-        let said = said(&row.relay, reply);
+        let given_up = given_up(&row.diagnosis);
+        let said = said(row);
         let at = row.at.filter(|_| given_up.is_none() && matches!(said, Said::Reply { .. }));
         DsnRecipient {
             address: row.address.clone(),
@@ -91,44 +93,36 @@ fn status(action: Action, text: &str) -> EnhancedStatus {
     EnhancedStatus::parse_prefix(text).map_or(EnhancedStatus::new(class, 0, 0), |status| EnhancedStatus { class, ..status })
 }
 
-fn said(relay: &str, reply: &str) -> Said {
-    let code = code(reply);
-    if is_about_login(reply) {
+fn said(row: &RecipientRow) -> Said {
+    let found = &row.diagnosis;
+    if matches!(found.cause, Some(Cause::Corrupt | Cause::Vanished | Cause::Stopped | Cause::StateLost)) {
+        return Said::Reason(words::of_recipient(found, ""));
+    }
+    if found.is_about_login() {
         return Said::Reason(LOGIN_REFUSED.to_owned());
     }
-    let text = shorten(&printable::text(reply));
-    match code {
-        Some(_) => Said::Reply { host: host(relay), text },
-        None if text.is_empty() => Said::Reason("unknown reason".to_owned()),
-        None => Said::Reason(text),
+    let text = shorten(&printable::text(&row.reply));
+    // Where the route was suspended for a reply, peer and stage stand in front of it. What was taken has no diagnosis.
+    let is_reply = found.code.is_some() && !found.stage.is_some_and(Stage::is_route);
+    match is_reply || row.progress == Progress::Relayed {
+        true => Said::Reply { host: host(&row.relay), text },
+        false if text.is_empty() => Said::Reason("unknown reason".to_owned()),
+        false => Said::Reason(text),
     }
 }
 
-/// The reply of the last attempt, and why it was the last. A message that was given up, requeued and given up again has two reasons
-/// in front; the first is the newer one.
-fn last(reply: &str) -> (Option<GivenUp>, &str) {
-    let words = [(GIVEN_UP, GivenUp::Expired), (BY_HAND, GivenUp::ByHand), (GIVEN_UP_BY_OPERATOR, GivenUp::ByHand)];
-    let (mut given_up, mut rest) = (None, reply);
-    while let Some((last, why)) = words.iter().find_map(|(words, why)| Some((rest.strip_prefix(words)?, *why))) {
-        given_up = given_up.or(Some(why));
-        rest = last;
+/// Why it was given up, if it was.
+fn given_up(found: &Diagnosis) -> Option<GivenUp> {
+    match found.cause? {
+        Cause::Expired | Cause::DeliverBy => Some(GivenUp::Expired),
+        Cause::ExpiredByOperator | Cause::Bounced => Some(GivenUp::ByHand),
+        Cause::Corrupt | Cause::Vanished => Some(GivenUp::Lost),
+        _ => None,
     }
-    (given_up, rest)
 }
 
-/// The code of a reply.
-fn code(reply: &str) -> Option<u16> {
-    reply.get(..3).and_then(|digits| digits.parse().ok()).filter(|code| (200..600).contains(code))
-}
-
-/// The text instead of a reply that [`is_about_login`].
+/// The text instead of a reply about our login (T-OUT-4), which may contain our credentials.
 pub(super) const LOGIN_REFUSED: &str = "the next hop does not accept the login of this host";
-
-/// True for a reply that may contain our credentials (T-OUT-4): the codes of RFC 4954 6 at any stage, and every reply to AUTH. If the
-/// route was suspended for it, peer and stage are in front.
-pub(super) fn is_about_login(reply: &str) -> bool {
-    reply.contains("AUTH: ") || reply.split(": ").any(|said| matches!(code(said), Some(530 | 534 | 535 | 538)))
-}
 
 fn shorten(text: &str) -> String {
     match text.char_indices().nth(REPLY) {
@@ -149,16 +143,19 @@ fn host(relay: &str) -> Option<String> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use mail::code::Subject;
     use mail::envelope::Notify;
-    use state::Progress;
 
     pub(crate) fn row(reply: &str, status: &str) -> RecipientRow {
+        let code = reply.get(..3).and_then(|code| code.parse().ok());
+        let cause = if code.is_some() { Cause::Reply } else { Cause::Unreachable };
         RecipientRow {
             n: 0,
             address: "bob@x.example".into(),
             original: String::new(),
             notify: Notify::UNSAID,
             progress: Progress::Failed,
+            diagnosis: Diagnosis { code, ..Diagnosis::of(cause, Subject::Message) },
             status: status.into(),
             reply: reply.into(),
             relay: "mx.x.example[192.0.2.1]:25".into(),
@@ -166,36 +163,51 @@ pub(super) mod tests {
         }
     }
 
+    /// The same, given up for this cause.
+    pub(crate) fn given_up(reply: &str, cause: Cause) -> RecipientRow {
+        let row = row(reply, "5.4.7");
+        RecipientRow { diagnosis: row.diagnosis.given_up(cause), ..row }
+    }
+
     #[test]
     fn a_reply_of_the_server_is_told_from_a_reason_of_ours() {
-        let recipient = DsnRecipient::new(&row("550 5.1.1 no such user", "5.1.1"), Action::Failed, None);
-        assert_eq!(recipient.said, Said::Reply { host: Some("mx.x.example".into()), text: "550 5.1.1 no such user".into() });
-        let recipient = DsnRecipient::new(&row("connect: timed out", "4.4.1"), Action::Delayed, None);
-        assert_eq!((recipient.said, recipient.status.to_string().as_str()), (Said::Reason("connect: timed out".into()), "4.4.1"));
-        let given_up = DsnRecipient::new(&row(&format!("{GIVEN_UP}450 4.2.1 busy"), "5.4.7"), Action::Failed, None);
+        let told = DsnRecipient::new(&row("550 5.1.1 no such user", "5.1.1"), Action::Failed, None);
+        assert_eq!(told.said, Said::Reply { host: Some("mx.x.example".into()), text: "550 5.1.1 no such user".into() });
+        let told = DsnRecipient::new(&row("connect: timed out", "4.4.1"), Action::Delayed, None);
+        assert_eq!((told.said, told.status.to_string().as_str()), (Said::Reason("connect: timed out".into()), "4.4.1"));
+        let given_up = DsnRecipient::new(&given_up("450 4.2.1 busy", Cause::Expired), Action::Failed, None);
         assert_eq!((given_up.given_up, given_up.at), (Some(GivenUp::Expired), None));
         assert!(matches!(given_up.said, Said::Reply { text, .. } if text == "450 4.2.1 busy"));
+    }
+
+    #[test]
+    fn what_this_host_lost_is_told_as_lost_whatever_the_last_attempt_said() {
+        for cause in [Cause::Corrupt, Cause::Vanished] {
+            let told = DsnRecipient::new(&given_up("450 4.2.1 busy", cause), Action::Failed, None);
+            assert!(matches!(told.said, Said::Reason(text) if text.starts_with("lost on this host") && !text.contains("450")));
+            assert_eq!(told.given_up, Some(GivenUp::Lost));
+        }
     }
 
     /// RFC 3461 6.3 (h) and (i), RFC 3464 2.3.7
     #[test]
     fn what_was_given_up_by_hand_is_told_with_the_reply_of_the_last_attempt() {
-        let words = [BY_HAND.to_owned(), format!("{BY_HAND}{GIVEN_UP}"), GIVEN_UP_BY_OPERATOR.to_owned()];
-        for reply in words.map(|words| format!("{words}450 4.2.1 busy")) {
-            let recipient = DsnRecipient::new(&row(&reply, "5.4.7"), Action::Failed, None);
-            assert_eq!(recipient.said, Said::Reply { host: Some("mx.x.example".into()), text: "450 4.2.1 busy".into() });
-            assert_eq!((recipient.given_up, recipient.at), (Some(GivenUp::ByHand), None));
+        for cause in [Cause::Bounced, Cause::ExpiredByOperator] {
+            let told = DsnRecipient::new(&given_up("450 4.2.1 busy", cause), Action::Failed, None);
+            assert_eq!(told.said, Said::Reply { host: Some("mx.x.example".into()), text: "450 4.2.1 busy".into() });
+            assert_eq!((told.given_up, told.at), (Some(GivenUp::ByHand), None));
         }
-        let secret = DsnRecipient::new(&row(&format!("{BY_HAND}535 5.7.8 secret"), "5.4.7"), Action::Failed, None);
+        let secret = DsnRecipient::new(&given_up("535 5.7.8 secret", Cause::Bounced), Action::Failed, None);
         assert!(matches!(secret.said, Said::Reason(text) if !text.contains("secret")), "T-OUT-4");
     }
 
     /// RFC 3464 2.3.7: not where the time of the last attempt is not known.
     #[test]
     fn only_a_reply_has_the_time_of_an_attempt() {
-        let at = |reply: &str| DsnRecipient::new(&row(reply, "4.0.0"), Action::Delayed, None).at;
-        assert_eq!(at("450 4.2.1 busy"), Some(1_795_358_629));
-        assert_eq!((at("connect: timed out"), at(&format!("{GIVEN_UP}450 busy")), at("")), (None, None, None));
+        let at = |row: RecipientRow| DsnRecipient::new(&row, Action::Delayed, None).at;
+        assert_eq!(at(row("450 4.2.1 busy", "4.0.0")), Some(1_795_358_629));
+        let others = [row("connect: timed out", "4.0.0"), given_up("450 busy", Cause::Expired), row("", "4.0.0")];
+        assert_eq!(others.map(at), [None, None, None]);
     }
 
     /// RFC 3464 2.3.4
@@ -209,14 +221,15 @@ pub(super) mod tests {
 
     #[test]
     fn t_out_4_what_a_server_says_about_our_login_is_not_repeated() {
-        for reply in [
-            "535 5.7.8 wrong: AGFsaWNlAHNlY3JldA==",
-            "mx[192.0.2.1]:25: AUTH: 454 AGFsaWNlAHNlY3JldA==",
-            "530 5.7.0 secret",
-            "mx[192.0.2.1]:25: MAIL FROM: 535 5.7.8 secret",
+        let stage = |stage, code| Diagnosis { stage: Some(stage), code, ..Diagnosis::of(Cause::Reply, Subject::Connection) };
+        for (reply, diagnosis) in [
+            ("535 5.7.8 wrong: AGFsaWNlAHNlY3JldA==", stage(Stage::MailFrom, Some(535))),
+            ("mx[192.0.2.1]:25: AUTH: 454 AGFsaWNlAHNlY3JldA==", stage(Stage::Auth, Some(454))),
+            ("530 5.7.0 secret", stage(Stage::Data, Some(530))),
+            ("secret", Diagnosis::of(Cause::Login, Subject::Credential)),
         ] {
-            let recipient = DsnRecipient::new(&row(reply, "4.7.8"), Action::Delayed, None);
-            assert_eq!(recipient.said, Said::Reason("the next hop does not accept the login of this host".into()), "{reply}");
+            let told = DsnRecipient::new(&RecipientRow { diagnosis, ..row(reply, "4.7.8") }, Action::Delayed, None);
+            assert_eq!(told.said, Said::Reason("the next hop does not accept the login of this host".into()), "{reply}");
         }
     }
 

@@ -13,10 +13,10 @@ use mail_builder::mime::{BodyPart, MimePart};
 use super::content::Dsn;
 use super::fields;
 use super::original::Original;
-use super::recipient::{LOGIN_REFUSED, is_about_login};
+use super::recipient::LOGIN_REFUSED;
 use super::words;
 use mail::{Address, date, printable};
-use state::Action;
+use state::{Action, ReasonWaiting};
 
 /// The DSN, in wire form.
 pub fn build(dsn: &Dsn<'_>) -> Vec<u8> {
@@ -99,7 +99,7 @@ pub struct Digest<'a> {
     /// The number of DSNs held back.
     pub waiting: u64,
     /// The most frequent replies that caused them, with the number of recipients.
-    pub reasons: &'a [(String, u64)],
+    pub reasons: &'a [ReasonWaiting],
     /// `dsn_limit`.
     pub limit: u32,
     /// When the next DSNs are sent.
@@ -134,10 +134,10 @@ pub fn build_digest(digest: &Digest<'_>) -> Vec<u8> {
 }
 
 /// The most frequent reasons. Usually there is one cause, which the administrator needs to know.
-fn most_frequent(reasons: &[(String, u64)]) -> String {
-    let line = |(reply, count): &(String, u64)| {
-        let reply = if is_about_login(reply) { LOGIN_REFUSED } else { reply };
-        let reply: String = printable::text(reply).chars().take(REPLY).collect();
+fn most_frequent(reasons: &[ReasonWaiting]) -> String {
+    let line = |ReasonWaiting { reply, diagnosis, recipients: count }: &ReasonWaiting| {
+        let said = if diagnosis.is_about_login() { LOGIN_REFUSED.to_owned() } else { mail::words::of_recipient(diagnosis, reply) };
+        let reply: String = printable::text(&said).chars().take(REPLY).collect();
         format!("{count:>8}  {reply}\r\n")
     };
     let lines: String = reasons.iter().map(line).collect();

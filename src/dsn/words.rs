@@ -78,6 +78,9 @@ fn advice(recipient: &DsnRecipient) -> &'static str {
             return "Delivery was attempted until the message expired. Send it again later, or contact the recipient in another way.";
         }
         Some(GivenUp::ByHand) => return "An administrator of this host returned the message before it expired.",
+        Some(GivenUp::Lost) => {
+            return "The message was lost on this host and was not delivered. Send it again. The administrator of this host has been alarmed.";
+        }
         None => {}
     }
     match (recipient.status.subject, recipient.status.detail) {

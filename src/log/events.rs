@@ -8,11 +8,23 @@
 
 use tracing::{error, info, warn};
 
+use mail::code::{Code, Duplicate, MessageEnd, NoDsn, Trigger};
 use mail::printable::safe;
 use mail::queue_id::QueueId;
+use mail::{Actor, Diagnosis, Hold, words};
 
 /// The target of these calls. Log lines with another target are not events.
 pub(crate) const TARGET: &str = module_path!();
+
+/// The word of a code, where there is one. A field without a value is left out.
+fn word<C: Code>(code: Option<C>) -> Option<&'static str> {
+    code.map(C::word)
+}
+
+/// The name of who wanted it, or nothing.
+fn name(by: Option<&Actor>) -> &str {
+    by.map_or("", |by| &by.name)
+}
 
 /// The daemon is ready.
 pub fn started(version: &str, spool: &str, next_hop: &str) {
@@ -56,6 +68,10 @@ pub struct Outcome<'a> {
     pub dsn: &'a str,
     /// The reply, or the reason.
     pub reply: &'a str,
+    /// Why, in codes.
+    pub diagnosis: Diagnosis,
+    /// How the message ended, on the one event that ended it.
+    pub end: Option<MessageEnd>,
 }
 
 /// The next hop has taken responsibility.
@@ -63,7 +79,9 @@ pub fn relayed(o: Outcome<'_>) {
     info!(
         event = "relayed", queue_id = %o.queue_id, from = &*safe(o.from), to = &*safe(o.to),
         relay = &*safe(o.relay), delay = o.delay, dsn = &*safe(o.dsn),
-        status = "relayed", reply = &*safe(o.reply)
+        status = "relayed", reply = &*safe(o.reply),
+        cause = word(o.diagnosis.cause), subject = word(o.diagnosis.subject), stage = word(o.diagnosis.stage), code = o.diagnosis.code,
+        end = word(o.end)
     );
 }
 
@@ -72,7 +90,9 @@ pub fn deferred(o: Outcome<'_>) {
     info!(
         event = "deferred", queue_id = %o.queue_id, from = &*safe(o.from), to = &*safe(o.to),
         relay = &*safe(o.relay), delay = o.delay, dsn = &*safe(o.dsn),
-        status = "deferred", reply = &*safe(o.reply)
+        status = "deferred", reply = &*safe(o.reply),
+        cause = word(o.diagnosis.cause), subject = word(o.diagnosis.subject), stage = word(o.diagnosis.stage), code = o.diagnosis.code,
+        end = word(o.end)
     );
 }
 
@@ -81,7 +101,9 @@ pub fn failed(o: Outcome<'_>) {
     warn!(
         event = "failed", queue_id = %o.queue_id, from = &*safe(o.from), to = &*safe(o.to),
         relay = &*safe(o.relay), delay = o.delay, dsn = &*safe(o.dsn),
-        status = "failed", reply = &*safe(o.reply)
+        status = "failed", reply = &*safe(o.reply),
+        cause = word(o.diagnosis.cause), subject = word(o.diagnosis.subject), stage = word(o.diagnosis.stage), code = o.diagnosis.code,
+        end = word(o.end)
     );
 }
 
@@ -90,18 +112,32 @@ pub fn uncertain(o: Outcome<'_>) {
     warn!(
         event = "uncertain", queue_id = %o.queue_id, from = &*safe(o.from), to = &*safe(o.to),
         relay = &*safe(o.relay), delay = o.delay, dsn = &*safe(o.dsn),
-        status = "uncertain", reply = &*safe(o.reply), "a duplicate is possible"
+        status = "uncertain", reply = &*safe(o.reply),
+        cause = word(o.diagnosis.cause), subject = word(o.diagnosis.subject), stage = word(o.diagnosis.stage), code = o.diagnosis.code,
+        end = word(o.end), "a duplicate is possible"
     );
 }
 
 /// The next attempt may deliver the message a second time.
-pub fn possible_duplicate(queue_id: QueueId, reason: &str) {
-    warn!(event = "possible_duplicate", queue_id = %queue_id, reason = &*safe(reason));
+pub fn possible_duplicate(queue_id: QueueId, cause: Duplicate) {
+    warn!(event = "possible_duplicate", queue_id = %queue_id, reason = words::of_duplicate(cause), cause = cause.word());
 }
 
 /// A message was held.
-pub fn held(queue_id: QueueId, reason: &str) {
-    warn!(event = "held", queue_id = %queue_id, reason = &*safe(reason));
+pub fn held(queue_id: QueueId, hold: &Hold) {
+    let (reason, by) = (words::of_hold(hold), hold.by.as_ref());
+    warn!(
+        event = "held", queue_id = %queue_id, reason = &*safe(&reason), cause = hold.cause.word(),
+        uid = by.map(|by| by.uid), user = &*safe(name(by)), detail = &*safe(&hold.detail)
+    );
+}
+
+/// A message was lost on this host: its file in the spool was changed or removed.
+pub fn lost(queue_id: QueueId, end: MessageEnd, detail: &str, from: &str, recipients: usize) {
+    error!(
+        event = "lost", queue_id = %queue_id, from = &*safe(from), recipients, reason = words::of_end(end), cause = end.word(),
+        detail = &*safe(detail), "the message was not delivered"
+    );
 }
 
 /// A file in the spool is not a message.
@@ -150,8 +186,8 @@ pub fn dsn_sent(queue_id: QueueId, dsn_id: QueueId, to: &str, action: &str) {
 }
 
 /// No DSN is sent about a message.
-pub fn dsn_suppressed(queue_id: QueueId, reason: &str) {
-    warn!(event = "dsn_suppressed", queue_id = %queue_id, reason = &*safe(reason));
+pub fn dsn_suppressed(queue_id: QueueId, cause: NoDsn) {
+    warn!(event = "dsn_suppressed", queue_id = %queue_id, reason = words::of_no_dsn(cause), cause = cause.word());
 }
 
 /// `dsn_limit` was reached.
@@ -205,8 +241,12 @@ pub fn requested(verb: &str, uid: u32, messages: u64, selection: &str) {
 }
 
 /// An operator removed a message from the queue.
-pub fn removed(queue_id: QueueId, reason: &str) {
-    info!(event = "removed", queue_id = %queue_id, reason = &*safe(reason));
+pub fn removed(queue_id: QueueId, by: Option<&Actor>, trigger: Trigger, end: Option<MessageEnd>) {
+    let reason = words::of_actor_or(by, trigger);
+    info!(
+        event = "removed", queue_id = %queue_id, reason = &*safe(&reason), trigger = trigger.word(),
+        uid = by.map(|by| by.uid), user = &*safe(name(by)), end = word(end)
+    );
 }
 
 /// The file of a failed or corrupt message was kept for `failed_lifetime` and is deleted. The queue id is empty where the file never
@@ -216,13 +256,21 @@ pub fn discarded(queue_id: &str, name: &str) {
 }
 
 /// A held message was released to the queue.
-pub fn released(queue_id: QueueId, reason: &str) {
-    info!(event = "released", queue_id = %queue_id, reason = &*safe(reason));
+pub fn released(queue_id: QueueId, by: Option<&Actor>, trigger: Trigger) {
+    let reason = words::of_actor_or(by, trigger);
+    info!(
+        event = "released", queue_id = %queue_id, reason = &*safe(&reason), trigger = trigger.word(),
+        uid = by.map(|by| by.uid), user = &*safe(name(by))
+    );
 }
 
 /// A message was requeued and starts from scratch.
-pub fn requeued(queue_id: QueueId, reason: &str) {
-    info!(event = "requeued", queue_id = %queue_id, reason = &*safe(reason));
+pub fn requeued(queue_id: QueueId, by: Option<&Actor>, trigger: Trigger) {
+    let reason = words::of_actor_or(by, trigger);
+    info!(
+        event = "requeued", queue_id = %queue_id, reason = &*safe(&reason), trigger = trigger.word(),
+        uid = by.map(|by| by.uid), user = &*safe(name(by))
+    );
 }
 
 /// The database was lost and rebuilt from the files. Messages that may have been delivered are held.

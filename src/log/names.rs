@@ -21,6 +21,7 @@ pub const NAMES: &[&str] = &[
     "events_lost",
     "failed",
     "held",
+    "lost",
     "metrics_refused",
     "newer",
     "possible_duplicate",

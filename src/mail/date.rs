@@ -25,6 +25,11 @@ pub fn rfc5322(seconds: i64, zone: &TimeZone) -> String {
     time.strftime("%a, %d %b %Y %H:%M:%S %z").to_string()
 }
 
+/// Unix seconds of a date of RFC 5322 3.3.
+pub fn parse_rfc5322(text: &str) -> Option<i64> {
+    jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp().as_second())
+}
+
 /// `Sun Nov 22 14:43:49`: the arrival time of `mailq` (SENDMAIL.md Q2), C locale, local time.
 pub fn mailq(seconds: i64, zone: &TimeZone) -> String {
     let time = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(zone.clone());

@@ -5,7 +5,9 @@
 pub mod address;
 pub mod address_list;
 pub mod base64;
+pub mod code;
 pub mod date;
+pub mod diagnosis;
 pub mod encoded_word;
 pub mod envelope;
 pub mod header;
@@ -16,9 +18,11 @@ pub mod remote_id;
 pub mod seven_bit;
 pub mod status;
 pub mod wire;
+pub mod words;
 pub mod xtext;
 
 pub use address::{Address, ReversePath};
+pub use diagnosis::{Actor, Diagnosis, HistoryCause, Hold};
 pub use envelope::Envelope;
 pub use queue_id::QueueId;
 pub use status::{EnhancedStatus, Reply};

@@ -102,15 +102,25 @@ mod tests {
     fn t_out_1_no_sink_gets_an_unprintable_character() {
         let hostile = "a\x1b[2J\r\nb\u{202e}\u{9b}\0MESSAGE=forged";
         let id = QueueId::new(1, 2);
-        let outcome = events::Outcome { queue_id: id, from: hostile, to: hostile, relay: hostile, delay: 1, dsn: hostile, reply: hostile };
+        let outcome = events::Outcome {
+            queue_id: id,
+            from: hostile,
+            to: hostile,
+            relay: hostile,
+            delay: 1,
+            dsn: hostile,
+            reply: hostile,
+            diagnosis: Default::default(),
+            end: None,
+        };
         let (raw, records) = heard(|| {
             events::failed(outcome);
-            events::held(id, hostile);
+            events::held(id, &mail::Hold::with(mail::code::HoldCause::Dkim, hostile));
             events::alarm_raised(hostile, hostile, hostile, hostile);
         });
-        assert_eq!((raw.len(), records.len()), (17, 3), "{raw:?}");
+        assert_eq!((raw.len(), records.len()), (20, 3), "{raw:?}");
         assert!(raw.iter().all(|value| !value.chars().any(|c| c.is_control() || c == '\u{202e}')), "{raw:?}");
-        assert_eq!(records[1].text("reason"), Some("a\\x1b[2J\\x0d\\x0ab\\u{202e}\\x9b\\x00MESSAGE=forged"));
+        assert_eq!(records[1].text("detail"), Some("a\\x1b[2J\\x0d\\x0ab\\u{202e}\\x9b\\x00MESSAGE=forged"));
     }
 
     #[test]

@@ -6,25 +6,25 @@
 
 use rusqlite::OptionalExtension;
 
-use crate::database::{Result, State};
-use crate::errors::of_form;
+use crate::database::State;
+use crate::errors::{Result, of_form};
 
 /// Messages count while they are queued or held. Bytes count as long as there is a file: failed mail waits for nothing, and fills the
 /// disk all the same.
 const CREATE: &str = "
 BEGIN IMMEDIATE;
 CREATE TABLE usage (uid INTEGER PRIMARY KEY, messages INTEGER NOT NULL, bytes INTEGER NOT NULL);
-INSERT INTO usage SELECT uid, sum(place < 2), sum(size) FROM message WHERE place <> 3 GROUP BY uid;
-CREATE TRIGGER usage_come AFTER INSERT ON message WHEN NEW.place <> 3 BEGIN
-    INSERT INTO usage VALUES (NEW.uid, NEW.place < 2, NEW.size)
+INSERT INTO usage SELECT uid, sum(dir < 2), sum(size) FROM message WHERE dir <> 3 GROUP BY uid;
+CREATE TRIGGER usage_come AFTER INSERT ON message WHEN NEW.dir <> 3 BEGIN
+    INSERT INTO usage VALUES (NEW.uid, NEW.dir < 2, NEW.size)
     ON CONFLICT (uid) DO UPDATE SET messages = messages + excluded.messages, bytes = bytes + excluded.bytes;
 END;
-CREATE TRIGGER usage_move AFTER UPDATE OF place ON message WHEN OLD.place <> NEW.place BEGIN
-    INSERT INTO usage VALUES (NEW.uid, (NEW.place < 2) - (OLD.place < 2), NEW.size * ((NEW.place <> 3) - (OLD.place <> 3)))
+CREATE TRIGGER usage_move AFTER UPDATE OF dir ON message WHEN OLD.dir <> NEW.dir BEGIN
+    INSERT INTO usage VALUES (NEW.uid, (NEW.dir < 2) - (OLD.dir < 2), NEW.size * ((NEW.dir <> 3) - (OLD.dir <> 3)))
     ON CONFLICT (uid) DO UPDATE SET messages = messages + excluded.messages, bytes = bytes + excluded.bytes;
 END;
-CREATE TRIGGER usage_forget AFTER DELETE ON message WHEN OLD.place <> 3 BEGIN
-    UPDATE usage SET messages = messages - (OLD.place < 2), bytes = bytes - OLD.size WHERE uid = OLD.uid;
+CREATE TRIGGER usage_forget AFTER DELETE ON message WHEN OLD.dir <> 3 BEGIN
+    UPDATE usage SET messages = messages - (OLD.dir < 2), bytes = bytes - OLD.size WHERE uid = OLD.uid;
 END;
 COMMIT;
 ";
@@ -63,10 +63,11 @@ impl State {
     /// The users who have at least `messages` messages or `bytes` bytes, and what they have.
     pub fn users_from(&self, messages: u64, bytes: u64) -> Result<Vec<(u32, Usage)>> {
         let bound = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        self.connection
+        Ok(self
+            .connection
             .prepare_cached("SELECT uid, messages, bytes FROM usage WHERE messages >= ?1 OR bytes >= ?2 ORDER BY uid")?
             .query_map([bound(messages), bound(bytes)], |row| Ok((row.get(0)?, usage_of(row.get(1)?, row.get(2)?))))?
-            .collect()
+            .collect::<rusqlite::Result<_>>()?)
     }
 
     /// Why admission is closed; `None` while it is open.
@@ -108,14 +109,20 @@ mod tests {
             state.insert(&Message { uid: n % 2, ..message(n) }, &[], &Origin::default()).unwrap();
         }
         assert_eq!((state.usage(0).unwrap(), state.usage(1).unwrap(), state.usage(9).unwrap()), (usage(2), usage(2), usage(0)));
-        for (place, messages) in
-            [(QueueDir::Hold, 2), (QueueDir::Failed, 1), (QueueDir::Failed, 1), (QueueDir::Hold, 2), (QueueDir::Cur, 2)]
-        {
-            state.update(&Message { place, ..message(0) }).unwrap();
+        for (dir, messages) in [
+            (QueueDir::Hold, 2),
+            (QueueDir::Failed, 1),
+            (QueueDir::Failed, 1),
+            (QueueDir::Hold, 2),
+            (QueueDir::Trash, 1),
+            (QueueDir::Corrupt, 1),
+            (QueueDir::Cur, 2),
+        ] {
+            state.update(&Message { dir, ..message(0) }).unwrap();
             assert_eq!(state.usage(0).unwrap(), Usage { messages, ..usage(2) }, "what failed waits for nothing, and still has its file");
         }
-        state.update(&Message { place: QueueDir::Ended, finished: Some(5), ..message(0) }).unwrap();
-        state.update(&Message { place: QueueDir::Ended, finished: Some(5), ..message(0) }).unwrap();
+        state.update(&Message { dir: QueueDir::NoFile, ended_at: Some(5), ..message(0) }).unwrap();
+        state.update(&Message { dir: QueueDir::NoFile, ended_at: Some(5), ..message(0) }).unwrap();
         assert_eq!(state.usage(0).unwrap(), usage(1));
         assert_eq!(state.users_from(2, u64::MAX).unwrap(), [(1, usage(2))]);
         assert_eq!(state.users_from(u64::MAX, 10).unwrap(), [(0, usage(1)), (1, usage(2))]);
@@ -135,7 +142,7 @@ mod tests {
         for n in 0..3 {
             state.insert(&message(n), &[], &Origin::default()).unwrap();
         }
-        state.update(&Message { place: QueueDir::Ended, finished: Some(5), ..message(0) }).unwrap();
+        state.update(&Message { dir: QueueDir::NoFile, ended_at: Some(5), ..message(0) }).unwrap();
         let drop_all = "DROP TRIGGER usage_come; DROP TRIGGER usage_move; DROP TRIGGER usage_forget; DROP TABLE usage;";
         state.connection.execute_batch(drop_all).unwrap();
         drop(state);

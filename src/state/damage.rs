@@ -1,9 +1,9 @@
 //! Whether the file can be used at all: what SQLite says when it cannot, and a look that costs little.
 
-use rusqlite::{Connection, Error};
+use rusqlite::Connection;
 
-use crate::database::{Result, State};
-use crate::errors::{damage, of_form};
+use crate::database::State;
+use crate::errors::{Result, StateError, damage, of_form};
 use crate::schema::SCHEMA;
 
 /// A file up to this size, in bytes, is checked from end to end: some tenths of a second.
@@ -15,15 +15,17 @@ const EDGES: &[(&str, &str)] = &[
     ("recipient", "message"),
     ("origin", "message"),
     ("attempt", "message"),
-    ("event", "seq"),
-    ("notice", "message"),
-    ("notice_recipient", "message"),
+    ("history", "seq"),
+    ("intention", "message"),
+    ("dsn", "message"),
+    ("dsn_recipient", "message"),
+    ("total", "kind"),
     ("run", "key"),
 ];
 
 impl State {
     /// Looks for damage before anything is built on the rows: every page of a small file, and the edges of each table of a large one.
-    /// What it does not see shows itself later as an error for which [`is_damage`](crate::is_damage) is true.
+    /// What it does not see shows itself later as an error for which [`StateError::is_damage`] is true.
     ///
     /// Errors: SQLite's; what was found, as damage.
     pub fn examine(&self) -> Result<()> {
@@ -47,15 +49,16 @@ impl State {
 fn edge(connection: &Connection, table: &str, key: &str, order: &str) -> Result<()> {
     let sql = format!("SELECT * FROM {table} ORDER BY {key} {order} LIMIT 1");
     let mut statement = connection.prepare(&sql).map_err(of_form)?;
-    statement.query([])?.next().map(drop)
+    Ok(statement.query([])?.next().map(drop)?)
 }
 
-/// What the check says, as an error. It tells of pages that the disk did not let it read as if they were damaged, but with the code.
-fn verdict(found: &str) -> Error {
+/// What the check says, as an error. It tells of pages that the disk did not let it read as if they were damaged, but with the code:
+/// SQLite has no other form for it, and the code is all that is read.
+fn verdict(found: &str) -> StateError {
     let code = found.rsplit_once("error code=").and_then(|(_, code)| code.trim().parse::<i32>().ok());
     match code {
         Some(code) if code & 0xFF != rusqlite::ffi::SQLITE_CORRUPT => {
-            Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(mail::printable::text(found)))
+            rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(mail::printable::text(found))).into()
         }
         _ => damage(found),
     }
@@ -64,7 +67,6 @@ fn verdict(found: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::errors::is_damage;
 
     #[test]
     fn a_page_that_the_disk_does_not_give_is_no_damage() {
@@ -74,7 +76,7 @@ mod tests {
             ("Tree 4 page 7: btreeInitPage() returns error code 11", true),
             ("Page 9 is never used", true),
         ] {
-            assert_eq!(is_damage(&verdict(found)), is_damaged, "{found}");
+            assert_eq!(verdict(found).is_damage(), is_damaged, "{found}");
         }
     }
 }

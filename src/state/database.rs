@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use crate::errors::no_room;
+use crate::errors::{Result, damage, no_room};
 use crate::schema;
 
 /// How a commit is synced.
@@ -28,12 +28,10 @@ const CACHE_KIB: i64 = -16_384;
 /// The key of [`State::crashed`].
 const CRASHED: &str = "crashed";
 
-pub(crate) type Result<T> = rusqlite::Result<T>;
-
 impl State {
     /// Opens or makes the database for the daemon, the only writer.
     ///
-    /// Errors: SQLite's; a newer schema and a database of another program are refused ([`is_newer`](crate::is_newer), `is_foreign`) and left alone.
+    /// Errors: SQLite's; a newer schema and a database of another program are refused and left alone.
     pub fn open(path: &Path) -> Result<State> {
         sys::wal_index::reserve(path).map_err(|e| no_room(&e))?;
         let connection = Connection::open(path)?;
@@ -44,8 +42,8 @@ impl State {
         connection.pragma_update(None, "cache_size", CACHE_KIB)?;
         connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
         connection.pragma_update(None, "trusted_schema", false)?;
-        schema::bring_forward(&connection, found)?;
-        schema::add_indexes(&connection)?;
+        schema::bring_forward(&connection, found, path)?;
+        schema::keep_codes(&connection)?;
         connection.set_prepared_statement_cache_capacity(48);
         let state = State { connection, durability: Durability::Full, is_new: found == schema::Found::Empty };
         state.count_usage()?;
@@ -84,7 +82,7 @@ impl State {
         }
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         match work(self) {
-            Ok(value) => self.connection.execute_batch("COMMIT").map(|()| value),
+            Ok(value) => Ok(self.connection.execute_batch("COMMIT").map(|()| value)?),
             Err(e) => {
                 // The first error is the one to tell; a failed rollback ends with the connection.
                 let _ = self.connection.execute_batch("ROLLBACK");
@@ -100,7 +98,21 @@ impl State {
 
     /// A value that outlives the daemon (`boot_id`, `clean_stop`).
     pub fn get(&self, key: &str) -> Result<Option<String>> {
-        self.connection.prepare_cached("SELECT value FROM run WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()
+        Ok(self.connection.prepare_cached("SELECT value FROM run WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()?)
+    }
+
+    /// A value that says yes or no; no where there is none.
+    pub fn flag(&self, key: &str) -> Result<bool> {
+        match self.get(key)?.as_deref() {
+            None | Some("0") => Ok(false),
+            Some("1") => Ok(true),
+            Some(other) => Err(damage(&format!("{key} is {other}"))),
+        }
+    }
+
+    /// Sets such a value.
+    pub fn set_flag(&self, key: &str, on: bool) -> Result<()> {
+        self.set(key, if on { "1" } else { "0" })
     }
 
     /// When the machine last stopped without a clean stop of the daemon, unix seconds: the delivery of what is older and not
@@ -118,7 +130,7 @@ impl State {
     pub fn set(&self, key: &str, value: &str) -> Result<()> {
         self.connection
             .prepare_cached("INSERT INTO run VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2")?
-            .execute([key, value])
-            .map(|_| ())
+            .execute([key, value])?;
+        Ok(())
     }
 }

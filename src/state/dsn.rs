@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   an outcome  ─ ask_dsn ─▶ ready = 0   the round still goes on
-//!   the end of the attempt ─ make_dsn_due ─▶ ready = 1, and a row in `notice`
+//!   the end of the attempt ─ make_dsn_due ─▶ ready = 1, and a row in `dsn`
 //!   its queue id is chosen ─ begin_dsn ─▶ who finds a message of that id need not write it again
 //!   the DSN is durable in new/ ─ finish_dsn ─▶ the rows are gone
 //! ```
@@ -14,8 +14,11 @@ use std::collections::HashMap;
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::database::{Result, State};
-use crate::rows::{Message, RecipientRow};
+use crate::codes::no_code;
+use crate::database::State;
+use crate::errors::Result;
+use crate::rows::{Message, RecipientRow, diagnosis_of};
+use mail::Diagnosis;
 use mail::envelope::Notify;
 use mail::queue_id::QueueId;
 
@@ -34,12 +37,13 @@ pub enum Action {
 }
 
 impl Action {
-    fn from_i64(value: i64) -> Action {
-        match value {
-            1 => Action::Relayed,
-            4 => Action::Delayed,
-            _ => Action::Failed,
-        }
+    fn of(number: i64) -> Option<Action> {
+        [Action::Relayed, Action::Failed, Action::Delayed].into_iter().find(|action| *action as i64 == number)
+    }
+
+    fn get(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Action> {
+        let number = row.get(at)?;
+        Action::of(number).ok_or_else(|| no_code("action", number, at))
     }
 
     /// The word of RFC 3464.
@@ -65,6 +69,17 @@ pub struct DueDsn {
     pub head: Option<Vec<u8>>,
 }
 
+/// What DSNs that wait are about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReasonWaiting {
+    /// What the last attempt said.
+    pub reply: String,
+    /// Why.
+    pub diagnosis: Diagnosis,
+    /// Recipients.
+    pub recipients: u64,
+}
+
 pub(crate) fn bits_of(notify: Notify) -> i64 {
     let bit = |on: bool, action: Action| if on { action as i64 } else { 0 };
     bit(notify.success, Action::Relayed) | bit(notify.failure, Action::Failed) | bit(notify.delay, Action::Delayed)
@@ -81,12 +96,12 @@ impl State {
     pub fn ask_dsn(&self, id: QueueId, n: u32, action: Action) -> Result<()> {
         self.connection
             .prepare_cached(
-                "INSERT OR REPLACE INTO notice_recipient (message, n, action)
+                "INSERT OR REPLACE INTO dsn_recipient (message, n, action)
                  SELECT recipient.message, recipient.n, ?3 FROM recipient JOIN message ON message.id = recipient.message
                  WHERE recipient.message = ?1 AND recipient.n = ?2 AND recipient.notify & ?3 AND message.reverse_path <> ''",
             )?
-            .execute(params![id.to_i64(), n, action as i64])
-            .map(|_| ())
+            .execute(params![id.to_i64(), n, action as i64])?;
+        Ok(())
     }
 
     /// True the first time it is called for a message: a delay is told once.
@@ -100,11 +115,11 @@ impl State {
     pub fn make_dsn_due(&self, id: QueueId, now: i64) -> Result<bool> {
         let asked = self
             .connection
-            .prepare_cached("UPDATE notice_recipient SET ready = 1 WHERE message = ?1 AND ready = 0")?
+            .prepare_cached("UPDATE dsn_recipient SET ready = 1 WHERE message = ?1 AND ready = 0")?
             .execute([id.to_i64()])?;
         if asked > 0 {
             self.connection
-                .prepare_cached("INSERT INTO notice (message, at, due) VALUES (?1, ?2, ?2) ON CONFLICT (message) DO UPDATE SET due = ?2")?
+                .prepare_cached("INSERT INTO dsn (message, at, due) VALUES (?1, ?2, ?2) ON CONFLICT (message) DO UPDATE SET due = ?2")?
                 .execute(params![id.to_i64(), now])?;
         }
         Ok(asked > 0)
@@ -112,14 +127,15 @@ impl State {
 
     /// Keeps the envelope line and header section of a message whose file is about to go, for its DSN.
     pub fn keep_head(&self, id: QueueId, head: &[u8]) -> Result<()> {
-        self.connection.prepare_cached("UPDATE notice SET head = ?2 WHERE message = ?1")?.execute(params![id.to_i64(), head]).map(|_| ())
+        self.connection.prepare_cached("UPDATE dsn SET head = ?2 WHERE message = ?1")?.execute(params![id.to_i64(), head])?;
+        Ok(())
     }
 
     /// The DSN that has been due for longest at `now`.
     pub fn next_dsn(&self, now: i64) -> Result<Option<DueDsn>> {
         let next = self
             .connection
-            .prepare_cached("SELECT message, at, head FROM notice WHERE due <= ?1 ORDER BY due, message LIMIT 1")?
+            .prepare_cached("SELECT message, at, head FROM dsn WHERE due <= ?1 ORDER BY due, message LIMIT 1")?
             .query_row([now], |row| Ok((QueueId::from_i64(row.get(0)?), row.get(1)?, row.get(2)?)))
             .optional()?;
         let Some((id, at, head)) = next else { return Ok(None) };
@@ -134,33 +150,36 @@ impl State {
     }
 
     fn due_actions(&self, id: QueueId) -> Result<HashMap<u32, Action>> {
-        self.connection
-            .prepare_cached("SELECT n, action FROM notice_recipient WHERE message = ?1 AND ready = 1")?
-            .query_map([id.to_i64()], |row| Ok((row.get(0)?, Action::from_i64(row.get(1)?))))?
-            .collect()
+        Ok(self
+            .connection
+            .prepare_cached("SELECT n, action FROM dsn_recipient WHERE message = ?1 AND ready = 1")?
+            .query_map([id.to_i64()], |row| Ok((row.get(0)?, Action::get(row, 1)?)))?
+            .collect::<rusqlite::Result<_>>()?)
     }
 
     /// How many DSNs are due at `now`.
     pub fn dsns_waiting(&self, now: i64) -> Result<u64> {
-        let count: i64 =
-            self.connection.prepare_cached("SELECT count(*) FROM notice WHERE due <= ?1")?.query_row([now], |row| row.get(0))?;
+        let count: i64 = self.connection.prepare_cached("SELECT count(*) FROM dsn WHERE due <= ?1")?.query_row([now], |row| row.get(0))?;
         Ok(count.unsigned_abs())
     }
 
-    /// The commonest last replies about which DSNs wait at `now`, at most `limit`, the commonest first, with how many recipients
-    /// each has; of the ten thousand that have waited longest, so that its time is bounded.
-    pub fn reasons_waiting(&self, now: i64, limit: usize) -> Result<Vec<(String, u64)>> {
-        let sql =
-            "SELECT recipient.reply, count(*) FROM (SELECT message FROM notice WHERE due <= ?1 ORDER BY due LIMIT 10000) notice_waiting
-                   JOIN recipient ON recipient.message = notice_waiting.message WHERE recipient.reply <> ''
-                   GROUP BY recipient.reply ORDER BY count(*) DESC, recipient.reply LIMIT ?2";
-        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()));
-        self.connection.prepare_cached(sql)?.query_map(params![now, limit as i64], row)?.collect()
+    /// The commonest last replies about which DSNs wait at `now`, at most `limit`, the commonest first, with why each came and how
+    /// many recipients it has; of the ten thousand that have waited longest, so that its time is bounded.
+    pub fn reasons_waiting(&self, now: i64, limit: usize) -> Result<Vec<ReasonWaiting>> {
+        let sql = "SELECT recipient.reply, count(*), recipient.cause, recipient.subject, recipient.stage, recipient.code
+                   FROM (SELECT message FROM dsn WHERE due <= ?1 ORDER BY due LIMIT 10000) dsn_waiting
+                   JOIN recipient ON recipient.message = dsn_waiting.message WHERE recipient.reply <> '' OR recipient.cause IS NOT NULL
+                   GROUP BY 1, 3, 4, 5, 6 ORDER BY count(*) DESC, recipient.reply LIMIT ?2";
+        let row = |row: &rusqlite::Row<'_>| {
+            Ok(ReasonWaiting { reply: row.get(0)?, recipients: row.get::<_, i64>(1)?.unsigned_abs(), diagnosis: diagnosis_of(row, 2)? })
+        };
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_map(params![now, limit as i64], row)?.collect::<rusqlite::Result<_>>()?)
     }
 
     /// When the next DSN after `now` is due.
     pub fn next_dsn_after(&self, now: i64) -> Result<Option<i64>> {
-        self.connection.prepare_cached("SELECT min(due) FROM notice WHERE due > ?1")?.query_row([now], |row| row.get(0))
+        Ok(self.connection.prepare_cached("SELECT min(due) FROM dsn WHERE due > ?1")?.query_row([now], |row| row.get(0))?)
     }
 
     /// The DSN about this message is going to be the message `dsn`, and to tell this. Kept in `run`, as orders are.
@@ -176,24 +195,27 @@ impl State {
 
     /// The DSN waits until then, at most [`POSTPONED`].
     pub fn postpone_dsn(&self, id: QueueId, until: i64) -> Result<()> {
-        self.connection.prepare_cached("UPDATE notice SET due = ?2 WHERE message = ?1")?.execute(params![id.to_i64(), until]).map(|_| ())
+        self.connection.prepare_cached("UPDATE dsn SET due = ?2 WHERE message = ?1")?.execute(params![id.to_i64(), until])?;
+        Ok(())
     }
 
     /// These have been told, or need not be. What came up meanwhile stays due.
     pub fn finish_dsn(&self, id: QueueId, told: &[(u32, Action)]) -> Result<()> {
         self.connection.prepare_cached("DELETE FROM run WHERE key = ?1")?.execute([begun_key(id)])?;
         for (n, action) in told {
-            self.connection
-                .prepare_cached("DELETE FROM notice_recipient WHERE message = ?1 AND n = ?2 AND action = ?3")?
-                .execute(params![id.to_i64(), n, *action as i64])?;
+            self.connection.prepare_cached("DELETE FROM dsn_recipient WHERE message = ?1 AND n = ?2 AND action = ?3")?.execute(params![
+                id.to_i64(),
+                n,
+                *action as i64
+            ])?;
         }
         self.connection
             .prepare_cached(
-                "DELETE FROM notice WHERE message = ?1
-                 AND NOT EXISTS (SELECT 1 FROM notice_recipient WHERE message = ?1 AND ready = 1)",
+                "DELETE FROM dsn WHERE message = ?1
+                 AND NOT EXISTS (SELECT 1 FROM dsn_recipient WHERE message = ?1 AND ready = 1)",
             )?
-            .execute([id.to_i64()])
-            .map(|_| ())
+            .execute([id.to_i64()])?;
+        Ok(())
     }
 }
 
@@ -210,7 +232,7 @@ fn begun_of(text: &str) -> Option<BegunDsn> {
     let dsn = QueueId::parse(words.next()?.as_bytes())?;
     let told = |word: &str| {
         let (n, action) = word.split_once('.')?;
-        Some((n.parse().ok()?, Action::from_i64(action.parse().ok()?)))
+        Some((n.parse().ok()?, Action::of(action.parse().ok()?)?))
     };
     Some((dsn, words.map(told).collect::<Option<_>>()?))
 }
@@ -228,6 +250,7 @@ mod tests {
             original: String::new(),
             notify: Notify::parse(notify).unwrap(),
             progress: Progress::Deferred,
+            diagnosis: Diagnosis::default(),
             status: String::new(),
             reply: String::new(),
             relay: String::new(),
@@ -308,8 +331,9 @@ mod tests {
         let (_scratch, state, id) = with_message("me@h.example", &rows);
         state.ask_dsn(id, 0, Action::Failed).unwrap();
         state.make_dsn_due(id, 50).unwrap();
-        assert_eq!(state.reasons_waiting(49, 5).unwrap(), []);
-        assert_eq!(state.reasons_waiting(50, 5).unwrap(), [("550 b".to_owned(), 2), ("550 a".to_owned(), 1)]);
+        let reasons = |now| state.reasons_waiting(now, 5).unwrap().into_iter().map(|one| (one.reply, one.recipients)).collect::<Vec<_>>();
+        assert_eq!(reasons(49), []);
+        assert_eq!(reasons(50), [("550 b".to_owned(), 2), ("550 a".to_owned(), 1)]);
         assert_eq!(state.reasons_waiting(50, 1).unwrap().len(), 1);
     }
 
@@ -331,7 +355,7 @@ mod tests {
         state.make_dsn_due(id, 50).unwrap();
         state.keep_head(id, b"head").unwrap();
         let row = state.message(id).unwrap().unwrap();
-        state.update(&Message { place: QueueDir::Ended, finished: Some(50), ..row }).unwrap();
+        state.update(&Message { dir: QueueDir::NoFile, ended_at: Some(50), ..row }).unwrap();
         assert_eq!(state.forget(99, 9, || true).unwrap(), 0);
         let due = state.next_dsn(99).unwrap().unwrap();
         assert_eq!(due.head.as_deref(), Some(&b"head"[..]));

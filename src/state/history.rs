@@ -3,34 +3,51 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::database::{Result, State};
+use crate::codes;
+use crate::database::State;
+use crate::errors::Result;
 use crate::rows::ATTEMPT_COLUMNS;
-use crate::rows::{Attempt, Event, Origin, Progress, RecipientUpdate, Transaction};
+use crate::rows::{Attempt, HistoryLine, Origin, RecipientUpdate, Transaction};
+use mail::HistoryCause;
+use mail::code::{Code, Happened, Op, Progress};
 use mail::envelope::CallerInfo;
-use mail::printable::counted;
 use mail::queue_id::QueueId;
 use mail::remote_id;
 
 impl State {
     /// Adds a line to a message's history.
-    pub fn record(&self, id: QueueId, event: &Event) -> Result<()> {
+    pub fn record(&self, id: QueueId, line: &HistoryLine) -> Result<()> {
         self.connection
-            .prepare_cached("INSERT INTO event (message, at, kind, text) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![id.to_i64(), event.at, event.kind, event.text])
-            .map(|_| ())
+            .prepare_cached(
+                "INSERT INTO history (message, at, kind, cause, trigger, by_uid, by_name, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute(params![
+                id.to_i64(),
+                line.at,
+                line.kind.number(),
+                line.cause.map(HistoryCause::number),
+                codes::number(line.trigger),
+                line.by.as_ref().map(|by| by.uid),
+                line.by.as_ref().map_or("", |by| by.name.as_str()),
+                line.detail,
+            ])?;
+        Ok(())
     }
 
     /// True if an operator had the message expire, and nobody requeued it since.
     pub fn was_expired(&self, id: QueueId) -> Result<bool> {
-        let last: Option<String> = self
-            .connection
-            .prepare_cached(
-                "SELECT kind FROM event WHERE message = ?1 AND kind IN ('expired', 'to be expired', 'to be bounced', 'requeued')
-                 ORDER BY seq DESC LIMIT 1",
-            )?
-            .query_row([id.to_i64()], |row| row.get(0))
-            .optional()?;
-        Ok(last.is_some_and(|kind| kind != "requeued"))
+        let mut statement = self.connection.prepare_cached("SELECT kind, cause FROM history WHERE message = ?1 ORDER BY seq DESC")?;
+        let mut rows = statement.query([id.to_i64()])?;
+        while let Some(row) = rows.next()? {
+            let asked = || codes::get_option::<Op>(row, 1);
+            match codes::get(row, 0)? {
+                Happened::Expired => return Ok(true),
+                Happened::Asked if matches!(asked()?, Some(Op::Expire | Op::Bounce)) => return Ok(true),
+                Happened::Requeued => return Ok(false),
+                _ => {}
+            }
+        }
+        Ok(false)
     }
 
     /// Writes down where a message came from.
@@ -39,7 +56,7 @@ impl State {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         self.connection
             .prepare_cached(
-                "INSERT INTO origin (message, attested, gid, pid, exe, cwd, unit, notices) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO origin (message, attested, gid, pid, exe, cwd, unit, warnings) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?
             .execute(params![
                 id.to_i64(),
@@ -51,15 +68,16 @@ impl State {
                 text(&caller.unit),
                 // No DSN holds a line break (Envelope::check).
                 warnings.join("\n"),
-            ])
-            .map(|_| ())
+            ])?;
+        Ok(())
     }
 
     /// Where a message came from; `None` where that is not known (its row is older than schema 2).
     pub fn origin(&self, id: QueueId) -> Result<Option<Origin>> {
         let text = |text: String| Some(text).filter(|text| !text.is_empty());
-        self.connection
-            .prepare_cached("SELECT attested, gid, pid, exe, cwd, unit, notices FROM origin WHERE message = ?1")?
+        Ok(self
+            .connection
+            .prepare_cached("SELECT attested, gid, pid, exe, cwd, unit, warnings FROM origin WHERE message = ?1")?
             .query_row([id.to_i64()], |row| {
                 let (exe, cwd, unit) = (text(row.get(3)?), text(row.get(4)?), text(row.get(5)?));
                 let warnings: String = row.get(6)?;
@@ -69,7 +87,7 @@ impl State {
                     warnings: warnings.lines().map(str::to_owned).collect(),
                 })
             })
-            .optional()
+            .optional()?)
     }
 
     /// Adds an attempt at one recipient. A route that is still down for the same reason is no news: it is counted, so that a
@@ -84,14 +102,14 @@ impl State {
         };
         self.connection
             .prepare_cached(
-                "INSERT INTO attempt (message, n, seq, since, at, times, state, reached, status, reply, relay, remote_id, tls, notes, connect_ms, transaction_ms)
-                 SELECT ?1, ?2, ifnull(max(seq), 0) + 1, ?3, ?3, 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13 FROM attempt WHERE message = ?1 AND n = ?2",
+                "INSERT INTO attempt (message, n, seq, since, at, times, state, reached, status, reply, relay, remote_id, tls, notes, connect_ms, transaction_ms, cause, subject, stage, code)
+                 SELECT ?1, ?2, ifnull(max(seq), 0) + 1, ?3, ?3, 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17 FROM attempt WHERE message = ?1 AND n = ?2",
             )?
             .execute(params![
                 id.to_i64(),
                 update.n,
                 at,
-                update.progress as i64,
+                update.progress.number(),
                 transaction.reached,
                 update.status,
                 update.reply,
@@ -101,8 +119,12 @@ impl State {
                 transaction.notes,
                 transaction.connect_ms,
                 transaction.transaction_ms,
-            ])
-            .map(|_| ())
+                codes::number(update.diagnosis.cause),
+                codes::number(update.diagnosis.subject),
+                codes::number(update.diagnosis.stage),
+                update.diagnosis.code,
+            ])?;
+        Ok(())
     }
 
     fn count_again(&self, id: QueueId, update: &RecipientUpdate, at: i64) -> Result<bool> {
@@ -113,7 +135,7 @@ impl State {
                  WHERE message = ?1 AND n = ?2 AND seq = (SELECT max(seq) FROM attempt WHERE message = ?1 AND n = ?2)
                  AND reached = 0 AND state = ?7 AND status = ?3 AND reply = ?4 AND relay = ?5",
             )?
-            .execute(params![id.to_i64(), update.n, update.status, update.reply, update.relay, at, update.progress as i64])?;
+            .execute(params![id.to_i64(), update.n, update.status, update.reply, update.relay, at, update.progress.number()])?;
         Ok(counted > 0)
     }
 
@@ -123,61 +145,40 @@ impl State {
             "SELECT {ATTEMPT_COLUMNS} FROM attempt LEFT JOIN recipient ON recipient.message = attempt.message AND recipient.n = attempt.n
              WHERE attempt.message = ?1 ORDER BY attempt.at, attempt.n, attempt.seq"
         );
-        self.connection.prepare_cached(&sql)?.query_map([id.to_i64()], Attempt::of)?.collect()
+        Ok(self.connection.prepare_cached(&sql)?.query_map([id.to_i64()], Attempt::of)?.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The history of a message as lines, the oldest first: its acceptance, its attempts, and what else was recorded.
-    pub fn events(&self, id: QueueId) -> Result<Vec<Event>> {
-        let mut events: Vec<Event> = self.acceptance(id)?.into_iter().collect();
-        events.extend(
-            self.connection
-                .prepare_cached("SELECT at, kind, text FROM event WHERE message = ?1 ORDER BY seq")?
-                .query_map([id.to_i64()], |row| Ok(Event { at: row.get(0)?, kind: row.get(1)?, text: row.get(2)? }))?
-                .collect::<Result<Vec<_>>>()?,
-        );
-        events.extend(self.attempts_of(id)?.iter().map(Event::of_attempt));
-        // A stable sort: what was recorded in one second stays in its order.
-        events.sort_by_key(|event| event.at);
-        Ok(events)
+    /// What else was recorded of a message, the oldest first.
+    pub fn history(&self, id: QueueId) -> Result<Vec<HistoryLine>> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT at, kind, cause, trigger, by_uid, by_name, detail FROM history WHERE message = ?1 ORDER BY seq")?;
+        Ok(statement.query_map([id.to_i64()], HistoryLine::of)?.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The first line. Rows of schema 1 have it as an event.
-    fn acceptance(&self, id: QueueId) -> Result<Option<Event>> {
-        self.connection
-            .prepare_cached(
-                "SELECT accepted, uid, size, (SELECT count(*) FROM recipient WHERE recipient.message = message.id)
-                 FROM message JOIN origin ON origin.message = message.id WHERE message.id = ?1",
-            )?
-            .query_row([id.to_i64()], |row| {
-                let (uid, size, count): (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
-                let recipients = counted(usize::try_from(count).unwrap_or(0), "recipient");
-                Ok(Event { at: row.get(0)?, kind: "accepted".to_owned(), text: format!("uid {uid}, {size} bytes, {recipients}") })
-            })
-            .optional()
-    }
-
-    /// Forgets messages that finished before `before` and that no DSN is due about, the oldest first: at most `limit`, and no
+    /// Forgets messages that ended before `before` and that no DSN is due about, the oldest first: at most `limit`, and no
     /// more once `may_go_on` says no. Returns how many.
     pub fn forget(&self, before: i64, limit: usize, mut may_go_on: impl FnMut() -> bool) -> Result<usize> {
         let ids: Vec<i64> = self
             .connection
             .prepare_cached(
-                "SELECT id FROM message INDEXED BY message_finished WHERE place = 3 AND finished < ?1
-                 AND NOT EXISTS (SELECT 1 FROM notice WHERE notice.message = message.id) ORDER BY finished LIMIT ?2",
+                "SELECT id FROM message INDEXED BY message_finished WHERE dir >= 3 AND dir <> 4 AND ended_at < ?1
+                 AND NOT EXISTS (SELECT 1 FROM dsn WHERE dsn.message = message.id) ORDER BY ended_at LIMIT ?2",
             )?
             .query_map(params![before, limit as i64], |row| row.get(0))?
-            .collect::<Result<_>>()?;
+            .collect::<rusqlite::Result<_>>()?;
         let mut forgotten = 0;
         for id in ids {
             if !may_go_on() {
                 break;
             }
             for table in [
-                "DELETE FROM event WHERE message = ?1",
+                "DELETE FROM history WHERE message = ?1",
+                "DELETE FROM intention WHERE message = ?1",
                 "DELETE FROM attempt WHERE message = ?1",
                 "DELETE FROM origin WHERE message = ?1",
                 "DELETE FROM recipient WHERE message = ?1",
-                "DELETE FROM notice_recipient WHERE message = ?1",
+                "DELETE FROM dsn_recipient WHERE message = ?1",
                 "DELETE FROM message WHERE id = ?1",
             ] {
                 self.connection.prepare_cached(table)?.execute([id])?;

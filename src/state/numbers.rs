@@ -1,6 +1,7 @@
 //! The queue in numbers: how many messages, how large, how old.
 
-use crate::database::{Result, State};
+use crate::database::State;
+use crate::errors::Result;
 
 /// What lies in one place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,12 +20,12 @@ impl State {
     pub fn queue_numbers(&self, bounds: &[i64]) -> Result<[Numbers; 3]> {
         let mut numbers = [(); 3].map(|()| Numbers { by_age: vec![0; bounds.len()], ..Numbers::default() });
         let mut statement =
-            self.connection.prepare_cached("SELECT place, accepted, size FROM message INDEXED BY message_queued WHERE place < 3")?;
+            self.connection.prepare_cached("SELECT dir, accepted, size FROM message INDEXED BY message_queued WHERE dir < 3")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let place = usize::try_from(row.get::<_, i64>(0)?).unwrap_or(usize::MAX);
+            let dir = usize::try_from(row.get::<_, i64>(0)?).unwrap_or(usize::MAX);
             let (accepted, size): (i64, i64) = (row.get(1)?, row.get(2)?);
-            let Some(of) = numbers.get_mut(place) else { continue };
+            let Some(of) = numbers.get_mut(dir) else { continue };
             let class = bounds.partition_point(|bound| *bound >= accepted);
             if let Some(messages) = of.by_age.get_mut(class) {
                 *messages += 1;
@@ -47,12 +48,12 @@ mod tests {
     fn messages_are_counted_by_place_and_age() {
         let scratch = tempfile::tempdir().unwrap();
         let state = State::open(&scratch.path().join("state.sqlite")).unwrap();
-        for (n, (place, accepted)) in
-            [(QueueDir::Cur, 990), (QueueDir::Cur, 900), (QueueDir::Cur, 5), (QueueDir::Hold, 999), (QueueDir::Ended, 1)]
+        for (n, (dir, accepted)) in
+            [(QueueDir::Cur, 990), (QueueDir::Cur, 900), (QueueDir::Cur, 5), (QueueDir::Hold, 999), (QueueDir::NoFile, 1)]
                 .into_iter()
                 .enumerate()
         {
-            let row = super::super::Message { place, accepted, size: 10, ..message(u32::try_from(n).unwrap()) };
+            let row = super::super::Message { dir, accepted, size: 10, ..message(u32::try_from(n).unwrap()) };
             state.insert(&row, &[], &Origin::default()).unwrap();
         }
         let [cur, hold, failed] = state.queue_numbers(&[950, 100, i64::MIN]).unwrap();

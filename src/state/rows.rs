@@ -2,82 +2,12 @@
 
 use rusqlite::Row;
 
+use mail::code::{Cause, Code, Happened, HoldCause, MessageEnd, Progress, QueueDir, Trigger};
 use mail::envelope::{CallerInfo, Notify};
 use mail::queue_id::QueueId;
-use spool::layout;
+use mail::{Actor, Diagnosis, HistoryCause, Hold};
 
-/// Where a message's file is: the state of the message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QueueDir {
-    /// `cur/`
-    Cur = 0,
-    /// `hold/`
-    Hold = 1,
-    /// `failed/`
-    Failed = 2,
-    /// Delivered or removed.
-    Ended = 3,
-}
-
-impl QueueDir {
-    pub(super) fn from_i64(value: i64) -> QueueDir {
-        match value {
-            0 => QueueDir::Cur,
-            1 => QueueDir::Hold,
-            2 => QueueDir::Failed,
-            _ => QueueDir::Ended,
-        }
-    }
-
-    /// The directory, if there is a file.
-    pub fn directory(self) -> Option<&'static str> {
-        match self {
-            QueueDir::Cur => Some(layout::CUR),
-            QueueDir::Hold => Some(layout::HOLD),
-            QueueDir::Failed => Some(layout::FAILED),
-            QueueDir::Ended => None,
-        }
-    }
-}
-
-/// How far one recipient has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// Not delivered yet.
-    Deferred = 0,
-    /// The next hop took responsibility.
-    Relayed = 1,
-    /// Failed for good.
-    Failed = 2,
-    /// The final dot was sent and no reply came: it may have been delivered.
-    Uncertain = 3,
-}
-
-impl Progress {
-    pub(super) fn from_i64(value: i64) -> Progress {
-        match value {
-            1 => Progress::Relayed,
-            2 => Progress::Failed,
-            3 => Progress::Uncertain,
-            _ => Progress::Deferred,
-        }
-    }
-
-    /// True while the recipient still has to be tried.
-    pub fn is_open(self) -> bool {
-        matches!(self, Progress::Deferred | Progress::Uncertain)
-    }
-
-    /// The word in JSON listings.
-    pub fn word(self) -> &'static str {
-        match self {
-            Progress::Deferred => "deferred",
-            Progress::Relayed => "relayed",
-            Progress::Failed => "failed",
-            Progress::Uncertain => "uncertain",
-        }
-    }
-}
+use crate::codes;
 
 /// The row of a message. Times are unix seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,9 +29,13 @@ pub struct Message {
     /// The Message-ID field's value, printable.
     pub message_id: String,
     /// Where the file is.
-    pub place: QueueDir,
-    /// Why it is held, or what the last attempt of the whole message said.
-    pub reason: String,
+    pub dir: QueueDir,
+    /// Why it is held: set while it is in `hold/`.
+    pub hold: Option<HoldCause>,
+    /// Who held or removed it.
+    pub by: Option<Actor>,
+    /// More of why it is held, or was lost. Printable; shown, never read.
+    pub detail: String,
     /// Attempts that reached a server.
     pub attempts: u32,
     /// The last one.
@@ -110,8 +44,39 @@ pub struct Message {
     pub next_attempt: Option<i64>,
     /// A final dot may be under way.
     pub in_data: bool,
-    /// When the last recipient ended.
-    pub finished: Option<i64>,
+    /// How it ended; `None` while a recipient is open.
+    pub outcome: Option<MessageEnd>,
+    /// When it ended.
+    pub ended_at: Option<i64>,
+}
+
+impl Message {
+    /// Why it is held, if it is.
+    pub fn held(&self) -> Option<Hold> {
+        self.hold.map(|cause| Hold { cause, by: self.by.clone(), detail: self.detail.clone() })
+    }
+
+    /// It is parked.
+    pub fn park(&mut self, hold: Hold) {
+        (self.dir, self.next_attempt) = (QueueDir::Hold, None);
+        (self.hold, self.by, self.detail) = (Some(hold.cause), hold.by, hold.detail);
+    }
+
+    /// It is tried at `at`, and nothing is left of why it was held or of how it had ended.
+    pub fn open(&mut self, at: i64) {
+        (self.dir, self.next_attempt) = (QueueDir::Cur, Some(at));
+        (self.hold, self.by, self.detail) = (None, None, String::new());
+        (self.outcome, self.ended_at) = (None, None);
+    }
+
+    /// It has ended, with its file there. An end that it has already stays: removing what failed does not change that it failed.
+    pub fn end(&mut self, dir: QueueDir, end: MessageEnd, at: i64) {
+        (self.dir, self.next_attempt, self.in_data) = (dir, None, false);
+        (self.hold, self.by, self.detail) = (None, None, String::new());
+        if self.outcome.is_none() {
+            (self.outcome, self.ended_at) = (Some(end), Some(at));
+        }
+    }
 }
 
 /// The row of a recipient.
@@ -127,9 +92,11 @@ pub struct RecipientRow {
     pub notify: Notify,
     /// How far it has come.
     pub progress: Progress,
+    /// Why.
+    pub diagnosis: Diagnosis,
     /// Enhanced status of the last attempt.
     pub status: String,
-    /// The reply, or the reason, of the last attempt. Printable.
+    /// What the last attempt said: a reply, or words of ours. Printable; shown, never read.
     pub reply: String,
     /// The host that said it.
     pub relay: String,
@@ -144,46 +111,111 @@ pub struct RecipientUpdate {
     pub n: u32,
     /// The new progress.
     pub progress: Progress,
+    /// Why.
+    pub diagnosis: Diagnosis,
     /// Enhanced status.
     pub status: String,
-    /// The reply, or the reason. Printable.
+    /// What the attempt said: a reply, or words of ours. Printable; shown, never read.
     pub reply: String,
     /// The host that said it.
     pub relay: String,
 }
 
-/// A line of a message's history.
+/// A line of a message's history, beside its attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub struct HistoryLine {
     /// Unix seconds.
     pub at: i64,
-    /// `accepted`, `relayed`, `delayed`, `failed`, `uncertain`, `held` …
-    pub kind: String,
-    /// The details, printable.
-    pub text: String,
+    /// What happened.
+    pub kind: Happened,
+    /// Why, in the codes of the kind.
+    pub cause: Option<HistoryCause>,
+    /// What made the system do it.
+    pub trigger: Option<Trigger>,
+    /// Who wanted it.
+    pub by: Option<Actor>,
+    /// More for people. Printable; shown, never read.
+    pub detail: String,
 }
 
-impl Event {
-    /// An attempt as a line: who answered what to which recipient, over what.
-    pub(super) fn of_attempt(attempt: &Attempt) -> Event {
-        let kind = match attempt.progress {
-            Progress::Deferred => "deferred",
-            progress => progress.word(),
-        };
-        let remote_id = Some(&attempt.remote_id).filter(|id| !id.is_empty()).map(|id| format!("queued there as {id}"));
-        let connect = attempt.connect_ms.map(|ms| format!("connected in {ms} ms"));
-        let transaction = attempt.transaction_ms.map(|ms| format!("answered in {ms} ms"));
-        let session = [Some(attempt.tls.clone()), Some(attempt.notes.clone()), remote_id, connect, transaction];
-        let session: Vec<String> = session.into_iter().flatten().filter(|text| !text.is_empty()).collect();
-        let mut text = format!("{}  {}  {}", attempt.address, attempt.relay, attempt.reply);
-        if !session.is_empty() {
-            text.push_str(&format!(" ({})", session.join("; ")));
-        }
-        if attempt.times > 1 {
-            text.push_str(&format!(" ({} times)", attempt.times));
-        }
-        Event { at: attempt.at, kind: kind.to_owned(), text }
+impl HistoryLine {
+    /// A line of this kind.
+    pub fn new(at: i64, kind: Happened) -> HistoryLine {
+        HistoryLine { at, kind, cause: None, trigger: None, by: None, detail: String::new() }
     }
+
+    /// The line of a message that was parked.
+    pub fn held(at: i64, hold: &Hold) -> HistoryLine {
+        let cause = Some(HistoryCause::Hold(hold.cause));
+        HistoryLine { cause, by: hold.by.clone(), detail: hold.detail.clone(), ..HistoryLine::new(at, Happened::Held) }
+    }
+
+    /// The same with its cause.
+    pub fn because(self, cause: HistoryCause) -> HistoryLine {
+        HistoryLine { cause: Some(cause), ..self }
+    }
+
+    /// The same with who wanted it.
+    pub fn by(self, actor: &Actor) -> HistoryLine {
+        HistoryLine { by: Some(actor.clone()), trigger: Some(Trigger::Operator), ..self }
+    }
+
+    /// The same with what made the system do it.
+    pub fn on(self, trigger: Trigger) -> HistoryLine {
+        HistoryLine { trigger: Some(trigger), ..self }
+    }
+
+    /// The same with more for people.
+    pub fn with(self, detail: impl Into<String>) -> HistoryLine {
+        HistoryLine { detail: detail.into(), ..self }
+    }
+
+    pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<HistoryLine> {
+        let kind: Happened = codes::get(row, 1)?;
+        let number: Option<i64> = row.get(2)?;
+        let cause = number.map(|number| HistoryCause::of(kind, number).ok_or_else(|| codes::no_code(Happened::KIND, number, 2)));
+        Ok(HistoryLine {
+            at: row.get(0)?,
+            kind,
+            cause: cause.transpose()?,
+            trigger: codes::get_option(row, 3)?,
+            by: actor_of(row, 4)?,
+            detail: row.get(6)?,
+        })
+    }
+}
+
+/// How a message with these recipients ended: by the gravest of its failures. `None` while one is open.
+pub fn end_of(recipients: &[RecipientRow]) -> Option<MessageEnd> {
+    if recipients.iter().any(|recipient| recipient.progress.is_open()) {
+        return None;
+    }
+    let ends = recipients.iter().map(|recipient| match (recipient.progress, recipient.diagnosis.cause) {
+        (Progress::Relayed, _) => (0, MessageEnd::Relayed),
+        (_, Some(Cause::Corrupt)) => (5, MessageEnd::Corrupt),
+        (_, Some(Cause::Vanished)) => (4, MessageEnd::Vanished),
+        (_, Some(Cause::Bounced)) => (3, MessageEnd::Bounced),
+        (_, Some(Cause::Expired | Cause::ExpiredByOperator | Cause::DeliverBy)) => (2, MessageEnd::Expired),
+        _ => (1, MessageEnd::Failed),
+    });
+    ends.max().map(|(_, end)| end)
+}
+
+/// The actor in column `at`, a uid or NULL, and the one behind it, the name.
+pub(super) fn actor_of(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Actor>> {
+    let name: String = row.get(at + 1)?;
+    Ok(row.get::<_, Option<u32>>(at)?.map(|uid| Actor { uid, name }))
+}
+
+/// The diagnosis in four columns from `at` on: cause, subject, stage, code. Rows of relayed recipients have none, and rows from
+/// before schema 3, whose words were not read, have an unknown one.
+pub(super) fn diagnosis_of(row: &Row<'_>, at: usize) -> rusqlite::Result<Diagnosis> {
+    Ok(Diagnosis {
+        cause: codes::get_option::<Cause>(row, at)?,
+        subject: codes::get_option(row, at + 1)?,
+        stage: codes::get_option(row, at + 2)?,
+        code: row.get(at + 3)?,
+    })
 }
 
 /// Where a message came from, beside the uid, which the kernel attests.
@@ -227,9 +259,11 @@ pub struct Attempt {
     pub times: u32,
     /// What became of the recipient.
     pub progress: Progress,
+    /// Why.
+    pub diagnosis: Diagnosis,
     /// Enhanced status.
     pub status: String,
-    /// The reply, or the reason. Printable.
+    /// What the attempt said: a reply, or words of ours. Printable; shown, never read.
     pub reply: String,
     /// The host that said it.
     pub relay: String,
@@ -248,7 +282,7 @@ pub struct Attempt {
 }
 
 /// The columns of an attempt, in the order of [`Attempt::of`].
-pub(super) const ATTEMPT_COLUMNS: &str = "attempt.n, recipient.address, attempt.since, attempt.at, attempt.times, attempt.state, attempt.status, attempt.reply, attempt.relay, attempt.remote_id, attempt.tls, attempt.notes, attempt.reached, attempt.connect_ms, attempt.transaction_ms";
+pub(super) const ATTEMPT_COLUMNS: &str = "attempt.n, recipient.address, attempt.since, attempt.at, attempt.times, attempt.state, attempt.status, attempt.reply, attempt.relay, attempt.remote_id, attempt.tls, attempt.notes, attempt.reached, attempt.connect_ms, attempt.transaction_ms, attempt.cause, attempt.subject, attempt.stage, attempt.code";
 
 impl Attempt {
     pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Attempt> {
@@ -258,7 +292,8 @@ impl Attempt {
             since: row.get(2)?,
             at: row.get(3)?,
             times: row.get(4)?,
-            progress: Progress::from_i64(row.get(5)?),
+            progress: codes::get(row, 5)?,
+            diagnosis: diagnosis_of(row, 15)?,
             status: row.get(6)?,
             reply: row.get(7)?,
             relay: row.get(8)?,
@@ -273,7 +308,7 @@ impl Attempt {
 }
 
 /// The columns of a message, in the order of [`message_of`].
-pub(super) const COLUMNS: &str = "id, uid, digest, size, accepted, expires, reverse_path, message_id, place, reason, attempts, last_attempt, next_attempt, in_data, finished";
+pub(super) const COLUMNS: &str = "id, uid, digest, size, accepted, expires, reverse_path, message_id, dir, hold, by_uid, by_name, detail, attempts, last_attempt, next_attempt, in_data, outcome, ended_at";
 
 pub(super) fn message_of(row: &Row<'_>) -> rusqlite::Result<Message> {
     Ok(Message {
@@ -285,12 +320,15 @@ pub(super) fn message_of(row: &Row<'_>) -> rusqlite::Result<Message> {
         expires: row.get(5)?,
         reverse_path: row.get(6)?,
         message_id: row.get(7)?,
-        place: QueueDir::from_i64(row.get(8)?),
-        reason: row.get(9)?,
-        attempts: row.get(10)?,
-        last_attempt: row.get(11)?,
-        next_attempt: row.get(12)?,
-        in_data: row.get(13)?,
-        finished: row.get(14)?,
+        dir: codes::get(row, 8)?,
+        hold: codes::get_option(row, 9)?,
+        by: actor_of(row, 10)?,
+        detail: row.get(12)?,
+        attempts: row.get(13)?,
+        last_attempt: row.get(14)?,
+        next_attempt: row.get(15)?,
+        in_data: row.get(16)?,
+        outcome: codes::get_option(row, 17)?,
+        ended_at: row.get(18)?,
     })
 }

@@ -4,16 +4,21 @@
 //! |---|---|---|
 //! | 1 | 0.1.0, before its release | message, recipient, event, notice |
 //! | 2 | 0.1.0 | `origin` and `attempt`: who submitted a message and each attempt at it, by column; look-up by address; no scan of the history |
+//! | 3 | 0.1.0 | codes instead of sentences; where the file is and how the message ended are two columns ([`from_2`]) |
 //!
 //! A newer file than this program knows is refused and left alone. An older one is brought forward in one transaction: a crash in
 //! it leaves the older one.
 
 use rusqlite::Connection;
 
-use crate::errors::{FOREIGN, error, newer_than_this, of_form};
+use crate::errors::{Result, StateError, of_form};
+use mail::code;
+use std::path::Path;
+
+mod from_2;
 
 /// The version of the schema (`PRAGMA user_version`).
-pub const SCHEMA: i64 = 2;
+pub const SCHEMA: i64 = 3;
 
 /// Version 1, as its last program made it.
 const VERSION_1: &str = "
@@ -132,40 +137,72 @@ pub(super) enum Found {
 
 /// Looks at a file that the daemon is about to use.
 ///
-/// Errors: SQLite's; [`is_newer`](crate::is_newer) tells a file of a newer program, `is_foreign` one that was never ours.
-pub(super) fn look(connection: &Connection) -> rusqlite::Result<Found> {
+/// Errors: SQLite's; [`StateError::Newer`] for a file of a newer program, [`StateError::Foreign`] for one that was never ours.
+pub(super) fn look(connection: &Connection) -> Result<Found> {
     match connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? {
         0 if connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))? => Ok(Found::Empty),
         version @ 1..=SCHEMA => Ok(Found::Version(version)),
-        newer if newer > SCHEMA => Err(newer_than_this(newer, SCHEMA)),
-        _ => Err(error(FOREIGN)),
+        found if found > SCHEMA => Err(StateError::Newer { found, known: SCHEMA }),
+        _ => Err(StateError::Foreign),
     }
 }
 
-/// Makes the tables, or brings them forward, in one transaction.
-pub(super) fn bring_forward(connection: &Connection, found: Found) -> rusqlite::Result<()> {
+/// Makes the tables, or brings them forward, in one transaction: an error, or a crash, leaves the file as it was.
+///
+/// Errors: SQLite's; [`StateError::NoRoom`] before anything is written.
+pub(super) fn bring_forward(connection: &Connection, found: Found, path: &Path) -> Result<()> {
     let steps = match found {
         Found::Empty => format!("{VERSION_1} {TO_2}"),
         Found::Version(1) => TO_2.to_owned(),
+        Found::Version(2) => String::new(),
         Found::Version(_) => return Ok(()),
     };
-    connection.execute_batch(&format!("BEGIN IMMEDIATE; {steps} PRAGMA user_version = {SCHEMA}; COMMIT;"))
+    if found != Found::Empty {
+        check_room(path)?;
+    }
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let forward = || -> Result<()> {
+        connection.execute_batch(&steps)?;
+        from_2::bring_forward(connection)?;
+        Ok(connection.execute_batch(&format!("PRAGMA user_version = {SCHEMA}; COMMIT;"))?)
+    };
+    forward().map_err(|e| {
+        // The first error is the one to tell.
+        let _ = connection.execute_batch("ROLLBACK");
+        match e {
+            StateError::Sql(e) => of_form(e),
+            e => e,
+        }
+    })
 }
 
-/// An index that a version may gain without a new number: it changes what a question costs, not what a row means, and an older
-/// program keeps it up to date as it is. It holds what an alias or `admin_address` changed, and nothing else.
-const LATER: &str = "CREATE INDEX IF NOT EXISTS recipient_original ON recipient (original COLLATE NOCASE) WHERE original <> '';";
+/// The log of the transaction may become as large as the file.
+fn check_room(path: &Path) -> Result<()> {
+    let need = std::fs::metadata(path).map(|meta| meta.len()).unwrap_or_default();
+    match sys::fs::free_space(path) {
+        Ok((free, _)) if free < need => Err(StateError::NoRoom { need, free }),
+        // The disk itself will say what it refuses.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
 
-/// Makes it where it is missing: once, at the cost of reading all recipients.
-pub(super) fn add_indexes(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(LATER).map_err(of_form)
+/// Writes the words of the codes where some are missing: they are for people who look into the file.
+pub(super) fn keep_codes(connection: &Connection) -> Result<()> {
+    let codes = code::all();
+    let known: i64 = connection.query_row("SELECT count(*) FROM code", [], |row| row.get(0)).map_err(of_form)?;
+    if usize::try_from(known).is_ok_and(|known| known == codes.len()) {
+        return Ok(());
+    }
+    let mut insert = connection.prepare("INSERT OR REPLACE INTO code (kind, number, word) VALUES (?1, ?2, ?3)")?;
+    codes.iter().try_for_each(|(kind, number, word)| insert.execute(rusqlite::params![kind, number, word]).map(drop))?;
+    Ok(())
 }
 
 /// For those that only read: the tables must be those of today.
-pub(super) fn check(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn check(connection: &Connection) -> Result<()> {
     match connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? {
         SCHEMA => Ok(()),
-        newer if newer > SCHEMA => Err(newer_than_this(newer, SCHEMA)),
-        older => Err(error(&format!("it has schema {older}; mailchuted brings it to {SCHEMA} when it starts"))),
+        found if found > SCHEMA => Err(StateError::Newer { found, known: SCHEMA }),
+        found => Err(StateError::Older { found, known: SCHEMA }),
     }
 }

@@ -1,8 +1,10 @@
 //! What the database answers.
 
 use super::*;
+use mail::code::{Happened, HoldCause};
 use mail::envelope::CallerInfo;
 use mail::queue_id::QueueId;
+use mail::{Diagnosis, Hold};
 
 pub(super) fn message(n: u32) -> Message {
     Message {
@@ -14,13 +16,16 @@ pub(super) fn message(n: u32) -> Message {
         expires: 2000,
         reverse_path: String::new(),
         message_id: "<m@x>".into(),
-        place: QueueDir::Cur,
-        reason: String::new(),
+        dir: QueueDir::Cur,
+        hold: None,
+        by: None,
+        detail: String::new(),
         attempts: 0,
         last_attempt: None,
         next_attempt: Some(1000 + i64::from(n)),
         in_data: false,
-        finished: None,
+        outcome: None,
+        ended_at: None,
     }
 }
 
@@ -61,7 +66,7 @@ fn history_is_forgotten_only_after_its_time_and_only_when_finished() {
     for n in 0..2 {
         state.insert(&message(n), &[], &origin()).unwrap();
     }
-    state.update(&Message { place: QueueDir::Ended, finished: Some(1500), next_attempt: None, ..message(0) }).unwrap();
+    state.update(&Message { dir: QueueDir::NoFile, ended_at: Some(1500), next_attempt: None, ..message(0) }).unwrap();
     assert_eq!(state.forget(1500, 10, || true).unwrap(), 0);
     assert_eq!(state.forget(1501, 10, || true).unwrap(), 1);
     assert_eq!(state.message(message(0).id).unwrap(), None);
@@ -75,6 +80,7 @@ pub(super) fn recipient(n: u32, address: &str) -> RecipientRow {
         original: String::new(),
         notify: mail::envelope::Notify::UNSAID,
         progress: Progress::Deferred,
+        diagnosis: Diagnosis::default(),
         status: String::new(),
         reply: String::new(),
         relay: String::new(),
@@ -83,7 +89,14 @@ pub(super) fn recipient(n: u32, address: &str) -> RecipientRow {
 }
 
 fn update(n: u32, progress: Progress, reply: &str) -> RecipientUpdate {
-    RecipientUpdate { n, progress, status: "4.0.0".into(), reply: reply.into(), relay: "mx.example[192.0.2.1]:25".into() }
+    RecipientUpdate {
+        n,
+        progress,
+        diagnosis: Diagnosis::default(),
+        status: "4.0.0".into(),
+        reply: reply.into(),
+        relay: "mx.example[192.0.2.1]:25".into(),
+    }
 }
 
 fn scratch() -> (tempfile::TempDir, State) {
@@ -105,11 +118,9 @@ fn the_history_has_the_acceptance_each_attempt_and_the_id_that_the_next_hop_gave
         ..Transaction::default()
     };
     state.record_attempt(id, &update(0, Progress::Deferred, "450 4.2.1 busy"), &transaction, 1010).unwrap();
-    state.record(id, &Event { at: 1015, kind: "requested".into(), text: "flush".into() }).unwrap();
+    state.record(id, &HistoryLine::new(1015, Happened::Flushed)).unwrap();
     state.record_attempt(id, &update(0, Progress::Relayed, "250 2.0.0 Ok: queued as 4XyZ"), &transaction, 1020).unwrap();
-    let kinds: Vec<String> = state.events(id).unwrap().into_iter().map(|event| event.kind).collect();
-    assert_eq!(kinds, ["accepted", "deferred", "requested", "relayed"]);
-    assert_eq!(state.events(id).unwrap()[0].text, "uid 7, 10 bytes, 2 recipients");
+    assert_eq!(state.history(id).unwrap(), [HistoryLine::new(1015, Happened::Flushed)]);
     let attempts = state.attempts_of(id).unwrap();
     let last = attempts.last().unwrap();
     assert_eq!((attempts.len(), last.remote_id.as_str(), last.address.as_str()), (2, "4XyZ", "a@x.example"));
@@ -172,15 +183,15 @@ fn nothing_is_left_of_a_message_whose_history_is_forgotten() {
     let (_scratch, state) = scratch();
     for n in 0..3 {
         state.insert(&message(n), &[recipient(0, "a@x.example")], &origin()).unwrap();
-        state.record(message(n).id, &Event { at: 1, kind: "held".into(), text: String::new() }).unwrap();
+        state.record(message(n).id, &HistoryLine::held(1, &Hold::of(HoldCause::Dkim))).unwrap();
         state.record_attempt(message(n).id, &update(0, Progress::Relayed, "250 ok"), &Transaction::default(), 1).unwrap();
-        state.update(&Message { place: QueueDir::Ended, finished: Some(1500 - i64::from(n)), next_attempt: None, ..message(n) }).unwrap();
+        state.update(&Message { dir: QueueDir::NoFile, ended_at: Some(1500 - i64::from(n)), next_attempt: None, ..message(n) }).unwrap();
     }
     assert_eq!(state.forget(2000, 2, || true).unwrap(), 2);
     assert!(state.message(message(0).id).unwrap().is_some(), "the oldest go first");
     let mut left = 1;
     assert_eq!(state.forget(2000, 9, || std::mem::replace(&mut left, 0) > 0).unwrap(), 1);
-    for table in ["message", "recipient", "origin", "attempt", "event"] {
+    for table in ["message", "recipient", "origin", "attempt", "history"] {
         let rows: i64 = state.connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
         assert_eq!(rows, 0, "{table}");
     }
@@ -191,7 +202,7 @@ fn plan(state: &State, sql: &str) -> String {
     let mut statement = state.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     let nothing = vec![rusqlite::types::Null; statement.parameter_count()];
     let steps = statement.query_map(rusqlite::params_from_iter(nothing), |row| row.get::<_, String>(3)).unwrap();
-    steps.map(Result::unwrap).collect::<Vec<_>>().join("\n")
+    steps.map(|step| step.unwrap()).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -215,7 +226,8 @@ fn no_question_of_the_daemon_reads_the_whole_history() {
         }
         seen += 1;
         for step in plan(&state, &sql).lines().filter(|step| step.starts_with("SCAN ")) {
-            let is_bounded = ["message_queued", "message_parked", "(subquery", "notice"].iter().any(|good| step.contains(good));
+            let is_bounded =
+                ["message_queued", "message_parked", "(subquery", "dsn", "intention", "total"].iter().any(|good| step.contains(good));
             assert!(is_bounded, "{sql}\n{step}");
         }
     }
@@ -225,7 +237,7 @@ fn no_question_of_the_daemon_reads_the_whole_history() {
 /// Every table and index with its text.
 fn schema_of(state: &State) -> Vec<String> {
     let mut statement = state.connection.prepare("SELECT name || ': ' || ifnull(sql, '') FROM sqlite_schema ORDER BY name").unwrap();
-    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    statement.query_map([], |row| row.get(0)).unwrap().map(|text| text.unwrap()).collect()
 }
 
 #[test]
@@ -241,15 +253,12 @@ fn a_file_of_schema_1_is_brought_forward_with_everything_in_it() {
     let (gone, failed, held) = (id("6B032C74516CF56A"), id("6B032C75DA9ECA6E"), id("6B032C75B304E0EA"));
     let (retried, in_data) = (id("6B032C758F230D40"), id("6B032C754D29A9C8"));
     assert_eq!(state.counts().unwrap(), [3, 1, 1]);
-    let place = |id| state.message(id).unwrap().unwrap().place;
-    assert_eq!([gone, failed, held, retried].map(place), [QueueDir::Ended, QueueDir::Failed, QueueDir::Hold, QueueDir::Cur]);
+    let dir = |id| state.message(id).unwrap().unwrap().dir;
+    assert_eq!([gone, failed, held, retried].map(dir), [QueueDir::NoFile, QueueDir::Failed, QueueDir::Hold, QueueDir::Cur]);
     assert_eq!(state.in_hand().unwrap().iter().filter(|row| row.in_data).map(|row| row.id).collect::<Vec<_>>(), [in_data]);
     assert!(state.message(retried).unwrap().unwrap().next_attempt.is_some());
-    let kinds = |id| state.events(id).unwrap().into_iter().map(|event| event.kind).collect::<Vec<_>>();
-    assert_eq!(
-        (kinds(gone), kinds(held)),
-        (vec!["accepted".to_owned(), "relayed".to_owned()], vec!["accepted".to_owned(), "held".to_owned()])
-    );
+    let kinds = |id| state.history(id).unwrap().into_iter().map(|line| line.kind).collect::<Vec<_>>();
+    assert_eq!((kinds(gone), kinds(held)), (vec![Happened::Note, Happened::Note], vec![Happened::Note, Happened::Held]));
     assert_eq!(state.trace_by_address("BOB@receiver.example", "BOB@receiver.example", None, 9).unwrap().len(), 6);
     assert!(State::open_to_read(&path).is_ok());
     assert_eq!(State::open(&path).unwrap().counts().unwrap(), [3, 1, 1], "once");
@@ -259,7 +268,7 @@ fn a_file_of_schema_1_is_brought_forward_with_everything_in_it() {
 fn a_newer_file_and_one_of_another_program_are_refused_and_left_alone() {
     let scratch = tempfile::tempdir().unwrap();
     for (sql, is_refused) in
-        [("PRAGMA user_version = 99", is_newer as fn(&rusqlite::Error) -> bool), ("CREATE TABLE t (x)", errors::is_foreign)]
+        [("PRAGMA user_version = 99", StateError::is_newer as fn(&StateError) -> bool), ("CREATE TABLE t (x)", StateError::is_damage)]
     {
         let path = scratch.path().join(format!("{}.sqlite", sql.len()));
         rusqlite::Connection::open(&path).unwrap().execute_batch(sql).unwrap();
@@ -267,5 +276,36 @@ fn a_newer_file_and_one_of_another_program_are_refused_and_left_alone() {
         let refused = State::open(&path).err().unwrap();
         assert!(is_refused(&refused), "{refused}");
         assert!(std::fs::read(&path).unwrap() == before, "{refused}");
+    }
+}
+
+#[test]
+fn a_number_that_is_no_code_is_damage_and_never_an_end() {
+    for (table, column) in [
+        ("message", "dir"),
+        ("message", "hold"),
+        ("message", "outcome"),
+        ("recipient", "state"),
+        ("recipient", "cause"),
+        ("recipient", "subject"),
+        ("recipient", "stage"),
+        ("history", "kind"),
+        ("history", "cause"),
+        ("history", "trigger"),
+        ("intention", "op"),
+    ] {
+        let (_scratch, state) = scratch();
+        let id = message(0).id;
+        state.insert(&message(0), &[recipient(0, "a@x.example")], &origin()).unwrap();
+        state.record(id, &HistoryLine::held(1, &Hold::of(HoldCause::Dkim))).unwrap();
+        state.set_order(id, &Order { wanted: Wanted::Hold, by: mail::Actor { uid: 0, name: "root".into() } }).unwrap();
+        state.connection.execute(&format!("UPDATE {table} SET {column} = 99"), []).unwrap();
+        let read = || {
+            state.message(id)?;
+            state.recipients(id)?;
+            state.history(id)?;
+            state.orders()
+        };
+        assert!(read().is_err_and(|e| e.is_damage()), "{table}.{column}");
     }
 }

@@ -2,7 +2,8 @@
 
 use rusqlite::params;
 
-use crate::database::{Result, State};
+use crate::database::State;
+use crate::errors::Result;
 use crate::rows::Message;
 use crate::rows::{COLUMNS, message_of};
 use mail::queue_id::QueueId;
@@ -23,7 +24,9 @@ impl State {
              ) ORDER BY id DESC LIMIT ?3"
         );
         let before = before.map_or(i64::MAX, QueueId::to_i64);
-        self.connection.prepare_cached(&sql)?.query_map(params![address, before, limit as i64, original], message_of)?.collect()
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let rows = statement.query_map(params![address, before, limit as i64, original], message_of)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// The messages with this Message-ID, with or without its angle brackets, that came before `before`; the latest first, at most
@@ -32,9 +35,8 @@ impl State {
         let bare = message_id.trim_start_matches('<').trim_end_matches('>');
         let sql = format!("SELECT {COLUMNS} FROM message WHERE message_id IN (?1, ?2) AND id < ?3 ORDER BY id DESC LIMIT ?4");
         let before = before.map_or(i64::MAX, QueueId::to_i64);
-        self.connection
-            .prepare_cached(&sql)?
-            .query_map(params![message_id, format!("<{bare}>"), before, limit as i64], message_of)?
-            .collect()
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let rows = statement.query_map(params![message_id, format!("<{bare}>"), before, limit as i64], message_of)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }

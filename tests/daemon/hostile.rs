@@ -115,7 +115,7 @@ fn a_message_that_vanishes_from_cur_stops_only_itself() {
     std::fs::remove_file(installation.paths.spool.join("cur").join(&installation.spooled("cur")[0])).unwrap();
     let receiver = Script::new().start_at(&closed.to_string());
     installation.mailchute(&["flush"]).succeeded();
-    installation.wait_for_log("its file has vanished");
+    installation.wait_for_log("was lost on this host");
     installation.sendmail(&["other@receiver.example"], MESSAGE).succeeded();
     receiver.wait_for_messages(1);
     installation.stop_daemon();

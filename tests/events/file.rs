@@ -60,7 +60,11 @@ fn every_line_has_the_keys_that_the_manual_lists_in_their_order() {
     for line in text.lines() {
         let value: Value = serde_json::from_str(line).unwrap();
         let event = documented.iter().find(|event| value["event"] == event.name).unwrap_or_else(|| panic!("undocumented: {line}"));
-        let wanted = log::record::KEYS.iter().map(|key| (*key).to_owned()).chain(event.fields.clone());
+        // As the page says, these have a value in some lines only; the others stand in every one.
+        let is_there =
+            |field: &String| value.get(field).is_some() || !["cause", "subject", "stage", "code", "end"].contains(&field.as_str());
+        let wanted =
+            log::record::KEYS.iter().map(|key| (*key).to_owned()).chain(event.fields.iter().filter(|field| is_there(field)).cloned());
         assert_eq!(keys(line), wanted.collect::<Vec<_>>(), "{line}");
         assert_eq!((&value["schema"], &value["host"]), (&1.into(), &"host.sender.example".into()));
         assert_eq!(value["level"], event.level);

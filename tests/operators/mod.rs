@@ -4,6 +4,7 @@ mod check;
 mod effects;
 mod failed;
 mod history;
+mod lost;
 mod rights;
 mod selectors;
 mod stopped;

@@ -214,7 +214,9 @@ fn behind_a_killed_daemon_a_finished_message_is_no_message_and_a_possible_duplic
     installation.kill_daemon();
     let database = rusqlite::Connection::open(installation.paths.spool.join("state.sqlite")).unwrap();
     let number = |id: &str| i64::from_str_radix(id, 16).unwrap();
-    database.execute("UPDATE message SET place = 3, finished = 1, next_attempt = NULL WHERE id = ?1", [number(&ids[0])]).unwrap();
+    database
+        .execute("UPDATE message SET dir = 3, outcome = 1, ended_at = 1, next_attempt = NULL WHERE id = ?1", [number(&ids[0])])
+        .unwrap();
     database.execute("UPDATE message SET in_data = 1, next_attempt = NULL WHERE id = ?1", [number(&ids[1])]).unwrap();
     drop(database);
     assert_eq!(listed(&installation, &[]), ids[1..]);

@@ -32,7 +32,7 @@ fn u02_a_refused_message_comes_back_to_its_sender_as_a_signed_bounce() {
     installation.wait_until_drained();
     let id = installation.wait_for_entry("the failed message", |entry| entry["queue_name"] == "failed")["queue_id"].clone();
     let shown = installation.mailchute(&["show", id.as_str().unwrap()]).succeeded().stdout;
-    assert!(shown.contains("notice") && shown.contains("to alice@author.example"), "{shown}");
+    assert!(shown.contains("  dsn: ") && shown.contains("to alice@author.example"), "{shown}");
     assert_eq!((notices(&receiver).len(), installation.spooled("failed").len()), (1, 1));
 
     let judged = require!(judge(notice));

@@ -93,7 +93,7 @@ fn possible_duplicates(world: &World) -> HashSet<String> {
         warnings.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric()).filter(is_id).map(str::to_owned).collect::<Vec<_>>());
     // Or an operator was the first to find it, between two daemons: that is in its history.
     let state = rusqlite::Connection::open(world.installation.paths.spool.join("state.sqlite")).unwrap();
-    let mut query = state.prepare("SELECT DISTINCT message FROM event WHERE kind = 'uncertain'").unwrap();
+    let mut query = state.prepare("SELECT DISTINCT message FROM history WHERE kind = (SELECT number FROM code WHERE code.kind = 'history' AND word = 'uncertain')").unwrap();
     let recorded = query.query_map([], |row| row.get::<_, i64>(0)).unwrap().map(|id| format!("{:016X}", id.unwrap()));
     logged.chain(recorded).collect()
 }

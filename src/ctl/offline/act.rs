@@ -7,8 +7,11 @@ use crate::select::Selection;
 use admin::op::{AdminOp, Named, Reach, was_removed};
 use admin::pause;
 use control::protocol::{Act, Done};
+use control::state::QueueState;
 use control::warnings;
 use exit::{Exit, Failure};
+use mail::Actor;
+use mail::code::Answer;
 use mail::queue_id::QueueId;
 use spool::layout;
 use state::{Durability, Message, Order, State, Wanted};
@@ -39,7 +42,7 @@ impl Offline {
         let (filter, mut named) = (&selection.filter, Vec::new());
         let Some(ids) = &selection.ids else {
             self.every(filter, op.now, |message, entry| {
-                let changes = message.map_or_else(|| changes_unindexed(op.act, &entry.queue_name), |message| op.changes(message));
+                let changes = message.map_or_else(|| changes_unindexed(op.act, entry.queue_name), |message| op.changes(message));
                 if changes && filter.matches(&entry, op.now) {
                     named.push(Named::parse(&entry.queue_id));
                 }
@@ -77,7 +80,7 @@ impl Offline {
             }
         }
         let Some(state) = &mut self.state else {
-            done.extend(rows.into_iter().map(|one| Done { id: one.text, done: false, later: false, text: "no such message".to_owned() }));
+            done.extend(rows.into_iter().map(|one| Done::new(one.text, Answer::NotFound, "no such message")));
             return Ok(done);
         };
         if !moved.is_empty() {
@@ -100,36 +103,38 @@ impl Offline {
     /// Moves a file without a row; its directory is its state. A message to be delivered goes through `new/`, so the daemon checks it like
     /// any other.
     fn move_unindexed(&self, op: &AdminOp, id: QueueId, from: &'static str) -> Done {
-        let result = |done: bool, text: &str| Done { id: id.to_string(), done, later: false, text: text.to_owned() };
+        let result = |answer: Answer, text: &str| Done::new(id.to_string(), answer, text);
         let to = match (op.act, from) {
             (Act::Requeue, layout::TRASH) => layout::NEW,
-            (_, layout::TRASH) => return result(false, &was_removed(id)),
-            (Act::Hold, layout::HOLD) => return result(false, "is already on hold"),
-            (Act::Hold, layout::FAILED) => return result(false, "has failed permanently; requeue or remove it"),
+            (_, layout::TRASH) => return result(Answer::Refused, &was_removed(id)),
+            (Act::Hold, layout::HOLD) => return result(Answer::Refused, "is already on hold"),
+            (Act::Hold, layout::FAILED) => return result(Answer::Refused, "has failed permanently; requeue or remove it"),
             (Act::Hold, _) => layout::HOLD,
             (Act::Release, layout::HOLD) => layout::NEW,
-            (Act::Release, _) => return result(false, "is not on hold"),
+            (Act::Release, _) => return result(Answer::Refused, "is not on hold"),
             (Act::Remove, _) => layout::TRASH,
             (Act::Requeue, layout::HOLD | layout::FAILED) => layout::NEW,
-            (Act::Requeue, _) => return result(true, "is new; it is sent when mailchuted starts"),
-            (Act::Expire | Act::Bounce | Act::Flush, _) => return result(false, "is not in the database yet; start mailchuted first"),
+            (Act::Requeue, _) => return result(Answer::Already, "is new; it is sent when mailchuted starts"),
+            (Act::Expire | Act::Bounce | Act::Flush, _) => {
+                return result(Answer::Refused, "is not in the database yet; start mailchuted first");
+            }
         };
         if let Err(why) = self.store.inspect(from, id) {
-            return result(false, &format!("unreadable message: {why}"));
+            return result(Answer::Refused, &format!("unreadable message: {why}"));
         }
         if op.dry_run {
-            return result(true, &op.outcome());
+            return result(Answer::WouldDo, &op.outcome());
         }
         match self.store.park(id, from, to) {
-            Ok(()) => result(true, &op.outcome()),
-            Err(e) => result(false, &format!("failed: {e}")),
+            Ok(()) => result(Answer::Done, &op.outcome()),
+            Err(e) => result(Answer::NotDone, &format!("failed: {e}")),
         }
     }
 
     /// Pauses (`on`) or resumes delivery from the next start of the daemon. Returns the new state as text.
     ///
     /// Errors: EX_UNAVAILABLE without a database.
-    pub(crate) fn pause(&mut self, on: bool, by: &str) -> Result<String, Failure> {
+    pub(crate) fn pause(&mut self, on: bool, by: &Actor) -> Result<String, Failure> {
         self.check_writable()?;
         let missing = || Failure::new(Exit::Unavailable, "state.sqlite is missing or unusable; start mailchuted once");
         let state = self.state.as_mut().ok_or_else(missing)?;
@@ -157,7 +162,7 @@ impl Offline {
 }
 
 /// Records the user of a hold for files without a row, or deletes the record after another operation.
-fn keep_reason(state: &State, op: &AdminOp, moved: &[QueueId]) -> rusqlite::Result<()> {
+fn keep_reason(state: &State, op: &AdminOp, moved: &[QueueId]) -> state::Result<()> {
     moved.iter().try_for_each(|id| match op.act {
         Act::Hold => state.set_order(*id, &Order { wanted: Wanted::Hold, by: op.by.clone() }),
         _ => state.forget_order(*id),
@@ -165,14 +170,14 @@ fn keep_reason(state: &State, op: &AdminOp, moved: &[QueueId]) -> rusqlite::Resu
 }
 
 /// Whether an operation applies to a file without a row, or must report that it cannot. `ALL` and conditions select only such files.
-fn changes_unindexed(act: Act, queue_name: &str) -> bool {
+fn changes_unindexed(act: Act, queue_name: QueueState) -> bool {
     match act {
-        Act::Hold => queue_name == "incoming",
-        Act::Release => queue_name == "hold",
-        Act::Requeue => matches!(queue_name, "hold" | "failed"),
+        Act::Hold => queue_name == QueueState::Incoming,
+        Act::Release => queue_name == QueueState::Hold,
+        Act::Requeue => matches!(queue_name, QueueState::Hold | QueueState::Failed),
         Act::Remove => true,
         // Selected, so that the refusal is reported.
-        Act::Expire | Act::Bounce => queue_name != "failed",
+        Act::Expire | Act::Bounce => queue_name != QueueState::Failed,
         Act::Flush => false,
     }
 }

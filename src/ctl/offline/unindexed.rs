@@ -7,11 +7,12 @@ use super::found::Found;
 use super::{Offline, unreadable};
 use control::listing::{Entry, Recipient};
 use control::protocol::{Detail, Happening};
+use control::state::QueueState;
 use exit::Failure;
+use mail::code::Progress;
 use mail::date;
 use mail::queue_id::QueueId;
 use spool::layout;
-use state::QueueDir;
 use store::ClaimedMessage;
 
 /// The directories that may have unindexed files.
@@ -22,7 +23,7 @@ impl Offline {
     pub(super) fn locate(&self, id: QueueId) -> Result<Option<Found>, Failure> {
         let row = self.state.as_ref().map(|state| state.message(id)).transpose().map_err(|e| unreadable(&e))?.flatten();
         Ok(match row {
-            Some(message) if message.place != QueueDir::Ended => Some(Found::Row(Box::new(message))),
+            Some(message) if message.dir.is_queued() => Some(Found::Row(Box::new(message))),
             row => {
                 // The next start deletes the file of a finished message in `cur/`.
                 let may_be_in = |directory: &&str| *directory != layout::CUR || row.is_none();
@@ -62,7 +63,7 @@ impl Offline {
             (caller.gid, caller.pid) = (Some(peer.gid), Some(peer.pid));
         }
         let text = format!("uid {}, {} bytes, not in the database yet", entry.uid, entry.message_size);
-        let accepted = Happening { at: entry.arrival_time, kind: "accepted".to_owned(), text };
+        let accepted = Happening { at: entry.arrival_time, kind: "accepted".to_owned(), text, ..Happening::default() };
         Detail {
             attested: peer.is_some(),
             caller,
@@ -106,18 +107,18 @@ fn has_address(entry: &Entry, address: &str) -> bool {
 fn entry_of(directory: &str, id: QueueId, claimed: &ClaimedMessage) -> Entry {
     let envelope = &claimed.envelope;
     let (queue_name, status) = match directory {
-        layout::HOLD => ("hold", "deferred"),
-        layout::FAILED => ("failed", "failed"),
-        _ => ("incoming", "deferred"),
+        layout::HOLD => (QueueState::Hold, Progress::Deferred),
+        layout::FAILED => (QueueState::Failed, Progress::Failed),
+        _ => (QueueState::Incoming, Progress::Deferred),
     };
     let recipient = |recipient: &mail::envelope::Recipient| Recipient {
         address: recipient.address.to_string(),
         orig_address: recipient.original.clone().unwrap_or_default(),
-        status: status.to_owned(),
+        status,
         ..Recipient::default()
     };
     Entry {
-        queue_name: queue_name.to_owned(),
+        queue_name,
         queue_id: id.to_string(),
         arrival_time: date::parse_rfc3339(&envelope.time).unwrap_or_else(|| i64::from(id.seconds())),
         message_size: envelope.size,
@@ -131,7 +132,7 @@ fn entry_of(directory: &str, id: QueueId, claimed: &ClaimedMessage) -> Entry {
 
 fn unreadable_entry(id: QueueId, why: &dyn std::fmt::Display) -> Entry {
     Entry {
-        queue_name: "failed".to_owned(),
+        queue_name: QueueState::Failed,
         queue_id: id.to_string(),
         arrival_time: i64::from(id.seconds()),
         reason: format!("unreadable message: {why}"),

@@ -20,9 +20,14 @@ const SEEN: u64 = 4;
 pub(super) fn write(html: &mut Html, overview: &Overview, zone: &TimeZone) {
     let sum = |of: fn(&Interval) -> u64| overview.intervals.iter().map(of).sum::<u64>();
     let (accepted, relayed, failed) = (sum(|span| span.accepted), sum(|span| span.relayed), sum(|span| span.failed));
+    let lost = sum(|span| span.lost);
     let top = scale(overview.intervals.iter().map(|span| span.accepted.max(span.relayed.saturating_add(span.failed))).max().unwrap_or(0));
     html.raw("<ul class=\"legend\"><li class=\"relayed\">").text(relayed).raw(" delivered</li><li class=\"failed\">").text(failed);
-    html.raw(" failed</li><li class=\"accepted\">").text(accepted).raw(" accepted</li></ul>\n");
+    html.raw(" failed</li><li class=\"failed\">")
+        .text(lost)
+        .raw(" lost on this host</li><li class=\"accepted\">")
+        .text(accepted)
+        .raw(" accepted</li></ul>\n");
     html.raw("<div class=\"chart\"><div class=\"scale\"><span>").text(top).raw("</span><span>0</span></div>");
     picture(html, overview, top, zone);
     html.raw("<div class=\"hours\">");
@@ -115,7 +120,7 @@ mod tests {
 
     #[test]
     fn one_failure_among_thousands_is_visible_and_within_the_chart() {
-        let span = Interval { accepted: 3, relayed: 99_999, failed: 1 };
+        let span = Interval { accepted: 3, relayed: 99_999, failed: 1, lost: 0 };
         let overview = Overview { intervals: vec![Interval::default(), span], ..Overview::default() };
         let mut html = Html::default();
         write(&mut html, &overview, &TimeZone::UTC);

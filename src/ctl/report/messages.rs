@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::html::Html;
 use super::inputs::PageInputs;
-use crate::advice::advise;
+use crate::advice;
 use control::overview::{CLASSES, Destination, Failure, Overview};
 use mail::date;
 use mail::printable::counted;
@@ -50,7 +50,7 @@ fn destination(html: &mut Html, row: &Destination, most: u64) {
     html.raw("</tr>\n");
     if !row.reply.is_empty() {
         html.raw("<tr><td class=\"why\" colspan=\"8\"><samp>").foreign(&row.reply).raw("</samp>");
-        advice(html, &row.reply, "");
+        advise(html, advice::of_why(&row.why, &row.reply, ""));
         html.raw("</td></tr>\n");
     }
     html.raw("</tbody>\n");
@@ -61,8 +61,8 @@ fn heat(count: u64, most: u64) -> &'static str {
     usize::try_from(fifth).ok().and_then(|fifth| HEAT.get(fifth)).copied().unwrap_or("<td class=\"n h5\">")
 }
 
-fn advice(html: &mut Html, reason: &str, status: &str) {
-    if let Some(text) = advise(reason, status) {
+fn advise(html: &mut Html, advice: Option<&str>) {
+    if let Some(text) = advice {
         html.raw("<p class=\"advice\">").text(text).raw("</p>");
     }
 }
@@ -76,7 +76,7 @@ pub(super) fn failed(html: &mut Html, inputs: &PageInputs, zone: &TimeZone) {
         return;
     }
     let all = usize::try_from(inputs.status.failed).unwrap_or(usize::MAX).max(failures.len());
-    html.raw("<p>").text(counted(all, "message")).raw(" failed permanently and stayed in failed/");
+    html.raw("<p>").text(counted(all, "message")).raw(" failed permanently and stayed in failed/, or were lost on this host");
     if all > failures.len() {
         html.raw("; the page shows the latest ").text(failures.len());
     }
@@ -103,7 +103,8 @@ fn one(html: &mut Html, failure: &Failure, subject: &str, zone: &TimeZone) {
     };
     html.raw(", uid ").text(entry.uid).raw(", accepted ").text(date::mailq(entry.arrival_time, zone));
     if let Some(ended) = failure.ended {
-        html.raw(", failed ").text(date::mailq(ended, zone));
+        let how = if entry.end.is_some_and(mail::code::MessageEnd::is_lost) { ", lost on this host " } else { ", failed " };
+        html.raw(how).text(date::mailq(ended, zone));
     }
     html.raw("</p>\n");
     for recipient in &entry.recipients {
@@ -112,7 +113,7 @@ fn one(html: &mut Html, failure: &Failure, subject: &str, zone: &TimeZone) {
             html.raw(" at ").foreign(&recipient.relay);
         }
         html.raw("<br><samp>").foreign(&recipient.bounce_reason).raw("</samp>");
-        advice(html, &recipient.bounce_reason, &recipient.dsn);
+        advise(html, advice::of_recipient(recipient));
         html.raw("</div>\n");
     }
     if failure.more > 0 {

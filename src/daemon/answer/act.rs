@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use super::asked::{Answer, Rights, Server, stopped};
 use super::choose::Wanted;
+use crate::outcome::Stop;
 use admin::op::{AdminOp, Named, Reach};
 use control::filter::Filter;
 use control::protocol::{Act, Done};
 use exit::{Exit, Failure};
 use log::events;
 use log::events::Outcome;
+use mail::code::{Answer as Code, Cause, Trigger};
 use mail::queue_id::QueueId;
-use state::given_up;
-
-use crate::outcome::Stop;
+use mail::{Actor, Hold, words};
 use state::{Message, RecipientRow, State};
 
 /// Messages of one turn of the state writer.
@@ -58,9 +58,9 @@ pub(super) async fn act(server: &Arc<Server>, rights: Rights, order: Order, out:
 }
 
 /// Who asks, as histories have it. Names may be kept on another host, by a service that answers when it likes.
-pub(super) async fn by(rights: Rights) -> Result<String, Failure> {
+pub(super) async fn by(rights: Rights) -> Result<Actor, Failure> {
     let name = tokio::task::spawn_blocking(move || sys::process::user_name(rights.uid)).await.map_err(super::asked::database)?;
-    Ok(format!("by {name} (uid {})", rights.uid))
+    Ok(Actor { uid: rights.uid, name })
 }
 
 /// What was asked for, for the log: the conditions, and the ids as far as there is room.
@@ -124,15 +124,13 @@ impl Doing<'_> {
 
     /// What happened to the message, as an event of its own. What follows only after an attempt is told then.
     fn log(&self, done: &Done) {
-        let Some(id) = QueueId::parse(done.id.as_bytes()).filter(|_| done.done && !self.op.dry_run && done.text == self.op.act.done())
-        else {
-            return;
-        };
+        let Some(id) = QueueId::parse(done.id.as_bytes()).filter(|_| done.answer == Code::Done) else { return };
+        let by = Some(&self.op.by);
         match self.op.act {
-            Act::Hold => events::held(id, &self.op.by),
-            Act::Release => events::released(id, &self.op.by),
-            Act::Remove => events::removed(id, &self.op.by),
-            Act::Requeue => events::requeued(id, &self.op.by),
+            Act::Hold => events::held(id, &Hold::by(self.op.by.clone())),
+            Act::Release => events::released(id, by, Trigger::Operator),
+            Act::Remove => events::removed(id, by, Trigger::Operator, None),
+            Act::Requeue => events::requeued(id, by, Trigger::Operator),
             // The outcomes of their recipients follow.
             Act::Expire | Act::Bounce | Act::Flush => {}
         }
@@ -161,11 +159,11 @@ impl Doing<'_> {
 }
 
 /// The recipients that were given up with these messages.
-fn bounced(state: &State, done: &[Done]) -> rusqlite::Result<Vec<(Message, RecipientRow)>> {
+fn bounced(state: &State, done: &[Done]) -> state::Result<Vec<(Message, RecipientRow)>> {
     let mut bounced = Vec::new();
-    for id in done.iter().filter(|done| done.text == Act::Bounce.done()).filter_map(|done| QueueId::parse(done.id.as_bytes())) {
+    for id in done.iter().filter(|done| done.answer == Code::Done).filter_map(|done| QueueId::parse(done.id.as_bytes())) {
         let Some(message) = state.message(id)? else { continue };
-        let given_up = state.recipients(id)?.into_iter().filter(|recipient| recipient.reply.starts_with(given_up::BOUNCED));
+        let given_up = state.recipients(id)?.into_iter().filter(|recipient| recipient.diagnosis.cause == Some(Cause::Bounced));
         bounced.extend(given_up.map(|recipient| (message.clone(), recipient)));
     }
     Ok(bounced)
@@ -179,15 +177,17 @@ fn log_failure(message: &Message, recipient: &RecipientRow, now: i64) {
         relay: &recipient.relay,
         delay: now - message.accepted,
         dsn: &recipient.status,
-        reply: &recipient.reply,
+        reply: &words::of_recipient(&recipient.diagnosis, &recipient.reply),
+        diagnosis: recipient.diagnosis,
+        end: None,
     });
 }
 
 /// How the attempt of a message ends that is being sent.
 fn stop_of(op: &AdminOp) -> Option<Stop> {
     match op.act {
-        Act::Hold => Some(Stop::Hold(op.by.clone())),
-        Act::Remove => Some(Stop::Remove),
+        Act::Hold => Some(Stop::Hold(Hold::by(op.by.clone()))),
+        Act::Remove => Some(Stop::Remove(op.by.clone())),
         Act::Release | Act::Requeue | Act::Expire | Act::Bounce | Act::Flush => None,
     }
 }

@@ -127,7 +127,7 @@ pub(super) fn database(e: impl std::fmt::Display) -> Failure {
 /// Runs `read` on a connection of its own, on a thread that may wait for the disk: a long listing must not hold up the state writer.
 pub(super) async fn read<T: Send + 'static>(
     server: &Server,
-    read: impl FnOnce(&State) -> rusqlite::Result<T> + Send + 'static,
+    read: impl FnOnce(&State) -> state::Result<T> + Send + 'static,
 ) -> Result<T, Failure> {
     let path = server.store.path(STATE_FILE);
     let work = move || State::open_to_read(&path).and_then(|state| state.snapshot(read));

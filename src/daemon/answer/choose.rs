@@ -74,7 +74,7 @@ impl Pages<'_> {
         let work = move || {
             let state = state.map_or_else(|| State::open_to_read(&reading.store.path(STATE_FILE)), Ok)?;
             let page = state.snapshot(|state| wanted.read_page(&reading, state, after))?;
-            Ok::<_, rusqlite::Error>((page, state))
+            Ok::<_, state::StateError>((page, state))
         };
         let (page, state) = tokio::task::spawn_blocking(work).await.map_err(database)?.map_err(database)?;
         self.state = Some(state);
@@ -89,7 +89,7 @@ impl Wanted {
     }
 
     /// What matches behind `after`, and the last one that was looked at; none where the queue ends.
-    fn read_page(&self, server: &Server, state: &State, after: Option<QueueId>) -> rusqlite::Result<(Found, Option<QueueId>)> {
+    fn read_page(&self, server: &Server, state: &State, after: Option<QueueId>) -> state::Result<(Found, Option<QueueId>)> {
         let mut rows = Vec::with_capacity(PAGE);
         state.queued(after, PAGE, |message| rows.push(message))?;
         let (mut found, mut last, mut recipients) = (Vec::new(), None, 0);
@@ -106,7 +106,7 @@ impl Wanted {
     }
 
     /// The entry of a message that is meant. The recipients are read only for those that may be.
-    fn entry(&self, server: &Server, state: &State, message: &Message) -> rusqlite::Result<Option<Entry>> {
+    fn entry(&self, server: &Server, state: &State, message: &Message) -> state::Result<Option<Entry>> {
         if !(self.may)(&self.rights, message) {
             return Ok(None);
         }
@@ -117,7 +117,7 @@ impl Wanted {
             return Ok(Some(entries::entry(message, &recipients, is_active, now)));
         }
         let bare = entries::entry(message, &[], is_active, now);
-        if !self.filter.matches_message(&bare, now) || !self.filter.can_match(message.place == QueueDir::Cur, &bare) {
+        if !self.filter.matches_message(&bare, now) || !self.filter.can_match(message.dir == QueueDir::Cur, &bare) {
             return Ok(None);
         }
         if !self.with_recipients && !self.filter.needs_recipients() {
@@ -150,12 +150,8 @@ impl Wanted {
         }
         let (wanted, reading) = (self.clone(), Arc::clone(server));
         let removed = move |state: &State| {
-            let unreadable = |e: std::io::Error| rusqlite::Error::ToSqlConversionFailure(Box::new(e));
-            let mut ids: Vec<QueueId> = reading.store.ids(layout::TRASH).map_err(unreadable)?.into_iter().collect();
-            ids.sort_unstable();
             let mut found = Vec::new();
-            for id in ids {
-                let Some(message) = state.message(id)?.filter(|message| message.place == QueueDir::Ended) else { continue };
+            for message in state.in_trash()?.into_iter().filter(|message| reading.store.has(layout::TRASH, message.id)) {
                 let entry = wanted.entry(&reading, state, &message)?;
                 found.extend(entry.map(|entry| (message, entry)));
             }

@@ -63,12 +63,12 @@ pub(super) fn is_time(next: &AtomicI64, uptime: i64) -> bool {
 
 /// Makes due what is meant among the next messages after `after`. Returns how many, and the last that was looked at; none where the
 /// queue ends.
-fn make_due(state: &State, rights: Rights, select: &Select, now: i64, after: Option<QueueId>) -> rusqlite::Result<(u64, Option<QueueId>)> {
+fn make_due(state: &State, rights: Rights, select: &Select, now: i64, after: Option<QueueId>) -> state::Result<(u64, Option<QueueId>)> {
     let is_all = matches!(select, Select::All {});
     let (mut waiting, mut last) = (Vec::new(), None);
     let seen = state.queued(after, FLUSH_PAGE, |message| {
         last = Some(message.id);
-        let is_waiting = message.place == QueueDir::Cur && message.next_attempt.is_some_and(|next| next > now);
+        let is_waiting = message.dir == QueueDir::Cur && message.next_attempt.is_some_and(|next| next > now);
         if is_waiting && (is_all || rights.is_admin || message.uid == rights.uid) {
             waiting.push((message.id, message.reverse_path));
         }

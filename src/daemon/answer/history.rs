@@ -144,8 +144,7 @@ async fn by_place(server: &Arc<Server>, rights: Rights, place: String) -> Result
 
 /// The routes of the open recipients.
 fn routes_of(server: &Server, messages: &[Detail]) -> Vec<RouteKey> {
-    let open =
-        messages.iter().flat_map(|detail| &detail.entry.recipients).filter(|r| matches!(r.status.as_str(), "deferred" | "uncertain"));
+    let open = messages.iter().flat_map(|detail| &detail.entry.recipients).filter(|r| r.status.is_open());
     let addresses = open.map(|recipient| recipient.address.as_str());
     let setup = server.current.get();
     let mut routes = Vec::new();
@@ -191,6 +190,7 @@ fn view(queue: &Queue<RouteKey>, rights: Rights, route: &RouteKey, now: i64) -> 
         failures: if rights.sees_all || suspension.is_some() { queue.failures(route) } else { 0 },
         until: suspension.map(|suspension| suspension.until),
         reason: suspension.map(|suspension| suspension.reason.clone()).unwrap_or_default(),
+        why: suspension.map(|suspension| suspension.diagnosis.into()).unwrap_or_default(),
     }
 }
 
@@ -202,7 +202,7 @@ pub(super) async fn look(server: &Arc<Server>, rights: Rights, out: &mut Answer)
     let numbers = move |state: &State| {
         let latest = state.latest_ended(LATEST, uid)?;
         let entry = |message: &Message| Ok(entries::entry(message, &state.recipients(message.id)?, false, now));
-        Ok((admin::stats::brief(state, uid, now)?, latest.iter().map(entry).collect::<rusqlite::Result<Vec<Entry>>>()?))
+        Ok((admin::stats::brief(state, uid, now)?, latest.iter().map(entry).collect::<state::Result<Vec<Entry>>>()?))
     };
     let (stats, latest) = read(server, numbers).await?;
     let mut routes = server.dispatch.queue(|queue| queue.known_routes().map(|route| view(queue, rights, route, now)).collect::<Vec<_>>());

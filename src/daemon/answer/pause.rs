@@ -32,7 +32,7 @@ pub(super) async fn admission(server: &Arc<Server>, rights: Rights, open: bool, 
     if open {
         server.admission.open(rights.uid).await.map_err(|_| stopped())?;
     } else {
-        let by = act::by(rights).await?;
+        let by = mail::words::of_actor(&act::by(rights).await?);
         let reason = if reason.is_empty() { by } else { format!("{reason} ({by})") };
         server.admission.close(&reason, rights.uid).await.map_err(|_| stopped())?;
     }

@@ -134,7 +134,7 @@ pub(super) async fn overview(server: &Arc<Server>, rights: Rights, out: &mut Ans
 
 fn open(server: &Server, message: &Message) -> Result<(std::fs::File, Line), String> {
     let removed = || server.store.has(layout::TRASH, message.id).then_some(layout::TRASH);
-    let place = message.place.directory().or_else(removed).ok_or("the message has no file any more: it was delivered or removed")?;
+    let place = message.dir.directory().or_else(removed).ok_or("the message has no file any more: it was delivered or removed")?;
     let file = server.store.open_message(place, message.id).map_err(|e| e.desc().to_owned())?;
     let line = file::read_line(&file).map_err(|e| e.to_string())?;
     Ok((file, line))

@@ -19,13 +19,16 @@ fn row(n: u32) -> Message {
         expires: 2000,
         reverse_path: "alice@sender.example".into(),
         message_id: format!("<{n}@sender.example>"),
-        place: QueueDir::Cur,
-        reason: String::new(),
+        dir: QueueDir::Cur,
+        hold: None,
+        by: None,
+        detail: String::new(),
         attempts: 0,
         last_attempt: None,
         next_attempt: Some(1000 + i64::from(n)),
         in_data: false,
-        finished: None,
+        outcome: None,
+        ended_at: None,
     }
 }
 
@@ -180,7 +183,7 @@ fn what_the_disk_refuses_is_no_damage_and_nothing_is_put_aside() {
     for (code, is_damaged) in
         [(rusqlite::ffi::SQLITE_IOERR, false), (rusqlite::ffi::SQLITE_FULL, false), (rusqlite::ffi::SQLITE_CORRUPT, true)]
     {
-        let e = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
-        assert_eq!(is_damage(&e), is_damaged, "{e}");
+        let e = StateError::from(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None));
+        assert_eq!(e.is_damage(), is_damaged, "{e}");
     }
 }

@@ -46,7 +46,8 @@ fn a_job_that_was_put_back_is_taken_again_and_one_of_a_suspended_route_is_given_
     start(&dispatch, 1, &[(&a, 1)]);
     let work = dispatch.take(&a).unwrap();
     dispatch.put_back(&a, work);
-    let suspension = |_| Suspension { until: 9, status: EnhancedStatus::new(4, 4, 1), reason: "refused".into() };
+    let suspension =
+        |_| Suspension { until: 9, diagnosis: Default::default(), status: EnhancedStatus::new(4, 4, 1), reason: "refused".into() };
     let (_, is_new, jobs) = dispatch.suspend(&a, 0, suspension);
     assert!(is_new && jobs.len() == 1 && dispatch.take(&a).is_none());
     start(&dispatch, 2, &[(&a, 1)]);

@@ -1,6 +1,8 @@
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
+use mail::Diagnosis;
+use mail::code::{Cause, Subject};
 
 use super::*;
 use crate::backoff::Backoff;
@@ -25,6 +27,14 @@ struct Spool {
     store: Store,
     state: State,
     _scratch: tempfile::TempDir,
+}
+
+/// Of a recipient that the server refused; none where it took it.
+fn diagnosis(progress: Progress) -> Diagnosis {
+    match progress {
+        Progress::Failed => Diagnosis { code: Some(550), ..Diagnosis::of(Cause::Reply, Subject::Recipient) },
+        _ => Diagnosis::default(),
+    }
 }
 
 impl Spool {
@@ -84,6 +94,7 @@ impl Spool {
                     let update = RecipientUpdate {
                         n,
                         progress: *progress,
+                        diagnosis: diagnosis(*progress),
                         status: reply[4..9].into(),
                         reply: reply.into(),
                         relay: "mx[192.0.2.1]:25".into(),
@@ -110,7 +121,13 @@ impl Spool {
     /// N1: one attempt in which the route did not work; recipients are given up when their time is over.
     fn waits(&mut self, id: QueueId, attempt: &DeliveryAttempt) {
         let store = &self.store;
-        let update = outcome::route_waits(0, "x.example", EnhancedStatus::new(4, 4, 1), "connect: timed out");
+        let update = outcome::waits(
+            0,
+            "x.example",
+            Diagnosis::of(Cause::Unreachable, Subject::Connection),
+            EnhancedStatus::new(4, 4, 1),
+            "connect: timed out",
+        );
         self.state
             .transaction(Durability::Full, |state| {
                 state.update_recipient(id, &update, attempt.now)?;
@@ -125,7 +142,7 @@ impl Spool {
                 due::conclude(state, store, &message, &rows, &conclusion, attempt).map(|_| ())
             })
             .unwrap();
-        if self.state.message(id).unwrap().unwrap().place == QueueDir::Failed {
+        if self.state.message(id).unwrap().unwrap().dir == QueueDir::Failed {
             self.store.park(id, layout::CUR, layout::FAILED).unwrap();
         }
     }
@@ -226,7 +243,7 @@ fn n1_a_crash_after_the_outcome_leaves_the_dsn_due() {
     assert!(spool.attempt(id, &[Progress::Failed], NOW + 1));
     let spool = spool.crash();
     let due = spool.due(NOW + 1).unwrap();
-    assert_eq!((due.message.id, due.message.place), (id, QueueDir::Failed));
+    assert_eq!((due.message.id, due.message.dir), (id, QueueDir::Failed));
     assert!(text(&spool.compose(&due).unwrap()).contains("Original-Recipient: rfc822;first@x.example"));
 }
 
@@ -257,7 +274,7 @@ fn n4_a_crash_behind_the_spool_costs_no_second_dsn_wherever_the_first_one_is() {
         spool.told(id, &told_of(&due), first);
         let spool = spool.crash();
         assert_eq!((spool.due(NOW + 99), spool.state.begun_dsn(id).unwrap()), (None, None), "{way}");
-        assert!(spool.state.events(id).unwrap().iter().any(|event| event.kind == "notice" && event.text.contains(&first.to_string())));
+        assert!(spool.state.history(id).unwrap().iter().any(|line| line.kind == Happened::Dsn && line.detail.contains(&first.to_string())));
     }
 }
 
@@ -321,7 +338,7 @@ fn a_dsn_is_a_message_that_the_daemon_claims_and_that_nothing_is_due_about() {
     spool.state.transaction(Durability::Full, |s| s.insert(&message, &rows, &event)).unwrap();
     assert!(!spool.attempt(notice, &[Progress::Failed], NOW + 2), "a notice about a notice");
     assert_eq!(spool.due(NOW + 99), None);
-    assert_eq!(spool.state.message(notice).unwrap().unwrap().place, QueueDir::Failed);
+    assert_eq!(spool.state.message(notice).unwrap().unwrap().dir, QueueDir::Failed);
 }
 
 /// RFC 3461 5.2.8
@@ -401,7 +418,7 @@ fn s8_a_relayed_message_is_reported_although_its_file_is_gone() {
     assert!(spool.attempt(id, &[Progress::Relayed], NOW + 1));
     let spool = spool.crash();
     let due = spool.due(NOW + 1).unwrap();
-    assert_eq!(due.message.place, QueueDir::Ended);
+    assert_eq!(due.message.dir, QueueDir::NoFile);
     let text = text(&spool.compose(&due).unwrap());
     for part in ["Action: relayed", "Original-Envelope-Id: e7", "In-Reply-To: <1@h.example>", "text/rfc822-headers"] {
         assert!(text.contains(part), "{part} in {text}");

@@ -14,18 +14,17 @@ use std::sync::Arc;
 
 use super::terms::{Orphans, REBUILDING, Recovered, Recovery, tell_unclaimed};
 use crate::plan::Plan;
-use crate::reasons::{BY_HAND, LOST};
 use crate::state_writer::{Admission, Arrival, StateWriter, Stopped};
 use log::events;
+use mail::code::{Cause, HoldCause, MessageEnd, Subject};
 use mail::queue_id::QueueId;
+use mail::{Diagnosis, Hold};
 use spool::layout;
 use state::{Order, Progress, QueueDir, Wanted};
 use store::{Claim, ClaimedMessage, Store};
 
 /// Files that get their rows together.
 const BATCH: usize = 256;
-/// The reason of what was parked before the database was lost.
-const REASON_LOST: &str = "the state was lost; the reason is not known any more";
 
 /// Makes rows for `orphans` until `is_stopping`. Returns what it found and did.
 ///
@@ -47,22 +46,22 @@ pub(crate) fn adopt(
         let mut asked = Vec::with_capacity(batch.len());
         for (id, place) in batch {
             if let Some(arrival) = look(store, *id, *place, orders.get(id), how, &mut recovered) {
-                let reason = arrival.message.reason.clone();
-                asked.push((*id, *place, reason, state_writer.adopt(arrival)?));
+                let hold = arrival.message.held();
+                asked.push((*id, *place, hold, state_writer.adopt(arrival)?));
                 if orders.contains_key(id) {
                     let id = *id;
                     state_writer.work(move |state, _| state.forget_order(id))?;
                 }
             }
         }
-        for (id, place, reason, answer) in asked {
-            tell(id, place, &reason, &answer.blocking_recv().map_err(|_| Stopped)?, &mut recovered);
+        for (id, place, hold, answer) in asked {
+            tell(id, place, hold.as_ref(), &answer.blocking_recv().map_err(|_| Stopped)?, &mut recovered);
         }
         // What went to corrupt/: if this fails, the files are found again.
         let _ = store.sync_moves();
     }
     if how.state_was_lost {
-        let done = state_writer.work(|state, _| state.set(REBUILDING, "0"))?;
+        let done = state_writer.work(|state, _| state.set_flag(REBUILDING, false))?;
         done.blocking_recv().map_err(|_| Stopped)?;
     }
     Ok(recovered)
@@ -96,24 +95,23 @@ fn arrival_of_cur(claimed: &ClaimedMessage, how: Recovery) -> Arrival {
         arrival.message.next_attempt = arrival.message.next_attempt.or(Some(how.now));
         return arrival;
     }
-    let mut arrival = arrival(claimed, &Plan { hold: Some(LOST.to_owned()), ..plan }, QueueDir::Cur);
-    mark(&mut arrival, Progress::Uncertain, "4.4.2", how.now);
+    let mut arrival = arrival(claimed, &Plan { hold: Some(Hold::of(HoldCause::StateLost)), ..plan }, QueueDir::Cur);
+    mark(&mut arrival, Progress::Uncertain, Cause::StateLost, "4.4.2", how.now);
     arrival
 }
 
 fn arrival_of_parked(claimed: &ClaimedMessage, place: QueueDir, order: Option<&Order>, how: Recovery) -> Arrival {
     let held_by = order.filter(|order| order.wanted == Wanted::Hold && place == QueueDir::Hold).map(|order| order.by.clone());
-    let unknown = if how.state_was_lost { REASON_LOST } else { BY_HAND };
-    let reason = held_by.unwrap_or_else(|| unknown.to_owned());
-    let plan = Plan { hold: Some(reason), ..how.policy.plan(claimed, how.now) };
+    let unknown = if how.state_was_lost { HoldCause::ReasonLost } else { HoldCause::Moved };
+    let hold = held_by.map_or_else(|| Hold::of(unknown), Hold::by);
+    let plan = Plan { hold: Some(hold), ..how.policy.plan(claimed, how.now) };
     let mut arrival = arrival(claimed, &plan, place);
-    arrival.message.place = place;
     match place {
         QueueDir::Failed => {
-            arrival.message.finished = Some(how.now);
-            mark(&mut arrival, Progress::Failed, "5.0.0", how.now);
+            mark(&mut arrival, Progress::Failed, Cause::Unknown, "5.0.0", how.now);
+            arrival.message.end(QueueDir::Failed, MessageEnd::Failed, how.now);
         }
-        _ if how.state_was_lost => mark(&mut arrival, Progress::Uncertain, "4.4.2", how.now),
+        _ if how.state_was_lost => mark(&mut arrival, Progress::Uncertain, Cause::StateLost, "4.4.2", how.now),
         // Nobody has tried it yet: it was parked before its claim was recorded.
         _ => {}
     }
@@ -125,33 +123,37 @@ fn arrival(claimed: &ClaimedMessage, plan: &Plan, found: QueueDir) -> Arrival {
     Arrival { message, recipients, origin, found }
 }
 
-fn mark(arrival: &mut Arrival, progress: Progress, status: &str, now: i64) {
+fn mark(arrival: &mut Arrival, progress: Progress, cause: Cause, status: &str, now: i64) {
     for recipient in &mut arrival.recipients {
         (recipient.progress, recipient.at) = (progress, Some(now));
-        (recipient.status, recipient.reply) = (status.to_owned(), arrival.message.reason.clone());
+        (recipient.status, recipient.diagnosis) = (status.to_owned(), Diagnosis::of(cause, Subject::Host));
     }
 }
 
-fn tell(id: QueueId, place: QueueDir, reason: &str, admission: &Admission, recovered: &mut Recovered) {
+fn tell(id: QueueId, place: QueueDir, hold: Option<&Hold>, admission: &Admission, recovered: &mut Recovered) {
     match admission {
         Admission::Admitted => {
             recovered.admitted += 1;
-            if place == QueueDir::Cur && !reason.is_empty() {
-                events::held(id, reason);
+            if let Some(hold) = hold.filter(|_| place == QueueDir::Cur) {
+                events::held(id, hold);
             }
         }
-        Admission::Held(reason) => {
+        Admission::Held(hold) => {
             recovered.admitted += 1;
-            events::held(id, reason);
+            events::held(id, hold);
         }
         Admission::Known if place == QueueDir::Cur => {}
         Admission::Known => {
             let directory = place.directory().unwrap_or(layout::HOLD);
             events::reconciled(id, &format!("a second file in {directory}/ is left for a person"));
         }
+        Admission::Restored(hold) => {
+            recovered.settled += 1;
+            events::held(id, hold);
+        }
         Admission::Resurrected => {
             recovered.settled += 1;
-            events::reconciled(id, "finished before; its file was still there and was removed");
+            events::reconciled(id, "it had ended before; its file was still there, and is where its row says");
         }
         Admission::Foreign => {
             recovered.settled += 1;

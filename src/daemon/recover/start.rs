@@ -9,7 +9,7 @@ use crate::plan::Policy;
 use config::Params;
 use exit::Failure;
 use log::events;
-use state::{QueueDir, State, is_damage};
+use state::{QueueDir, State};
 use store::Store;
 
 /// Seconds that the last run must be in the future for the clock to count as set back.
@@ -38,7 +38,7 @@ pub(crate) fn start(store: &Store, params: &Params) -> Result<Started, Failure> 
     let (state, is_lost) = database::open_state(store, now)?;
     let agree = |state, is_lost| make_agree(state, store, params, is_lost, suspect_waits, now);
     match agree(state, is_lost) {
-        Err(Trouble::Database(e)) if is_damage(&e) => {
+        Err(Trouble::Database(e)) if e.is_damage() => {
             let (state, is_lost) = database::begin_anew(store, &e.to_string(), now)?;
             agree(state, is_lost).map_err(|e| database::unusable(&path, &e))
         }
@@ -49,7 +49,7 @@ pub(crate) fn start(store: &Store, params: &Params) -> Result<Started, Failure> 
 fn make_agree(mut state: State, store: &Store, params: &Params, is_lost: bool, suspect_waits: i64, now: i64) -> Result<Started, Trouble> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let last_boot = state.get("boot_id")?;
-    let clean = state.get("clean_stop")?.is_some_and(|value| value == "1");
+    let clean = state.flag("clean_stop")?;
     let how = Recovery {
         now,
         // The messages that an interrupted rebuild did not come to are no less uncertain.
@@ -61,7 +61,7 @@ fn make_agree(mut state: State, store: &Store, params: &Params, is_lost: bool, s
     };
     let (recovered, orphans) = reconcile(&mut state, store, how)?;
     state.set("boot_id", &boot)?;
-    state.set("clean_stop", "0")?;
+    state.set_flag("clean_stop", false)?;
     if how.state_was_lost && !orphans.is_empty() {
         events::state_lost(orphans.iter().filter(|(_, place)| *place == QueueDir::Cur).count());
     }
@@ -100,7 +100,14 @@ mod tests {
         row.next_attempt = Some(now + tried + 3600);
         state.insert(&row, &recipients, &origin).unwrap();
         let text = String::new;
-        let update = RecipientUpdate { n: 0, progress: Progress::Deferred, status: text(), reply: text(), relay: text() };
+        let update = RecipientUpdate {
+            n: 0,
+            progress: Progress::Deferred,
+            diagnosis: Default::default(),
+            status: text(),
+            reply: text(),
+            relay: text(),
+        };
         state.update_recipient(row.id, &update, now + tried).unwrap();
         drop(state);
         let file = std::fs::File::options().write(true).open(store.path(STATE_FILE)).unwrap();

@@ -60,7 +60,7 @@ pub(crate) struct Recovery {
 #[derive(Debug)]
 pub(crate) enum Trouble {
     /// What SQLite said; it may be damage.
-    Database(rusqlite::Error),
+    Database(state::StateError),
     /// What the kernel said, with the path.
     Disk(String),
 }
@@ -74,8 +74,8 @@ impl std::fmt::Display for Trouble {
     }
 }
 
-impl From<rusqlite::Error> for Trouble {
-    fn from(e: rusqlite::Error) -> Self {
+impl From<state::StateError> for Trouble {
+    fn from(e: state::StateError) -> Self {
         Trouble::Database(e)
     }
 }
@@ -94,6 +94,6 @@ pub(super) fn tell_unclaimed(id: QueueId, claim: Claim, recovered: &mut Recovere
 }
 
 /// True while a lost database has not been rebuilt to the end.
-pub(crate) fn is_rebuilding(state: &State) -> rusqlite::Result<bool> {
-    Ok(state.get(REBUILDING)?.is_some_and(|value| value == "1"))
+pub(crate) fn is_rebuilding(state: &State) -> state::Result<bool> {
+    state.flag(REBUILDING)
 }

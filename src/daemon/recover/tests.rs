@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::*;
 use crate::database::STATE_FILE;
 use crate::plan::Policy;
-use crate::reasons::LOST;
 use crate::state_writer::StateWriter;
 use config::Params;
+use mail::code::{Cause, Happened, HoldCause, MessageEnd};
 use testing::{MESSAGE, Scratch, envelope};
 
 const NOW: i64 = 1_795_358_700;
@@ -94,7 +94,7 @@ fn a_claimed_file_without_a_row_is_admitted_as_the_claim_would_have_done() {
     let ids = [spool.scratch.claimed(TO).envelope.id, spool.scratch.inject(later, MESSAGE)];
     spool.store.claim(ids[1].to_string()).unwrap();
     assert_eq!(spool.start(how()), Recovered { admitted: 2, ..Recovered::default() });
-    assert_eq!((spool.row(ids[0]).place, spool.row(ids[0]).next_attempt), (QueueDir::Cur, Some(NOW)));
+    assert_eq!((spool.row(ids[0]).dir, spool.row(ids[0]).next_attempt), (QueueDir::Cur, Some(NOW)));
     let wished = spool.row(ids[1]);
     assert_eq!((wished.next_attempt, wished.expires), (Some(1_795_359_600), 1_795_363_200));
     assert_eq!(spool.progress(ids[0]), [Progress::Deferred; 2]);
@@ -107,9 +107,9 @@ fn after_a_lost_database_every_claimed_message_is_held_as_uncertain() {
     let failed = spool.scratch.claimed(TO).envelope.id;
     spool.move_to(failed, layout::CUR, layout::FAILED);
     assert_eq!(spool.start(Recovery { state_was_lost: true, ..how() }), Recovered { admitted: 2, ..Recovered::default() });
-    assert_eq!((spool.row(id).place, spool.place(id), spool.row(id).reason), (QueueDir::Hold, vec![layout::HOLD], LOST.to_owned()));
+    assert_eq!((spool.row(id).dir, spool.place(id), spool.row(id).hold), (QueueDir::Hold, vec![layout::HOLD], Some(HoldCause::StateLost)));
     assert_eq!(spool.progress(id), [Progress::Uncertain; 2]);
-    assert_eq!((spool.row(failed).place, spool.progress(failed)), (QueueDir::Failed, vec![Progress::Failed; 2]));
+    assert_eq!((spool.row(failed).dir, spool.progress(failed)), (QueueDir::Failed, vec![Progress::Failed; 2]));
 }
 
 #[test]
@@ -119,12 +119,18 @@ fn a_message_in_data_is_uncertain_and_waits_or_is_held() {
     {
         let mut spool = Spool::new();
         let id = spool.message(|row| row.in_data = true);
-        let relayed =
-            RecipientUpdate { n: 0, progress: Progress::Relayed, status: "2.0.0".into(), reply: String::new(), relay: String::new() };
+        let relayed = RecipientUpdate {
+            n: 0,
+            progress: Progress::Relayed,
+            diagnosis: Default::default(),
+            status: "2.0.0".into(),
+            reply: String::new(),
+            relay: String::new(),
+        };
         spool.state.update_recipient(id, &relayed, NOW).unwrap();
         assert_eq!(spool.start(Recovery { on_uncertain, ..how() }), Recovered { uncertain: 1, ..Recovered::default() });
         let row = spool.row(id);
-        assert_eq!((row.place, row.next_attempt, row.in_data), (place, next, false));
+        assert_eq!((row.dir, row.next_attempt, row.in_data), (place, next, false));
         assert_eq!(spool.progress(id), [Progress::Relayed, Progress::Uncertain]);
         assert_eq!(spool.place(id), [place.directory().unwrap()]);
     }
@@ -141,18 +147,30 @@ fn what_the_last_run_had_in_hand_is_due_again() {
 #[test]
 fn the_file_of_a_parked_row_follows_it_and_that_of_a_finished_one_goes() {
     let mut spool = Spool::new();
-    let held = spool.message(|row| row.place = QueueDir::Hold);
-    let failed = spool.message(|row| row.place = QueueDir::Failed);
-    let gone = spool.message(|row| (row.place, row.finished) = (QueueDir::Ended, Some(NOW)));
-    assert_eq!(spool.start(how()), Recovered { settled: 3, ..Recovered::default() });
+    let held = spool.message(|row| row.dir = QueueDir::Hold);
+    let failed = spool.message(|row| row.dir = QueueDir::Failed);
+    let gone = spool.message(|row| row.end(QueueDir::NoFile, MessageEnd::Relayed, NOW));
+    let removed = spool.message(|row| row.end(QueueDir::Trash, MessageEnd::Removed, NOW));
+    assert_eq!(spool.start(how()), Recovered { settled: 4, ..Recovered::default() });
+    assert_eq!(spool.scratch.names(layout::TRASH), [removed.to_string()], "it can be had back");
     assert_eq!((spool.place(held), spool.place(failed), spool.place(gone)), (vec![layout::HOLD], vec![layout::FAILED], vec![]));
-    assert_eq!(spool.row(gone).place, QueueDir::Ended);
+    assert_eq!(spool.row(gone).dir, QueueDir::NoFile);
+}
+
+#[test]
+fn a_file_that_somebody_put_back_is_held_and_never_deleted() {
+    for end in [MessageEnd::Vanished, MessageEnd::Failed, MessageEnd::Expired] {
+        let mut spool = Spool::new();
+        let id = spool.message(|row| row.end(QueueDir::NoFile, end, NOW));
+        assert_eq!(spool.start(how()).settled, 1);
+        assert_eq!((spool.place(id), spool.row(id).hold, spool.row(id).outcome), (vec![layout::HOLD], Some(HoldCause::Restored), None));
+    }
 }
 
 #[test]
 fn a_file_that_was_changed_after_it_was_finished_is_put_away_and_not_removed() {
     let mut spool = Spool::new();
-    let id = spool.message(|row| (row.place, row.finished, row.digest) = (QueueDir::Ended, Some(NOW), vec![1; 32]));
+    let id = spool.message(|row| (row.dir, row.ended_at, row.digest) = (QueueDir::NoFile, Some(NOW), vec![1; 32]));
     assert_eq!(spool.start(how()).settled, 1);
     assert_eq!(spool.place(id), [layout::CORRUPT]);
 }
@@ -164,7 +182,7 @@ fn a_row_follows_its_file_to_where_somebody_moved_it() {
         let id = spool.message(|row| row.in_data = true);
         spool.move_to(id, layout::CUR, directory);
         assert_eq!(spool.start(how()), Recovered { settled: 1, ..Recovered::default() });
-        assert_eq!((spool.row(id).place, spool.row(id).in_data, spool.place(id)), (place, false, vec![directory]));
+        assert_eq!((spool.row(id).dir, spool.row(id).in_data, spool.place(id)), (place, false, vec![directory]));
         assert_eq!(spool.progress(id), [Progress::Uncertain; 2]);
     }
 }
@@ -175,19 +193,21 @@ fn a_row_whose_file_vanished_ends() {
     let id = spool.message(|_| {});
     std::fs::remove_file(spool.scratch.file(layout::CUR, id)).unwrap();
     assert_eq!(spool.start(how()), Recovered { vanished: 1, ..Recovered::default() });
-    assert_eq!(spool.row(id).place, QueueDir::Ended);
-    assert!(spool.state.events(id).unwrap().iter().any(|event| event.kind == "vanished"));
+    assert_eq!((spool.row(id).dir, spool.row(id).outcome), (QueueDir::NoFile, Some(MessageEnd::Vanished)));
+    assert!(spool.state.history(id).unwrap().iter().any(|line| line.kind == Happened::Vanished));
+    assert!(spool.state.recipients(id).unwrap().iter().all(|row| row.diagnosis.cause == Some(Cause::Vanished)));
+    assert_eq!(spool.state.passed(0, None).unwrap().relayed, 0);
 }
 
 #[test]
 fn a_file_whose_move_to_cur_was_lost_is_claimed_again_and_goes_on() {
     for (in_data, place) in [(false, QueueDir::Cur), (true, QueueDir::Cur), (false, QueueDir::Failed)] {
         let mut spool = Spool::new();
-        let id = spool.message(|row| (row.in_data, row.place) = (in_data, place));
+        let id = spool.message(|row| (row.in_data, row.dir) = (in_data, place));
         spool.move_to(id, layout::CUR, layout::NEW);
         let recovered = spool.start(Recovery { after_crash: true, ..how() });
         assert_eq!((recovered.vanished, recovered.uncertain), (0, usize::from(in_data)));
-        assert_eq!((spool.row(id).place, spool.place(id)), (place, vec![place.directory().unwrap()]));
+        assert_eq!((spool.row(id).dir, spool.place(id)), (place, vec![place.directory().unwrap()]));
     }
     // Another file under that id is nobody's.
     let mut spool = Spool::new();
@@ -212,8 +232,14 @@ fn t_spool_4_messages_planned_by_a_clock_that_ran_ahead_are_due_now() {
     let mut spool = Spool::new();
     let year = 31_536_000;
     let tried = spool.message(|row| (row.next_attempt, row.last_attempt) = (Some(NOW + year + 300), Some(NOW + year)));
-    let waiting =
-        RecipientUpdate { n: 0, progress: Progress::Deferred, status: "4.0.0".into(), reply: String::new(), relay: String::new() };
+    let waiting = RecipientUpdate {
+        n: 0,
+        progress: Progress::Deferred,
+        diagnosis: Default::default(),
+        status: "4.0.0".into(),
+        reply: String::new(),
+        relay: String::new(),
+    };
     spool.state.update_recipient(tried, &waiting, NOW + year).unwrap();
     let wished = spool.message(|row| row.next_attempt = Some(NOW + year));
     spool.start(how());
@@ -227,7 +253,7 @@ fn a_first_start_that_was_cut_off_holds_nothing() {
     reconcile(&mut spool.state, &spool.store, Recovery { state_was_lost: true, ..how() }).unwrap();
     let id = spool.scratch.claimed(TO).envelope.id;
     spool.start(Recovery { state_was_lost: is_rebuilding(&spool.state).unwrap(), ..how() });
-    assert_eq!(spool.row(id).place, QueueDir::Cur);
+    assert_eq!(spool.row(id).dir, QueueDir::Cur);
 }
 
 #[test]
@@ -245,7 +271,7 @@ fn a_rebuild_that_is_interrupted_is_gone_on_with_at_the_next_start() {
     assert!(first.admitted < 300 && is_rebuilding(&spool.state).unwrap());
     let then = spool.start(Recovery { state_was_lost: is_rebuilding(&spool.state).unwrap(), ..how });
     assert_eq!(first.admitted + then.admitted, 300);
-    assert!(ids.iter().all(|id| spool.row(*id).place == QueueDir::Hold && spool.place(*id) == [layout::HOLD]));
+    assert!(ids.iter().all(|id| spool.row(*id).dir == QueueDir::Hold && spool.place(*id) == [layout::HOLD]));
     assert!(!is_rebuilding(&spool.state).unwrap());
 }
 

@@ -32,8 +32,8 @@ async fn pf26_4_a_message_whose_delivery_panicked_is_held_as_uncertain() {
     assert!(tokio::spawn(async move { panic!("a defect, with {work:?}") }).await.is_err());
     turn(&scheduler, 3).await.unwrap();
     let held = row(&scheduler, id).await;
-    assert_eq!(held.place, QueueDir::Hold);
-    assert!(held.reason.contains("internal error"), "{}", held.reason);
+    assert_eq!(held.dir, QueueDir::Hold);
+    assert!(held.hold == Some(mail::code::HoldCause::Internal), "{held:?}");
     assert_eq!(scratch.names(layout::HOLD), [id.to_string()]);
     assert!(!scheduler.dispatch.is_active(id) && scheduler.dispatch.queue(|queue| queue.is_idle()));
 }
@@ -46,6 +46,7 @@ async fn t_spool_4_a_clock_that_is_set_back_ends_waits_that_were_planned_by_it()
     let delayed = |n| state::RecipientUpdate {
         n,
         progress: state::Progress::Deferred,
+        diagnosis: Default::default(),
         status: "4.0.0".to_owned(),
         reply: String::new(),
         relay: String::new(),

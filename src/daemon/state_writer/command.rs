@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use mail::Hold;
+use mail::code::MessageEnd;
 use mail::queue_id::QueueId;
 use state::{Durability, Message, Origin, Progress, QueueDir, RecipientRow, RecipientUpdate, State, Transaction};
 use store::Store;
@@ -52,12 +54,14 @@ pub(crate) struct Arrival {
 pub(crate) enum Admission {
     /// It is new: a row was made, and the file is where its row says.
     Admitted,
-    /// It is new, and held for this reason, which was not planned: admission is closed, or its sender is over the cap.
-    Held(String),
+    /// It is new, and held, which was not planned: admission is closed, or its sender has reached the spool limit.
+    Held(Hold),
     /// It is the same file as one that is known and still open; nothing to do.
     Known,
-    /// It had been finished, and its removal was lost: the file was removed again.
+    /// It had ended, and the end of its file was lost: the file was removed, or went where its row says.
     Resurrected,
+    /// It had ended otherwise than relayed, and its file was put back: it is held.
+    Restored(Hold),
     /// Its id belongs to another message: moved to `corrupt/`.
     Foreign,
 }
@@ -76,7 +80,7 @@ impl Command {
     pub(super) fn needs_no_sync(&self, orders: &Orders) -> bool {
         match self {
             Command::Mark(..) => true,
-            Command::Admit(arrival, ..) => arrival.message.place == QueueDir::Cur,
+            Command::Admit(arrival, ..) => arrival.message.dir == QueueDir::Cur,
             Command::Record(record, _) => record.is_mere_delay() && !orders.has(record.id),
             Command::Work(durability, _) => *durability == Durability::Ordered,
         }
@@ -88,6 +92,8 @@ impl Command {
 pub(crate) struct Recorded {
     /// The conclusion, with the last job of an attempt.
     pub(crate) conclusion: Option<Conclusion>,
+    /// How the message ended, if it did.
+    pub(crate) end: Option<MessageEnd>,
     /// Recipients that were given up.
     pub(crate) given_up: Vec<GivenUp>,
     /// Somebody has to be told.
@@ -101,7 +107,7 @@ pub(crate) struct Stopped;
 /// Something else to do with the database and the files.
 pub(super) trait Work: Send {
     /// Does it, again if it must be.
-    fn run(&mut self, state: &State, store: &Store) -> rusqlite::Result<()>;
+    fn run(&mut self, state: &State, store: &Store) -> state::Result<()>;
     /// Gives what the last run found, after its commit: told before, an administrator could believe in what a crash then undoes.
     fn answer(self: Box<Self>);
 }
@@ -121,10 +127,10 @@ impl<F, T> Asked<F, T> {
 
 impl<F, T> Work for Asked<F, T>
 where
-    F: FnOnce(&State, &Store) -> rusqlite::Result<T> + Clone + Send,
+    F: FnOnce(&State, &Store) -> state::Result<T> + Clone + Send,
     T: Send,
 {
-    fn run(&mut self, state: &State, store: &Store) -> rusqlite::Result<()> {
+    fn run(&mut self, state: &State, store: &Store) -> state::Result<()> {
         self.found = Some((self.work.clone())(state, store)?);
         Ok(())
     }

@@ -1,5 +1,8 @@
 //! What the state writer answers, and when.
 
+use crate::outcome::Loss;
+use mail::code::{HoldCause, MessageEnd};
+use mail::{Actor, Hold};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -45,7 +48,14 @@ impl Running {
     }
 
     fn record(&self, id: QueueId, progress: Progress, attempt: Option<DeliveryAttempt>) -> Result<Recorded, Stopped> {
-        let update = RecipientUpdate { n: 0, progress, status: "2.0.0".into(), reply: "250 ok".into(), relay: "mx".into() };
+        let update = RecipientUpdate {
+            n: 0,
+            progress,
+            diagnosis: Default::default(),
+            status: "2.0.0".into(),
+            reply: "250 ok".into(),
+            relay: "mx".into(),
+        };
         block_on(self.state_writer.record(OutcomeRecord {
             id,
             updates: vec![update],
@@ -122,7 +132,7 @@ fn another_message_under_a_known_id_is_put_away_and_changes_nothing() {
         assert!(matches!(running.admit(&other), Admission::Foreign));
     }
     assert_eq!(running.scratch.names(layout::CORRUPT).len(), 2);
-    assert_eq!((running.row(id).place, running.row(id).digest), (QueueDir::Ended, message.digest));
+    assert_eq!((running.row(id).dir, running.row(id).digest), (QueueDir::NoFile, message.digest));
 }
 
 fn one_more(message: &ClaimedMessage) -> ClaimedMessage {
@@ -140,9 +150,9 @@ fn a_message_that_is_planned_to_be_held_is_in_hold_when_the_answer_comes() {
     let running = Running::new();
     let message = one(&running);
     let id = message.envelope.id;
-    let plan = Plan { expires: NOW, next_attempt: None, hold: Some("nobody's".to_owned()) };
+    let plan = Plan { expires: NOW, next_attempt: None, hold: Some(Hold::of(HoldCause::OverflowUid)) };
     assert!(matches!(running.state_writer.admit(&message, &plan).unwrap().blocking_recv().unwrap(), Admission::Admitted));
-    assert_eq!((running.row(id).place, running.row(id).reason.as_str()), (QueueDir::Hold, "nobody's"));
+    assert_eq!((running.row(id).dir, running.row(id).hold), (QueueDir::Hold, Some(HoldCause::OverflowUid)));
     assert_eq!((running.scratch.names(layout::CUR).len(), running.scratch.names(layout::HOLD)), (0, vec![id.to_string()]));
 }
 
@@ -154,7 +164,7 @@ fn a_conclusion_waits_for_the_last_job_of_the_round() {
     running.admit(&message);
     assert_eq!(running.record(id, Progress::Relayed, None).unwrap().conclusion, None);
     assert!(matches!(running.record(id, Progress::Relayed, Some(attempt())).unwrap().conclusion, Some(Conclusion::Retry { .. })));
-    assert_eq!(running.row(id).place, QueueDir::Cur);
+    assert_eq!(running.row(id).dir, QueueDir::Cur);
 }
 
 #[test]
@@ -165,14 +175,20 @@ fn a_message_whose_file_has_vanished_or_cannot_be_moved_stops_only_itself() {
         running.admit(message);
     }
     std::fs::remove_file(running.scratch.file(layout::CUR, dropped.envelope.id)).unwrap();
-    let by_operator = Some(DeliveryAttempt { stop: Some(Stop::Remove), ..attempt() });
+    let root = Actor { uid: 0, name: "root".into() };
+    let by_operator = Some(DeliveryAttempt { stop: Some(Stop::Remove(root.clone())), ..attempt() });
     let removed = running.record(dropped.envelope.id, Progress::Deferred, by_operator).unwrap();
-    assert_eq!(removed.conclusion, Some(Conclusion::Removed));
+    assert_eq!(removed.conclusion, Some(Conclusion::Removed(root)));
     std::fs::remove_file(running.scratch.file(layout::CUR, vanished.envelope.id)).unwrap();
     std::fs::write(running.scratch.file(layout::FAILED, blocked.envelope.id), "in the way").unwrap();
-    let stop = Some(Stop::Corrupt("its file has vanished".to_owned()));
-    let corrupt = running.record(vanished.envelope.id, Progress::Deferred, Some(DeliveryAttempt { stop, ..attempt() })).unwrap();
-    assert!(matches!(corrupt.conclusion, Some(Conclusion::Corrupt { .. })));
+    let stop = Some(Stop::Lost(Loss::vanished("")));
+    let lost = running.record(vanished.envelope.id, Progress::Deferred, Some(DeliveryAttempt { stop, ..attempt() })).unwrap();
+    assert!(matches!(lost.conclusion, Some(Conclusion::Lost(_))));
+    assert_eq!((lost.end, running.row(vanished.envelope.id).outcome), (Some(MessageEnd::Vanished), Some(MessageEnd::Vanished)));
+    assert_eq!(
+        (running.row(dropped.envelope.id).dir, running.row(dropped.envelope.id).outcome),
+        (QueueDir::NoFile, Some(MessageEnd::Removed))
+    );
     assert_eq!(running.record(blocked.envelope.id, Progress::Failed, Some(attempt())).unwrap().conclusion, Some(Conclusion::Failed));
     assert_eq!(running.scratch.names(layout::CORRUPT).len(), 2, "the file that could not be moved, and why");
     assert!(matches!(running.admit(&one(&running)), Admission::Admitted));
@@ -208,7 +224,7 @@ fn an_error_of_the_directory_stops_the_state_writer_and_the_file_stays() {
 #[test]
 fn a_panic_in_the_state_writer_ends_the_daemon() {
     let running = Running::new();
-    assert!(running.state_writer.work(|_, _| -> rusqlite::Result<()> { panic!("a defect") }).unwrap().blocking_recv().is_err());
+    assert!(running.state_writer.work(|_, _| -> state::Result<()> { panic!("a defect") }).unwrap().blocking_recv().is_err());
     let reason = running.stopped.recv_timeout(Duration::from_secs(600)).unwrap();
     assert!(reason.contains("internal error"), "{reason}");
 }

@@ -8,15 +8,17 @@ use nix::errno::Errno;
 
 use super::command::{Admission, Arrival, Command, OutcomeRecord, Recorded};
 use crate::due;
+use crate::lost;
 use crate::orders::Orders;
 use crate::outcome;
-use crate::outcome::{Conclusion, GivenUp};
+use crate::outcome::{Conclusion, GivenUp, Loss};
 use crate::quota::Limits;
-use crate::reasons::POWER_CUT;
 use log::events;
+use mail::Hold;
+use mail::code::{Duplicate, Happened, HoldCause, MessageEnd};
 use mail::queue_id::QueueId;
 use spool::layout;
-use state::{Durability, Event, Message, QueueDir, State, is_damage};
+use state::{Durability, HistoryLine, Message, QueueDir, State, StateError};
 use store::Store;
 use store::ballast;
 
@@ -49,7 +51,6 @@ enum FileWork {
     Remove(QueueId, &'static str),
     Park(QueueId, QueueDir),
     Discard(QueueId, String),
-    Trash(QueueId),
 }
 
 /// The thread's own.
@@ -69,9 +70,9 @@ pub(super) struct Broken {
     pub(super) is_damage: bool,
 }
 
-impl From<rusqlite::Error> for Broken {
-    fn from(e: rusqlite::Error) -> Self {
-        Broken { reason: e.to_string(), is_damage: is_damage(&e) }
+impl From<StateError> for Broken {
+    fn from(e: StateError) -> Self {
+        Broken { reason: e.to_string(), is_damage: e.is_damage() }
     }
 }
 
@@ -82,7 +83,7 @@ impl From<std::io::Error> for Broken {
 }
 
 impl Writer {
-    pub(super) fn new(state: State, store: Arc<Store>, orders: Arc<Orders>) -> rusqlite::Result<Writer> {
+    pub(super) fn new(state: State, store: Arc<Store>, orders: Arc<Orders>) -> state::Result<Writer> {
         let crashed = state.crashed()?;
         Ok(Writer { state, store, orders, crashed })
     }
@@ -106,27 +107,30 @@ impl Writer {
             return Ok(());
         }
         let applied = match self.apply(durability, &mut commands) {
-            Err(e) if is_full(&e) && self.made_room(&e) => self.apply(durability, &mut commands),
+            Err(e) if e.is_full() && self.made_room(&e) => self.apply(durability, &mut commands),
             applied => applied,
         };
         let (replies, files) = applied?;
+        let mut vanished = Vec::new();
         for file in &files {
-            match self.finish(file) {
+            let finished = match self.finish(file) {
                 Err(e) if e.raw_os_error() == Some(Errno::ENOSPC as i32) && self.made_room(&e) => self.finish(file)?,
                 finished => finished?,
-            }
+            };
+            vanished.extend(finished);
         }
         self.store.sync_moves()?;
+        self.end_vanished(&vanished)?;
         commands.into_iter().zip(replies).for_each(|(command, reply)| command.answer(reply));
         Ok(())
     }
 
     /// K1.
-    fn apply(&mut self, durability: Durability, commands: &mut [Command]) -> rusqlite::Result<(Vec<Reply>, Vec<FileWork>)> {
+    fn apply(&mut self, durability: Durability, commands: &mut [Command]) -> state::Result<(Vec<Reply>, Vec<FileWork>)> {
         let (store, orders, crashed) = (Arc::clone(&self.store), Arc::clone(&self.orders), self.crashed);
         self.state.transaction(durability, |state| {
             let mut group = Group { state, store: &store, orders: &orders, crashed, files: Vec::new() };
-            let replies = commands.iter_mut().map(|command| group.apply(command)).collect::<rusqlite::Result<_>>()?;
+            let replies = commands.iter_mut().map(|command| group.apply(command)).collect::<state::Result<_>>()?;
             Ok((replies, group.files))
         })
     }
@@ -147,38 +151,47 @@ impl Writer {
     }
 
     /// K2: the file follows its row.
-    fn finish(&self, work: &FileWork) -> std::io::Result<()> {
+    /// Returns the message if its file is gone.
+    fn finish(&self, work: &FileWork) -> std::io::Result<Option<QueueId>> {
         match work {
-            FileWork::Remove(id, directory) => self.store.remove(*id, directory),
-            FileWork::Park(id, place) => self.park(*id, place.directory().unwrap_or(layout::FAILED)),
-            FileWork::Trash(id) => self.park(*id, layout::TRASH),
-            FileWork::Discard(id, why) => self.store.discard(*id, why),
+            FileWork::Remove(id, directory) => self.store.remove(*id, directory).map(|()| None),
+            FileWork::Park(id, dir) => self.park(*id, dir.directory().unwrap_or(layout::FAILED)),
+            FileWork::Discard(id, why) => self.store.discard(*id, why).map(|()| None),
         }
+    }
+
+    /// The rows of files that were gone when they should follow.
+    fn end_vanished(&mut self, vanished: &[QueueId]) -> Result<(), Broken> {
+        if vanished.is_empty() {
+            return Ok(());
+        }
+        let now = sys::clock::now();
+        let lost = self.state.transaction(Durability::Full, |state| {
+            let rows = vanished.iter().map(|id| state.message(*id)).collect::<state::Result<Vec<_>>>()?;
+            rows.into_iter().flatten().map(|row| lost::record(state, row, Loss::vanished(""), now)).collect::<state::Result<Vec<_>>>()
+        })?;
+        lost.iter().for_each(|lost| lost.tell(now));
+        Ok(())
     }
 }
 
 impl Writer {
     /// Moves a file out of `cur/`. What somebody with the daemon's or root's rights did to one file must not stop all others.
-    fn park(&self, id: QueueId, to: &str) -> std::io::Result<()> {
+    /// Returns the message if its file is gone.
+    fn park(&self, id: QueueId, to: &str) -> std::io::Result<Option<QueueId>> {
         match self.store.shift(id, layout::CUR, to) {
-            // The row keeps the history. Where a directory has vanished, the file may come back with it.
+            // Where a directory has vanished, the file may come back with it.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 self.store.check_directories().map_err(|why| std::io::Error::new(e.kind(), why))?;
-                events::reconciled(id, "its file had vanished from cur/");
-                Ok(())
+                Ok(Some(id))
             }
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
                 events::reconciled(id, &format!("another file has its place in {to}/; its own was moved to corrupt/"));
-                self.store.discard(id, &format!("another file had its place in {to}/"))
+                self.store.discard(id, &format!("another file had its place in {to}/")).map(|()| None)
             }
-            result => result,
+            result => result.map(|()| None),
         }
     }
-}
-
-/// True where SQLite met a full disk. It has then undone the transaction.
-fn is_full(e: &rusqlite::Error) -> bool {
-    e.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
 }
 
 /// What one transaction works on, and what it leaves to do after its commit.
@@ -191,7 +204,7 @@ struct Group<'a> {
 }
 
 impl Group<'_> {
-    fn apply(&mut self, command: &mut Command) -> rusqlite::Result<Reply> {
+    fn apply(&mut self, command: &mut Command) -> state::Result<Reply> {
         match command {
             Command::Mark(id, _) => self.state.mark_in_data(*id).map(|()| Reply::Done),
             Command::Admit(arrival, limits, _) => self.admit(arrival, limits).map(Reply::Admission),
@@ -209,11 +222,11 @@ impl Group<'_> {
         }
     }
 
-    fn admit(&mut self, arrival: &Arrival, limits: &Limits) -> rusqlite::Result<Admission> {
+    fn admit(&mut self, arrival: &Arrival, limits: &Limits) -> state::Result<Admission> {
         let Arrival { message, recipients, origin, found } = arrival;
         match self.state.message(message.id)? {
             None => {}
-            Some(known) if *found == QueueDir::Cur => return Ok(recognise(message, &known, &mut self.files)),
+            Some(known) if *found == QueueDir::Cur => return self.recognise(message, known),
             Some(known) if *found == QueueDir::Failed && is_same(message, &known) && self.is_discarded(&known)? => {
                 self.files.push(FileWork::Remove(message.id, layout::FAILED));
                 return Ok(Admission::Resurrected);
@@ -221,29 +234,60 @@ impl Group<'_> {
             Some(_) => return Ok(Admission::Known),
         }
         let has = self.state.usage(message.uid)?;
-        let unplanned = if message.place == QueueDir::Cur { limits.hold(message.uid, has, message.size) } else { None };
-        let reason = unplanned.clone().unwrap_or_else(|| message.reason.clone());
-        let place = if unplanned.is_some() { QueueDir::Hold } else { message.place };
-        self.state.insert(&Message { place, reason: reason.clone(), ..message.clone() }, recipients, origin)?;
+        let unplanned = if message.dir == QueueDir::Cur { limits.hold(message.uid, has, message.size) } else { None };
+        let mut row = message.clone();
+        if let Some(hold) = unplanned.clone() {
+            let next_attempt = row.next_attempt;
+            row.park(hold);
+            row.next_attempt = next_attempt;
+        }
+        self.state.insert(&row, recipients, origin)?;
         limits.tell_if_reached(message.uid, has, message.size);
         if self.crashed.is_some_and(|at| message.accepted <= at) {
             // Its row, and with it the record of its delivery, may have been lost.
-            events::possible_duplicate(message.id, POWER_CUT);
+            events::possible_duplicate(message.id, Duplicate::PowerCut);
         }
-        if place == QueueDir::Hold {
-            self.state.record(message.id, &Event { at: sys::clock::now(), kind: "held".to_owned(), text: reason })?;
+        if let Some(hold) = row.held() {
+            self.state.record(message.id, &HistoryLine::held(sys::clock::now(), &hold))?;
         }
-        if place != *found {
-            self.files.push(FileWork::Park(message.id, place));
+        if row.dir != *found {
+            self.files.push(FileWork::Park(message.id, row.dir));
         }
         Ok(unplanned.map_or(Admission::Admitted, Admission::Held))
+    }
+
+    /// A file in `cur/` whose id has a row (SPOOL.md, "The claim"). The same file, by uid and digest, is adopted, follows its row, or is
+    /// removed if it was relayed; another one must not overwrite or resurrect anything.
+    fn recognise(&mut self, message: &Message, mut known: Message) -> state::Result<Admission> {
+        let id = message.id;
+        if !is_same(message, &known) {
+            self.files.push(FileWork::Discard(id, "its queue id belongs to another message".to_owned()));
+            return Ok(Admission::Foreign);
+        }
+        match (known.dir, known.outcome) {
+            (QueueDir::Cur, _) => return Ok(Admission::Known),
+            (QueueDir::NoFile, Some(MessageEnd::Relayed)) => self.files.push(FileWork::Remove(id, layout::CUR)),
+            (QueueDir::NoFile, _) => {
+                // Somebody put it back. It is not sent by itself, and never deleted.
+                let hold = Hold::of(HoldCause::Restored);
+                known.open(sys::clock::now());
+                known.park(hold.clone());
+                self.state.update(&known)?;
+                self.state.record(id, &HistoryLine::held(sys::clock::now(), &hold))?;
+                self.files.push(FileWork::Park(id, QueueDir::Hold));
+                return Ok(Admission::Restored(hold));
+            }
+            (QueueDir::Corrupt, _) => self.files.push(FileWork::Discard(id, known.detail.clone())),
+            (dir, _) => self.files.push(FileWork::Park(id, dir)),
+        }
+        Ok(Admission::Resurrected)
     }
 }
 
 impl Group<'_> {
     /// True if only a crash kept the file of this failed message from being deleted.
-    fn is_discarded(&self, known: &Message) -> rusqlite::Result<bool> {
-        Ok(known.place == QueueDir::Ended && self.state.was_discarded(known.id)?)
+    fn is_discarded(&self, known: &Message) -> state::Result<bool> {
+        Ok(known.dir == QueueDir::NoFile && self.state.was_discarded(known.id)?)
     }
 }
 
@@ -251,23 +295,7 @@ fn is_same(message: &Message, known: &Message) -> bool {
     known.uid == message.uid && known.digest == message.digest
 }
 
-/// A file in `cur/` whose id has a row (SPOOL.md, "The claim"). The same file, by uid and digest, is adopted or removed; another
-/// one must not overwrite or resurrect anything.
-fn recognise(message: &Message, known: &Message, files: &mut Vec<FileWork>) -> Admission {
-    match (is_same(message, known), known.place) {
-        (true, QueueDir::Cur) => Admission::Known,
-        (true, _) => {
-            files.push(FileWork::Remove(message.id, layout::CUR));
-            Admission::Resurrected
-        }
-        (false, _) => {
-            files.push(FileWork::Discard(message.id, "its queue id belongs to another message".to_owned()));
-            Admission::Foreign
-        }
-    }
-}
-
-fn record_outcome(state: &State, store: &Store, record: &mut OutcomeRecord, files: &mut Vec<FileWork>) -> rusqlite::Result<Recorded> {
+fn record_outcome(state: &State, store: &Store, record: &mut OutcomeRecord, files: &mut Vec<FileWork>) -> state::Result<Recorded> {
     let id = record.id;
     let now = sys::clock::now();
     for update in &record.updates {
@@ -282,8 +310,7 @@ fn record_outcome(state: &State, store: &Store, record: &mut OutcomeRecord, file
     let (conclusion, given_up) = outcome::conclude(&mut message, &mut recipients, attempt);
     for GivenUp { update, address } in &given_up {
         state.update_recipient(id, update, now)?;
-        let text = format!("{address}  {}  {}", update.relay, update.reply);
-        state.record(id, &Event { at: now, kind: "failed".to_owned(), text })?;
+        state.record(id, &lost::failed(now, address, update.diagnosis.cause, &update.reply))?;
         due::note(state, id, update, false)?;
     }
     state.update(&message)?;
@@ -291,19 +318,21 @@ fn record_outcome(state: &State, store: &Store, record: &mut OutcomeRecord, file
     match &conclusion {
         Conclusion::Relayed => files.push(FileWork::Remove(id, layout::CUR)),
         Conclusion::Failed => files.push(FileWork::Park(id, QueueDir::Failed)),
-        Conclusion::Hold { reason } => {
-            state.record(id, &Event { at: now, kind: "held".to_owned(), text: reason.clone() })?;
+        Conclusion::Hold(hold) => {
+            state.record(id, &HistoryLine::held(now, hold))?;
             files.push(FileWork::Park(id, QueueDir::Hold));
         }
-        Conclusion::Corrupt { reason } => {
-            state.record(id, &Event { at: now, kind: "corrupt".to_owned(), text: reason.clone() })?;
-            files.push(FileWork::Discard(id, reason.clone()));
+        Conclusion::Lost(loss) => {
+            state.record(id, &lost::line(loss, now))?;
+            if loss.is_corrupt {
+                files.push(FileWork::Discard(id, loss.detail.clone()));
+            }
         }
-        Conclusion::Removed => {
-            state.record(id, &Event { at: now, kind: "removed".to_owned(), text: "after the attempt under way".to_owned() })?;
-            files.push(FileWork::Trash(id));
+        Conclusion::Removed(actor) => {
+            state.record(id, &HistoryLine::new(now, Happened::Removed).by(actor))?;
+            files.push(FileWork::Park(id, QueueDir::Trash));
         }
         Conclusion::Retry { .. } => {}
     }
-    Ok(Recorded { conclusion: Some(conclusion), given_up, dsn_due })
+    Ok(Recorded { conclusion: Some(conclusion), end: message.outcome, given_up, dsn_due })
 }

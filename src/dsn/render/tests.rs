@@ -1,4 +1,6 @@
 use jiff::tz::TimeZone;
+use mail::Diagnosis;
+use mail::code::{Cause, Subject};
 use mail_parser::{MessageParser, MimeHeaders};
 use proptest::prelude::*;
 
@@ -231,7 +233,15 @@ fn t_hdr_1_hostile_replies_subjects_and_ids_break_out_of_nothing() {
 #[test]
 fn the_digest_has_the_number_of_dsns_on_hold() {
     let to = Address::parse("admin@x.example").unwrap();
-    let reasons = [("550 5.1.1 no\x1b[2J such user".to_owned(), 99_000), ("535 5.7.8 secret".to_owned(), 7), ("x".repeat(2000), 1)];
+    let waiting = |reply: &str, code, recipients| {
+        let diagnosis = Diagnosis { code, ..Diagnosis::of(Cause::Reply, Subject::Message) };
+        ReasonWaiting { reply: reply.to_owned(), diagnosis, recipients }
+    };
+    let reasons = [
+        waiting("550 5.1.1 no\x1b[2J such user", Some(550), 99_000),
+        waiting("535 5.7.8 secret", Some(535), 7),
+        waiting(&"x".repeat(2000), None, 1),
+    ];
     let digest = Digest {
         mailname: "h.example",
         zone: &TimeZone::UTC,

@@ -68,6 +68,8 @@ kinds! {
     DeliveryPaused = "delivery_paused", Warning;
     /// A user is near a spool limit.
     QuotaNear = "quota_near", Warning;
+    /// This host lost messages: their files in the spool were changed or removed.
+    MessageLost = "message_lost", Critical;
     /// There are files in `corrupt/`.
     CorruptFile = "corrupt_file", Warning;
     /// A message failed and no DSN could be delivered.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::alarm::{Alarm, Kind};
 use super::canary::Fate;
-use super::memory::AlarmMemory;
+use super::memory::{AlarmMemory, LOST};
 use config::Params;
 use control::protocol::{NEAR_LIMIT, UserUsage};
 use control::warnings;
+use mail::printable::counted;
 
 /// Seconds that an alarm about the disk or the database stays active after the last failure.
 const STORAGE: i64 = 3600;
@@ -125,6 +126,10 @@ pub fn judge(inputs: &AlarmInputs, memory: &AlarmMemory, limits: Limits, is_acti
         add(Kind::DeliveryPaused, "", warnings::paused(since));
     }
     inputs.unusable.iter().for_each(|reason| add(Kind::CredentialUnusable, "", reason.clone()));
+    if let Some(lost) = memory.lost.filter(|lost| inputs.now - lost.last < LOST) {
+        let lost = counted(usize::try_from(lost.count).unwrap_or(usize::MAX), "message");
+        add(Kind::MessageLost, "", format!("{lost} lost on this host: the spool was changed; see `mailchute report` and the log"));
+    }
     if inputs.corrupt > 0 {
         add(Kind::CorruptFile, "", "there are files in corrupt/; the reason for each is in a file beside it".to_owned());
     }

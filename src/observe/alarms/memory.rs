@@ -15,6 +15,9 @@ const DSNS: usize = 100;
 /// The number of suspended routes to remember. With mail exchangers there may be thousands, and none of them raises an alarm.
 const ROUTES: usize = 100;
 
+/// Seconds after the last lost message for which the alarm lasts.
+pub(super) const LOST: i64 = 86_400;
+
 /// A condition that lasts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
@@ -49,8 +52,19 @@ pub struct AlarmMemory {
     pub admission_closed: Option<String>,
     /// The database was lost, and messages are still held for that reason.
     pub state_lost: bool,
+    /// Messages that this host lost, since the last alarm about it cleared.
+    pub lost: Option<LostMail>,
     /// The daily test message.
     pub canary: Canary,
+}
+
+/// Messages that this host lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostMail {
+    /// How many.
+    pub count: u64,
+    /// When the last one was, unix seconds.
+    pub last: i64,
 }
 
 /// Remembered conditions that have ended without an event.
@@ -111,6 +125,7 @@ impl AlarmMemory {
             "route_resumed" => drop(self.suspended.remove(text("route"))),
             "storage_failed" => self.storage = Some(Trouble::new(at, &format!("{}: {}", text("what"), text("reason")))),
             "state_lost" => self.state_lost = true,
+            "lost" => self.note_lost(at),
             "admission_closed" => self.admission_closed = Some(text("reason").to_owned()),
             "admission_opened" => self.admission_closed = None,
             "corrupt" | "unusable" | "reloaded" | "quota_reached" | "quota_cleared" => {}
@@ -125,6 +140,12 @@ impl AlarmMemory {
         if self.undelivered_dsns.len() < DSNS {
             self.undelivered_dsns.insert(queue_id.to_owned(), why.to_owned());
         }
+    }
+
+    /// Counts from one again once the alarm about the last ones is over.
+    fn note_lost(&mut self, at: i64) {
+        let before = self.lost.filter(|lost| at - lost.last < LOST).map_or(0, |lost| lost.count);
+        self.lost = Some(LostMail { count: before + 1, last: at });
     }
 
     fn note_suspended(&mut self, route: &str, at: i64, reason: &str) {

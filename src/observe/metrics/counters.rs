@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::super::dispatcher::Listener;
 use super::text::Histogram;
+use mail::code::Code;
 use state::Progress;
 
 /// The most distinct values of one label. Remote domains influence their number, and each value costs every reader a permanent
@@ -99,10 +100,7 @@ impl Counters {
     /// A recipient's outcome on `route`; `status` is the enhanced status, `delay` the seconds since the message was accepted.
     pub fn outcome(&self, route: &str, progress: Progress, status: &str, delay: f64) {
         let class = status.chars().next().filter(|c| matches!(c, '2' | '4' | '5')).unwrap_or('0');
-        let outcome = match progress {
-            Progress::Deferred => "deferred",
-            other => other.word(),
-        };
+        let outcome = progress.word();
         let mut counts = self.lock();
         if progress == Progress::Relayed {
             counts.delivery.observe(delay);

@@ -2,6 +2,8 @@
 
 use super::counters::Counts;
 use super::text::{Exposition, Family, Kind};
+use mail::code::Code;
+use state::Totals;
 
 /// The age classes of the queue: label value and upper bound in seconds.
 pub const AGES: [(&str, i64); 6] = [("5m", 300), ("1h", 3600), ("4h", 4 * 3600), ("1d", 86_400), ("5d", 5 * 86_400), ("older", i64::MAX)];
@@ -23,6 +25,9 @@ families! {
     OLDEST: "mailchute_queue_oldest_seconds", Gauge, "Age of the oldest queued message; 0 if there is none.";
     LAST_RELAYED: "mailchute_last_relayed_time_seconds", Gauge, "Last successful delivery since the start, unix time; 0 if there was none.";
     SUSPENDED: "mailchute_route_suspended", Gauge, "1 for each suspended route.";
+    ACCEPTED: "mailchute_messages_accepted", Counter, "Messages accepted since the database was made.";
+    ENDED: "mailchute_messages_ended", Counter, "Messages that ended since the database was made, by how they did (relayed, failed, expired, bounced, removed, corrupt, vanished).";
+    REOPENED: "mailchute_messages_reopened", Counter, "Messages requeued after they had ended, since the database was made.";
     OUTCOMES: "mailchute_recipient_outcomes", Counter, "Outcomes of recipients by route, outcome (relayed, deferred, failed, uncertain) and first digit of the enhanced status.";
     SESSIONS: "mailchute_sessions", Counter, "Sessions with a next hop by route and security (TLS version, or none).";
     UNREACHABLE: "mailchute_route_failures", Counter, "Failed attempts to open a session, by route.";
@@ -45,6 +50,8 @@ pub struct QueueSnapshot {
     pub bytes: Vec<(&'static str, u64)>,
     /// When the oldest queued message was accepted.
     pub oldest: Option<i64>,
+    /// All messages since the database was made.
+    pub totals: Totals,
 }
 
 /// The state at one moment. Times are unix seconds.
@@ -71,6 +78,7 @@ pub fn page(snapshot: &MetricsSnapshot, counts: &Counts) -> String {
     let mut out = Exposition::default();
     daemon(&mut out, snapshot);
     queue(&mut out, snapshot);
+    totals(&mut out, snapshot);
     deliveries(&mut out, counts);
     spool(&mut out, snapshot);
     out.finish()
@@ -107,6 +115,19 @@ fn queue(out: &mut Exposition, snapshot: &MetricsSnapshot) {
     single(out, &LAST_RELAYED, snapshot.last_relayed.unwrap_or(0));
     out.family(&SUSPENDED);
     snapshot.suspended.iter().for_each(|route| out.sample(&SUSPENDED, &[("route", route)], 1u64));
+}
+
+/// Accepted + reopened = ended + what is open.
+fn totals(out: &mut Exposition, snapshot: &MetricsSnapshot) {
+    let totals = snapshot.queue.as_ref().map(|queue| &queue.totals);
+    out.family(&ACCEPTED);
+    totals.iter().for_each(|totals| out.sample(&ACCEPTED, &[], totals.accepted));
+    out.family(&ENDED);
+    for (end, messages) in totals.iter().flat_map(|totals| &totals.ended) {
+        out.sample(&ENDED, &[("end", end.word())], *messages);
+    }
+    out.family(&REOPENED);
+    totals.iter().for_each(|totals| out.sample(&REOPENED, &[], totals.reopened));
 }
 
 fn deliveries(out: &mut Exposition, counts: &Counts) {
@@ -149,7 +170,7 @@ fn spool(out: &mut Exposition, snapshot: &MetricsSnapshot) {
 mod tests {
     use super::super::counters::Counters;
     use super::*;
-    use state::Progress;
+    use state::{MessageEnd, Progress};
 
     #[test]
     fn every_family_of_the_table_is_written_once_and_in_its_order() {
@@ -165,7 +186,9 @@ mod tests {
         counters.session("smtp://relay.example", "TLSv1.3");
         counters.signed("example.org");
         counters.event("held");
-        let queue = QueueSnapshot { messages: vec![("queued", [1, 2, 0, 0, 0, 3])], bytes: vec![("queued", 4096)], oldest: Some(900) };
+        let totals = Totals { accepted: 9, reopened: 1, ended: vec![(MessageEnd::Vanished, 2)] };
+        let queue =
+            QueueSnapshot { messages: vec![("queued", [1, 2, 0, 0, 0, 3])], bytes: vec![("queued", 4096)], oldest: Some(900), totals };
         let snapshot = MetricsSnapshot {
             now: 1000,
             queue: Some(queue),
@@ -178,6 +201,9 @@ mod tests {
             "mailchute_queue_messages{state=\"queued\",age=\"older\"} 3",
             "mailchute_queue_bytes{state=\"queued\"} 4096",
             "mailchute_queue_oldest_seconds 100",
+            "mailchute_messages_accepted_total 9",
+            "mailchute_messages_ended_total{end=\"vanished\"} 2",
+            "mailchute_messages_reopened_total 1",
             "mailchute_recipient_outcomes_total{route=\"smtp://relay.example\",outcome=\"failed\",class=\"5\"} 1",
             "mailchute_sessions_total{route=\"smtp://relay.example\",tls=\"TLSv1.3\"} 1",
             "mailchute_dkim_signed_messages_total{domain=\"example.org\"} 1",

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use mail::EnhancedStatus;
+use mail::code::{Cause, Stage, Subject};
+use mail::{Diagnosis, EnhancedStatus};
 
 /// Whether trying again can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,12 @@ pub struct RouteFailure {
 }
 
 impl RouteFailure {
+    /// What it was and what it is about, in codes.
+    pub fn diagnosis(&self) -> Diagnosis {
+        let cause = if self.class == Class::Permanent { Cause::NoDomain } else { Cause::Dns };
+        Diagnosis { stage: Some(Stage::Route), ..Diagnosis::of(cause, Subject::Destination) }
+    }
+
     /// X.1.2: the domain does not exist, or has neither mail exchangers nor addresses. RFC 3463 3.2 says of it "does not exist or
     /// is incapable of accepting mail", so both answers are the same fact about the recipient's domain; X.4.4 is kept for
     /// domains that name mail exchangers which then lead nowhere.

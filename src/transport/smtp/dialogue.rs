@@ -6,17 +6,14 @@
 
 use super::connection::{Broken, Connection, WriteError};
 use super::failure::{Failure, Stage};
+pub(super) use super::failure::{OURS, PROTOCOL};
 use super::timeouts::Timeouts;
 use mail::{EnhancedStatus, Reply};
 
-/// 4.3.0: a failure on our side.
-pub(super) const OURS: EnhancedStatus = EnhancedStatus::new(4, 3, 0);
 /// 4.4.1: no answer from the host.
 pub(super) const NO_ANSWER: EnhancedStatus = EnhancedStatus::new(4, 4, 1);
 /// 4.4.2: the connection was lost.
 const BAD_CONNECTION: EnhancedStatus = EnhancedStatus::new(4, 4, 2);
-/// 4.5.0: the server violated the protocol.
-pub(super) const PROTOCOL: EnhancedStatus = EnhancedStatus::new(4, 5, 0);
 
 /// What a step expects: any reply of the class 2yz, whatever its other digits (RFC 5321 4.2.1).
 pub(super) const COMPLETED: u16 = 2;

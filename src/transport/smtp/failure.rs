@@ -4,66 +4,17 @@
 
 use std::fmt;
 
-use mail::{EnhancedStatus, Reply, printable};
+pub use mail::code::Stage;
+use mail::code::{Cause, Subject};
+use mail::{Diagnosis, EnhancedStatus, Reply, printable};
+
+/// 4.3.0: a failure on our side.
+pub(super) const OURS: EnhancedStatus = EnhancedStatus::new(4, 3, 0);
+/// 4.5.0: the server violated the protocol.
+pub(super) const PROTOCOL: EnhancedStatus = EnhancedStatus::new(4, 5, 0);
 
 /// Characters of a cause. The reply itself is kept whole.
 const CAUSE: usize = 500;
-
-/// The stage of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stage {
-    /// Opening the connection.
-    Connect,
-    /// Waiting for 220.
-    Greeting,
-    /// EHLO, HELO or LHLO.
-    Ehlo,
-    /// The STARTTLS command, or its absence from the capabilities.
-    StartTls,
-    /// The TLS handshake.
-    Tls,
-    /// AUTH, or its absence.
-    Auth,
-    /// MAIL FROM.
-    MailFrom,
-    /// RCPT TO.
-    RcptTo,
-    /// DATA, up to 354.
-    Data,
-    /// The content, before the end of data was handed to the kernel.
-    Body,
-    /// After the end of data.
-    FinalDot,
-    /// QUIT.
-    Quit,
-}
-
-impl Stage {
-    /// True for the stages before any message: a failure there concerns the route (its address, configuration, certificate or
-    /// password), never a message.
-    pub fn is_route(self) -> bool {
-        self <= Stage::Auth
-    }
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Stage::Connect => "connect",
-            Stage::Greeting => "greeting",
-            Stage::Ehlo => "EHLO",
-            Stage::StartTls => "STARTTLS",
-            Stage::Tls => "TLS handshake",
-            Stage::Auth => "AUTH",
-            Stage::MailFrom => "MAIL FROM",
-            Stage::RcptTo => "RCPT TO",
-            Stage::Data => "DATA",
-            Stage::Body => "message content",
-            Stage::FinalDot => "end of data",
-            Stage::Quit => "QUIT",
-        })
-    }
-}
 
 /// One failure, of a session or of one recipient in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +52,27 @@ impl Failure {
         Failure { stage, reply: None, status, peer: peer.to_owned(), cause, reusable: false }
     }
 
+    /// What it was and what it is about, in codes: from stage, reply and status, never from the text.
+    pub fn diagnosis(&self) -> Diagnosis {
+        let code = self.reply.as_ref().map(Reply::code);
+        let (cause, subject) = match (self.stage, code) {
+            // Replies about authentication are about us whenever they come (RFC 4954 6).
+            (Stage::Auth, _) | (_, Some(530 | 534 | 535 | 538)) => (Cause::Login, Subject::Credential),
+            (stage, Some(_)) if stage.is_route() => (Cause::Reply, Subject::Connection),
+            (Stage::MailFrom, Some(_)) => (Cause::Reply, Subject::Sender),
+            (Stage::RcptTo, Some(_)) => (Cause::Reply, Subject::Recipient),
+            (_, Some(_)) => (Cause::Reply, Subject::Message),
+            (Stage::Route | Stage::Connect | Stage::Greeting, None) => (Cause::Unreachable, Subject::Connection),
+            (Stage::StartTls | Stage::Tls, None) => (Cause::Tls, Subject::Connection),
+            (Stage::FinalDot, None) => (Cause::NoReply, Subject::Connection),
+            (_, None) if self.status.class == 5 => (Cause::Capability, Subject::Message),
+            (_, None) if self.status == OURS => (Cause::Internal, Subject::Host),
+            (_, None) if self.status == PROTOCOL => (Cause::Protocol, Subject::Connection),
+            (_, None) => (Cause::NoAnswer, Subject::Connection),
+        };
+        Diagnosis { cause: Some(cause), subject: Some(subject), stage: Some(self.stage), code }
+    }
+
     /// True if it is unknown whether the server accepted the message: the end of data was sent, and no valid reply arrived.
     pub fn is_uncertain(&self) -> bool {
         self.stage == Stage::FinalDot && self.reply.is_none()
@@ -128,16 +100,6 @@ impl std::error::Error for Failure {}
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_stages_before_mail_are_the_routes() {
-        use Stage::*;
-        let route: Vec<Stage> = [Connect, Greeting, Ehlo, StartTls, Tls, Auth, MailFrom, RcptTo, Data, Body, FinalDot, Quit]
-            .into_iter()
-            .filter(|stage| stage.is_route())
-            .collect();
-        assert_eq!(route, [Connect, Greeting, Ehlo, StartTls, Tls, Auth]);
-    }
 
     #[test]
     fn t_smtp_6_a_cause_is_one_line_of_bounded_length() {

@@ -50,7 +50,7 @@ impl Timeouts {
     /// The limit for an answer in `stage`.
     pub fn of(&self, stage: Stage) -> Duration {
         match stage {
-            Stage::Connect => self.connect,
+            Stage::Route | Stage::Connect => self.connect,
             Stage::Greeting => self.greeting,
             Stage::Ehlo | Stage::StartTls | Stage::Auth => self.command,
             Stage::Tls => self.tls,
