@@ -205,7 +205,11 @@ mod tests {
     }
 
     fn tell(state: &mut State, events: &[&str]) {
-        state.transaction(Durability::Ordered, |state| Ok(events.iter().for_each(|event| state.tell((*event).to_owned())))).unwrap();
+        let telling = |state: &State| {
+            events.iter().for_each(|event| state.tell((*event).to_owned()));
+            Ok(())
+        };
+        state.transaction(Durability::Ordered, telling).unwrap();
     }
 
     fn cursor(name: &str, seq: i64) -> Cursor {

@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS delivery (
     next INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS delivery_next ON delivery (webhook, next, seq);
+CREATE UNIQUE INDEX IF NOT EXISTS delivery_id ON delivery (webhook, id);
 CREATE TABLE IF NOT EXISTS loss (webhook TEXT PRIMARY KEY, lost INTEGER NOT NULL) WITHOUT ROWID;
 PRAGMA user_version = 1;
 ";
@@ -108,15 +109,17 @@ impl Queue {
         Ok(Queue { connection, waiting, unwritten: BTreeMap::new() })
     }
 
-    /// Adds events, up to `limit` for each webhook. The rest are counted as lost.
+    /// Adds events, up to `limit` for each webhook. The rest are counted as lost. An event that is in the queue already is not added
+    /// again.
     ///
-    /// Errors: SQLite's; then all events are counted as lost.
+    /// Errors: SQLite's; then nothing was added.
     pub fn add(&mut self, events: &[New], limit: u64) -> Result<()> {
-        let added = self.try_add(events, limit);
-        if added.is_err() {
-            events.iter().for_each(|event| *self.unwritten.entry(event.webhook.clone()).or_default() += 1);
-        }
-        added
+        self.try_add(events, limit)
+    }
+
+    /// Counts events that could not be added.
+    pub fn lose<'a>(&mut self, webhooks: impl Iterator<Item = &'a str>, lost: u64) {
+        webhooks.for_each(|webhook| *self.unwritten.entry(webhook.to_owned()).or_default() += lost);
     }
 
     fn try_add(&mut self, events: &[New], limit: u64) -> Result<()> {
@@ -129,10 +132,11 @@ impl Queue {
                 *lost.entry(event.webhook.clone()).or_default() += 1;
                 continue;
             }
-            *count += 1;
-            transaction
-                .prepare_cached("INSERT INTO delivery (webhook, id, at, body, next) VALUES (?1, ?2, ?3, ?4, ?3)")?
-                .execute(params![event.webhook, event.id, event.at, event.body.as_bytes()])?;
+            *count += transaction
+                .prepare_cached(
+                    "INSERT INTO delivery (webhook, id, at, body, next) VALUES (?1, ?2, ?3, ?4, ?3) ON CONFLICT (webhook, id) DO NOTHING",
+                )?
+                .execute(params![event.webhook, event.id, event.at, event.body.as_bytes()])? as u64;
         }
         for (webhook, lost) in &lost {
             transaction
@@ -143,6 +147,17 @@ impl Queue {
         self.waiting = waiting;
         self.unwritten.clear();
         Ok(())
+    }
+
+    /// Waits until everything that was added is on the disk.
+    ///
+    /// Errors: SQLite's.
+    pub fn sync(&self) -> Result<()> {
+        // The log of the database is synced up to a commit that is.
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        let synced = self.connection.execute_batch("BEGIN IMMEDIATE; PRAGMA user_version = 1; COMMIT;");
+        self.connection.pragma_update(None, "synchronous", "NORMAL")?;
+        synced
     }
 
     /// The first event of `webhook` that is due at `now`.
