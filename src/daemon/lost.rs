@@ -1,8 +1,8 @@
 //! A message whose file is gone from the spool, found where no attempt was under way: at the start, or when the file should follow its
 //! row. Its rows end as those of a lost message, and its sender is told.
 
+use crate::outbox::outcome_event;
 use crate::outcome::{self, GivenUp, Loss};
-use crate::record::outcome_event;
 use log::events;
 use log::message::MessageEvent;
 use mail::HistoryCause;

@@ -11,6 +11,7 @@ use super::queue::JobRecipient;
 use super::state_writer::{OutcomeRecord, Recorded, StateWriter, Stopped};
 use crate::current::Current;
 use crate::health::Health;
+use crate::outbox::outcome_event;
 use log::message::MessageEvent;
 use mail::code::{Cause, HoldCause, Subject};
 use mail::status::{EnhancedStatus, Reply};
@@ -181,19 +182,4 @@ impl Recorder {
         };
         work.job.recipients.iter().zip(updates).map(told).collect()
     }
-}
-
-/// What is told of a recipient's outcome at `now`.
-pub(crate) fn outcome_event(message: &Message, to: &str, update: &RecipientUpdate, now: i64) -> MessageEvent {
-    MessageEvent::Outcome(log::message::Outcome {
-        progress: update.progress,
-        from: message.reverse_path.clone(),
-        to: to.to_owned(),
-        relay: update.relay.clone(),
-        delay: now.saturating_sub(message.accepted),
-        dsn: update.status.clone(),
-        reply: words::of_recipient(&update.diagnosis, &update.reply),
-        diagnosis: update.diagnosis,
-        end: None,
-    })
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::event_file::{EventFile, Rotation};
 use super::hooks::Hooks;
 use super::logging::Feed;
-use super::outbox::{self, LogReceiver, Reader, Receiver};
+use super::outbox::{self, Listener, LogReceiver, Reader, Receiver};
 use config::Params;
 use log::events;
 use log::record::Record;
@@ -28,9 +28,6 @@ const POLL: Duration = Duration::from_secs(60);
 const RETRY: Duration = Duration::from_secs(5);
 /// The sink in [`events::events_lost`] for events that only the log got.
 const ALL: &str = "all but the log";
-
-/// A listener gets all events. It must not block the thread for long.
-pub(crate) type Listener = Box<dyn FnMut(&[Record]) + Send>;
 
 /// The configuration of the event file.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,12 +4,7 @@
 //! the same id; and how far each has come, to whoever writes the state. A receiver that refuses is asked again after [`PAUSE`], and is
 //! not in the way of the others.
 //!
-//! | step | what happens | a crash after it |
-//! |---|---|---|
-//! | O1 | the events are committed with what they tell (`state::State::tell`) | they are told at the next start |
-//! | O2 | a receiver takes them: a line of the log, a row of the webhook queue, lines of the event file | it gets them once more |
-//! | O3 | what receivers have is made durable, where they can | the same |
-//! | O4 | how far they have come is committed, and what all have is deleted | nothing to do; a power cut may undo it, as after O3 |
+//! The steps O1 to O4 stand in docs/SPOOL.md, "The outbox".
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,6 +54,11 @@ impl Kept {
         logging::without_feed(|| self.event.log(self.id));
     }
 
+    /// Its transaction, by its number and time.
+    pub(crate) fn transaction(&self) -> (i64, i64) {
+        (self.seq, self.record.at)
+    }
+
     /// As receivers get it.
     pub(crate) fn record(&self) -> &Record {
         &self.record
@@ -71,6 +71,10 @@ pub(crate) trait Receiver {
     fn name(&self) -> &'static str;
     /// Takes all of them, or none.
     fn take(&mut self, events: &[&Kept]) -> bool;
+    /// The last transaction that it has, by its number and time, if it keeps that together with what it took.
+    fn reached(&mut self) -> Option<(i64, i64)> {
+        None
+    }
     /// So many events were deleted before it came to them.
     fn lose(&mut self, lost: u64);
     /// Makes durable what it has taken, if it can.
@@ -134,13 +138,19 @@ impl Reader {
     }
 
     /// A place for each receiver, in their order; those that are gone have none.
-    fn seat(&mut self, receivers: &[&mut dyn Receiver]) -> state::Result<()> {
+    fn seat(&mut self, receivers: &mut [&mut dyn Receiver]) -> state::Result<()> {
         let names: Vec<&str> = receivers.iter().map(|receiver| receiver.name()).collect();
         if self.places.iter().map(|place| place.cursor.name.as_str()).eq(names.iter().copied()) {
             return Ok(());
         }
         let mut old = std::mem::take(&mut self.places);
-        for cursor in self.state.cursors(&names)? {
+        for (mut cursor, receiver) in self.state.cursors(&names)?.into_iter().zip(receivers) {
+            // A number that a power cut gave back belongs to another time, and then the receiver has less than it says.
+            if let Some((seq, at)) = receiver.reached()
+                && self.state.told_after(seq - 1, 1)?.first().is_some_and(|told| (told.seq, told.at) == (seq, at))
+            {
+                cursor.seq = cursor.seq.max(seq);
+            }
             let at = old.iter().position(|place| place.cursor.name == cursor.name);
             let known = cursor.seq;
             // Losses are read where they are found.
@@ -251,10 +261,13 @@ impl tracing::Subscriber for Hearer {
     fn exit(&self, _: &Id) {}
 }
 
+/// A listener gets all events. It must not block the thread for long.
+pub(crate) type Listener = Box<dyn FnMut(&[Record]) + Send>;
+
 /// The log, and what listens to it: the memory of the alarms, the counters.
 pub(crate) struct LogReceiver<'a> {
     /// Who else hears what is logged.
-    pub(crate) listeners: &'a mut [super::dispatcher::Listener],
+    pub(crate) listeners: &'a mut [Listener],
 }
 
 impl Receiver for LogReceiver<'_> {

@@ -1,11 +1,11 @@
 //! The open database: its pragmas, transactions and snapshots. What is asked of it stands in the other files, table by table.
 
+use std::cell::{Cell, RefCell};
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::errors::{Result, damage, no_room};
-use crate::outbox::Pending;
 use crate::schema;
 
 /// How a commit is synced.
@@ -23,6 +23,15 @@ pub struct State {
     durability: Durability,
     is_new: bool,
     pub(crate) pending: Pending,
+}
+
+/// What the transaction under way tells, and how much of the outbox there is.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    /// Events that are written with the commit.
+    pub(crate) lines: RefCell<Vec<String>>,
+    /// Bytes of all that are kept.
+    pub(crate) bytes: Cell<u64>,
 }
 
 /// Pages that the daemon keeps in memory, in KiB (negative, as SQLite wants it).

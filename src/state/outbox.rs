@@ -13,8 +13,6 @@
 //! Receivers that never acknowledge must not fill the disk: beyond [`LIMIT`] the oldest rows are deleted, and counted as lost for
 //! every receiver that had not come to them.
 
-use std::cell::{Cell, RefCell};
-
 use rusqlite::{OptionalExtension, params};
 
 use crate::database::State;
@@ -24,13 +22,6 @@ use crate::errors::Result;
 const LIMIT: u64 = 64 << 20;
 /// The key of the name of this spool.
 const SPOOL_ID: &str = "spool_id";
-
-/// What of the outbox is in memory.
-#[derive(Debug, Default)]
-pub(crate) struct Pending {
-    lines: RefCell<Vec<String>>,
-    bytes: Cell<u64>,
-}
 
 /// The events of one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::asked::{Answer, Rights, Server, stopped};
 use super::choose::Wanted;
+use crate::outbox::outcome_event;
 use crate::outcome::Stop;
-use crate::record::outcome_event;
 use admin::op::{AdminOp, Named, Reach};
 use control::filter::Filter;
 use control::protocol::{Act, Done};

@@ -10,10 +10,10 @@ use super::command::{Admission, Arrival, Command, OutcomeRecord, Recorded};
 use crate::due;
 use crate::lost;
 use crate::orders::Orders;
+use crate::outbox::{outcome_event, tell};
 use crate::outcome;
 use crate::outcome::{Conclusion, GivenUp, Loss};
 use crate::quota::Limits;
-use crate::record::outcome_event;
 use log::events;
 use log::message::MessageEvent;
 use mail::Hold;
@@ -380,8 +380,4 @@ fn end_with(events: &mut Vec<MessageEvent>, message: &Message) {
     if !events.iter_mut().rev().any(|event| event.end_with(end)) {
         events.push(MessageEvent::Ended { from: message.reverse_path.clone(), end });
     }
-}
-
-fn tell(state: &State, id: QueueId, events: &[MessageEvent]) {
-    events.iter().for_each(|event| state.tell(event.line(id)));
 }

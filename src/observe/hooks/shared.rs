@@ -90,7 +90,7 @@ impl Hooks {
     pub(crate) fn add(&self, records: &[Record]) {
         let mut inner = self.lock();
         let new: Vec<New> = records.iter().flat_map(|record| wanted(&inner, record)).collect();
-        if !self.queued(&mut inner, &new)
+        if !self.queued(&mut inner, &new, None)
             && let Some(queue) = &mut inner.queue
         {
             new.iter().for_each(|event| queue.lose(std::iter::once(event.webhook.as_str()), 1));
@@ -98,7 +98,7 @@ impl Hooks {
     }
 
     /// True if they are in the queue, or were counted as lost because it is full.
-    fn queued(&self, inner: &mut Inner, new: &[New]) -> bool {
+    fn queued(&self, inner: &mut Inner, new: &[New], reached: Option<(i64, i64)>) -> bool {
         if new.is_empty() {
             return true;
         }
@@ -106,7 +106,7 @@ impl Hooks {
             return false;
         }
         let limit = inner.limit;
-        let added = inner.queue.as_mut().map(|queue| queue.add(new, limit));
+        let added = inner.queue.as_mut().map(|queue| queue.add(new, limit, reached));
         match &added {
             Some(Err(e)) => self.log_broken(inner, e),
             _ => inner.is_broken = false,
@@ -160,7 +160,12 @@ impl Receiver for Arc<Hooks> {
     fn take(&mut self, events: &[&Kept]) -> bool {
         let mut inner = self.lock();
         let new: Vec<New> = events.iter().flat_map(|event| wanted(&inner, event.record())).collect();
-        self.queued(&mut inner, &new)
+        self.queued(&mut inner, &new, events.last().map(|event| event.transaction()))
+    }
+
+    fn reached(&mut self) -> Option<(i64, i64)> {
+        // Without an answer the events are added again, which changes nothing but the count of those that were lost.
+        self.lock().queue.as_ref()?.reached().ok()?
     }
 
     fn lose(&mut self, lost: u64) {
