@@ -3,12 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use rusqlite::OptionalExtension;
+
+use crate::codes;
 use crate::database::{Durability, State};
 use crate::errors::{Result, StateError, of_disk};
 use crate::outcome_log::{Known, OutcomeLog};
 use crate::rows::{Message, RecipientRow, RecipientUpdate};
 use mail::Diagnosis;
-use mail::code::{Cause, Progress, QueueDir, Subject};
+use mail::code::{Cause, Code, Duplicate, Progress, QueueDir, Subject};
 use mail::queue_id::QueueId;
 
 /// The key of the number of the last transaction with results.
@@ -131,6 +134,21 @@ impl State {
             }
         }
         Ok(changed)
+    }
+
+    /// Whatever is queued or held may have been delivered by another copy of this spool. Returns how many messages.
+    pub fn suspect_all(&self, cause: Duplicate) -> Result<usize> {
+        Ok(self.connection.execute("UPDATE message SET suspect = ?1 WHERE dir < 3 AND dir IN (0, 1)", [cause.number()])?)
+    }
+
+    /// Why the next attempt of this message may be a second delivery, if it may; asked once.
+    pub fn take_suspicion(&self, id: QueueId) -> Result<Option<Duplicate>> {
+        let mut statement = self.connection.prepare_cached("SELECT suspect FROM message WHERE id = ?1 AND suspect IS NOT NULL")?;
+        let found = statement.query_row([id.to_i64()], |row| codes::get(row, 0)).optional()?;
+        if found.is_some() {
+            self.connection.execute("UPDATE message SET suspect = NULL WHERE id = ?1", [id.to_i64()])?;
+        }
+        Ok(found)
     }
 
     fn take(&self, row: &Message, known: &Known, now: i64) -> Result<bool> {
