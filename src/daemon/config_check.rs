@@ -57,7 +57,7 @@ fn can_be_written(path: &Path) -> Result<(), String> {
         return Err(format!("the directory {} does not exist; create it, writable by the daemon", directory.display()));
     }
     let me = sys::process::user_name(sys::process::euid());
-    let next = format!("let the user {me}, as which mailchuted runs, write there");
+    let next = format!("let the user of mailchuted, {me}, write there");
     access(directory, AccessFlags::W_OK | AccessFlags::X_OK)
         .map_err(|e| format!("the directory {} cannot be written to ({}); {next}", directory.display(), e.desc()))?;
     match access(path, AccessFlags::W_OK) {

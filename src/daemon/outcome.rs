@@ -3,13 +3,13 @@
 //! | what happened | recipient | route |
 //! |---|---|---|
 //! | 2yz to the final dot | relayed | works |
-//! | 4yz to MAIL, RCPT, DATA, dot | delayed | works |
+//! | 4yz to MAIL, RCPT, DATA, dot | deferred | works |
 //! | 5yz to MAIL, RCPT, DATA, dot | failed | works |
-//! | 530, 534, 535, 538 anywhere (who we are, not what we send) | waits | suspended |
-//! | connect, greeting, EHLO, TLS, AUTH failed | waits | suspended |
-//! | connection lost before the final dot | delayed | works |
+//! | 530, 534, 535, 538 anywhere (about our login, not about the message) | deferred | suspended |
+//! | connect, greeting, EHLO, TLS, AUTH failed | deferred | suspended |
+//! | connection lost before the final dot | deferred | works |
 //! | connection lost after the final dot | uncertain | works |
-//! | given up (5 days) | failed | - |
+//! | `queue_lifetime` or `deliver_by` has passed | failed | - |
 
 use super::backoff::{self, Backoff};
 use config::OnUncertain;
