@@ -95,7 +95,7 @@ async fn answer(server: Arc<Server>, stream: UnixStream) -> std::io::Result<()> 
         }
         Err(e) => Err(Failure::new(Exit::Usage, format!("not a request that this server knows: {e}"))),
     };
-    // Who looks at a queue that does not move should be told why.
+    // If delivery is paused, a listing says so: it explains why the queue does not move.
     let besides = |is_listing: bool| server.dispatch.paused().filter(|_| is_listing).map(|since| warnings::paused(&since));
     let end = match end {
         Ok(is_listing) => End { end: 0, text: besides(is_listing).unwrap_or_default() },

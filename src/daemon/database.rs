@@ -1,4 +1,4 @@
-//! state.sqlite at start: opened, or put aside and begun anew. It is an index and a history; the files are the truth.
+//! state.sqlite at start: opened, or put aside and rebuilt from the files. It is an index and a history; the files are the truth.
 //!
 //! | what is found | then |
 //! |---|---|
@@ -24,7 +24,7 @@ const SUSPECT: &str = "state.sqlite.suspect";
 /// Damaged databases that are kept for a person.
 const KEPT: usize = 3;
 
-/// Opens the database; a damaged one is put aside and begun anew. Returns it and whether it was lost.
+/// Opens the database; a damaged one is put aside and replaced by a new one. Returns it and whether it was lost.
 ///
 /// Errors: EX_CONFIG for one of a newer program; EX_IOERR where the disk refuses, or not even a new one can be made.
 pub(crate) fn open_state(store: &Store, now: i64) -> Result<(State, bool), Failure> {
@@ -56,9 +56,9 @@ pub(crate) fn begin_anew(store: &Store, why: &str, now: i64) -> Result<(State, b
     read_through(&path).map_err(failed)?;
     let aside = put_aside(&path, now).map_err(failed)?;
     let kept = aside.map(|aside| format!("kept as {}, ", aside.display())).unwrap_or_default();
-    events::storage_failed(STATE_FILE, &format!("{why}; {kept}and made anew from the files"));
+    events::storage_failed(STATE_FILE, &format!("{why}; {kept}and rebuilt from the files"));
     let state = State::open(&path).map_err(|e| refused(&path, &e))?;
-    // Only now: who crashed before this point begins anew once more.
+    // Only now: after a crash before this point, the next start does all of this again.
     match std::fs::remove_file(store.path(SUSPECT)) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(failed(e)),
         _ => Ok((state, true)),

@@ -155,7 +155,7 @@ fn session_target(setup: &Setup, target: route::Target) -> smtp::Target {
     }
 }
 
-/// The route does not work: everything for it waits, nothing fails of it (U07).
+/// The route does not work: it is suspended, and its messages stay queued (U07).
 async fn suspend(
     deliverer: &Arc<Deliverer>,
     setup: &Setup,

@@ -40,7 +40,7 @@ pub(crate) async fn failed(store: &Arc<Store>, state_writer: &StateWriter, befor
         let turn = state_writer.work(move |state, _| discard(state, QueueDir::Failed, before, sys::clock::now()))?;
         let ids = turn.await.map_err(|_| Stopped)?;
         let removing = Arc::clone(store);
-        // A panic is told by the panic itself.
+        // The message of a panic is on standard error.
         let _ = tokio::task::spawn_blocking(move || ids.into_iter().for_each(|id| remove(&removing, id))).await;
         tokio::time::sleep((begun.elapsed() * PAUSE.1).max(PAUSE.0)).await;
     }
@@ -72,7 +72,7 @@ pub(crate) async fn corrupt(store: &Arc<Store>, state_writer: &StateWriter, befo
         tokio::time::sleep(PAUSE.0).await;
     }
     let store = Arc::clone(store);
-    // A panic is told by the panic itself.
+    // The message of a panic is on standard error.
     let _ = tokio::task::spawn_blocking(move || empty_corrupt(&store, before)).await;
     Ok(())
 }

@@ -286,7 +286,7 @@ impl Watch {
         if told.iter().any(|event| event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) || is_gone(event)) {
             return Ok(Woken::Rescan);
         }
-        // The last close of an unnamed file is told under a name that begins with #: it only wakes us.
+        // inotify reports the last close of an unnamed file under a name that begins with #: it only wakes us.
         let is_named = |name: &OsString| !name.as_bytes().starts_with(b"#");
         let names = told.into_iter().filter(|event| event.wd != self.spool).filter_map(|event| event.name);
         Ok(Woken::Names(names.filter(is_named).collect()))

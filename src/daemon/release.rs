@@ -1,4 +1,4 @@
-//! Releases messages whose reason to be held is over: keys that can be read again, admission that is open, a user below the cap.
+//! Releases messages whose reason to be held is over: keys that can be read again, admission that is open, a user below the quota.
 
 use std::sync::Arc;
 

@@ -147,7 +147,7 @@ impl Signals {
     }
 }
 
-/// Signals and signs of life, until the end is told.
+/// Handles signals and the watchdog until the daemon has to stop.
 async fn wait_for_end(mut signals: Signals, stop: &Stop, health: &Health, wake: impl Fn(), reload: impl Fn()) {
     let mut life = tokio::time::interval(notify::watchdog_interval().unwrap_or(Duration::from_secs(3600)));
     loop {
@@ -203,7 +203,7 @@ fn start_intake(
     })
 }
 
-/// A daemon whose spool has lost a directory is not started again by itself: somebody must be told before it ends.
+/// A daemon whose spool has lost a directory is not restarted automatically, so it raises an alarm before it exits.
 fn raise_alarm(alarms: &AlarmManager, failure: &Failure) {
     if failure.exit == Exit::Config {
         events::storage_failed("spool", &failure.text);

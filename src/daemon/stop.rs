@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use exit::Failure;
 use tokio::sync::Notify;
 
-/// How the daemon is told to end.
+/// The order to stop, shared by all tasks.
 #[derive(Default)]
 pub(crate) struct Stop {
     is_set: AtomicBool,

@@ -68,7 +68,7 @@ pub(crate) struct Parts {
     pub(crate) health: Arc<Health>,
     /// Wakes whoever writes DSNs.
     pub(crate) dsn_due: Arc<Notify>,
-    /// Whether mail is taken.
+    /// Whether mail is accepted.
     pub(crate) admission: Arc<AdmissionControl>,
     /// Pauses and resumes delivery.
     pub(crate) pausing: Pausing,

@@ -459,7 +459,7 @@ impl MessageEnd {
         matches!(self, MessageEnd::Corrupt | MessageEnd::Vanished)
     }
 
-    /// True for a message of which a recipient failed for good, and its sender was or will be told.
+    /// True if a recipient failed permanently; the sender got a bounce or will get one.
     pub fn is_failure(self) -> bool {
         matches!(self, MessageEnd::Failed | MessageEnd::Expired | MessageEnd::Bounced)
     }

@@ -30,7 +30,7 @@ pub fn of_hold(hold: &Hold) -> String {
         (HoldCause::Uncertain, _) => format!("uncertain: {}", or(detail, of_duplicate(Duplicate::NoReply))),
         (HoldCause::Dkim, _) => format!("dkim: {detail}"),
         (HoldCause::Quota, _) => {
-            format!("over the cap: {detail}; it is released when there is room, and `mailchute requeue` sends it now")
+            format!("over the quota: {detail}; it is released when the user is below the quota, and `mailchute requeue` sends it now")
         }
         (HoldCause::Closed, _) => format!("admission is closed: {detail}; it is released when admission is opened"),
         (HoldCause::Size, _) => format!("{detail}; `mailchute requeue` sends it"),
@@ -41,10 +41,10 @@ pub fn of_hold(hold: &Hold) -> String {
             "the state was lost, so it may have been delivered already; `mailchute requeue` sends it, `mailchute remove` drops it"
                 .to_owned()
         }
-        (HoldCause::ReasonLost, _) => "the state was lost; the reason is not known any more".to_owned(),
+        (HoldCause::ReasonLost, _) => "the state was lost; the reason is no longer known".to_owned(),
         (HoldCause::Moved, _) => "moved by hand".to_owned(),
         (HoldCause::Internal, _) => format!("internal error: {detail}; please report it; `mailchute requeue` sends it again"),
-        (HoldCause::Restored, _) => "it had ended, and its file was put back; `mailchute requeue` sends it".to_owned(),
+        (HoldCause::Restored, _) => "it had already ended, and its file was put back; `mailchute requeue` sends it".to_owned(),
         (HoldCause::Unknown, _) => or(detail, "the reason is not known").to_owned(),
     }
 }
@@ -110,14 +110,14 @@ pub fn of_no_dsn(cause: NoDsn) -> &'static str {
 /// What made the system do something.
 pub fn of_trigger(trigger: Trigger) -> &'static str {
     match trigger {
-        Trigger::Operator => "an operator wanted it",
-        Trigger::Delivery => "after the attempt under way",
-        Trigger::Keys => "the keys were read again",
-        Trigger::Quota => "its sender is below the cap",
+        Trigger::Operator => "by an operator",
+        Trigger::Delivery => "after the attempt in progress",
+        Trigger::Keys => "the keys were reloaded",
+        Trigger::Quota => "its sender is below the quota",
         Trigger::Opened => "admission was opened",
-        Trigger::Lifetime => "its time is over",
-        Trigger::Start => "found at the start",
-        Trigger::Policy => "by the rules of admission",
+        Trigger::Lifetime => "its lifetime is over",
+        Trigger::Start => "found when the daemon started",
+        Trigger::Policy => "by the admission rules",
     }
 }
 

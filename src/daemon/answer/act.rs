@@ -95,7 +95,8 @@ impl Doing<'_> {
         Ok(())
     }
 
-    /// The ids that were named. Those that do not match are passed over; those that are none, or another's, are told.
+    /// The ids that were named. Messages that do not meet the conditions are skipped; an invalid id, or a message of another user, is
+    /// reported as not found.
     async fn these(&mut self, wanted: &Wanted, ids: &[String]) -> Result<(), Failure> {
         for ids in ids.chunks(TURN) {
             let mut named = Vec::new();
@@ -122,7 +123,7 @@ impl Doing<'_> {
         Ok(())
     }
 
-    /// What happened to the message, as an event of its own. What follows only after an attempt is told then.
+    /// Logs the operation as an event. An operation that follows an attempt is logged when it is carried out.
     fn log(&self, done: &Done) {
         let Some(id) = QueueId::parse(done.id.as_bytes()).filter(|_| done.answer == Code::Done) else { return };
         let by = Some(&self.op.by);
