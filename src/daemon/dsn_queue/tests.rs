@@ -180,13 +180,13 @@ impl Spool {
     }
 
     /// N5.
-    fn written(&mut self, due: &DueDsn, notice: QueueId) {
-        self.told(due.message.id, &told_of(due), notice);
+    fn written(&mut self, due: &DueDsn, dsn: QueueId) {
+        self.told(due.message.id, &told_of(due), dsn);
     }
 
-    fn told(&mut self, id: QueueId, told: &Told, notice: QueueId) {
+    fn told(&mut self, id: QueueId, told: &Told, dsn: QueueId) {
         let to = Address::parse("me@x.example").unwrap();
-        self.state.transaction(Durability::Full, |s| written(s, id, told, notice, &to, NOW)).unwrap();
+        self.state.transaction(Durability::Full, |s| written(s, id, told, dsn, &to, NOW)).unwrap();
     }
 }
 
@@ -329,16 +329,16 @@ fn a_dsn_is_a_message_that_the_daemon_claims_and_that_nothing_is_due_about() {
     let id = spool.message("me@x.example", &["failure"]);
     spool.attempt(id, &[Progress::Failed], NOW + 1);
     let due = spool.due(NOW + 1).unwrap();
-    let notice = spool.write(&due);
-    spool.written(&due, notice);
-    let Claim::Message(claimed) = spool.store.claim(notice.to_string()).unwrap() else { panic!("not claimed") };
+    let dsn = spool.write(&due);
+    spool.written(&due, dsn);
+    let Claim::Message(claimed) = spool.store.claim(dsn.to_string()).unwrap() else { panic!("not claimed") };
     assert_eq!(claimed.envelope.reverse_path, ReversePath::Null);
     assert_eq!(claimed.envelope.recipients[0].notify, Some(Notify::NEVER));
     let (message, rows, event) = rows_of(&claimed, &plan());
     spool.state.transaction(Durability::Full, |s| s.insert(&message, &rows, &event)).unwrap();
-    assert!(!spool.attempt(notice, &[Progress::Failed], NOW + 2), "a notice about a notice");
+    assert!(!spool.attempt(dsn, &[Progress::Failed], NOW + 2), "a DSN about a DSN");
     assert_eq!(spool.due(NOW + 99), None);
-    assert_eq!(spool.state.message(notice).unwrap().unwrap().dir, QueueDir::Failed);
+    assert_eq!(spool.state.message(dsn).unwrap().unwrap().dir, QueueDir::Failed);
 }
 
 /// RFC 3461 5.2.8
