@@ -1,8 +1,8 @@
 //! The control socket: answers what users and administrators ask.
 //!
-//! In: one JSON line per connection, from anybody on the host; hostile. Out: JSON lines. What somebody may see and do is decided by
-//! the uid of the peer alone ([`Rights`]). A client that is slow or sends nonsense costs one of a few places for a bounded time and
-//! never holds up delivery.
+//! In: one JSON line per connection, from anybody on the host; hostile. Out: JSON lines. Only the uid of the peer decides what a client
+//! may see and do ([`Rights`]). A client that is slow or sends nonsense occupies one of a few connections for a bounded time and never
+//! delays delivery.
 
 mod act;
 mod asked;

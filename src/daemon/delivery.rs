@@ -1,7 +1,7 @@
 //! One connection and the messages that go over it.
 //!
-//! In: a route with waiting jobs. Out: outcomes, by [`super::record`]. On a warm connection each message costs one attempt trip: the
-//! next one is prepared while the present one is still here, and its envelope leaves behind the present end of data.
+//! In: a route with waiting jobs. Out: outcomes, by [`super::record`]. On a warm connection each message costs one round trip:
+//! the next message is prepared while the current one is being sent, and its envelope leaves with the current end of data.
 //!
 //! The order that keeps the promise: outcomes of a message are settled only from replies that answer it; the final dot leaves only
 //! after "in data" was committed; a message whose envelope was pipelined behind another and got no answer was not tried.

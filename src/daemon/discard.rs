@@ -1,7 +1,7 @@
-//! Deletes the files of failed and corrupt mail once they were kept for `failed_lifetime`.
+//! Deletes the files of failed and corrupt mail after `failed_lifetime`.
 //!
-//! In: rows of messages that failed so long ago, and what lies in `corrupt/` as long. Out: fewer files. Outcome and history stay, and
-//! say that the file was deleted. Never while a DSN is due, which may quote the message.
+//! In: rows of messages that failed that long ago, and files that have been in `corrupt/` that long. Out: fewer files. Outcome and
+//! history stay, and say that the file was deleted. While a DSN is due, which may quote the message, its file is kept.
 //!
 //! The row is committed before the file is unlinked. A crash between the two leaves a file that the next start recognises and removes,
 //! and never a row whose file seems lost.

@@ -1,7 +1,7 @@
-//! The claim: from `new/` to `cur/` and a row, as soon as an injector has let go of its file.
+//! The claim: moves a message from `new/` to `cur/` and adds its row, as soon as `sendmail` has released the lock on the file.
 //!
-//! In: names that inotify tells, or a scan finds, in a directory where any local user creates what it likes. Out: admitted
-//! messages, handed to the scheduler. A thread of its own, because every call here may wait for the disk.
+//! In: names from inotify or from a scan, in a directory where any local user can create anything. Out: admitted messages, for the
+//! scheduler. It has a thread of its own, because every call here may wait for the disk.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};

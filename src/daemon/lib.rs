@@ -1,4 +1,4 @@
-//! The daemon's side of a message's way.
+//! `mailchuted`: a message from `new/` to the next hop.
 //!
 //! ```text
 //!   new/ ─▶ intake ─▶ state writer (row) ─▶ schedule ─▶ dispatch/queue ─▶ delivery ─▶ prepare ─▶ smtp ─▶ the next hop

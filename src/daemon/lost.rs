@@ -1,5 +1,5 @@
-//! A message whose file is gone from the spool, found where no attempt was under way: at the start, or when the file should follow its
-//! row. Its rows end as those of a lost message, and its sender gets a bounce.
+//! A message whose file has vanished from the spool, found outside of a delivery attempt: at the start, or when the file should follow
+//! its row. Its rows end as those of a lost message, and its sender gets a bounce.
 
 use crate::outcome::{self, GivenUp, Loss};
 use log::events;

@@ -1,8 +1,7 @@
-//! Metrics: one page in the OpenMetrics text form, for the textfile collector of node_exporter or anything that reads files. No
-//! port.
+//! Metrics: one page in the OpenMetrics text format, for the textfile collector of node_exporter or another reader of files. No port.
 //!
 //! In: the counters of this process, the queue's numbers from state.sqlite, the spool's free space. Out: `metrics_file`, replaced
-//! as a whole. A disk or a database that refuses costs a page, never a delivery.
+//! as a whole. If the disk or the database fails, a page is missing; delivery is not affected.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

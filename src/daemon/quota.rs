@@ -1,4 +1,4 @@
-//! What one user may have in the spool, and the hold of what comes beyond it. Pure but for the wake-up.
+//! The quota of one user in the spool, and the hold of messages that exceed it. Pure except for the wake-up.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The daemon at work: starts every part on the runtime in the right order, and ends them in order.
+//! Starts every part on the runtime in the right order, and stops them in order.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What one configuration means for the daemon, made at start and at each reload; replaced as a whole or not at all.
+//! One configuration with everything that the daemon loads for it, made at start and at each reload; replaced as a whole or not at all.
 
 use std::io::Read;
 use std::sync::Arc;

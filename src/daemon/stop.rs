@@ -1,4 +1,4 @@
-//! The end of the daemon: who asks for it, and why.
+//! The order to stop the daemon, and its reason.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
