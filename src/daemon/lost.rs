@@ -1,27 +1,21 @@
 //! A message whose file has vanished from the spool, found outside of a delivery attempt: at the start, or when the file should follow
 //! its row. Its rows end as those of a lost message, and its sender gets a bounce.
 
+use crate::outbox::outcome_event;
 use crate::outcome::{self, GivenUp, Loss};
 use log::events;
-use log::events::Outcome;
+use log::message::MessageEvent;
 use mail::HistoryCause;
-use mail::code::{Cause, Happened, MessageEnd};
-use mail::words;
+use mail::code::{Cause, Happened};
 use state::{Action, HistoryLine, Message, State};
-
-/// What was written, to be logged after the commit.
-pub(crate) struct Lost {
-    message: Message,
-    loss: Loss,
-    given_up: Vec<GivenUp>,
-}
 
 /// Ends the message as lost: open recipients fail, the DSN is due, the history says what was found. One that had ended keeps its end,
 /// and only the file that was kept of it is gone.
-pub(crate) fn record(state: &State, mut message: Message, loss: Loss, now: i64) -> state::Result<Lost> {
+pub(crate) fn record(state: &State, mut message: Message, loss: Loss, now: i64) -> state::Result<()> {
     let id = message.id;
     let mut recipients = state.recipients(id)?;
-    let given_up = if message.outcome.is_none() { outcome::give_up(&mut recipients, loss.cause()) } else { Vec::new() };
+    let had_ended = message.outcome.is_some();
+    let given_up = if !had_ended { outcome::give_up(&mut recipients, loss.cause()) } else { Vec::new() };
     for GivenUp { update, address } in &given_up {
         state.update_recipient(id, update, now)?;
         state.record(id, &failed(now, address, update.diagnosis.cause, &update.reply))?;
@@ -34,7 +28,27 @@ pub(crate) fn record(state: &State, mut message: Message, loss: Loss, now: i64) 
     state.update(&message)?;
     state.record(id, &line(&loss, now))?;
     state.make_dsn_due(id, now)?;
-    Ok(Lost { message, loss, given_up })
+    match had_ended {
+        // Nothing was lost but a copy.
+        true => events::reconciled(id, "the file that was kept of it has vanished"),
+        false => tell(state, &message, &loss, &given_up, now),
+    }
+    Ok(())
+}
+
+fn tell(state: &State, message: &Message, loss: &Loss, given_up: &[GivenUp], now: i64) {
+    let mut events: Vec<MessageEvent> =
+        given_up.iter().map(|GivenUp { address, update }| outcome_event(message, address, update, now)).collect();
+    if let Some(end) = message.outcome {
+        match events.last_mut() {
+            Some(last) => drop(last.end_with(end)),
+            None => events.push(MessageEvent::Ended { from: message.reverse_path.clone(), end }),
+        }
+    }
+    if !given_up.is_empty() {
+        events.push(loss.event(message, given_up.len()));
+    }
+    events.iter().for_each(|event| state.tell(event.line(message.id)));
 }
 
 /// The line of history of a recipient that failed without a reply that says so.
@@ -49,32 +63,9 @@ pub(crate) fn line(loss: &Loss, now: i64) -> HistoryLine {
     HistoryLine::new(now, if loss.is_corrupt { Happened::Corrupt } else { Happened::Vanished }).with(loss.detail.clone())
 }
 
-impl Lost {
-    /// True where recipients were given up: else nothing was lost but a copy.
-    pub(crate) fn is_loss(&self) -> bool {
-        !self.given_up.is_empty()
-    }
-
-    /// Logs it.
-    pub(crate) fn tell(&self, now: i64) {
-        let Lost { message, loss, given_up } = self;
-        for (at, GivenUp { address, update }) in given_up.iter().enumerate() {
-            let end: Option<MessageEnd> = message.outcome.filter(|_| at + 1 == given_up.len());
-            events::failed(Outcome {
-                queue_id: message.id,
-                from: &message.reverse_path,
-                to: address,
-                relay: &update.relay,
-                delay: now.saturating_sub(message.accepted),
-                dsn: &update.status,
-                reply: &words::of_recipient(&update.diagnosis, &update.reply),
-                diagnosis: update.diagnosis,
-                end,
-            });
-        }
-        match self.is_loss() {
-            true => events::lost(message.id, loss.end(), &loss.detail, &message.reverse_path, given_up.len()),
-            false => events::reconciled(message.id, "the file that was kept of it has vanished"),
-        }
+impl Loss {
+    /// What is told of a message that was lost for `recipients`.
+    pub(crate) fn event(&self, message: &Message, recipients: usize) -> MessageEvent {
+        MessageEvent::Lost { from: message.reverse_path.clone(), recipients, end: self.end(), detail: self.detail.clone() }
     }
 }

@@ -30,6 +30,7 @@ use crate::lost;
 use crate::outcome::Loss;
 use config::OnUncertain;
 use log::events;
+use log::message::MessageEvent;
 use mail::code::{Cause, Duplicate, Happened, HoldCause, MessageEnd, Subject, Trigger};
 use mail::queue_id::QueueId;
 use mail::{Diagnosis, HistoryCause, Hold, words};
@@ -144,8 +145,7 @@ fn follow(
     };
     let Some(found) = found else {
         recovered.vanished += 1;
-        lost::record(state, row, Loss::vanished("found at the start"), how.now)?.tell(how.now);
-        return Ok(());
+        return Ok(lost::record(state, row, Loss::vanished("found at the start"), how.now)?);
     };
     if found == row.dir {
         return Ok(());
@@ -209,6 +209,7 @@ fn carry_out(state: &State, store: &Store, id: QueueId, order: &Order, how: Reco
     if std::mem::take(&mut row.in_data) {
         recovered.uncertain += 1;
         mark_uncertain(state, id, how.now)?;
+        tell(state, id, &MessageEvent::PossibleDuplicate(Duplicate::Stopped));
         state.record(id, &stopped(how.now))?;
     }
     row.next_attempt = None;
@@ -217,21 +218,21 @@ fn carry_out(state: &State, store: &Store, id: QueueId, order: &Order, how: Reco
             let hold = Hold::by(order.by.clone());
             row.park(hold.clone());
             update(state, &row, &HistoryLine::held(how.now, &hold))?;
-            events::held(id, &hold);
+            tell(state, id, &MessageEvent::held(&hold));
             shift(store, id, layout::HOLD)
         }
         Wanted::Remove => {
             row.end(QueueDir::Trash, state::end_of(&state.recipients(id)?).unwrap_or(MessageEnd::Removed), how.now);
             row.by = Some(order.by.clone());
             update(state, &row, &HistoryLine::new(how.now, Happened::Removed).by(&order.by))?;
-            events::removed(id, Some(&order.by), Trigger::Start, row.outcome);
+            tell(state, id, &MessageEvent::Removed(Some(order.by.clone()), Trigger::Start, row.outcome));
             shift(store, id, layout::TRASH)
         }
     }
 }
 
 fn make_uncertain(state: &State, store: &Store, mut row: Message, how: Recovery) -> Result<(), Trouble> {
-    events::possible_duplicate(row.id, Duplicate::Stopped);
+    tell(state, row.id, &MessageEvent::PossibleDuplicate(Duplicate::Stopped));
     row.in_data = false;
     // A server had accepted it up to its content: that was an attempt. When, only that server knows.
     row.attempts = row.attempts.saturating_add(1);
@@ -242,7 +243,7 @@ fn make_uncertain(state: &State, store: &Store, mut row: Message, how: Recovery)
     mark_uncertain(state, row.id, how.now)?;
     update(state, &row, &stopped(how.now))?;
     if let Some(hold) = row.held() {
-        events::held(row.id, &hold);
+        tell(state, row.id, &MessageEvent::held(&hold));
         return shift(store, row.id, layout::HOLD);
     }
     Ok(())
@@ -273,6 +274,10 @@ fn mark_uncertain(state: &State, id: QueueId, now: i64) -> state::Result<()> {
 /// The line of a message whose final dot was under way when the daemon stopped.
 fn stopped(now: i64) -> HistoryLine {
     HistoryLine::new(now, Happened::Uncertain).because(HistoryCause::Duplicate(Duplicate::Stopped))
+}
+
+fn tell(state: &State, id: QueueId, event: &MessageEvent) {
+    state.tell(event.line(id));
 }
 
 fn update(state: &State, row: &Message, line: &HistoryLine) -> Result<(), Trouble> {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use log::events;
+use log::message::MessageEvent;
 use mail::code::{Happened, HoldCause, Trigger};
 use spool::layout;
 use state::{HistoryLine, Message, State};
@@ -74,5 +75,6 @@ fn release(state: &State, store: &Store, mut row: Message, trigger: Trigger) -> 
     let now = sys::clock::now();
     row.open(now);
     state.update(&row)?;
+    state.tell(MessageEvent::Released(None, trigger).line(row.id));
     state.record(row.id, &HistoryLine::new(now, Happened::Released).on(trigger))
 }

@@ -18,7 +18,7 @@ use crate::record::Recorder;
 use crate::state_writer::StateWriter;
 use crate::stop::Stop;
 use crate::tasks::Tasks;
-use log::events;
+use log::message::MessageEvent;
 use mail::Address;
 use mail::code::Duplicate;
 use mail::queue_id::QueueId;
@@ -156,7 +156,7 @@ fn load(state: &State, now: i64, room: usize) -> state::Result<Vec<Loaded>> {
     let (mut loaded, mut count) = (Vec::with_capacity(due.len()), 0);
     for message in due {
         if crashed.is_some_and(|at| message.next_attempt.is_some_and(|due| due <= at)) {
-            events::possible_duplicate(message.id, Duplicate::PowerCut);
+            state.tell(MessageEvent::PossibleDuplicate(Duplicate::PowerCut).line(message.id));
         }
         state.schedule(message.id, None)?;
         let recipients = open_recipients(state, message.id)?;
@@ -200,7 +200,8 @@ pub(crate) async fn start_attempt(scheduler: &Arc<Scheduler>, message: Message, 
         delay_warning: setup.delay_warning(),
     };
     let transaction = Transaction::default();
-    let nothing_new = OutcomeRecord { id: message.id, updates: Vec::new(), transaction, hop_reports: false, attempt: Some(attempt) };
+    let nothing_new =
+        OutcomeRecord { id: message.id, updates: Vec::new(), transaction, hop_reports: false, attempt: Some(attempt), events: Vec::new() };
     if scheduler.state_writer.record(nothing_new).await?.dsn_due {
         scheduler.recorder.dsn_due.notify_one();
     }

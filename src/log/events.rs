@@ -107,6 +107,11 @@ pub fn failed(o: Outcome<'_>) {
     );
 }
 
+/// The message ended, and no outcome of a recipient was told with it that could say so.
+pub fn ended(queue_id: QueueId, from: &str, end: MessageEnd) {
+    info!(event = "ended", queue_id = %queue_id, from = &*safe(from), end = end.word());
+}
+
 /// The connection was lost after the final dot. The message may have been delivered, and may be delivered twice.
 pub fn uncertain(o: Outcome<'_>) {
     warn!(

@@ -17,6 +17,7 @@ pub const NAMES: &[&str] = &[
     "dsn_limit_reached",
     "dsn_sent",
     "dsn_suppressed",
+    "ended",
     "event_file_failed",
     "events_lost",
     "failed",

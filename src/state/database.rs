@@ -1,5 +1,6 @@
 //! The open database: its pragmas, transactions and snapshots. What is asked of it stands in the other files, table by table.
 
+use std::cell::{Cell, RefCell};
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
@@ -21,6 +22,16 @@ pub struct State {
     pub(crate) connection: Connection,
     durability: Durability,
     is_new: bool,
+    pub(crate) pending: Pending,
+}
+
+/// What the transaction under way tells, and how much of the outbox there is.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    /// Events that are written with the commit.
+    pub(crate) lines: RefCell<Vec<String>>,
+    /// Bytes of all that are kept.
+    pub(crate) bytes: Cell<u64>,
 }
 
 /// Pages that the daemon keeps in memory, in KiB (negative, as SQLite wants it).
@@ -45,8 +56,10 @@ impl State {
         schema::bring_forward(&connection, found, path)?;
         schema::keep_codes(&connection)?;
         connection.set_prepared_statement_cache_capacity(48);
-        let state = State { connection, durability: Durability::Full, is_new: found == schema::Found::Empty };
+        let state = State { connection, durability: Durability::Full, is_new: found == schema::Found::Empty, pending: Pending::default() };
         state.count_usage()?;
+        state.keep_spool_id()?;
+        state.begin_outbox()?;
         Ok(state)
     }
 
@@ -61,7 +74,7 @@ impl State {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         schema::check(&connection)?;
-        Ok(State { connection, durability: Durability::Full, is_new: false })
+        Ok(State { connection, durability: Durability::Full, is_new: false, pending: Pending::default() })
     }
 
     /// Runs `read`, which sees the database as it is now, whatever is written meanwhile. One lock for all its statements, which would
@@ -73,7 +86,7 @@ impl State {
         value
     }
 
-    /// Runs `work` in one transaction with this durability; an error rolls all of it back.
+    /// Runs `work` in one transaction with this durability, and keeps what it tells; an error rolls all of it back.
     pub fn transaction<T>(&mut self, durability: Durability, work: impl FnOnce(&State) -> Result<T>) -> Result<T> {
         if durability != self.durability {
             let level = if durability == Durability::Full { "FULL" } else { "NORMAL" };
@@ -81,14 +94,12 @@ impl State {
             self.durability = durability;
         }
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        match work(self) {
-            Ok(value) => Ok(self.connection.execute_batch("COMMIT").map(|()| value)?),
-            Err(e) => {
-                // The first error is the one to tell; a failed rollback ends with the connection.
-                let _ = self.connection.execute_batch("ROLLBACK");
-                Err(e)
-            }
-        }
+        let commit = |value| self.keep_told().and_then(|()| Ok(self.connection.execute_batch("COMMIT").map(|()| value)?));
+        work(self).and_then(commit).inspect_err(|_| {
+            // The first error is the one to tell; a failed rollback ends with the connection.
+            let _ = self.connection.execute_batch("ROLLBACK");
+            self.untell();
+        })
     }
 
     /// True if there were no tables before this program opened it.

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use super::asked::{Answer, Rights, Server, stopped};
 use super::choose::Wanted;
+use crate::outbox::outcome_event;
 use crate::outcome::Stop;
 use admin::op::{AdminOp, Named, Reach};
 use control::filter::Filter;
 use control::protocol::{Act, Done};
 use exit::{Exit, Failure};
 use log::events;
-use log::events::Outcome;
+use log::message::MessageEvent;
 use mail::code::{Answer as Code, Cause, Trigger};
 use mail::queue_id::QueueId;
-use mail::{Actor, Hold, words};
-use state::{Message, RecipientRow, State};
+use mail::{Actor, Hold};
+use state::{Message, State};
 
 /// Messages of one turn of the state writer.
 const TURN: usize = 100;
@@ -115,26 +116,11 @@ impl Doing<'_> {
         while !named.is_empty() {
             let rest = named.split_off(named.len().min(TURN));
             for done in self.turn(std::mem::replace(&mut named, rest)).await? {
-                self.log(&done);
                 *(if done.done { &mut self.count } else { &mut self.refused }) += 1;
                 self.out.say(&done).await?;
             }
         }
         Ok(())
-    }
-
-    /// Logs the operation as an event. An operation that follows an attempt is logged when it is carried out.
-    fn log(&self, done: &Done) {
-        let Some(id) = QueueId::parse(done.id.as_bytes()).filter(|_| done.answer == Code::Done) else { return };
-        let by = Some(&self.op.by);
-        match self.op.act {
-            Act::Hold => events::held(id, &Hold::by(self.op.by.clone())),
-            Act::Release => events::released(id, by, Trigger::Operator),
-            Act::Remove => events::removed(id, by, Trigger::Operator, None),
-            Act::Requeue => events::requeued(id, by, Trigger::Operator),
-            // The outcomes of their recipients follow.
-            Act::Expire | Act::Bounce | Act::Flush => {}
-        }
     }
 
     /// One turn of the state writer; two where something comes out of the trash.
@@ -150,38 +136,44 @@ impl Doing<'_> {
         let work = self.server.state_writer.work(move |state, store| {
             let mark = |id| orders.give(id, stop_of(&op));
             let done = op.perform(state, store, &Reach { may: &may, mark: Some(&mark) }, named)?;
-            let bounced = if op.act == Act::Bounce { bounced(state, &done)? } else { Vec::new() };
-            Ok((done, bounced))
+            tell(state, &op, &done)?;
+            Ok(done)
         });
-        let (done, bounced) = work.map_err(|_| stopped())?.await.map_err(|_| stopped())?;
-        bounced.iter().for_each(|(message, recipient)| log_failure(message, recipient, self.op.now));
-        Ok(done)
+        work.map_err(|_| stopped())?.await.map_err(|_| stopped())
     }
 }
 
-/// The recipients that were given up with these messages.
-fn bounced(state: &State, done: &[Done]) -> state::Result<Vec<(Message, RecipientRow)>> {
-    let mut bounced = Vec::new();
+/// Tells what happened to each message. What follows only after an attempt is told then.
+fn tell(state: &State, op: &AdminOp, done: &[Done]) -> state::Result<()> {
     for id in done.iter().filter(|done| done.answer == Code::Done).filter_map(|done| QueueId::parse(done.id.as_bytes())) {
-        let Some(message) = state.message(id)? else { continue };
-        let given_up = state.recipients(id)?.into_iter().filter(|recipient| recipient.diagnosis.cause == Some(Cause::Bounced));
-        bounced.extend(given_up.map(|recipient| (message.clone(), recipient)));
+        let by = Some(op.by.clone());
+        let event = match op.act {
+            Act::Hold => MessageEvent::held(&Hold::by(op.by.clone())),
+            Act::Release => MessageEvent::Released(by, Trigger::Operator),
+            Act::Remove => MessageEvent::Removed(by, Trigger::Operator, state.message(id)?.and_then(|message| message.outcome)),
+            Act::Requeue => MessageEvent::Requeued(by, Trigger::Operator),
+            Act::Bounce => {
+                tell_bounced(state, id, op.now)?;
+                continue;
+            }
+            // Their outcomes follow.
+            Act::Expire | Act::Flush => continue,
+        };
+        state.tell(event.line(id));
     }
-    Ok(bounced)
+    Ok(())
 }
 
-fn log_failure(message: &Message, recipient: &RecipientRow, now: i64) {
-    events::failed(Outcome {
-        queue_id: message.id,
-        from: &message.reverse_path,
-        to: &recipient.address,
-        relay: &recipient.relay,
-        delay: now - message.accepted,
-        dsn: &recipient.status,
-        reply: &words::of_recipient(&recipient.diagnosis, &recipient.reply),
-        diagnosis: recipient.diagnosis,
-        end: None,
-    });
+/// The recipients that were given up with the message.
+fn tell_bounced(state: &State, id: QueueId, now: i64) -> state::Result<()> {
+    let Some(message) = state.message(id)? else { return Ok(()) };
+    let given_up = state.recipients(id)?.into_iter().filter(|recipient| recipient.diagnosis.cause == Some(Cause::Bounced));
+    let mut events: Vec<_> = given_up.map(|row| outcome_event(&message, &row.address.clone(), &row.into(), now)).collect();
+    if let (Some(last), Some(end)) = (events.last_mut(), message.outcome) {
+        last.end_with(end);
+    }
+    events.iter().for_each(|event| state.tell(event.line(id)));
+    Ok(())
 }
 
 /// How the attempt of a message ends that is being sent.

@@ -46,16 +46,15 @@ pub(crate) fn adopt(
         let mut asked = Vec::with_capacity(batch.len());
         for (id, place) in batch {
             if let Some(arrival) = look(store, *id, *place, orders.get(id), how, &mut recovered) {
-                let hold = arrival.message.held();
-                asked.push((*id, *place, hold, state_writer.adopt(arrival)?));
+                asked.push((*id, *place, state_writer.adopt(arrival)?));
                 if orders.contains_key(id) {
                     let id = *id;
                     state_writer.work(move |state, _| state.forget_order(id))?;
                 }
             }
         }
-        for (id, place, hold, answer) in asked {
-            tell(id, place, hold.as_ref(), &answer.blocking_recv().map_err(|_| Stopped)?, &mut recovered);
+        for (id, place, answer) in asked {
+            tell(id, place, &answer.blocking_recv().map_err(|_| Stopped)?, &mut recovered);
         }
         // What went to corrupt/: if this fails, the files are found again.
         let _ = store.sync_moves();
@@ -130,27 +129,17 @@ fn mark(arrival: &mut Arrival, progress: Progress, cause: Cause, status: &str, n
     }
 }
 
-fn tell(id: QueueId, place: QueueDir, hold: Option<&Hold>, admission: &Admission, recovered: &mut Recovered) {
+fn tell(id: QueueId, place: QueueDir, admission: &Admission, recovered: &mut Recovered) {
     match admission {
-        Admission::Admitted => {
+        Admission::Admitted | Admission::Held(_) => {
             recovered.admitted += 1;
-            if let Some(hold) = hold.filter(|_| place == QueueDir::Cur) {
-                events::held(id, hold);
-            }
-        }
-        Admission::Held(hold) => {
-            recovered.admitted += 1;
-            events::held(id, hold);
         }
         Admission::Known if place == QueueDir::Cur => {}
         Admission::Known => {
             let directory = place.directory().unwrap_or(layout::HOLD);
             events::reconciled(id, &format!("a second file in {directory}/ is left for a person"));
         }
-        Admission::Restored(hold) => {
-            recovered.settled += 1;
-            events::held(id, hold);
-        }
+        Admission::Restored => recovered.settled += 1,
         Admission::Resurrected => {
             recovered.settled += 1;
             events::reconciled(id, "it had ended before; its file was still there, and is where its row says");

@@ -10,12 +10,14 @@ use super::command::{Admission, Arrival, Command, OutcomeRecord, Recorded};
 use crate::due;
 use crate::lost;
 use crate::orders::Orders;
+use crate::outbox::{outcome_event, tell};
 use crate::outcome;
 use crate::outcome::{Conclusion, GivenUp, Loss};
 use crate::quota::Limits;
 use log::events;
+use log::message::MessageEvent;
 use mail::Hold;
-use mail::code::{Duplicate, Happened, HoldCause, MessageEnd};
+use mail::code::{Duplicate, Happened, HoldCause, MessageEnd, Trigger};
 use mail::queue_id::QueueId;
 use spool::layout;
 use state::{Durability, HistoryLine, Message, QueueDir, State, StateError};
@@ -60,6 +62,8 @@ pub(super) struct Writer {
     orders: Arc<Orders>,
     /// When the machine stopped without a clean stop of the daemon, if ever: what is older may have been delivered.
     crashed: Option<i64>,
+    /// Called after each group: there may be something new in the outbox.
+    told: Box<dyn Fn() + Send>,
 }
 
 /// Why the thread ends.
@@ -83,9 +87,9 @@ impl From<std::io::Error> for Broken {
 }
 
 impl Writer {
-    pub(super) fn new(state: State, store: Arc<Store>, orders: Arc<Orders>) -> state::Result<Writer> {
+    pub(super) fn new(state: State, store: Arc<Store>, orders: Arc<Orders>, told: Box<dyn Fn() + Send>) -> state::Result<Writer> {
         let crashed = state.crashed()?;
-        Ok(Writer { state, store, orders, crashed })
+        Ok(Writer { state, store, orders, crashed, told })
     }
 
     pub(super) fn run(mut self, receiver: &mpsc::Receiver<Command>) -> Result<(), Broken> {
@@ -122,6 +126,7 @@ impl Writer {
         self.store.sync_moves()?;
         self.end_vanished(&vanished)?;
         commands.into_iter().zip(replies).for_each(|(command, reply)| command.answer(reply));
+        (self.told)();
         Ok(())
     }
 
@@ -166,11 +171,10 @@ impl Writer {
             return Ok(());
         }
         let now = sys::clock::now();
-        let lost = self.state.transaction(Durability::Full, |state| {
+        self.state.transaction(Durability::Full, |state| {
             let rows = vanished.iter().map(|id| state.message(*id)).collect::<state::Result<Vec<_>>>()?;
-            rows.into_iter().flatten().map(|row| lost::record(state, row, Loss::vanished(""), now)).collect::<state::Result<Vec<_>>>()
+            rows.into_iter().flatten().try_for_each(|row| lost::record(state, row, Loss::vanished(""), now))
         })?;
-        lost.iter().for_each(|lost| lost.tell(now));
         Ok(())
     }
 }
@@ -242,13 +246,18 @@ impl Group<'_> {
             row.next_attempt = next_attempt;
         }
         self.state.insert(&row, recipients, origin)?;
+        self.tell(row.id, &accepted(&row, recipients.len()));
         limits.tell_if_reached(message.uid, has, message.size);
         if self.crashed.is_some_and(|at| message.accepted <= at) {
             // Its row, and with it the record of its delivery, may have been lost.
-            events::possible_duplicate(message.id, Duplicate::PowerCut);
+            self.tell(message.id, &MessageEvent::PossibleDuplicate(Duplicate::PowerCut));
         }
         if let Some(hold) = row.held() {
             self.state.record(message.id, &HistoryLine::held(sys::clock::now(), &hold))?;
+            // What lies in hold/ already was told when it came there.
+            if *found == QueueDir::Cur {
+                self.tell(message.id, &MessageEvent::held(&hold));
+            }
         }
         if row.dir != *found {
             self.files.push(FileWork::Park(message.id, row.dir));
@@ -274,8 +283,9 @@ impl Group<'_> {
                 known.park(hold.clone());
                 self.state.update(&known)?;
                 self.state.record(id, &HistoryLine::held(sys::clock::now(), &hold))?;
+                self.tell(id, &MessageEvent::held(&hold));
                 self.files.push(FileWork::Park(id, QueueDir::Hold));
-                return Ok(Admission::Restored(hold));
+                return Ok(Admission::Restored);
             }
             (QueueDir::Corrupt, _) => self.files.push(FileWork::Discard(id, known.detail.clone())),
             (dir, _) => self.files.push(FileWork::Park(id, dir)),
@@ -285,10 +295,19 @@ impl Group<'_> {
 }
 
 impl Group<'_> {
+    fn tell(&self, id: QueueId, event: &MessageEvent) {
+        self.state.tell(event.line(id));
+    }
+
     /// True if only a crash kept the file of this failed message from being deleted.
     fn is_discarded(&self, known: &Message) -> state::Result<bool> {
         Ok(known.dir == QueueDir::NoFile && self.state.was_discarded(known.id)?)
     }
+}
+
+fn accepted(row: &Message, recipients: usize) -> MessageEvent {
+    let (from, message_id) = (row.reverse_path.clone(), row.message_id.clone());
+    MessageEvent::Accepted { from, uid: row.uid, size: row.size, recipients, message_id }
 }
 
 fn is_same(message: &Message, known: &Message) -> bool {
@@ -303,7 +322,11 @@ fn record_outcome(state: &State, store: &Store, record: &mut OutcomeRecord, file
         state.record_attempt(id, update, &record.transaction, now)?;
         due::note(state, id, update, record.hop_reports)?;
     }
-    let Some(attempt) = &mut record.attempt else { return Ok(Recorded::default()) };
+    let mut events = record.events.clone();
+    let Some(attempt) = &mut record.attempt else {
+        tell(state, id, &events);
+        return Ok(Recorded::default());
+    };
     let Some(mut message) = state.message(id)? else { return Ok(Recorded::default()) };
     attempt.was_expired = attempt.now >= message.expires && state.was_expired(id)?;
     let mut recipients = state.recipients(id)?;
@@ -312,6 +335,7 @@ fn record_outcome(state: &State, store: &Store, record: &mut OutcomeRecord, file
         state.update_recipient(id, update, now)?;
         state.record(id, &lost::failed(now, address, update.diagnosis.cause, &update.reply))?;
         due::note(state, id, update, false)?;
+        events.push(outcome_event(&message, address, update, now));
     }
     state.update(&message)?;
     let dsn_due = due::conclude(state, store, &message, &recipients, &conclusion, attempt)?;
@@ -334,5 +358,26 @@ fn record_outcome(state: &State, store: &Store, record: &mut OutcomeRecord, file
         }
         Conclusion::Retry { .. } => {}
     }
-    Ok(Recorded { conclusion: Some(conclusion), end: message.outcome, given_up, dsn_due })
+    events.extend(concluded(&message, &conclusion, given_up.len()));
+    end_with(&mut events, &message);
+    tell(state, id, &events);
+    Ok(Recorded { conclusion: Some(conclusion), given_up, dsn_due })
+}
+
+/// What is told of the conclusion itself, beside the outcomes of recipients.
+fn concluded(message: &Message, conclusion: &Conclusion, given_up: usize) -> Option<MessageEvent> {
+    match conclusion {
+        Conclusion::Hold(hold) => Some(MessageEvent::held(hold)),
+        Conclusion::Lost(loss) => Some(loss.event(message, given_up)),
+        Conclusion::Removed(actor) => Some(MessageEvent::Removed(Some(actor.clone()), Trigger::Delivery, None)),
+        Conclusion::Retry { .. } | Conclusion::Relayed | Conclusion::Failed => None,
+    }
+}
+
+/// One event of an ended message says how it ended: the last one that can, or one of its own.
+fn end_with(events: &mut Vec<MessageEvent>, message: &Message) {
+    let Some(end) = message.outcome else { return };
+    if !events.iter_mut().rev().any(|event| event.end_with(end)) {
+        events.push(MessageEvent::Ended { from: message.reverse_path.clone(), end });
+    }
 }

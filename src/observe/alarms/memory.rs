@@ -163,7 +163,7 @@ mod tests {
 
     fn record(at: i64, event: &str, fields: &[(&'static str, &str)]) -> Record {
         let fields = fields.iter().map(|(name, value)| (*name, (*value).into())).collect();
-        Record { at: at * 1000, level: "info", event: event.to_owned(), fields }
+        Record { at: at * 1000, level: "info", event: event.to_owned(), id: None, fields }
     }
 
     #[test]
