@@ -64,7 +64,7 @@ pub(crate) fn line(loss: &Loss, now: i64) -> HistoryLine {
 }
 
 impl Loss {
-    /// What is told of a message that was lost for `recipients`.
+    /// The event of a message that was lost for `recipients`.
     pub(crate) fn event(&self, message: &Message, recipients: usize) -> MessageEvent {
         MessageEvent::Lost { from: message.reverse_path.clone(), recipients, end: self.end(), detail: self.detail.clone() }
     }

@@ -35,7 +35,7 @@ use crate::{answer, dsn_queue, history, metrics, notify, schedule, submission};
 
 /// How long deliveries may go on after SIGTERM. The promise is ten seconds for everything.
 const GRACE: Duration = Duration::from_secs(6);
-/// How long the end waits until receivers have what happened to messages; what is left is told at the next start.
+/// How long the end waits until receivers have what happened to messages; the rest is sent at the next start.
 const LAST_TOLD: Duration = Duration::from_secs(1);
 /// How long the end waits for the alarm that says why.
 const LAST_ALARM: Duration = Duration::from_secs(3);

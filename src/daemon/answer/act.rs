@@ -143,7 +143,7 @@ impl Doing<'_> {
     }
 }
 
-/// Tells what happened to each message. What follows only after an attempt is told then.
+/// Adds an event for each message. An operation that follows an attempt gets its event when it is carried out.
 fn tell(state: &State, op: &AdminOp, done: &[Done]) -> state::Result<()> {
     for id in done.iter().filter(|done| done.answer == Code::Done).filter_map(|done| QueueId::parse(done.id.as_bytes())) {
         let by = Some(op.by.clone());
