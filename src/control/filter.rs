@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_has_the_options_and_nothing_that_steers_a_terminal() {
+    fn the_log_has_the_options_and_no_control_sequence() {
         let filter = Filter { from: Some("a\x1b[2J\nb".into()), uid: Some(7), state: vec![QueueState::Hold], ..Filter::default() };
         assert_eq!(filter.to_string(), "--from a\\x1b[2J\\x0ab --uid 7 --state hold");
         assert_eq!(Filter::default().to_string(), "ALL");

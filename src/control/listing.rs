@@ -284,6 +284,35 @@ mod tests {
     }
 
     #[test]
+    fn q2_the_mark_shows_the_state_of_a_message() {
+        let mark = |queue_name, forced_expire| {
+            let text = text(&[Entry { queue_name, forced_expire, ..entry() }]);
+            text.lines().nth(1).and_then(|line| line.chars().nth(16)).unwrap_or_default()
+        };
+        let marks = [
+            (QueueState::Active, true, '*'),
+            (QueueState::Hold, true, '!'),
+            (QueueState::Failed, false, '!'),
+            (QueueState::Deferred, true, '#'),
+            (QueueState::Deferred, false, ' '),
+            (QueueState::Incoming, false, ' '),
+        ];
+        for (state, forced_expire, expected) in marks {
+            assert_eq!(mark(state, forced_expire), expected, "{state:?} {forced_expire}");
+        }
+    }
+
+    #[test]
+    fn the_reason_of_a_recipient_is_the_bounce_then_the_delay_then_the_last_reply() {
+        let mut recipient = Recipient { remote_reply: "250 ok".into(), ..Recipient::default() };
+        assert_eq!(recipient.said(), "250 ok");
+        recipient.delay_reason = "450 busy".into();
+        assert_eq!(recipient.said(), "450 busy");
+        recipient.bounce_reason = "550 unknown".into();
+        assert_eq!(recipient.said(), "550 unknown");
+    }
+
+    #[test]
     fn option_v_shows_more_of_each_message_in_lines_that_look_like_reasons() {
         let aliased = Recipient { orig_address: "root".into(), ..entry().recipients.remove(0) };
         let entry = Entry { recipients: vec![aliased, entry().recipients.remove(1)], last_attempt: None, ..entry() };

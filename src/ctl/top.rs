@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn t_out_1_a_screen_is_no_larger_than_the_terminal_and_holds_nothing_that_steers_it() {
+    fn t_out_1_a_screen_is_no_larger_than_the_terminal_and_has_no_foreign_control_sequence() {
         for size in [(24, 80), (10, 10), (60, 200)] {
             let lines = screen(&snapshot(), size);
             assert!(lines.len() < size.0 && lines.iter().all(|line| line.chars().count() <= size.1), "{size:?}");

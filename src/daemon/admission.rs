@@ -1,11 +1,11 @@
 //! Who may put how much into the spool, and whether anybody may.
 //!
-//! In: the caps of the configuration, what each user has (`spool::state`), and an administrator's word. Out: the file that tells
-//! `sendmail` ([`spool::admission`]), and the hold of what comes all the same: its caller was told 0, so it is never dropped,
-//! and it is released when there is room again.
+//! In: the quotas of the configuration, what each user has (`spool::state`), and an administrator's order. Out: the file that
+//! `sendmail` reads ([`spool::admission`]), and the hold of messages that bypass it: their caller got exit code 0, so they are never
+//! dropped, and they are released when the user is below the quota.
 //!
-//! Root and the daemon's own user have no cap: a host must be able to tell that a disk is full, and a sender that its mail failed.
-//! Caps protect users from each other, so an installation of one user has none.
+//! Root and the daemon's own user have no quota: a host must be able to report a full disk, and senders must get bounces.
+//! Quotas protect users from each other, so an installation of one user has none.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,14 +29,14 @@ use spool::admission::{Admission, Reserve};
 use state::{Message, State, Usage};
 use store::ballast;
 
-/// Between two looks at the sums while a user is over a cap: until then its mail is refused that might be taken.
+/// Time between two checks of the sums while a user is over a quota. Until the next check, mail may be refused although it is below.
 const LOOK: Duration = Duration::from_secs(5);
-/// Between two looks otherwise; the state writer wakes us when a cap is reached.
+/// Time between two checks otherwise; the state writer wakes us when a quota is reached.
 const IDLE: Duration = Duration::from_secs(60);
 /// The least time between two looks, however fast mail comes.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Whether new mail is taken, and from whom.
+/// Whether new mail is accepted, and from which users.
 pub(crate) struct AdmissionControl {
     /// Where everything lies.
     paths: Paths,
@@ -80,12 +80,12 @@ impl AdmissionControl {
         self.shown().closed.clone()
     }
 
-    /// The users who have reached a cap, as of the last look.
+    /// The users who had reached a quota at the last check.
     pub(crate) fn over(&self) -> Vec<u32> {
         self.shown().over.keys().copied().collect()
     }
 
-    /// The caps have changed: who is over them is to be found out now.
+    /// The quotas have changed: checks now which users are over them.
     pub(crate) fn look_again(&self) {
         self.changed.notify_one();
     }
@@ -98,7 +98,7 @@ impl AdmissionControl {
         self.state_writer.set_limits(limits);
     }
 
-    /// Why no mail of `uid` is taken now: closed, over a cap, or no space. The same that `sendmail` finds by itself.
+    /// Why mail of `uid` is refused now: closed, over a quota, or no space. `sendmail` makes the same check.
     pub(crate) fn refusal(&self, uid: u32) -> Option<String> {
         let told = {
             let shown = self.shown();
@@ -165,7 +165,7 @@ impl AdmissionControl {
         }
     }
 
-    /// One look: who is over a cap now, and is there space for the ballast.
+    /// One check: which users are over a quota, and whether there is space for the ballast.
     async fn look(&self, is_first: bool) -> Result<(), Stopped> {
         let (limits, path) = (self.state_writer.limits(), self.paths.spool.join(STATE_FILE));
         let users = tokio::task::spawn_blocking(move || State::open_to_read(&path).and_then(|state| limits.users(&state))).await;
@@ -192,12 +192,12 @@ impl AdmissionControl {
         match tokio::task::spawn_blocking(move || ballast::adjust(&spool, reserve)).await {
             Ok(Ok(settled)) => tell_ballast(settled),
             Ok(Err(e)) => events::storage_failed(ballast::NAME, &e.to_string()),
-            // It panicked, which is told by the panic itself.
+            // The message of the panic is on standard error.
             Err(_) => {}
         }
     }
 
-    /// Writes the admission file anew.
+    /// Writes the admission file again.
     async fn publish(&self) {
         let path = self.paths.admission_file();
         let told = {
@@ -205,7 +205,7 @@ impl AdmissionControl {
             Admission::new(shown.closed.as_deref(), shown.over.keys().copied())
         };
         let shown_path = path.display().to_string();
-        // A panic is told by the panic itself.
+        // The message of a panic is on standard error.
         if let Ok(Err(e)) = tokio::task::spawn_blocking(move || replace(&path, &told)).await {
             events::unusable(&format!("the admission file {shown_path}"), &e.to_string());
         }
@@ -221,7 +221,7 @@ pub(crate) fn tell_ballast(settled: ballast::Adjusted) {
     }
 }
 
-/// It need not survive a power cut: [`AdmissionControl::begin`] writes it anew.
+/// It need not survive a power cut: [`AdmissionControl::begin`] writes it again.
 fn replace(path: &Path, admission: &Admission) -> std::io::Result<()> {
     sys::replace::replace(path, 0o644, &admission.encode()?)
 }

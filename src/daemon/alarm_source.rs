@@ -1,5 +1,5 @@
-//! Looking up what alarms are judged by: the database, the directories, the file system. Each costs little, whatever the size of
-//! the queue; what cannot be looked up now makes no alarm by itself, because whoever needs it will say so loudly.
+//! Collects the inputs of the alarms: from the database, the directories and the file system. Each check is cheap, whatever the size of
+//! the queue. An input that cannot be read raises no alarm here: the part that needs it reports that.
 
 use std::path::Path;
 use std::sync::Arc;

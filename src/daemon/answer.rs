@@ -1,8 +1,8 @@
 //! The control socket: answers what users and administrators ask.
 //!
-//! In: one JSON line per connection, from anybody on the host; hostile. Out: JSON lines. What somebody may see and do is decided by
-//! the uid of the peer alone ([`Rights`]). A client that is slow or sends nonsense costs one of a few places for a bounded time and
-//! never holds up delivery.
+//! In: one JSON line per connection, from anybody on the host; hostile. Out: JSON lines. Only the uid of the peer decides what a client
+//! may see and do ([`Rights`]). A client that is slow or sends nonsense occupies one of a few connections for a bounded time and never
+//! delays delivery.
 
 mod act;
 mod asked;
@@ -95,7 +95,7 @@ async fn answer(server: Arc<Server>, stream: UnixStream) -> std::io::Result<()> 
         }
         Err(e) => Err(Failure::new(Exit::Usage, format!("not a request that this server knows: {e}"))),
     };
-    // Who looks at a queue that does not move should be told why.
+    // If delivery is paused, a listing says so: it explains why the queue does not move.
     let besides = |is_listing: bool| server.dispatch.paused().filter(|_| is_listing).map(|since| warnings::paused(&since));
     let end = match end {
         Ok(is_listing) => End { end: 0, text: besides(is_listing).unwrap_or_default() },

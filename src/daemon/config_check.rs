@@ -1,7 +1,7 @@
-//! `mailchuted --check`: what the daemon would say of its configuration if it started now. `mailchute check` runs it as the owner of
-//! the spool, so that there is one judgement of keys, passwords, certificates and files: that of the program that needs them.
+//! `mailchuted --check`: what the daemon would report about its configuration if it started now. `mailchute check` runs it as the owner
+//! of the spool, so the program that needs keys, passwords, certificates and files is also the one that judges them.
 //!
-//! In: the configuration. Out: lines for people, each with what to do; nothing is written and nothing is asked of the network.
+//! In: the configuration. Out: one line for each problem, with what to do. It writes nothing and uses no network.
 
 use std::path::Path;
 
@@ -57,7 +57,7 @@ fn can_be_written(path: &Path) -> Result<(), String> {
         return Err(format!("the directory {} does not exist; create it, writable by the daemon", directory.display()));
     }
     let me = sys::process::user_name(sys::process::euid());
-    let next = format!("let the user {me}, as which mailchuted runs, write there");
+    let next = format!("let the user of mailchuted, {me}, write there");
     access(directory, AccessFlags::W_OK | AccessFlags::X_OK)
         .map_err(|e| format!("the directory {} cannot be written to ({}); {next}", directory.display(), e.desc()))?;
     match access(path, AccessFlags::W_OK) {

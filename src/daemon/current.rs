@@ -1,4 +1,4 @@
-//! The configuration in force: replaced as a whole, by a reload, while everybody reads it.
+//! The configuration in force. A reload replaces it as a whole, while other tasks read it.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

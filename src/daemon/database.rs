@@ -1,11 +1,11 @@
-//! state.sqlite at start: opened, or put aside and begun anew. It is an index and a history; the files are the truth.
+//! state.sqlite at start: opened, or put aside and rebuilt from the files. It is an index and a history; the files are the truth.
 //!
 //! | what is found | then |
 //! |---|---|
-//! | nothing, or an empty file | made; whatever lies in the spool is uncertain |
-//! | damaged, cut off, with the log of another database, of another program | put aside as `state.sqlite.damaged-TIME`, and the same |
-//! | damaged, found while the daemon ran | the same at the next start, which the mark `state.sqlite.suspect` demands |
-//! | of an older version | brought forward |
+//! | nothing, or an empty file | created; every message in the spool is uncertain |
+//! | damaged, cut off, with the log of another database, of another program | renamed to `state.sqlite.damaged-TIME`, then as above |
+//! | damage found while the daemon ran | the same at the next start, because of the mark `state.sqlite.suspect` |
+//! | of an older version | upgraded |
 //! | of a newer version | refused: EX_CONFIG, nothing is touched |
 //! | the disk refuses (SQLITE_IOERR, SQLITE_CANTOPEN, SQLITE_FULL) | refused: EX_IOERR, nothing is touched, nothing is delivered |
 
@@ -21,10 +21,10 @@ use store::Store;
 pub(crate) const STATE_FILE: &str = "state.sqlite";
 /// Says that SQLite called the database damaged while the daemon ran; its text says how.
 const SUSPECT: &str = "state.sqlite.suspect";
-/// Damaged databases that are kept for a person.
+/// Damaged databases that are kept for review.
 const KEPT: usize = 3;
 
-/// Opens the database; a damaged one is put aside and begun anew. Returns it and whether it was lost.
+/// Opens the database; a damaged one is put aside and replaced by a new one. Returns it and whether it was lost.
 ///
 /// Errors: EX_CONFIG for one of a newer program; EX_IOERR where the disk refuses, or not even a new one can be made.
 pub(crate) fn open_state(store: &Store, now: i64) -> Result<(State, bool), Failure> {
@@ -56,9 +56,9 @@ pub(crate) fn begin_anew(store: &Store, why: &str, now: i64) -> Result<(State, b
     read_through(&path).map_err(failed)?;
     let aside = put_aside(&path, now).map_err(failed)?;
     let kept = aside.map(|aside| format!("kept as {}, ", aside.display())).unwrap_or_default();
-    events::storage_failed(STATE_FILE, &format!("{why}; {kept}and made anew from the files"));
+    events::storage_failed(STATE_FILE, &format!("{why}; {kept}and rebuilt from the files"));
     let state = State::open(&path).map_err(|e| refused(&path, &e))?;
-    // Only now: who crashed before this point begins anew once more.
+    // Only now: after a crash before this point, the next start does all of this again.
     match std::fs::remove_file(store.path(SUSPECT)) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(failed(e)),
         _ => Ok((state, true)),
@@ -76,7 +76,7 @@ fn refused(path: &Path, e: &StateError) -> Failure {
     Failure { exit, ..unusable(path, e) }
 }
 
-/// Leaves word for the next start: this database must not be built upon. Best effort, for the disk may be what is broken.
+/// Marks the database for the next start: it must not be used. Best effort, because the disk may be the cause.
 pub(crate) fn mark_damaged(store: &Store, why: &str) {
     let _ = std::fs::write(store.path(SUSPECT), why).and_then(|()| std::fs::File::open(store.path("."))?.sync_all());
 }
@@ -90,7 +90,7 @@ fn read_through(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Keeps the damaged files for a person, and of the earlier ones the latest. Returns where it is now.
+/// Keeps the damaged files for review, with the latest of the earlier ones. Returns the new path.
 fn put_aside(path: &Path, now: i64) -> std::io::Result<Option<PathBuf>> {
     let named = |suffix: &str, aside: &str| {
         let mut name = path.as_os_str().to_owned();

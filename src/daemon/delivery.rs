@@ -1,7 +1,7 @@
 //! One connection and the messages that go over it.
 //!
-//! In: a route with waiting jobs. Out: outcomes, by [`super::record`]. On a warm connection each message costs one attempt trip: the
-//! next one is prepared while the present one is still here, and its envelope leaves behind the present end of data.
+//! In: a route with waiting jobs. Out: outcomes, by [`super::record`]. On a warm connection each message costs one round trip:
+//! the next message is prepared while the current one is being sent, and its envelope leaves with the current end of data.
 //!
 //! The order that keeps the promise: outcomes of a message are settled only from replies that answer it; the final dot leaves only
 //! after "in data" was committed; a message whose envelope was pipelined behind another and got no answer was not tried.
@@ -155,7 +155,7 @@ fn session_target(setup: &Setup, target: route::Target) -> smtp::Target {
     }
 }
 
-/// The route does not work: everything for it waits, nothing fails of it (U07).
+/// The route does not work: it is suspended, and its messages stay queued (U07).
 async fn suspend(
     deliverer: &Arc<Deliverer>,
     setup: &Setup,
@@ -254,8 +254,8 @@ impl Connection<'_> {
             if is_warm && has_ended(&failure) {
                 return Ok(Some(ready));
             }
-            let facts = self.facts(session, &ready, begun);
-            self.fail(ready, &failure, facts).await?;
+            let record = self.record_of(session, &ready, begun);
+            self.fail(ready, &failure, record).await?;
             return Ok(None);
         }
         let replies = session.read_envelope_replies().await;
@@ -263,28 +263,28 @@ impl Connection<'_> {
             return Ok(Some(ready));
         }
         if !replies.any_accepted() {
-            let (peer, facts) = (session.peer().to_owned(), self.facts(session, &ready, begun));
-            self.refused(&peer, ready, &replies, facts).await?;
+            let (peer, record) = (session.peer().to_owned(), self.record_of(session, &ready, begun));
+            self.refused(&peer, ready, &replies, record).await?;
             return self.next(Wait::ForMemory).await;
         }
         let next = self.next(Wait::Never).await?;
         self.deliverer.state_writer.mark_in_data(ready.work.message.id).await?;
-        let facts = self.facts(session, &ready, begun);
+        let record = self.record_of(session, &ready, begun);
         let finals = match session.send_content(&ready.prepared.content, next.as_ref().map(|next| &next.prepared.envelope)).await {
             Ok(()) => session.read_final().await,
             Err(failure) => vec![Err(failure); replies.recipients.iter().filter(|r| r.is_ok()).count()],
         };
-        self.finish(session.peer(), ready, &replies, &finals, facts.ended());
+        self.finish(session.peer(), ready, &replies, &finals, record.ended());
         Ok(next)
     }
 
     /// Settles a transaction in a task of its own: the connection goes on while the disk works.
-    fn finish(&self, peer: &str, ready: Ready, replies: &EnvelopeReplies, finals: &[Result<Reply, Failure>], facts: TransactionFacts) {
+    fn finish(&self, peer: &str, ready: Ready, replies: &EnvelopeReplies, finals: &[Result<Reply, Failure>], record: TransactionRecord) {
         let updates = record::of_transaction(&ready.work, replies, finals, peer);
         let outcome = JobOutcome {
             updates,
-            transaction: facts.transaction,
-            hop_reports: facts.hop_reports,
+            transaction: record.transaction,
+            hop_reports: record.hop_reports,
             end: JobEnd { attempted: true, ..JobEnd::default() },
         };
         let deliverer = Arc::clone(self.deliverer);
@@ -294,34 +294,34 @@ impl Connection<'_> {
     }
 
     /// No recipient was accepted: their own fault, or ours with this server.
-    async fn refused(&self, peer: &str, ready: Ready, replies: &EnvelopeReplies, facts: TransactionFacts) -> Result<(), Stopped> {
+    async fn refused(&self, peer: &str, ready: Ready, replies: &EnvelopeReplies, record: TransactionRecord) -> Result<(), Stopped> {
         let about_us = replies.recipients.iter().filter_map(|r| r.as_ref().err()).find(|f| outcome::scope(f) == Scope::Route);
         match about_us {
-            Some(failure) => self.fail(ready, failure, facts).await,
+            Some(failure) => self.fail(ready, failure, record).await,
             None => {
-                self.finish(peer, ready, replies, &[], facts);
+                self.finish(peer, ready, replies, &[], record);
                 Ok(())
             }
         }
     }
 
     /// A failure before any recipient was asked, or one that is about us.
-    async fn fail(&self, ready: Ready, failure: &Failure, facts: TransactionFacts) -> Result<(), Stopped> {
+    async fn fail(&self, ready: Ready, failure: &Failure, record: TransactionRecord) -> Result<(), Stopped> {
         match outcome::scope(failure) {
             Scope::Route => suspend(self.deliverer, self.setup, self.route, vec![ready.work], &failure.into()).await,
             Scope::Message => {
                 let updates = record::of_failure(&ready.work, failure);
                 let end = JobEnd { attempted: true, ..JobEnd::default() };
-                let transaction = facts.transaction;
+                let transaction = record.transaction;
                 self.deliverer.recorder.record(ready.work, JobOutcome { updates, end, transaction, ..JobOutcome::default() }).await
             }
         }
     }
 
     /// What the history says of the transaction that began then.
-    fn facts(&self, session: &Session, ready: &Ready, begun: Instant) -> TransactionFacts {
+    fn record_of(&self, session: &Session, ready: &Ready, begun: Instant) -> TransactionRecord {
         let connect_ms = (session.transactions() == 1).then(|| milliseconds(self.connected_in));
-        TransactionFacts::of(session, &ready.prepared, connect_ms, begun).ended()
+        TransactionRecord::of(session, &ready.prepared, connect_ms, begun).ended()
     }
 
     /// The next message of the route, prepared. `None` if there is none now (or, with [`Wait::Never`], no memory for it now).
@@ -429,7 +429,7 @@ fn has_ended(failure: &Failure) -> bool {
 }
 
 /// What is kept of a transaction beside its replies.
-struct TransactionFacts {
+struct TransactionRecord {
     /// What the history says of it.
     transaction: Transaction,
     /// The server reports on what it takes (RFC 3461).
@@ -437,8 +437,8 @@ struct TransactionFacts {
     begun: Instant,
 }
 
-impl TransactionFacts {
-    fn of(session: &Session, prepared: &Prepared, connect_ms: Option<u32>, begun: Instant) -> TransactionFacts {
+impl TransactionRecord {
+    fn of(session: &Session, prepared: &Prepared, connect_ms: Option<u32>, begun: Instant) -> TransactionRecord {
         let mut notes = Vec::new();
         notes.extend(session.downgrade().map(|why| format!("TLS given up: {why}")));
         notes.extend(prepared.note.clone());
@@ -447,11 +447,11 @@ impl TransactionFacts {
         }
         let tls = session.tls().map_or_else(|| "in clear".to_owned(), ToString::to_string);
         let transaction = Transaction { tls, notes: notes.join("; "), connect_ms, ..Transaction::default() };
-        TransactionFacts { transaction, hop_reports: session.capabilities().dsn, begun }
+        TransactionRecord { transaction, hop_reports: session.capabilities().dsn, begun }
     }
 
     /// The last reply has come.
-    fn ended(mut self) -> TransactionFacts {
+    fn ended(mut self) -> TransactionRecord {
         self.transaction.transaction_ms = Some(milliseconds(self.begun.elapsed()));
         self
     }

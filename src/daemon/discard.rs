@@ -1,7 +1,7 @@
-//! Deletes the files of failed and corrupt mail once they were kept for `failed_lifetime`.
+//! Deletes the files of failed and corrupt mail after `failed_lifetime`.
 //!
-//! In: rows of messages that failed so long ago, and what lies in `corrupt/` as long. Out: fewer files. Outcome and history stay, and
-//! say that the file was deleted. Never while a DSN is due, which may quote the message.
+//! In: rows of messages that failed that long ago, and files that have been in `corrupt/` that long. Out: fewer files. Outcome and
+//! history stay, and say that the file was deleted. While a DSN is due, which may quote the message, its file is kept.
 //!
 //! The row is committed before the file is unlinked. A crash between the two leaves a file that the next start recognises and removes,
 //! and never a row whose file seems lost.
@@ -40,7 +40,7 @@ pub(crate) async fn failed(store: &Arc<Store>, state_writer: &StateWriter, befor
         let turn = state_writer.work(move |state, _| discard(state, QueueDir::Failed, before, sys::clock::now()))?;
         let ids = turn.await.map_err(|_| Stopped)?;
         let removing = Arc::clone(store);
-        // A panic is told by the panic itself.
+        // The message of a panic is on standard error.
         let _ = tokio::task::spawn_blocking(move || ids.into_iter().for_each(|id| remove(&removing, id))).await;
         tokio::time::sleep((begun.elapsed() * PAUSE.1).max(PAUSE.0)).await;
     }
@@ -72,7 +72,7 @@ pub(crate) async fn corrupt(store: &Arc<Store>, state_writer: &StateWriter, befo
         tokio::time::sleep(PAUSE.0).await;
     }
     let store = Arc::clone(store);
-    // A panic is told by the panic itself.
+    // The message of a panic is on standard error.
     let _ = tokio::task::spawn_blocking(move || empty_corrupt(&store, before)).await;
     Ok(())
 }

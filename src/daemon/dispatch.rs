@@ -1,6 +1,6 @@
-//! What the tasks of the daemon share: the queue, and how far each message in it has come in this attempt.
+//! What the tasks of the daemon share: the queue, and the progress of each message in its delivery attempt.
 //!
-//! A attempt is one attempt at all open recipients of a message: a job per route and hundred recipients. When the last job of a
+//! A delivery attempt tries all open recipients of a message: one job for each route and hundred recipients. When the last job of an
 //! attempt ends, the message is concluded.
 
 use std::collections::HashMap;

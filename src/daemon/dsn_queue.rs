@@ -1,4 +1,4 @@
-//! DSNs: who is told that mail failed, is late, or was handed on to a system that does not report (RFC 3461, 3464, 6522).
+//! DSNs: who gets a report that mail failed, is late, or was relayed to a system that sends no DSNs (RFC 3461, 3464, 6522).
 //!
 //! In: outcomes, from the state writer. Out: messages in `new/`, from the null reverse-path. Senders and remote servers choose much of
 //! what is quoted; neither can make more than one DSN of a message and attempt, or a DSN about a DSN. Only the disk can
@@ -7,7 +7,7 @@
 //! The order of the calls, and what a crash after each leaves:
 //!
 //! ```text
-//!   N1  due::note, due::conclude   in the transaction of the outcome    the DSN is due: the next start goes on with N2
+//!   N1  due::note, due::conclude   in the transaction of the outcome    the DSN is due: the next start continues with N2
 //!   N2  compose::compose           reads the message, decides to whom   the same
 //!   N3  begin                      its queue id is committed            the same: no message has the id
 //!   N4  write::write               the DSN is durable in new/           the message of that id is found, and N5 follows
@@ -18,11 +18,11 @@
 //!
 //! | module | work |
 //! |---|---|
-//! | [`due`](crate::due) | what has to be told, in the state writer's transaction |
+//! | [`due`](crate::due) | which DSNs become due, in the state writer's transaction |
 //! | `dsn::limit` | how many may leave in an hour |
 //! | `dsn::original` | what is quoted of the message |
 //! | `dsn::addressee` | to whom, or why to nobody |
-//! | `dsn::compose`, `dsn::content` | the facts together |
+//! | `dsn::compose`, `dsn::content` | what the DSN reports |
 //! | `dsn::render`, `dsn::fields`, `dsn::words` | the bytes |
 //! | `dsn::write` | into the spool |
 
@@ -68,7 +68,7 @@ pub(crate) struct DsnQueue {
     pub(crate) current: Arc<Current>,
     /// The files that are quoted.
     pub(crate) store: Arc<Store>,
-    /// What is due, and what was told.
+    /// What is due, and what was reported.
     pub(crate) state_writer: StateWriter,
     /// Routes that are suspended.
     pub(crate) dispatch: Arc<Dispatch>,
@@ -146,13 +146,13 @@ pub(crate) fn begin(state: &State, store: &Store, id: QueueId, dsn: QueueId, tol
 pub(crate) struct Sent {
     /// Its queue id.
     pub(crate) dsn: QueueId,
-    /// To whom.
+    /// Its recipient.
     pub(crate) to: Address,
-    /// What it says.
+    /// What it reports.
     pub(crate) action: Action,
 }
 
-/// N5: of message `id` this was told by a DSN.
+/// N5: a DSN reported this about message `id`.
 pub(crate) fn written(state: &State, id: QueueId, told: &Told, sent: &Sent, now: i64) -> state::Result<()> {
     let Sent { dsn, to, action } = sent;
     state.set(WINDOW_KEY, &window(state, now)?.with_one_more().to_string())?;
@@ -163,7 +163,7 @@ pub(crate) fn written(state: &State, id: QueueId, told: &Told, sent: &Sent, now:
     state.finish_dsn(id, told)
 }
 
-/// Nobody is told: for this reason, or because there is nothing to tell any more.
+/// Nobody gets a DSN: for this reason, or because nothing is left to report.
 pub(crate) fn passed_over(state: &State, due: &DueDsn, why: Option<NoDsn>, now: i64) -> state::Result<()> {
     if let Some(why) = why {
         state.tell(MessageEvent::DsnSuppressed(why).line(due.message.id));
@@ -188,7 +188,7 @@ async fn turn(dsns: &Arc<DsnQueue>) -> Result<i64, Stopped> {
     }
 }
 
-/// Composes and writes one DSN, unless it can wait or nobody is to be told.
+/// Composes and writes one DSN, unless it can wait or has no addressee.
 async fn tell_sender(dsns: &Arc<DsnQueue>, setup: &Arc<Setup>, due: DueDsn, now: i64) -> Result<i64, Stopped> {
     let (task_dsns, task_setup, task_due) = (Arc::clone(dsns), Arc::clone(setup), due.clone());
     let composing = move || compose_now(&task_dsns.store, &task_setup, &task_due, now);
@@ -214,8 +214,8 @@ async fn tell_sender(dsns: &Arc<DsnQueue>, setup: &Arc<Setup>, due: DueDsn, now:
     Ok(0)
 }
 
-/// N3 and N4, unless a run before this one did them. Returns the queue id, and what is told; where the disk refuses, the seconds to
-/// wait.
+/// N3 and N4, unless a run before this one did them. Returns the queue id, and what the DSN reports; if the disk refuses, the seconds
+/// to wait.
 async fn write_once(dsns: &Arc<DsnQueue>, due: &DueDsn, composed: Composed, now: i64) -> Result<Result<(QueueId, Told), i64>, Stopped> {
     let dsn = match fresh_id() {
         Ok(dsn) => dsn,
@@ -270,7 +270,7 @@ async fn write_now(dsns: &Arc<DsnQueue>, id: Option<QueueId>, to: Address, bytes
             refused(&e);
             LONGEST_SLEEP
         }),
-        // It panicked, which is told by the panic itself.
+        // The message of the panic is on standard error.
         Err(_) => Err(LONGEST_SLEEP),
     }
 }
@@ -279,7 +279,7 @@ fn refused(e: &DropError) {
     events::storage_failed("new/", &format!("a DSN waits: {e}"));
 }
 
-/// The hour is used up: the administrator is told once how many DSNs wait.
+/// The limit of this hour is reached: the administrator gets one message with the number of waiting DSNs.
 async fn tell(dsns: &Arc<DsnQueue>, setup: &Setup, waiting: u64, window: Window, now: i64) -> Result<i64, Stopped> {
     events::dsn_limit_reached(waiting, window.end() - now);
     if let Some(admin) = &setup.admin {

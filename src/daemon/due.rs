@@ -1,4 +1,4 @@
-//! Which outcomes have to be told, decided in the transaction that commits them. Once that transaction stands, no crash can lose
+//! Which outcomes need a DSN, decided in the transaction that commits them. Once that transaction stands, no crash can lose
 //! the DSN.
 
 use crate::outcome::{Conclusion, DeliveryAttempt};

@@ -1,4 +1,4 @@
-//! Signs of life: what the status, the metrics and the watchdog want to know.
+//! The health of the daemon, for the status, the metrics and the watchdog.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;

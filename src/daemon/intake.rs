@@ -1,7 +1,7 @@
-//! The claim: from `new/` to `cur/` and a row, as soon as an injector has let go of its file.
+//! The claim: moves a message from `new/` to `cur/` and adds its row, as soon as `sendmail` has released the lock on the file.
 //!
-//! In: names that inotify tells, or a scan finds, in a directory where any local user creates what it likes. Out: admitted
-//! messages, handed to the scheduler. A thread of its own, because every call here may wait for the disk.
+//! In: names from inotify or from a scan, in a directory where any local user can create anything. Out: admitted messages, for the
+//! scheduler. It has a thread of its own, because every call here may wait for the disk.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -281,7 +281,7 @@ impl Watch {
         if told.iter().any(|event| event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) || is_gone(event)) {
             return Ok(Woken::Rescan);
         }
-        // The last close of an unnamed file is told under a name that begins with #: it only wakes us.
+        // inotify reports the last close of an unnamed file under a name that begins with #: it only wakes us.
         let is_named = |name: &OsString| !name.as_bytes().starts_with(b"#");
         let names = told.into_iter().filter(|event| event.wd != self.spool).filter_map(|event| event.name);
         Ok(Woken::Names(names.filter(is_named).collect()))

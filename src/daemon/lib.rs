@@ -1,4 +1,4 @@
-//! The daemon's side of a message's way.
+//! `mailchuted`: a message from `new/` to the next hop.
 //!
 //! ```text
 //!   new/ ─▶ intake ─▶ state writer (row) ─▶ schedule ─▶ dispatch/queue ─▶ delivery ─▶ prepare ─▶ smtp ─▶ the next hop
@@ -12,18 +12,18 @@
 //! |---|---|
 //! | [`run`], [`config_check`] | start and end of the program, in order; what it would say of its configuration |
 //! | [`wire`], [`setup`] | what the tasks share; the configuration in force, with keys and password loaded |
-//! | [`tasks`], [`notify`] | tasks that must be allowed to end; what systemd is told |
-//! | [`intake`], [`plan`] | the claim, and what is decided of a message then |
+//! | [`tasks`], [`notify`] | tasks that must be allowed to end; messages to systemd |
+//! | [`intake`], [`plan`] | the claim, and what is decided about a message then |
 //! | [`admission`] | how much a user may have in the spool, and whether anybody may send |
 //! | [`recover`] | files and rows agree again at start |
 //! | [`state_writer`], [`orders`] | the one writer of state.sqlite and mover of files; what it is to do when an attempt ends |
-//! | [`history`] | how long what happened is remembered |
+//! | [`history`] | how long the history is kept |
 //! | [`schedule`], [`dispatch`], [`queue`], [`backoff`] | what is tried when, and over how many connections |
 //! | [`prepare`] | what goes on the wire |
 //! | [`delivery`], [`outcome`], [`record`] | one connection, what replies mean, and their record |
 //! | [`due`], [`dsn_queue`] | which DSNs are due, and how they are written |
 //! | [`answer`], [`submission`] | the control socket and the submission socket |
-//! | [`alarm_source`], [`metrics`] | what alarms and metrics are told |
+//! | [`alarm_source`], [`metrics`] | the inputs of alarms and metrics |
 //!
 //! Routes, TLS, the dialogue and the encoding are the crate `transport`; signatures are `dkim`; the words of a DSN are `dsn`; event
 //! file, webhooks, alarms and the page of metrics are `observe`.

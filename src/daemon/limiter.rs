@@ -1,4 +1,4 @@
-//! ConnectionLimiter for connections on a unix socket: nobody can take all of them.
+//! Limits the connections on a unix socket, in total and for each user: nobody can take all of them.
 //!
 //! In: the uid of a peer. Out: a permit, or none. Root and the daemon's own user always get one and are not counted, so that they
 //! cannot crowd out the others either.

@@ -1,5 +1,5 @@
-//! A message whose file is gone from the spool, found where no attempt was under way: at the start, or when the file should follow its
-//! row. Its rows end as those of a lost message, and its sender is told.
+//! A message whose file has vanished from the spool, found outside of a delivery attempt: at the start, or when the file should follow
+//! its row. Its rows end as those of a lost message, and its sender gets a bounce.
 
 use crate::outbox::outcome_event;
 use crate::outcome::{self, GivenUp, Loss};
@@ -67,7 +67,7 @@ pub(crate) fn line(loss: &Loss, now: i64) -> HistoryLine {
 }
 
 impl Loss {
-    /// What is told of a message that was lost for `recipients`.
+    /// The event of a message that was lost for `recipients`.
     pub(crate) fn event(&self, message: &Message, recipients: usize) -> MessageEvent {
         MessageEvent::Lost { from: message.reverse_path.clone(), recipients, end: self.end(), detail: self.detail.clone() }
     }

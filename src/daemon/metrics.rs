@@ -1,8 +1,7 @@
-//! Metrics: one page in the OpenMetrics text form, for the textfile collector of node_exporter or anything that reads files. No
-//! port.
+//! Metrics: one page in the OpenMetrics text format, for the textfile collector of node_exporter or another reader of files. No port.
 //!
 //! In: the counters of this process, the queue's numbers from state.sqlite, the spool's free space. Out: `metrics_file`, replaced
-//! as a whole. A disk or a database that refuses costs a page, never a delivery.
+//! as a whole. If the disk or the database fails, a page is missing; delivery is not affected.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,18 +75,18 @@ async fn write(writer: &MetricsWriter, path: PathBuf, started: i64) -> std::io::
     let mut alarms: Vec<String> = writer.alarms.lines().into_iter().map(|line| line.alarm).collect();
     alarms.sort();
     alarms.dedup();
-    let facts =
+    let snapshot =
         MetricsSnapshot { alarms, now, started, last_relayed: writer.health.last_relayed(), suspended, ..MetricsSnapshot::default() };
     let counts = writer.counters.read();
     let spool = writer.paths.spool.clone();
     let work = move || {
         let queue = queue(&spool.join(STATE_FILE), now).ok();
-        let facts = MetricsSnapshot {
+        let snapshot = MetricsSnapshot {
             queue,
             free: sys::fs::free_space(&spool).ok().map(|(bytes, files)| (bytes, files.unwrap_or_default())),
-            ..facts
+            ..snapshot
         };
-        sys::replace::replace(&path, 0o644, observe::metrics::families::page(&facts, &counts).as_bytes())
+        sys::replace::replace(&path, 0o644, observe::metrics::families::page(&snapshot, &counts).as_bytes())
     };
     // On a thread that may wait for the disk.
     tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?

@@ -14,7 +14,7 @@ pub(crate) fn tell(state: &str) {
     };
     let sent = UnixDatagram::unbound().and_then(|socket| socket.send_to_addr(state.as_bytes(), &address?));
     if let Err(e) = sent {
-        tracing::debug!(error = %e, "systemd could not be told");
+        tracing::debug!(error = %e, "cannot notify systemd");
     }
 }
 

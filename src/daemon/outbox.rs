@@ -1,16 +1,16 @@
-//! What is put into the outbox about messages. The steps O1 to O4 stand in docs/SPOOL.md, "The outbox".
+//! Puts events of messages into the outbox. The steps O1 to O4 are in docs/SPOOL.md, "The outbox".
 
 use log::message::MessageEvent;
 use mail::queue_id::QueueId;
 use mail::words;
 use state::{Message, RecipientUpdate, State};
 
-/// Tells these events of a message with the commit of the transaction under way.
+/// Adds these events of a message to the transaction in progress.
 pub(crate) fn tell(state: &State, id: QueueId, events: &[MessageEvent]) {
     events.iter().for_each(|event| state.tell(event.line(id)));
 }
 
-/// What is told of a recipient's outcome at `now`.
+/// The event of a recipient's outcome at `now`.
 pub(crate) fn outcome_event(message: &Message, to: &str, update: &RecipientUpdate, now: i64) -> MessageEvent {
     MessageEvent::Outcome(log::message::Outcome {
         progress: update.progress,

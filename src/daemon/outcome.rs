@@ -3,13 +3,13 @@
 //! | what happened | recipient | route |
 //! |---|---|---|
 //! | 2yz to the final dot | relayed | works |
-//! | 4yz to MAIL, RCPT, DATA, dot | delayed | works |
+//! | 4yz to MAIL, RCPT, DATA, dot | deferred | works |
 //! | 5yz to MAIL, RCPT, DATA, dot | failed | works |
-//! | 530, 534, 535, 538 anywhere (who we are, not what we send) | waits | suspended |
-//! | connect, greeting, EHLO, TLS, AUTH failed | waits | suspended |
-//! | connection lost before the final dot | delayed | works |
+//! | 530, 534, 535, 538 anywhere (about our login, not about the message) | deferred | suspended |
+//! | connect, greeting, EHLO, TLS, AUTH failed | deferred | suspended |
+//! | connection lost before the final dot | deferred | works |
 //! | connection lost after the final dot | uncertain | works |
-//! | given up (5 days) | failed | - |
+//! | `queue_lifetime` or `deliver_by` has passed | failed | - |
 
 use super::backoff::{self, Backoff};
 use config::OnUncertain;
@@ -19,17 +19,16 @@ use mail::{Actor, Diagnosis, Hold};
 use state::{Message, Progress, QueueDir, RecipientRow, RecipientUpdate, end_of};
 use transport::smtp::failure::{Failure, Stage};
 
-/// Who a failure is about.
+/// What a failure is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// The next hop, or our standing with it: no message fails of it.
+    /// The next hop, or our login there: no message fails because of it.
     Route,
     /// The message or its recipients.
     Message,
 }
 
-/// Whom to blame for a failure. Replies about authentication are about us whenever they come (U07: a changed password must not
-/// fail the queue).
+/// Decides that. Replies about authentication are about our login at any stage (U07: a changed password must not fail the queue).
 pub(crate) fn scope(failure: &Failure) -> Scope {
     let about_us = failure.reply.as_ref().is_some_and(|reply| matches!(reply.code(), 530 | 534 | 535 | 538));
     if failure.stage.is_route() || about_us { Scope::Route } else { Scope::Message }
@@ -66,7 +65,7 @@ pub(crate) fn of_reply(n: u32, reply: &Reply, peer: &str) -> RecipientUpdate {
     RecipientUpdate { n, progress, diagnosis, status, reply, relay: peer.to_owned() }
 }
 
-/// A recipient that waits for something that is not its own, with what is said of that, printable.
+/// A recipient that is deferred for a reason that is not its own, such as a suspended route. `said` is printable.
 pub(crate) fn waits(n: u32, relay: &str, diagnosis: Diagnosis, status: EnhancedStatus, said: &str) -> RecipientUpdate {
     let (status, reply) = (status.to_string(), said.to_owned());
     RecipientUpdate { n, progress: Progress::Deferred, diagnosis, status, reply, relay: relay.to_owned() }
@@ -113,19 +112,19 @@ pub(crate) const TOO_LATE: EnhancedStatus = EnhancedStatus::new(5, 4, 7);
 /// 5.3.0: the mail system of this host, and not the message.
 pub(crate) const LOST: EnhancedStatus = EnhancedStatus::new(5, 3, 0);
 
-/// What one attempt of attempts leaves of a message.
+/// What a delivery attempt leaves of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Conclusion {
     /// Every recipient is relayed: the file goes.
     Relayed,
     /// No recipient is open, at least one failed: the file goes to `failed/`.
     Failed,
-    /// Tried again then.
+    /// Tried again at this time.
     Retry {
         /// Unix seconds.
         at: i64,
     },
-    /// Parked for a person.
+    /// Held until an administrator decides, or its cause ends.
     Hold(Hold),
     /// The file is not what was claimed, and goes to `corrupt/`; or it is gone.
     Lost(Loss),
@@ -174,7 +173,7 @@ pub(crate) struct DeliveryAttempt {
     pub(crate) backoff: Backoff,
     /// What to do with uncertain ones.
     pub(crate) on_uncertain: OnUncertain,
-    /// Seconds after acceptance when the sender is told of a delay; 0 is never.
+    /// Seconds after acceptance when the sender gets a delay notification; 0 is never.
     pub(crate) delay_warning: i64,
 }
 

@@ -1,4 +1,4 @@
-//! Whether an administrator has paused delivery: in the queue and in the database alike.
+//! Pausing and resuming delivery, in the queue and in the database.
 
 use std::sync::Arc;
 

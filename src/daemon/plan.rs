@@ -1,7 +1,7 @@
-//! What is decided of a message before its row is made: whether it is held, when it is tried, when it is given up. Pure.
+//! What is decided about a message before its row exists: whether it is held, when it is tried, when it expires. Pure.
 //!
 //! In: a checked message, the configuration's bounds and the clock. Out: a [`Plan`]. The claim and the start use the same one, so
-//! that a crash between claim and row changes nothing. The injector's words are wishes here: only st_uid is proved.
+//! that a crash between claim and row changes nothing. What `sendmail` reports is not trusted here: only st_uid is proved.
 
 use config::Params;
 use mail::code::HoldCause;

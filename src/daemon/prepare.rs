@@ -106,7 +106,7 @@ struct Read {
     /// Where the body begins.
     body: u64,
     /// What it holds.
-    facts: WireSummary,
+    summary: WireSummary,
     body_hash: [u8; 32],
 }
 
@@ -125,10 +125,10 @@ struct Sent {
 /// What this server needs, and no more: most messages stay as they are.
 fn convert(store: &Store, read: Read, takes_8bit: bool) -> Result<Sent, Obstacle> {
     let body = read.bytes.tail(read.body);
-    let original = encode::Original { header: &read.header, body: &body, summary: read.facts };
+    let original = encode::Original { header: &read.header, body: &body, summary: read.summary };
     let converted = encode::convert(&original, takes_8bit, IN_MEMORY as usize, || store.private_file());
     let Some(converted) = converted.map_err(|e| Obstacle::Disk(e.to_string()))? else {
-        let eight_bit = read.facts.eight_bit || !read.header.is_ascii();
+        let eight_bit = read.summary.eight_bit || !read.header.is_ascii();
         let Read { header, body_hash, bytes, .. } = read;
         return Ok(Sent { header, body_hash, on_top: Vec::new(), bytes, eight_bit, note: None });
     };
@@ -160,10 +160,10 @@ fn read_into_memory(file: &File, line: &Line) -> Result<Read, Obstacle> {
     let (mut hasher, mut check) = (BodyHasher::default(), WireCheck::default());
     hasher.update(text);
     // What was claimed was in wire form; the digest decides whether this is that.
-    let facts = check.feed(text).and_then(|()| check.finish()).unwrap_or_default();
+    let summary = check.feed(text).and_then(|()| check.finish()).unwrap_or_default();
     let range = 0..message.len();
     let bytes = Bytes::Memory { bytes: Arc::new(message), range };
-    Ok(Read { digest: digest.finish().as_ref().to_vec(), bytes, header, body: section.body as u64, facts, body_hash: hasher.finish() })
+    Ok(Read { digest: digest.finish().as_ref().to_vec(), bytes, header, body: section.body as u64, summary, body_hash: hasher.finish() })
 }
 
 /// Copies a large message to a file that nobody else can open, hashing on the way.
@@ -211,9 +211,9 @@ fn copy_to_private_file(store: &Store, file: &File, line: &Line, setup: &Setup) 
     written.map_err(disk)?;
     whole.map_err(obstacle)?;
     let bytes = Bytes::File { file: Arc::new(private), offset: 0, length: copied };
-    let facts = check.finish().unwrap_or_default();
+    let summary = check.finish().unwrap_or_default();
     let body = body_from.unwrap_or(header.len()) as u64;
-    Ok(Read { digest: digest.finish().as_ref().to_vec(), bytes, header, body, facts, body_hash: hasher.finish() })
+    Ok(Read { digest: digest.finish().as_ref().to_vec(), bytes, header, body, summary, body_hash: hasher.finish() })
 }
 
 /// The signatures, and the domain that they are for.

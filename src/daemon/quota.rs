@@ -1,4 +1,4 @@
-//! What one user may have in the spool, and the hold of what comes beyond it. Pure but for the wake-up.
+//! The quota of one user in the spool, and the hold of messages that exceed it. Pure except for the wake-up.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ impl Limits {
         self.messages > 0 && has.messages >= self.messages || self.bytes > 0 && has.bytes >= self.bytes
     }
 
-    /// Wakes the publisher if a message of `size` bytes more brings `uid` to a cap.
+    /// Wakes the publisher if a message of `size` bytes more brings `uid` to its quota.
     pub(crate) fn tell_if_reached(&self, uid: u32, has: Usage, size: u64) {
         let after = Usage { messages: has.messages.saturating_add(1), bytes: has.bytes.saturating_add(size) };
         if self.is_reached(after) && !self.is_exempt(uid) {
@@ -63,7 +63,7 @@ impl Limits {
         }
     }
 
-    /// The users who have at least so many percent of a cap, the nearest first, at most `most`.
+    /// The users who have at least so many percent of a quota, the nearest first, at most `most`.
     pub(crate) fn near(&self, state: &State, percent: u64, most: usize) -> state::Result<Vec<UserUsage>> {
         let part = |limit: u64| match limit {
             0 => u64::MAX,
@@ -78,7 +78,7 @@ impl Limits {
         Ok(near)
     }
 
-    /// The users who have reached a cap.
+    /// The users who have reached a quota.
     pub(crate) fn users(&self, state: &State) -> state::Result<BTreeMap<u32, Usage>> {
         let bound = |limit: u64| if limit > 0 { limit } else { u64::MAX };
         let mut users: BTreeMap<u32, Usage> = state.users_from(bound(self.messages), bound(self.bytes))?.into_iter().collect();
@@ -100,14 +100,15 @@ mod tests {
     #[test]
     fn t_spool_5_a_message_over_a_cap_is_held_and_the_exempt_have_none() {
         let has = |messages, bytes| Usage { messages, bytes };
-        let caps = limits(3, 100);
-        assert_eq!(caps.hold(1000, has(2, 90), 10), None);
+        let quotas = limits(3, 100);
+        assert_eq!(quotas.hold(1000, has(2, 90), 10), None);
         assert!(
-            caps.hold(1000, has(3, 0), 1)
+            quotas
+                .hold(1000, has(3, 0), 1)
                 .is_some_and(|hold| hold.cause == HoldCause::Quota && hold.detail.starts_with("uid 1000 has 3 messages"))
         );
-        assert!(caps.hold(1000, has(2, 90), 11).is_some_and(|hold| hold.detail.contains("90 bytes")));
-        assert_eq!((caps.hold(0, has(9, 900), 11), caps.hold(7, has(9, 900), 11)), (None, None));
+        assert!(quotas.hold(1000, has(2, 90), 11).is_some_and(|hold| hold.detail.contains("90 bytes")));
+        assert_eq!((quotas.hold(0, has(9, 900), 11), quotas.hold(7, has(9, 900), 11)), (None, None));
         assert_eq!(limits(0, 0).hold(1000, has(u64::MAX, u64::MAX), u64::MAX), None);
     }
 
@@ -122,11 +123,11 @@ mod tests {
                 .insert(&state::Message { id: mail::queue_id::QueueId::new(1, n), uid, size: 10, ..message }, &recipients, &origin)
                 .unwrap();
         }
-        let near = |caps: &Limits| {
-            let users = caps.near(&state, 80, 9).unwrap();
+        let near = |quotas: &Limits| {
+            let users = quotas.near(&state, 80, 9).unwrap();
             users.iter().map(|usage| (usage.uid, usage.percent(), usage.limit())).collect::<Vec<_>>()
         };
-        assert_eq!(near(&limits(5, 0)), [(1000, 80, "user_message_limit")], "and root has no cap");
+        assert_eq!(near(&limits(5, 0)), [(1000, 80, "user_message_limit")], "and root has no quota");
         assert_eq!(near(&limits(0, 37)), [(1000, 108, "user_bytes_limit"), (1001, 81, "user_bytes_limit")]);
         assert_eq!(limits(1, 0).near(&state, 80, 1).unwrap().len(), 1);
         assert!(near(&limits(0, 0)).is_empty() && near(&limits(6, 51)).is_empty());

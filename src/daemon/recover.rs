@@ -9,7 +9,7 @@
 //! | `hold/`, `failed/` | none | a row is made from the file ([`adopt`]) |
 //! | `hold/`, `failed/` | another place | the directory is the state: the row follows |
 //! | `new/` | cur, hold, failed | claimed again: its move to `cur/` was lost in a power cut, the row was not |
-//! | none | cur, hold, failed | the message ends as vanished, and its sender is told; of one that had ended, only the copy is gone |
+//! | none | cur, hold, failed | the message ends as vanished, and its sender gets a bounce; of one that had ended, only the copy is gone |
 //!
 //! A commit of the row syncs the database, and on no file system is that a promise that the move before it is on the disk too.
 //! What operators wanted done to a message after the attempt that the daemon did not live to end is done now.

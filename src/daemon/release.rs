@@ -1,4 +1,5 @@
-//! Releases messages whose reason to be held is over: keys that can be read again, admission that is open, a user below the cap.
+//! Releases messages when the reason of their hold has ended: a key can be read again, admission was opened, the user is below the
+//! quota.
 
 use std::sync::Arc;
 

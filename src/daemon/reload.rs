@@ -1,4 +1,4 @@
-//! A reload: the configuration is read again, and only if it is good does it replace the old one.
+//! A reload: reads the configuration again. It replaces the old one only if it is valid.
 
 use std::sync::Arc;
 

@@ -96,7 +96,7 @@ fn check() -> Result<(), Failure> {
     Err(Failure::new(Exit::Config, "the configuration must be fixed"))
 }
 
-/// Runs until it is told to stop.
+/// Runs until a signal stops it.
 fn daemon() -> Result<(), Failure> {
     // First of all: by default SIGHUP ends a process, and a reload may be asked for at any moment. SIGTERM may end a start; whatever
     // it has begun, the next start finishes.

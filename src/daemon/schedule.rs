@@ -1,6 +1,6 @@
 //! The scheduler: brings due messages into memory, and opens connections for them.
 //!
-//! One task. It sleeps until the next message is due or somebody wakes it; nothing is polled.
+//! One task. It sleeps until the next message is due or another task wakes it; nothing is polled.
 
 use std::collections::HashMap;
 use std::sync::Arc;

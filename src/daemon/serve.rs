@@ -1,4 +1,4 @@
-//! The daemon at work: starts every part on the runtime in the right order, and ends them in order.
+//! Starts every part on the runtime in the right order, and stops them in order.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ use crate::{answer, dsn_queue, history, metrics, notify, schedule, submission};
 
 /// How long deliveries may go on after SIGTERM. The promise is ten seconds for everything.
 const GRACE: Duration = Duration::from_secs(6);
-/// How long the end waits until receivers have what happened to messages; what is left is told at the next start.
+/// How long the end waits until receivers have what happened to messages; the rest is sent at the next start.
 const LAST_TOLD: Duration = Duration::from_secs(1);
 /// How long the end waits for the alarm that says why.
 const LAST_ALARM: Duration = Duration::from_secs(3);
@@ -167,7 +167,7 @@ impl Signals {
     }
 }
 
-/// Signals and signs of life, until the end is told.
+/// Handles signals and the watchdog until the daemon has to stop.
 async fn wait_for_end(mut signals: Signals, stop: &Stop, health: &Health, wake: impl Fn(), reload: impl Fn()) {
     let mut life = tokio::time::interval(notify::watchdog_interval().unwrap_or(Duration::from_secs(3600)));
     loop {
@@ -223,7 +223,7 @@ fn start_intake(
     })
 }
 
-/// A daemon whose spool has lost a directory is not started again by itself: somebody must be told before it ends.
+/// A daemon whose spool has lost a directory is not restarted automatically, so it raises an alarm before it exits.
 fn raise_alarm(alarms: &AlarmManager, failure: &Failure) {
     if failure.exit == Exit::Config {
         events::storage_failed("spool", &failure.text);

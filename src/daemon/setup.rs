@@ -1,4 +1,4 @@
-//! What one configuration means for the daemon, made at start and at each reload; replaced as a whole or not at all.
+//! One configuration with everything that the daemon loads for it, made at start and at each reload; replaced as a whole or not at all.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -56,7 +56,8 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Makes ready what `config` asks for. A key or password that cannot be used is told loudly but is no error: other mail goes on.
+    /// Loads what `config` names. A key or password that cannot be used is logged and raises an alarm, but is not an error: other mail
+    /// is still delivered.
     ///
     /// Errors: EX_CONFIG where certificates cannot be read at all.
     pub(crate) fn new(config: &Config) -> Result<Setup, Failure> {
@@ -128,7 +129,7 @@ impl Setup {
         }
     }
 
-    /// Seconds after acceptance when a sender is told of a delay; 0 is never.
+    /// Seconds after acceptance when a sender gets a delay notification; 0 is never.
     pub(crate) fn delay_warning(&self) -> i64 {
         i64::try_from(self.params.delay_warning_time.0.as_secs()).unwrap_or(i64::MAX)
     }
@@ -151,7 +152,7 @@ impl Problems {
     }
 }
 
-/// The address that `parameter` holds. One that is none is told; then DSNs go to the senders alone, and no canary is sent.
+/// The address that `parameter` holds. An invalid one is reported; then DSNs go only to the senders, and no canary is sent.
 fn address(parameter: &str, text: Option<&str>, problems: &mut Problems) -> Option<Address> {
     Address::parse(text?).map_err(|why| problems.tell(parameter, &why.to_string())).ok()
 }
@@ -169,8 +170,8 @@ fn alarm_command(config: &Config) -> Result<(), String> {
     endpoint::owned_by_root(&config.paths)
 }
 
-/// The credentials for the next hop, where it names a user. An unreadable password is told; the session then fails at AUTH, which
-/// suspends the route and loses nothing.
+/// The credentials for the next hop, where it names a user. An unreadable password is reported; the session then fails at AUTH,
+/// which suspends the route and loses nothing.
 fn credentials(params: &Params, paths: &Paths, problems: &mut Problems) -> Option<Credentials> {
     let NextHop::Host(host) = &params.next_hop else { return None };
     let user = host.user.clone()?;

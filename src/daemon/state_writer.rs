@@ -1,6 +1,6 @@
 //! The one writer: a thread that owns state.sqlite and the directories, and commits in groups.
 //!
-//! In: facts from intake and deliveries. Out: an answer to each, only after its commit. While one commit is being synced, the next
+//! In: claims and outcomes, as commands. Out: an answer to each, only after its commit. While one commit is being synced, the next
 //! ones collect, so that a busy daemon pays one sync for many messages.
 //!
 //! ```text

@@ -1,4 +1,4 @@
-//! The end of the daemon: who asks for it, and why.
+//! The order to stop the daemon, and its reason.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use exit::Failure;
 use tokio::sync::Notify;
 
-/// How the daemon is told to end.
+/// The order to stop, shared by all tasks.
 #[derive(Default)]
 pub(crate) struct Stop {
     is_set: AtomicBool,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// Counts the tasks under way.
+/// Counts the tasks in progress.
 #[derive(Clone, Default)]
 pub(crate) struct Tasks {
     shared: Arc<Shared>,
@@ -29,7 +29,7 @@ impl Tasks {
         });
     }
 
-    /// Waits until no task is under way.
+    /// Waits until no task is in progress.
     pub(crate) async fn ended(&self) {
         loop {
             let none = self.shared.none.notified();

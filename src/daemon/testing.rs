@@ -1,4 +1,4 @@
-//! What the unit tests of several stages share: a setup and a daemon in a scratch spool.
+//! Shared by the unit tests of several modules: a setup and a daemon in a scratch spool.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Every part of the daemon gets what it needs, and nothing else: the one place that knows them all.
+//! Wires the parts of the daemon: each gets what it needs, and nothing else. Only this file knows all of them.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -68,7 +68,7 @@ pub(crate) struct Parts {
     pub(crate) health: Arc<Health>,
     /// Wakes whoever writes DSNs.
     pub(crate) dsn_due: Arc<Notify>,
-    /// Whether mail is taken.
+    /// Whether mail is accepted.
     pub(crate) admission: Arc<AdmissionControl>,
     /// Pauses and resumes delivery.
     pub(crate) pausing: Pausing,

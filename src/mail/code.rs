@@ -459,7 +459,7 @@ impl MessageEnd {
         matches!(self, MessageEnd::Corrupt | MessageEnd::Vanished)
     }
 
-    /// True for a message of which a recipient failed for good, and its sender was or will be told.
+    /// True if a recipient failed permanently; the sender got a bounce or will get one.
     pub fn is_failure(self) -> bool {
         matches!(self, MessageEnd::Failed | MessageEnd::Expired | MessageEnd::Bounced)
     }
@@ -511,6 +511,38 @@ mod tests {
             assert!(!all[..at].iter().any(|(k, n, w)| k == kind && (n == number || w == word)), "{kind} {number} {word}");
         }
         assert_eq!((QueueDir::of_number(7), Cause::of_word("no such"), Cause::of_number(40)), (None, None, Some(Cause::Corrupt)));
+    }
+
+    /// The values of which `is` is true.
+    fn those<C: Code>(is: fn(C) -> bool) -> Vec<C> {
+        C::ALL.iter().copied().filter(|code| is(*code)).collect()
+    }
+
+    #[test]
+    fn every_code_is_found_by_its_number_and_by_its_word() {
+        assert!(those(|code: Cause| Cause::of_number(code.number()) == Some(code)).len() == Cause::ALL.len());
+        assert!(those(|code: Cause| Cause::of_word(code.word()) == Some(code)).len() == Cause::ALL.len());
+    }
+
+    #[test]
+    fn a_file_is_in_the_directory_of_its_name_and_nowhere_without_one() {
+        let directories: Vec<_> = QueueDir::ALL.iter().map(|dir| dir.directory()).collect();
+        assert_eq!(directories, [Some("cur"), Some("hold"), Some("failed"), None, Some("trash"), Some("corrupt")]);
+        assert_eq!(those(QueueDir::is_queued), [QueueDir::Cur, QueueDir::Hold, QueueDir::Failed]);
+    }
+
+    #[test]
+    fn what_a_code_means_for_the_queue() {
+        assert_eq!(those(Progress::is_open), [Progress::Deferred, Progress::Uncertain]);
+        assert_eq!(those(MessageEnd::is_lost), [MessageEnd::Corrupt, MessageEnd::Vanished]);
+        assert_eq!(those(MessageEnd::is_failure), [MessageEnd::Failed, MessageEnd::Expired, MessageEnd::Bounced]);
+        assert_eq!(those(Answer::is_success), [Answer::Done, Answer::WouldDo, Answer::Later, Answer::WouldLater, Answer::Already]);
+    }
+
+    #[test]
+    fn each_stage_has_a_name_of_its_own() {
+        let names: std::collections::HashSet<String> = Stage::ALL.iter().map(Stage::to_string).collect();
+        assert!(names.len() == Stage::ALL.len() && names.contains("STARTTLS") && names.contains("end of data"), "{names:?}");
     }
 
     #[test]

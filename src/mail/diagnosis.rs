@@ -126,3 +126,43 @@ impl HistoryCause {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn giving_up_changes_the_cause_alone() {
+        let last = Diagnosis { stage: Some(Stage::RcptTo), code: Some(450), ..Diagnosis::of(Cause::Reply, Subject::Message) };
+        assert_eq!(last.given_up(Cause::Expired), Diagnosis { cause: Some(Cause::Expired), ..last });
+    }
+
+    #[test]
+    fn what_a_server_says_about_our_login_is_known_by_cause_stage_or_code() {
+        let reply = |stage, code| Diagnosis { stage, code, ..Diagnosis::of(Cause::Reply, Subject::Message) };
+        assert!(Diagnosis::of(Cause::Login, Subject::Credential).is_about_login());
+        assert!(reply(Some(Stage::Auth), Some(454)).is_about_login());
+        assert!([530, 534, 535, 538].into_iter().all(|code| reply(Some(Stage::MailFrom), Some(code)).is_about_login()));
+        assert!(!reply(Some(Stage::MailFrom), Some(550)).is_about_login() && !reply(None, None).is_about_login());
+    }
+
+    #[test]
+    fn a_cause_of_history_is_of_the_kind_of_its_line() {
+        let rows = [
+            (Happened::Held, HistoryCause::Hold(HoldCause::Quota)),
+            (Happened::Asked, HistoryCause::Op(Op::Requeue)),
+            (Happened::Failed, HistoryCause::Recipient(Cause::Vanished)),
+            (Happened::Corrupt, HistoryCause::File(FileFault::ALL[1])),
+            (Happened::Uncertain, HistoryCause::Duplicate(Duplicate::PowerCut)),
+            (Happened::Suspect, HistoryCause::Duplicate(Duplicate::PowerCut)),
+            (Happened::NoDsn, HistoryCause::NoDsn(NoDsn::NoAdmin)),
+        ];
+        for (kind, cause) in rows {
+            assert_eq!(HistoryCause::of(kind, cause.number()), Some(cause));
+            assert_eq!(HistoryCause::of(kind, 99), None, "{kind:?}");
+        }
+        assert_eq!(HistoryCause::of(Happened::Accepted, 1), None);
+        let words = rows.map(|(_, cause)| cause.word());
+        assert_eq!(words, ["quota", "requeue", "vanished", FileFault::ALL[1].word(), "power_cut", "power_cut", "no_admin_address"]);
+    }
+}

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_facts_are_told() {
+    fn the_summary_of_a_body() {
         assert_eq!(check(b"abc\r\n\xfc\r\n", 2), Ok(WireSummary { eight_bit: true, longest_line: 3 }));
         assert_eq!(check(b"abc", 9), Err(WireError::Unended));
         assert_eq!(check(b"", 9), Ok(WireSummary { eight_bit: false, longest_line: 0 }));

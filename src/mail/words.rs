@@ -30,7 +30,7 @@ pub fn of_hold(hold: &Hold) -> String {
         (HoldCause::Uncertain, _) => format!("uncertain: {}", or(detail, of_duplicate(Duplicate::NoReply))),
         (HoldCause::Dkim, _) => format!("dkim: {detail}"),
         (HoldCause::Quota, _) => {
-            format!("over the cap: {detail}; it is released when there is room, and `mailchute requeue` sends it now")
+            format!("over the quota: {detail}; it is released when the user is below the quota, and `mailchute requeue` sends it now")
         }
         (HoldCause::Closed, _) => format!("admission is closed: {detail}; it is released when admission is opened"),
         (HoldCause::Size, _) => format!("{detail}; `mailchute requeue` sends it"),
@@ -41,10 +41,10 @@ pub fn of_hold(hold: &Hold) -> String {
             "the state was lost, so it may have been delivered already; `mailchute requeue` sends it, `mailchute remove` drops it"
                 .to_owned()
         }
-        (HoldCause::ReasonLost, _) => "the state was lost; the reason is not known any more".to_owned(),
+        (HoldCause::ReasonLost, _) => "the state was lost; the reason is no longer known".to_owned(),
         (HoldCause::Moved, _) => "moved by hand".to_owned(),
         (HoldCause::Internal, _) => format!("internal error: {detail}; please report it; `mailchute requeue` sends it again"),
-        (HoldCause::Restored, _) => "it had ended, and its file was put back; `mailchute requeue` sends it".to_owned(),
+        (HoldCause::Restored, _) => "it had already ended, and its file was put back; `mailchute requeue` sends it".to_owned(),
         (HoldCause::Unknown, _) => or(detail, "the reason is not known").to_owned(),
     }
 }
@@ -110,14 +110,14 @@ pub fn of_no_dsn(cause: NoDsn) -> &'static str {
 /// What made the system do something.
 pub fn of_trigger(trigger: Trigger) -> &'static str {
     match trigger {
-        Trigger::Operator => "an operator wanted it",
-        Trigger::Delivery => "after the attempt under way",
-        Trigger::Keys => "the keys were read again",
-        Trigger::Quota => "its sender is below the cap",
+        Trigger::Operator => "by an operator",
+        Trigger::Delivery => "after the attempt in progress",
+        Trigger::Keys => "the keys were reloaded",
+        Trigger::Quota => "its sender is below the quota",
         Trigger::Opened => "admission was opened",
-        Trigger::Lifetime => "its time is over",
-        Trigger::Start => "found at the start",
-        Trigger::Policy => "by the rules of admission",
+        Trigger::Lifetime => "its lifetime is over",
+        Trigger::Start => "found when the daemon started",
+        Trigger::Policy => "by the admission rules",
     }
 }
 
@@ -183,6 +183,54 @@ mod tests {
             "given up by an administrator; last: never attempted"
         );
         assert_eq!(said(Cause::Reply), "450 busy");
-        assert!(said(Cause::Vanished).starts_with("lost on this host"));
+    }
+
+    #[test]
+    fn a_lost_file_and_a_stopped_daemon_are_named_beside_the_last_reply() {
+        let said = |cause, reply| of_recipient(&Diagnosis::of(cause, Subject::Message), reply);
+        assert!(
+            said(Cause::Vanished, "450 busy").contains("was removed") && said(Cause::Vanished, "450 busy").ends_with("; last: 450 busy")
+        );
+        assert!(said(Cause::Corrupt, "").contains("was changed") && !said(Cause::Corrupt, "").contains("last:"));
+        assert_eq!(said(Cause::Stopped, "250 ok"), of_duplicate(Duplicate::Stopped));
+        assert_eq!(said(Cause::StateLost, "250 ok"), of_duplicate(Duplicate::StateLost));
+    }
+
+    #[test]
+    fn each_code_has_a_sentence_of_its_own() {
+        fn differ<C: Code>(sentence: fn(C) -> &'static str) {
+            let sentences: std::collections::HashSet<&str> = C::ALL.iter().map(|code| sentence(*code)).collect();
+            assert!(sentences.len() == C::ALL.len() && sentences.iter().all(|text| text.contains(' ') || C::KIND == "op"), "{sentences:?}");
+        }
+        differ(of_end);
+        differ(of_duplicate);
+        differ(of_no_dsn);
+        differ(of_trigger);
+        differ(of_op);
+    }
+
+    #[test]
+    fn a_line_of_history_names_the_cause_then_who_wanted_it_or_what_made_the_system_do_it() {
+        let root = Actor { uid: 0, name: "root".into() };
+        let text = |kind, cause, by, detail| of_history(kind, cause, Some(Trigger::Opened), by, detail);
+        let rows = [
+            (text(Happened::Held, Some(HistoryCause::Hold(HoldCause::Dkim)), None, "no key"), "dkim: no key"),
+            (text(Happened::Asked, Some(HistoryCause::Op(Op::Expire)), Some(&root), ""), "to be expired by root (uid 0)"),
+            (text(Happened::Suspect, Some(HistoryCause::Duplicate(Duplicate::PowerCut)), None, ""), of_duplicate(Duplicate::PowerCut)),
+            (text(Happened::Uncertain, Some(HistoryCause::Duplicate(Duplicate::NoReply)), None, ""), of_duplicate(Duplicate::NoReply)),
+            (text(Happened::NoDsn, Some(HistoryCause::NoDsn(NoDsn::Loop)), None, ""), of_no_dsn(NoDsn::Loop)),
+            (text(Happened::Vanished, None, None, ""), of_end(MessageEnd::Vanished)),
+            (text(Happened::Released, None, None, ""), "admission was opened"),
+            (text(Happened::Released, None, Some(&root), "later"), "by root (uid 0) later"),
+        ];
+        for (found, expected) in rows {
+            assert_eq!(found, expected);
+        }
+        let corrupt = text(Happened::Corrupt, None, None, "checksum");
+        assert!(corrupt.starts_with(of_end(MessageEnd::Corrupt)) && corrupt.ends_with(" (checksum)"), "{corrupt}");
+        assert_eq!(
+            (of_actor_or(Some(&root), Trigger::Start), of_actor_or(None, Trigger::Start)),
+            (root.to_string(), of_trigger(Trigger::Start).to_owned())
+        );
     }
 }

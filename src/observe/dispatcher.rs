@@ -59,7 +59,7 @@ struct Shared {
 struct News {
     settings: Option<Settings>,
     outbox: Option<outbox::Source>,
-    /// Somebody waits until the outbox is told and acknowledged, and let go.
+    /// Set while the end of the daemon waits until the outbox has been sent and acknowledged.
     detach: Option<mpsc::Sender<()>>,
 }
 
@@ -104,13 +104,13 @@ impl Handle {
         self.0.wake();
     }
 
-    /// Waits until everything in the outbox is told and its acknowledgement is on its way, but no longer than `limit`. The thread has
+    /// Waits until everything in the outbox has been sent and its acknowledgement is on its way, but no longer than `limit`. The thread has
     /// nothing of the outbox then.
     pub fn detach(&self, limit: Duration) {
         let (sender, done) = mpsc::channel();
         self.0.news().detach = Some(sender);
         self.0.wake();
-        // What is not told by then is told at the next start.
+        // The next start sends the rest.
         let _ = done.recv_timeout(limit);
     }
 }

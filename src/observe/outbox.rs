@@ -117,7 +117,7 @@ impl Reader {
     ///
     /// Errors: the database cannot be read.
     pub(crate) fn tell(&mut self, receivers: &mut [&mut dyn Receiver]) -> state::Result<Option<Duration>> {
-        self.seat(receivers)?;
+        self.assign(receivers)?;
         while self.tell_some(receivers)? {}
         Ok(self.rest())
     }
@@ -138,7 +138,7 @@ impl Reader {
     }
 
     /// A place for each receiver, in their order; those that are gone have none.
-    fn seat(&mut self, receivers: &mut [&mut dyn Receiver]) -> state::Result<()> {
+    fn assign(&mut self, receivers: &mut [&mut dyn Receiver]) -> state::Result<()> {
         let names: Vec<&str> = receivers.iter().map(|receiver| receiver.name()).collect();
         if self.places.iter().map(|place| place.cursor.name.as_str()).eq(names.iter().copied()) {
             return Ok(());

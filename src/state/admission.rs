@@ -81,7 +81,7 @@ impl State {
     }
 }
 
-/// Sums are never negative; where a damaged database has one, nobody is over a cap by it.
+/// Sums are never negative; where a damaged database has one, it puts nobody over a quota.
 fn usage_of(messages: i64, bytes: i64) -> Usage {
     Usage { messages: u64::try_from(messages).unwrap_or(0), bytes: u64::try_from(bytes).unwrap_or(0) }
 }

@@ -1,10 +1,10 @@
-//! The DSNs that are due: which recipients of which messages somebody has to be told about.
+//! The DSNs that are due: which recipients of which messages have to be reported.
 //!
 //! In: outcomes, in the transaction that commits them. Out: rows that stay until the DSN is a message of its own. A crash can
 //! therefore not lose one. The addresses, replies and times are those of the message's own rows and are not repeated here.
 //!
 //! ```text
-//!   an outcome  ─ ask_dsn ─▶ ready = 0   the round still goes on
+//!   an outcome  ─ ask_dsn ─▶ ready = 0   the attempt is still in progress
 //!   the end of the attempt ─ make_dsn_due ─▶ ready = 1, and a row in `dsn`
 //!   its queue id is chosen ─ begin_dsn ─▶ who finds a message of that id need not write it again
 //!   the DSN is durable in new/ ─ finish_dsn ─▶ the rows are gone
@@ -61,7 +61,7 @@ impl Action {
 pub struct DueDsn {
     /// The message that it is about.
     pub message: Message,
-    /// When the round ended that it is about, unix seconds.
+    /// When the delivery attempt that it reports ended, unix seconds.
     pub at: i64,
     /// The recipients to tell of, in the order of the envelope.
     pub recipients: Vec<(RecipientRow, Action)>,
@@ -91,8 +91,8 @@ pub(crate) fn notify_of(bits: i64) -> Notify {
 }
 
 impl State {
-    /// Notes that `action` is to be told of recipient `n`, if its NOTIFY asks for that and there is somebody to tell: nobody is
-    /// told about a message with the null reverse-path (RFC 5321 6.1). A later action takes the place of an earlier one.
+    /// Records that a DSN must report `action` for recipient `n`, if its NOTIFY asks for that and the reverse-path is not null
+    /// (RFC 5321 6.1). A later action replaces an earlier one.
     pub fn ask_dsn(&self, id: QueueId, n: u32, action: Action) -> Result<()> {
         self.connection
             .prepare_cached(
@@ -104,14 +104,14 @@ impl State {
         Ok(())
     }
 
-    /// True the first time it is called for a message: a delay is told once.
+    /// True the first time it is called for a message: a delay is reported once.
     pub fn begin_warning(&self, id: QueueId) -> Result<bool> {
         let changed =
             self.connection.prepare_cached("UPDATE message SET warned = 1 WHERE id = ?1 AND warned = 0")?.execute([id.to_i64()])?;
         Ok(changed > 0)
     }
 
-    /// The round has ended: what was asked of this message is due from now on. Returns false if nothing was.
+    /// The delivery attempt has ended: the DSNs that were asked for are due from now on. Returns false if nothing was.
     pub fn make_dsn_due(&self, id: QueueId, now: i64) -> Result<bool> {
         let asked = self
             .connection
@@ -291,7 +291,7 @@ mod tests {
         for (action, told) in [(Action::Failed, vec![1, 4]), (Action::Delayed, vec![2, 4]), (Action::Relayed, vec![3])] {
             let (_scratch, state, id) = with_message("me@h.example", &rows);
             rows.iter().for_each(|row| state.ask_dsn(id, row.n, action).unwrap());
-            assert!(due(&state, 99).is_empty(), "the round goes on");
+            assert!(due(&state, 99).is_empty(), "the attempt is still in progress");
             assert!(state.make_dsn_due(id, 50).unwrap());
             assert_eq!(due(&state, 99), told.into_iter().map(|n| (n, action)).collect::<Vec<_>>());
             assert!(due(&state, 49).is_empty());

@@ -33,7 +33,7 @@ impl State {
         Ok(statement.query_row(params![id.to_i64(), Happened::Discarded.number()], |_| Ok(())).optional()?.is_some())
     }
 
-    /// True if somebody is yet to be told about this message.
+    /// True if a DSN about this message is due.
     pub fn is_dsn_due(&self, id: QueueId) -> Result<bool> {
         let mut statement = self.connection.prepare_cached("SELECT 1 FROM dsn WHERE message = ?1")?;
         Ok(statement.query_row([id.to_i64()], |_| Ok(())).optional()?.is_some())

@@ -1,6 +1,6 @@
 //! state.sqlite: schedule, per-recipient progress and history of every message.
 //!
-//! An index and a history: the files are the truth of what exists. In: facts from the daemon's one writer thread. Out: rows. The
+//! An index and a history: the files are the truth of what exists. In: outcomes and changes from the daemon's one writer thread. Out: rows. The
 //! caller decides how durable a commit is: [`Durability::Full`] before anything is answered or unlinked, [`Durability::Ordered`]
 //! (written in order, not yet synced) for what the files repeat anyway.
 //!

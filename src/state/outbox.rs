@@ -35,7 +35,7 @@ pub struct Told {
 }
 
 impl Told {
-    /// The id of the event at this place: the same whenever it is told, and never that of another event, on this host or any other.
+    /// The id of the event at this place: the same each time it is sent, and never that of another event, on this host or any other.
     /// The time is part of it because a power cut may take a transaction whose events have been told, and its number is used again.
     pub fn id(&self, spool: &str, at: usize) -> String {
         format!("{spool}-{:x}-{:x}-{at:x}", self.seq, self.at)

@@ -88,7 +88,7 @@ pub struct RecipientRow {
     pub address: String,
     /// What the caller wrote, where it differs.
     pub original: String,
-    /// What its sender wants to be told (RFC 3461 4.1).
+    /// Which DSNs its sender asks for (RFC 3461 4.1).
     pub notify: Notify,
     /// How far it has come.
     pub progress: Progress,
@@ -276,7 +276,7 @@ pub struct Attempt {
     pub relay: String,
     /// The queue id that the next hop named when it took the message; empty where it named none.
     pub remote_id: String,
-    /// TLS facts, as [`Transaction::tls`].
+    /// TLS version and cipher, as [`Transaction::tls`].
     pub tls: String,
     /// As [`Transaction::notes`].
     pub notes: String,

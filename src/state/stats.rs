@@ -44,7 +44,7 @@ pub struct Passed {
 const ACCEPTED: i64 = 0;
 const REOPENED: i64 = 100;
 
-/// All messages since the database was made.
+/// All messages since the database was created.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Accepted.

@@ -1,4 +1,4 @@
-//! What comes in and what does not: the reserve of the disk, the caps of users, and old mail that leaves all the while.
+//! What comes in and what does not: the reserve of the disk, the quotas of users, and old mail that leaves all the while.
 
-mod caps;
+mod quotas;
 mod space;

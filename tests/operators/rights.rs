@@ -52,7 +52,7 @@ fn changes(ids: &[String; 3]) -> [(&'static str, &String); 7] {
 }
 
 #[test]
-fn t_out_5_root_and_the_admin_group_steer_all_mail_owners_their_own_and_strangers_none() {
+fn t_out_5_root_and_the_admin_group_modify_all_mail_owners_their_own_and_strangers_none() {
     isolated!();
     let (installation, ids, _kept) = with_messages();
     for (uid, may) in [(0, true), (ADMIN_ID, true), (CALLER_ID, true), (OTHER_ID, false), (STRANGER_ID, false)] {

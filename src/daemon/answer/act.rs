@@ -96,7 +96,8 @@ impl Doing<'_> {
         Ok(())
     }
 
-    /// The ids that were named. Those that do not match are passed over; those that are none, or another's, are told.
+    /// The ids that were named. Messages that do not meet the conditions are skipped; an invalid id, or a message of another user, is
+    /// reported as not found.
     async fn these(&mut self, wanted: &Wanted, ids: &[String]) -> Result<(), Failure> {
         for ids in ids.chunks(TURN) {
             let mut named = Vec::new();
@@ -142,7 +143,7 @@ impl Doing<'_> {
     }
 }
 
-/// Tells what happened to each message. What follows only after an attempt is told then.
+/// Adds an event for each message. An operation that follows an attempt gets its event when it is carried out.
 fn tell(state: &State, op: &AdminOp, done: &[Done]) -> state::Result<()> {
     for id in done.iter().filter(|done| done.answer == Code::Done).filter_map(|done| QueueId::parse(done.id.as_bytes())) {
         let by = Some(op.by.clone());

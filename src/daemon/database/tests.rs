@@ -57,7 +57,7 @@ fn a_database_that_is_whole_is_used_as_it_is() {
     assert_eq!((is_lost, state.counts().unwrap()), (false, [3000, 0, 0]));
 }
 
-/// Does `damage` to the file of a spool, and expects the next start to begin anew and keep what was there.
+/// Does `damage` to the file of a spool, and expects the next start to rebuild it and to keep what was there.
 #[track_caller]
 fn begins_anew(damage: impl FnOnce(&Path)) {
     let scratch = spool();

@@ -180,14 +180,14 @@ impl Spool {
     }
 
     /// N5.
-    fn written(&mut self, due: &DueDsn, notice: QueueId) {
-        self.told(due.message.id, &told_of(due), notice);
+    fn written(&mut self, due: &DueDsn, dsn: QueueId) {
+        self.told(due.message.id, &told_of(due), dsn);
     }
 
-    fn told(&mut self, id: QueueId, told: &Told, notice: QueueId) {
+    fn told(&mut self, id: QueueId, told: &Told, dsn: QueueId) {
         let to = Address::parse("me@x.example").unwrap();
         self.state
-            .transaction(Durability::Full, |s| written(s, id, told, &Sent { dsn: notice, to: to.clone(), action: Action::Failed }, NOW))
+            .transaction(Durability::Full, |s| written(s, id, told, &Sent { dsn, to: to.clone(), action: Action::Failed }, NOW))
             .unwrap();
     }
 }
@@ -215,7 +215,7 @@ fn plan() -> Plan {
     Plan { expires: NOW + 500_000, next_attempt: None, hold: None }
 }
 
-/// RFC 3461 4.1, 5.2.1 (c), 5.2.2 (b) to (f), 5.2.5, 5.2.6: what is told, by NOTIFY, outcome, and whether the next hop offers DSN.
+/// RFC 3461 4.1, 5.2.1 (c), 5.2.2 (b) to (f), 5.2.5, 5.2.6: what is reported, by NOTIFY, outcome, and whether the next hop offers DSN.
 #[test]
 fn s8_the_table_of_notify() {
     use Progress::{Deferred, Failed, Relayed};
@@ -303,7 +303,7 @@ fn n3_a_crash_before_the_dsn_is_whole_in_the_spool_leaves_it_to_be_written() {
     }
 }
 
-/// The delay was told, and the record of that lost; then the message failed.
+/// The delay was reported, and the record of that was lost; then the message failed.
 #[test]
 fn what_came_up_behind_a_dsn_that_was_written_is_told_by_another() {
     let mut spool = Spool::new();
@@ -324,23 +324,23 @@ fn what_came_up_behind_a_dsn_that_was_written_is_told_by_another() {
     assert!(spool.begin(&due).is_err(), "another one is written");
 }
 
-/// RFC 3461 5.2 and 6.1, RFC 3464 2: from the null reverse-path, NOTIFY=NEVER, and nobody is told about it.
+/// RFC 3461 5.2 and 6.1, RFC 3464 2: from the null reverse-path, NOTIFY=NEVER, and it never causes another DSN.
 #[test]
 fn a_dsn_is_a_message_that_the_daemon_claims_and_that_nothing_is_due_about() {
     let mut spool = Spool::new();
     let id = spool.message("me@x.example", &["failure"]);
     spool.attempt(id, &[Progress::Failed], NOW + 1);
     let due = spool.due(NOW + 1).unwrap();
-    let notice = spool.write(&due);
-    spool.written(&due, notice);
-    let Claim::Message(claimed) = spool.store.claim(notice.to_string()).unwrap() else { panic!("not claimed") };
+    let dsn = spool.write(&due);
+    spool.written(&due, dsn);
+    let Claim::Message(claimed) = spool.store.claim(dsn.to_string()).unwrap() else { panic!("not claimed") };
     assert_eq!(claimed.envelope.reverse_path, ReversePath::Null);
     assert_eq!(claimed.envelope.recipients[0].notify, Some(Notify::NEVER));
     let (message, rows, event) = rows_of(&claimed, &plan());
     spool.state.transaction(Durability::Full, |s| s.insert(&message, &rows, &event)).unwrap();
-    assert!(!spool.attempt(notice, &[Progress::Failed], NOW + 2), "a notice about a notice");
+    assert!(!spool.attempt(dsn, &[Progress::Failed], NOW + 2), "a DSN about a DSN");
     assert_eq!(spool.due(NOW + 99), None);
-    assert_eq!(spool.state.message(notice).unwrap().unwrap().dir, QueueDir::Failed);
+    assert_eq!(spool.state.message(dsn).unwrap().unwrap().dir, QueueDir::Failed);
 }
 
 /// RFC 3461 5.2.8
@@ -464,5 +464,5 @@ fn u04_a_storm_of_failures_ends_in_the_capped_number_of_dsns_and_loses_none() {
         }
         assert_eq!(sent, sent_by_then);
     }
-    assert_eq!((sent, told), (7, 2), "the administrator is told once in each hour that is too short");
+    assert_eq!((sent, told), (7, 2), "the administrator gets one message in each hour that reaches the limit");
 }

@@ -26,7 +26,7 @@ pub(crate) struct OutcomeRecord {
     pub(crate) hop_reports: bool,
     /// Set with the last job of an attempt: the message is concluded.
     pub(crate) attempt: Option<DeliveryAttempt>,
-    /// What is told of it, with its commit.
+    /// Its events, committed with it.
     pub(crate) events: Vec<MessageEvent>,
 }
 

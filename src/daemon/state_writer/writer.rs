@@ -364,7 +364,7 @@ fn record_outcome(state: &State, store: &Store, record: &mut OutcomeRecord, file
     Ok(Recorded { conclusion: Some(conclusion), given_up, dsn_due })
 }
 
-/// What is told of the conclusion itself, beside the outcomes of recipients.
+/// The event of the conclusion itself, beside the outcomes of recipients.
 fn concluded(message: &Message, conclusion: &Conclusion, given_up: usize) -> Option<MessageEvent> {
     match conclusion {
         Conclusion::Hold(hold) => Some(MessageEvent::held(hold)),

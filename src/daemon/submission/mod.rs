@@ -6,15 +6,15 @@
 //!
 //! ```text
 //!   SK1  a place, or {"exit":75}: nobody can take all places
-//!   SK2  may this uid send now? (closed, cap, reserve)            before anything is read
+//!   SK2  may this uid send now? (closed, quota, reserve)          before anything is read
 //!   SK3  the envelope line; policy, limits                        10 s
 //!   SK4  D1 of spool::drop, then chunks into the unnamed file     10 s for each piece of 64 KiB, 5 min for all
 //!   SK5  checksum, wire form, header section
 //!   SK6  D3 to D7: durable; the file stays locked
 //!   SK7  the answer is written, then the lock ends                the daemon sends nothing before
 //! ```
-//! A crash, or a client that goes away, before SK6 leaves nothing. Between SK6 and SK7 it may leave a message that nobody was told of,
-//! whole, which is delivered: as in the drop directory, exit 0 means kept, and another exit nearly always that it is not.
+//! A crash, or a client that goes away, before SK6 leaves nothing. Between SK6 and SK7 it may leave a whole message whose
+//! client got no reply. It is delivered: as in the drop directory, exit 0 means stored, and any other code nearly always means not stored.
 //!
 //! Memory and descriptors are bounded by the places; the disk is waited for by a few threads at a time, so that deliveries always find
 //! one. A slow client costs its user a place, and nobody else anything.
@@ -34,7 +34,7 @@ use super::limiter::ConnectionLimiter;
 use crate::socket;
 use control::submission::Reply;
 use exit::{Exit, Failure};
-use shared::Door;
+use shared::SubmissionSocket;
 pub(crate) use shared::Taker;
 
 /// The most connections, where descriptors are plenty. Each may need three of them.
@@ -55,23 +55,23 @@ pub(crate) fn start(taker: Taker) -> Result<JoinHandle<()>, Failure> {
     let listener = socket::listen(&taker.paths.submit_socket())?;
     let all = usize::try_from((sys::process::descriptor_limit().unwrap_or(1024) / SHARE).clamp(8, PLACES)).unwrap_or(8);
     let places = ConnectionLimiter::new(all, (all / OF_ONE).max(1));
-    let door = Door { taker, threads: Semaphore::new(THREADS), large_lines: Semaphore::new(LARGE_LINES) };
-    Ok(tokio::spawn(accept(Arc::new(door), places, listener)))
+    let socket = SubmissionSocket { taker, threads: Semaphore::new(THREADS), large_lines: Semaphore::new(LARGE_LINES) };
+    Ok(tokio::spawn(accept(Arc::new(socket), places, listener)))
 }
 
-async fn accept(door: Arc<Door>, places: Arc<ConnectionLimiter>, listener: UnixListener) {
+async fn accept(socket: Arc<SubmissionSocket>, places: Arc<ConnectionLimiter>, listener: UnixListener) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let Ok(peer) = sys::peer::credentials(&stream) else { continue };
-                let Some(seat) = ConnectionLimiter::take(&places, peer.uid) else {
+                let Some(permit) = ConnectionLimiter::take(&places, peer.uid) else {
                     turn_away(&stream);
                     continue;
                 };
-                let door = Arc::clone(&door);
+                let socket = Arc::clone(&socket);
                 tokio::spawn(async move {
-                    receive::serve(&door, stream, peer).await;
-                    drop(seat);
+                    receive::serve(&socket, stream, peer).await;
+                    drop(permit);
                 });
             }
             Err(e) => {

@@ -80,11 +80,11 @@ impl Offer {
         if self.crc.finalize() != crc {
             return Err(Failure::new(Exit::IoErr, "the checksum is wrong: it was damaged on the way"));
         }
-        let facts = self.wire.finish().map_err(|why| Failure::new(Exit::DataErr, format!("not in wire form: {why}")))?;
+        let summary = self.wire.finish().map_err(|why| Failure::new(Exit::DataErr, format!("not in wire form: {why}")))?;
         let size = self.draft.written();
         let (file, offset) = self.draft.so_far().map_err(|e| refused(&e))?;
         store::check_header(file, offset, size).map_err(|why| Failure::new(Exit::DataErr, why.to_string()))?;
-        let body = if facts.eight_bit { Body::EightBitMime } else { Body::SevenBit };
+        let body = if summary.eight_bit { Body::EightBitMime } else { Body::SevenBit };
         self.draft.commit(|envelope| envelope.body = body).map_err(|e| refused(&e))
     }
 }

@@ -9,7 +9,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::oneshot;
 
 use super::offer::{self, Offer};
-use super::shared::Door;
+use super::shared::SubmissionSocket;
 use control::submission::{CHUNK, Reply};
 use exit::{Exit, Failure};
 use mail::envelope::Peer;
@@ -39,12 +39,12 @@ impl From<Failure> for End {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(door: &Arc<Door>, stream: UnixStream, peer: Peer) {
+pub(super) async fn serve(socket: &Arc<SubmissionSocket>, stream: UnixStream, peer: Peer) {
     let (reader, writer) = stream.into_split();
     let mut input = Input { reader: BufReader::with_capacity(PIECE, reader) };
-    let taken = tokio::time::timeout(ALL, take(door, &mut input, peer)).await;
+    let taken = tokio::time::timeout(ALL, take(socket, &mut input, peer)).await;
     let failure = match taken {
-        Ok(Ok((offer, crc))) => return finish(door, offer, crc, writer).await,
+        Ok(Ok((offer, crc))) => return finish(socket, offer, crc, writer).await,
         Ok(Err(End::Gone)) => return,
         Ok(Err(End::Refused(failure))) => failure,
         Err(_) => too_slow(),
@@ -57,12 +57,12 @@ fn too_slow() -> Failure {
 }
 
 /// SK2 to SK4. Returns the message with the checksum that it should have.
-async fn take(door: &Arc<Door>, input: &mut Input, peer: Peer) -> Result<(Offer, u32), End> {
-    let taker = door.taker.clone();
-    door.wait(move || offer::admit(&taker, peer.uid)).await?;
-    let line = input.line(door).await?;
-    let taker = door.taker.clone();
-    let mut offer = door.wait(move || offer::begin(&taker, &line, peer)).await?;
+async fn take(socket: &Arc<SubmissionSocket>, input: &mut Input, peer: Peer) -> Result<(Offer, u32), End> {
+    let taker = socket.taker.clone();
+    socket.wait(move || offer::admit(&taker, peer.uid)).await?;
+    let line = input.line(socket).await?;
+    let taker = socket.taker.clone();
+    let mut offer = socket.wait(move || offer::begin(&taker, &line, peer)).await?;
     loop {
         let chunk = input.number().await?;
         if chunk == 0 {
@@ -75,17 +75,17 @@ async fn take(door: &Arc<Door>, input: &mut Input, peer: Peer) -> Result<(Offer,
         while left > 0 {
             let piece = input.piece(left.min(PIECE)).await?;
             left -= piece.len();
-            offer = door.wait(move || offer.take(&piece).map(|()| offer)).await?;
+            offer = socket.wait(move || offer.take(&piece).map(|()| offer)).await?;
         }
     }
 }
 
-/// SK5 to SK7. Counted among what must be allowed to end: a client that sent everything gets its answer from a daemon that is told
-/// to stop.
-async fn finish(door: &Arc<Door>, offer: Offer, crc: u32, writer: OwnedWriteHalf) {
+/// SK5 to SK7. Counted among what must be allowed to end: a client that sent everything gets its answer from a daemon that is
+/// stopping.
+async fn finish(socket: &Arc<SubmissionSocket>, offer: Offer, crc: u32, writer: OwnedWriteHalf) {
     let (ended, done) = oneshot::channel::<()>();
-    let own = Arc::clone(door);
-    door.taker.tasks.spawn(async move {
+    let own = Arc::clone(socket);
+    socket.taker.tasks.spawn(async move {
         let kept = own.wait(move || offer.finish(crc)).await;
         let reply = match &kept {
             Ok(kept) => Reply::Accepted { id: kept.id },
@@ -111,12 +111,12 @@ struct Input {
 
 impl Input {
     /// SK3: the envelope line with its LF. One that is longer than usual waits until few others are.
-    async fn line(&mut self, door: &Door) -> Result<Vec<u8>, End> {
+    async fn line(&mut self, socket: &SubmissionSocket) -> Result<Vec<u8>, End> {
         let mut line = Vec::new();
         if self.line_up_to(&mut line, PIECE).await? {
             return Ok(line);
         }
-        let _large = tokio::time::timeout(SILENCE, door.large_lines.acquire()).await.map_err(|_| too_slow())?;
+        let _large = tokio::time::timeout(SILENCE, socket.large_lines.acquire()).await.map_err(|_| too_slow())?;
         if self.line_up_to(&mut line, limits::ENVELOPE_LINE).await? {
             return Ok(line);
         }

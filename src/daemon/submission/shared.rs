@@ -10,27 +10,27 @@ use crate::admission::AdmissionControl;
 use crate::current::Current;
 use crate::tasks::Tasks;
 
-/// What messages are taken by.
+/// What a connection needs to accept a message.
 #[derive(Clone)]
 pub(crate) struct Taker {
-    /// Where everything lies.
+    /// The paths of this installation.
     pub(crate) paths: Paths,
     /// The configuration in force.
     pub(crate) current: Arc<Current>,
-    /// Whether mail is taken.
+    /// Whether mail is accepted.
     pub(crate) admission: Arc<AdmissionControl>,
     /// What must end before the daemon does.
     pub(crate) tasks: Tasks,
 }
 
 /// What the connections share.
-pub(super) struct Door {
+pub(super) struct SubmissionSocket {
     pub(super) taker: Taker,
     pub(super) threads: Semaphore,
     pub(super) large_lines: Semaphore,
 }
 
-impl Door {
+impl SubmissionSocket {
     /// Runs `work` on a thread that may wait for the disk, when one is free.
     pub(super) async fn wait<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
         let stopping = || Failure::new(Exit::Unavailable, "the daemon is stopping");

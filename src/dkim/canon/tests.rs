@@ -130,3 +130,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn text_larger_than_the_buffer_keeps_its_place_behind_what_was_collected() {
+    for (before, large) in [(1, BUFFER + 1), (3, 3 * BUFFER), (BUFFER - 1, BUFFER + 1), (BUFFER, BUFFER), (0, BUFFER + 1)] {
+        let body = [b"a".repeat(before), b"\r\n".to_vec(), b"b".repeat(large), b"\r\nend\r\n".to_vec()].concat();
+        assert_eq!(hash(&body), plain(&body), "{before} {large}");
+    }
+}

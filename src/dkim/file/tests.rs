@@ -68,7 +68,7 @@ fn a_key_is_never_overwritten() {
 }
 
 #[test]
-fn t_dkim_3_a_key_that_group_or_others_can_read_is_refused_with_the_command_that_mends_it() {
+fn t_dkim_3_a_key_that_group_or_others_can_read_is_refused_with_the_command_that_fixes_it() {
     let keys = Keys::with_key();
     for wrong in [0o640, 0o604, 0o620, 0o644, 0o601] {
         chmod(&keys.path(), wrong);

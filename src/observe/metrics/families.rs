@@ -25,9 +25,9 @@ families! {
     OLDEST: "mailchute_queue_oldest_seconds", Gauge, "Age of the oldest queued message; 0 if there is none.";
     LAST_RELAYED: "mailchute_last_relayed_time_seconds", Gauge, "Last successful delivery since the start, unix time; 0 if there was none.";
     SUSPENDED: "mailchute_route_suspended", Gauge, "1 for each suspended route.";
-    ACCEPTED: "mailchute_messages_accepted", Counter, "Messages accepted since the database was made.";
-    ENDED: "mailchute_messages_ended", Counter, "Messages that ended since the database was made, by how they did (relayed, failed, expired, bounced, removed, corrupt, vanished).";
-    REOPENED: "mailchute_messages_reopened", Counter, "Messages requeued after they had ended, since the database was made.";
+    ACCEPTED: "mailchute_messages_accepted", Counter, "Messages accepted since the database was created.";
+    ENDED: "mailchute_messages_ended", Counter, "Messages that ended since the database was created, by how they ended (relayed, failed, expired, bounced, removed, corrupt, vanished).";
+    REOPENED: "mailchute_messages_reopened", Counter, "Messages requeued after they had ended, since the database was created.";
     OUTCOMES: "mailchute_recipient_outcomes", Counter, "Outcomes of recipients by route, outcome (relayed, deferred, failed, uncertain) and first digit of the enhanced status.";
     SESSIONS: "mailchute_sessions", Counter, "Sessions with a next hop by route and security (TLS version, or none).";
     UNREACHABLE: "mailchute_route_failures", Counter, "Failed attempts to open a session, by route.";
@@ -50,7 +50,7 @@ pub struct QueueSnapshot {
     pub bytes: Vec<(&'static str, u64)>,
     /// When the oldest queued message was accepted.
     pub oldest: Option<i64>,
-    /// All messages since the database was made.
+    /// All messages since the database was created.
     pub totals: Totals,
 }
 

@@ -154,7 +154,7 @@ fn section_9_pf26_4_each_included_file_is_read_once() {
 }
 
 #[test]
-fn t_out_1_what_is_told_of_a_line_steers_no_terminal() {
+fn t_out_1_an_error_of_a_line_has_no_control_sequence() {
     let file = "\u{202e}:\n\u{202e}: ,\nb: :include:\u{202e}\nc: |\u{202e}\nd: \u{202e} x y\n\u{202e}@x: a\n\u{2028}dup: a\n\u{2028}dup: b\ne: \\\u{202e}@x\n";
     let problems = Aliases::parse(file.as_bytes()).problems;
     assert_eq!(problems.len(), 8, "{problems:?}");

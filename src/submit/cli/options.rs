@@ -113,7 +113,7 @@ pub const OPTIONS: &[Opt] = {
             Required,
             Honour,
             "letter",
-            "Short options: i, e, d and v are the options above. A, E, H, J, M, O, P, Q, S, U, u, g, V and X are refused, others are ignored.",
+            "Short options: i, e, d and v are the options above. A is for root with -bi. E, H, J, M, O, P, Q, S, U, u, g, V and X are refused, others are ignored.",
             "PF",
         ),
         row("p", Required, Ignore, "protocol", "Received protocol.", "PF"),

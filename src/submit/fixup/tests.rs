@@ -3,10 +3,10 @@ use crate::head::Collector;
 
 /// `header` (LF lines) completed with fixed additions, as LF lines.
 fn completed(header: &[u8]) -> String {
-    mended_by(header, Some(b"Alice"), false)
+    fixed_by(header, Some(b"Alice"), false)
 }
 
-fn mended_by(header: &[u8], display_name: Option<&[u8]>, undisclosed: bool) -> String {
+fn fixed_by(header: &[u8], display_name: Option<&[u8]>, undisclosed: bool) -> String {
     let mut collector = Collector::default();
     for line in header.split_inclusive(|&b| b == b'\n') {
         collector.feed(line.strip_suffix(b"\n").unwrap_or(line)).unwrap();
@@ -33,8 +33,8 @@ fn h2_what_is_missing_is_added_at_the_end_and_nothing_else() {
     assert_eq!(completed(b""), "Date: DATE\nMessage-ID: <ID@m.example>\nFrom: Alice <alice@m.example>\n");
     let whole = "X-First:  odd   spacing \nDATE: d\nmessage-id: <m>\nfrom: a@x.example\n\tX\n";
     assert_eq!(completed(whole.as_bytes()), whole);
-    assert!(mended_by(b"Subject: x\n", None, true).ends_with("To: undisclosed-recipients:;\n"));
-    assert!(!mended_by(b"Cc: x@y\n", None, true).contains("undisclosed"));
+    assert!(fixed_by(b"Subject: x\n", None, true).ends_with("To: undisclosed-recipients:;\n"));
+    assert!(!fixed_by(b"Cc: x@y\n", None, true).contains("undisclosed"));
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn h6_raw_8_bit_text_is_encoded_and_addresses_are_not() {
 
 #[test]
 fn h3_display_names_are_atoms_quoted_or_encoded() {
-    let from = |name: &[u8]| mended_by(b"Date: d\nMessage-ID: <m>\n", Some(name), false).lines().skip(2).collect::<Vec<_>>().join("\n");
+    let from = |name: &[u8]| fixed_by(b"Date: d\nMessage-ID: <m>\n", Some(name), false).lines().skip(2).collect::<Vec<_>>().join("\n");
     for (name, field) in [
         ("Alice Q", "From: Alice Q <alice@m.example>"),
         ("Alice Q. Example", "From: \"Alice Q. Example\" <alice@m.example>"),
@@ -115,12 +115,12 @@ fn h3_display_names_are_atoms_quoted_or_encoded() {
         assert_eq!(from(name.as_bytes()), field, "{name:?}");
     }
     assert_eq!(from(b"J\xf6rg"), "From: =?unknown-8bit?Q?J=F6rg?= <alice@m.example>");
-    assert_eq!(mended_by(b"Date: d\nMessage-ID: <m>\n", None, false), "Date: d\nMessage-ID: <m>\nFrom: alice@m.example\n");
+    assert_eq!(fixed_by(b"Date: d\nMessage-ID: <m>\n", None, false), "Date: d\nMessage-ID: <m>\nFrom: alice@m.example\n");
 }
 
 #[test]
 fn h9_no_line_that_leaves_is_longer_than_998_bytes() {
-    let out = mended_by(format!("To: {}\nSubject: {}\n", "a, ".repeat(900), "x".repeat(3000)).as_bytes(), Some(&b"n ".repeat(2000)), false);
+    let out = fixed_by(format!("To: {}\nSubject: {}\n", "a, ".repeat(900), "x".repeat(3000)).as_bytes(), Some(&b"n ".repeat(2000)), false);
     assert!(out.lines().all(|line| line.len() <= 998));
 }
 

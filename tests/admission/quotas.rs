@@ -1,4 +1,4 @@
-//! Caps: one user with too much mail harms no other, and what comes in spite of a cap is kept and goes on later.
+//! Quotas: one user with too much mail harms no other, and mail that bypasses a quota is kept and delivered later.
 
 use crate::delivery::MESSAGE;
 use crate::support::command::wait_for;
@@ -22,7 +22,7 @@ fn t_spool_5_a_user_at_its_cap_is_refused_with_69_and_nobody_else_is() {
     for _ in 0..3 {
         installation.sendmail_as(CALLER_ID, &["bob@receiver.example"], MESSAGE).succeeded();
     }
-    wait_for("the cap", || admission(&installation).contains(&CALLER_ID.to_string()));
+    wait_for("the quota", || admission(&installation).contains(&CALLER_ID.to_string()));
     installation.wait_for_log("quota_reached");
     let refused = installation.sendmail_as(CALLER_ID, &["bob@receiver.example"], MESSAGE).ended_with(69);
     assert!(refused.stderr.contains("user_message_limit") && refused.stderr.lines().count() == 1, "{}", refused.stderr);
@@ -63,10 +63,10 @@ fn a_cap_that_the_configuration_raises_frees_at_once() {
     let large = [MESSAGE, &b"0123456789\n".repeat(300)].concat();
     installation.sendmail_as(CALLER_ID, &["bob@receiver.example"], &large).succeeded();
     installation.wait_for_entry("the held one", |entry| entry["reason"].as_str().is_some_and(|why| why.contains("(user_bytes_limit)")));
-    wait_for("the cap", || admission(&installation).contains(&CALLER_ID.to_string()));
+    wait_for("the quota", || admission(&installation).contains(&CALLER_ID.to_string()));
     configure(&installation, "1MiB");
     installation.reload_daemon();
-    wait_for("the new cap", || !admission(&installation).contains(&CALLER_ID.to_string()));
+    wait_for("the new quota", || !admission(&installation).contains(&CALLER_ID.to_string()));
     installation.wait_for_entry("the released one", |entry| entry["queue_name"] == "deferred");
 }
 
