@@ -7,6 +7,7 @@ pub mod address_list;
 pub mod base64;
 pub mod code;
 pub mod date;
+pub mod der;
 pub mod diagnosis;
 pub mod encoded_word;
 pub mod envelope;

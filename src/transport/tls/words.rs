@@ -95,8 +95,7 @@ fn of_alert(alert: AlertDescription) -> String {
         AlertDescription::CertificateRequired | AlertDescription::NoCertificate => "it requires a client certificate".to_owned(),
         AlertDescription::AccessDenied => "it denies access".to_owned(),
         AlertDescription::InternalError => "it had an internal error".to_owned(),
-        AlertDescription::Unknown(number) => format!("alert {number}"),
-        other => apart(&format!("{other:?}")),
+        other => other.as_str().map_or_else(|| format!("alert {}", u8::from(other)), apart),
     };
     format!("the server refused the handshake: {why}")
 }
