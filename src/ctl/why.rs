@@ -20,7 +20,7 @@ use control::listing::{Entry, Recipient};
 use control::protocol::Request;
 use control::state::QueueState;
 use control::warnings;
-use exit::{Exit, Failure};
+use exit::Failure;
 use mail::code::{Code, HoldCause, MessageEnd, Progress};
 use mail::printable::counted;
 use mail::{printable, words};
@@ -56,8 +56,8 @@ impl Why {
 ///
 /// Errors: 1 if nothing is known about it.
 pub(super) fn why(config: &Config, subject: &str, as_json: bool) -> Result<(), Failure> {
-    let inputs = match client::ask::<WhyInputs>(&config.paths, &Request::Why { subject: subject.to_owned() }) {
-        Ok(answers) => answers.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon sent an empty reply"))?,
+    let inputs = match client::ask_one::<WhyInputs>(&config.paths, &Request::Why { subject: subject.to_owned() }) {
+        Ok(inputs) => inputs,
         Err(ClientError::Down(down)) => {
             let offline = Offline::open(config, down)?;
             WhyInputs { messages: offline.trace(subject, SHOWN)?, paused: offline.paused()?, ..WhyInputs::default() }
