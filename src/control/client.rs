@@ -81,6 +81,9 @@ impl ClientError {
 
 impl std::fmt::Display for Down {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(nonsense) = mail::sentence::instead(f) {
+            return nonsense;
+        }
         let Down { socket, cause, next } = self;
         write!(f, "mail system is down: {}: {cause}; is mailchuted running? try {next}", socket.display())
     }
@@ -88,6 +91,9 @@ impl std::fmt::Display for Down {
 
 impl std::fmt::Display for ClientError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(nonsense) = mail::sentence::instead(f) {
+            return nonsense;
+        }
         match self {
             ClientError::Down(down) => down.fmt(f),
             ClientError::Broken(Cut::Stopped) => f.write_str("mailchuted stopped before its reply was complete"),

@@ -153,6 +153,9 @@ impl From<DropError> for SubmitError {
 
 impl std::fmt::Display for SubmitError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(nonsense) = mail::sentence::instead(f) {
+            return nonsense;
+        }
         match self {
             SubmitError::TooLarge { limit, parameter: None } => write!(f, "message too large: more than {limit} bytes"),
             SubmitError::TooLarge { limit, parameter: Some(parameter) } => {

@@ -23,7 +23,7 @@ use control::warnings;
 use exit::Failure;
 use mail::code::{Code, HoldCause, MessageEnd, Progress};
 use mail::printable::counted;
-use mail::{printable, words};
+use mail::{printable, sentence, words};
 
 /// Messages explained while the daemon is stopped.
 const SHOWN: usize = 3;
@@ -41,11 +41,11 @@ struct Why {
 
 impl Why {
     fn finding(&mut self, text: impl Into<String>) {
-        self.findings.push(text.into());
+        self.findings.push(sentence::made(text));
     }
 
     fn advise(&mut self, text: impl Into<String>) {
-        let text = text.into();
+        let text = sentence::made(text);
         if !self.advice.contains(&text) {
             self.advice.push(text);
         }
@@ -359,7 +359,7 @@ mod tests {
             (QueueState::Hold, "until it is released", "mailchute release"),
             (QueueState::Failed, "kept for review", "mailchute requeue"),
             (QueueState::Removed, "was removed", "restores it within"),
-            (QueueState::Finished, "every recipient was relayed", "no action needed"),
+            (QueueState::Finished, "relayed to every recipient", "no action needed"),
             (QueueState::Active, "is being delivered", "no action needed"),
         ] {
             let mut inputs = deferred("", "");

@@ -72,6 +72,9 @@ pub enum KeyError {
 
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(nonsense) = mail::sentence::instead(f) {
+            return nonsense;
+        }
         f.write_str(match self {
             KeyError::NotPem => "contains no PEM private key",
             KeyError::Encrypted => "contains an encrypted key; remove the passphrase with `openssl pkey`",

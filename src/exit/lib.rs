@@ -97,7 +97,7 @@ pub struct Failure {
 impl Failure {
     /// A failure with its text.
     pub fn new(exit: Exit, text: impl Into<String>) -> Self {
-        Failure { exit, text: text.into() }
+        Failure { exit, text: mail::sentence::made(text) }
     }
 }
 

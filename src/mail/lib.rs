@@ -16,6 +16,7 @@ pub mod limits;
 pub mod printable;
 pub mod queue_id;
 pub mod remote_id;
+pub mod sentence;
 pub mod seven_bit;
 pub mod status;
 pub mod wire;

@@ -118,6 +118,9 @@ impl DropError {
 
 impl std::fmt::Display for DropError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(nonsense) = mail::sentence::instead(f) {
+            return nonsense;
+        }
         let path = self.path.display();
         match self.step {
             DropStep::Open => write!(f, "cannot open the drop directory {path}")?,

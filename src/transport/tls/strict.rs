@@ -23,6 +23,9 @@ pub(super) struct SelfSigned {
 
 impl fmt::Display for SelfSigned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(nonsense) = mail::sentence::instead(f) {
+            return nonsense;
+        }
         f.write_str("the certificate is self-signed")
     }
 }
