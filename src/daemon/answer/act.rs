@@ -11,6 +11,7 @@ use control::protocol::{Act, Done};
 use exit::Failure;
 use log::events;
 use log::events::Outcome;
+use mail::code::Code as _;
 use mail::code::{Answer as Code, Cause, Trigger};
 use mail::queue_id::QueueId;
 use mail::{Actor, Hold, words};
@@ -48,7 +49,7 @@ pub(super) async fn act(server: &Arc<Server>, rights: Rights, order: Order, out:
     };
     // Also where it ended early: what was done was done.
     if !order.dry_run && doing.count > 0 {
-        events::requested(order.act.done(), rights.uid, doing.count, &selection);
+        events::requested(order.act.op().word(), rights.uid, doing.count, &selection);
     }
     let refused = doing.refused;
     server.dispatch.wake.notify_one();
