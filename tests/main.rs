@@ -27,6 +27,7 @@ mod faults;
 mod install;
 mod interop;
 mod metrics;
+mod nonsense;
 mod operators;
 mod privileged;
 mod report;

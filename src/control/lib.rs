@@ -11,6 +11,7 @@ pub mod listing;
 pub mod overview;
 pub mod printer;
 pub mod protocol;
+pub mod refusal;
 pub mod state;
 pub mod stats;
 mod status;

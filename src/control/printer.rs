@@ -1,9 +1,11 @@
 //! Prints a listing while it arrives, one message at a time, for `mailq`, `mailchute list` and `sendmail -bp`.
 
 use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
 
 use jiff::tz::TimeZone;
 
+use super::client;
 use super::listing::{Entry, TextListing};
 use exit::{Exit, Failure};
 
@@ -49,12 +51,11 @@ impl<W: Write> Printer<W> {
         self.has_printed
     }
 
-    /// Prints the message in a line of the daemon's reply.
+    /// Prints the message in a line of the daemon's reply. Breaks off where nobody reads.
     ///
-    /// Errors: EX_SOFTWARE if the line cannot be parsed; EX_IOERR if stdout cannot be written; [`is_broken_pipe`].
-    pub fn line(&mut self, line: &str) -> Result<(), Failure> {
-        let entry = serde_json::from_str::<Entry>(line)
-            .map_err(|e| Failure::new(Exit::Software, format!("cannot parse the daemon's reply: {e}")))?;
+    /// Errors: EX_SOFTWARE if the line cannot be parsed; EX_IOERR if stdout cannot be written.
+    pub fn line(&mut self, line: &str) -> Result<ControlFlow<()>, Failure> {
+        let entry: Entry = client::parse(line)?;
         self.has_printed = true;
         match &mut self.form {
             // The daemon's own line keeps members that this program does not know.
@@ -63,10 +64,10 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    /// Prints one message.
+    /// Prints one message. Breaks off where nobody reads.
     ///
-    /// Errors: EX_IOERR if stdout cannot be written; [`is_broken_pipe`].
-    pub fn entry(&mut self, entry: &Entry) -> Result<(), Failure> {
+    /// Errors: EX_IOERR if stdout cannot be written.
+    pub fn entry(&mut self, entry: &Entry) -> Result<ControlFlow<()>, Failure> {
         self.has_printed = true;
         match &mut self.form {
             Form::Text(text) => listed(text.entry(entry)),
@@ -88,16 +89,10 @@ impl<W: Write> Printer<W> {
     }
 }
 
-/// True if the reader closed the pipe (`mailq | head`). The rest of the queue is not needed.
-pub fn is_broken_pipe(failure: &Failure) -> bool {
-    failure.exit == Exit::Ok
-}
-
-fn listed(result: io::Result<()>) -> Result<(), Failure> {
-    match result {
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Err(Failure::new(Exit::Ok, "stdout was closed")),
-        result => written(result),
-    }
+/// Breaks off if the reader closed the pipe (`mailq | head`). The rest of the queue is not needed.
+fn listed(result: io::Result<()>) -> Result<ControlFlow<()>, Failure> {
+    let is_closed = result.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::BrokenPipe);
+    written(result).map(|()| if is_closed { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
 }
 
 /// Turns a write error into a failure. A closed pipe is not a failure: the reader has what it wanted.
@@ -129,10 +124,10 @@ mod tests {
     fn a_reader_that_has_gone_ends_a_listing_and_nothing_else() {
         let entry = Entry { queue_id: "6921CE05000000AB".into(), sender: "a".repeat(1 << 14), ..Entry::default() };
         for mut printer in [Printer::text(Gone, TimeZone::UTC), Printer::json(Gone)] {
-            let failure = (0..2).find_map(|_| printer.entry(&entry).err()).expect("two entries are more than is kept back");
-            assert!(is_broken_pipe(&failure));
+            let flow: Vec<_> = (0..2).map(|_| printer.entry(&entry).unwrap()).collect();
+            assert!(flow.contains(&ControlFlow::Break(())), "two entries are more than is kept back");
         }
         assert!(written(Err(io::ErrorKind::BrokenPipe.into())).is_ok());
-        assert!(written(Err(io::ErrorKind::StorageFull.into())).is_err_and(|failure| !is_broken_pipe(&failure)));
+        assert!(written(Err(io::ErrorKind::StorageFull.into())).is_err_and(|failure| failure.exit == Exit::IoErr));
     }
 }

@@ -2,7 +2,7 @@
 //! the last one has the key `end`.
 
 use mail::code::{Answer, Op};
-use mail::words;
+use mail::{sentence, words};
 use serde::{Deserialize, Serialize};
 
 pub use super::detail::{Detail, Happening};
@@ -216,7 +216,7 @@ impl Done {
     /// The answer about `id`, with what is said of it.
     pub fn new(id: String, answer: Answer, text: impl Into<String>) -> Done {
         let later = matches!(answer, Answer::Later | Answer::WouldLater);
-        Done { id, answer, done: answer.is_success(), later, text: text.into() }
+        Done { id, answer, done: answer.is_success(), later, text: sentence::made(text) }
     }
 }
 

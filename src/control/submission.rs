@@ -11,7 +11,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use exit::{Exit, Failure};
+use super::refusal::{RefusalCode, SubmitError};
+use exit::{Exit, Failure, Report};
 use mail::envelope;
 use mail::envelope::Envelope;
 use mail::{QueueId, limits, printable};
@@ -28,12 +29,13 @@ const DAEMON_FIELDS: &str = r#""id":"0000000000000000","size":0,"crc32":"0000000
 /// Encodes the envelope line of a submission, LF included.
 ///
 /// Errors: the line exceeds the limit of the spool file, or the daemon could not parse it.
-pub fn encode_offer(envelope: &Envelope) -> Result<Vec<u8>, String> {
+pub fn encode_offer(envelope: &Envelope) -> Result<Vec<u8>, Failure> {
+    let unfit = |why: &dyn std::fmt::Display| Failure::new(Exit::IoErr, format!("the envelope cannot be encoded: {why}"));
     let blank = Envelope { id: QueueId::new(0, 0), size: 0, crc32: "00000000".to_owned(), peer: None, ..envelope.clone() };
-    let text = serde_json::to_string(&blank).map_err(|e| e.to_string())?;
-    let (before, after) = text.split_once(DAEMON_FIELDS).ok_or("the envelope cannot be encoded")?;
+    let text = serde_json::to_string(&blank).map_err(|e| unfit(&e))?;
+    let (before, after) = text.split_once(DAEMON_FIELDS).ok_or_else(|| unfit(&"it has another form"))?;
     let line = format!("{before}{after}\n");
-    if line.len() > limits::ENVELOPE_LINE { Err("the envelope is larger than 8 MiB".to_owned()) } else { Ok(line.into_bytes()) }
+    if line.len() > limits::ENVELOPE_LINE { Err(unfit(&"it is larger than 8 MiB")) } else { Ok(line.into_bytes()) }
 }
 
 /// Decodes the envelope line of a submission and checks it like the envelope of a file. `id`, `size` and `crc32` are inserted first;
@@ -76,8 +78,11 @@ pub enum Reply {
     },
     /// The message is refused.
     Refused {
-        /// The exit code for `sendmail`; 75 means that the daemon is busy.
+        /// The exit code for `sendmail`.
         exit: u8,
+        /// The kind of the refusal.
+        #[serde(default)]
+        code: RefusalCode,
         /// The reason, one line.
         text: String,
     },
@@ -85,8 +90,9 @@ pub enum Reply {
 
 impl Reply {
     /// A refusal with a printable, truncated text.
-    pub fn refused(failure: &Failure) -> Reply {
-        Reply::Refused { exit: failure.exit.code(), text: printable::text(&failure.text).chars().take(TEXT_CHARS).collect() }
+    pub fn refused(error: &SubmitError) -> Reply {
+        let text = printable::text(&error.to_string()).chars().take(TEXT_CHARS).collect();
+        Reply::Refused { exit: error.exit().code(), code: error.kind(), text }
     }
 
     /// The encoded line, LF included.
@@ -157,12 +163,12 @@ mod tests {
 
     #[test]
     fn a_reply_is_one_line_and_read_as_it_was_written() {
-        for reply in [Reply::Accepted { id: QueueId::new(1, 2) }, Reply::refused(&Failure::new(Exit::Unavailable, "no\nspace"))] {
+        for reply in [Reply::Accepted { id: QueueId::new(1, 2) }, Reply::refused(&Failure::new(Exit::Unavailable, "no\nspace").into())] {
             let line = reply.line();
             assert_eq!(line.iter().filter(|b| **b == b'\n').count(), 1);
             assert_eq!(serde_json::from_slice::<Reply>(&line).unwrap(), reply);
         }
-        let long = Reply::refused(&Failure::new(Exit::DataErr, "\u{1}".repeat(9000)));
+        let long = Reply::refused(&Failure::new(Exit::DataErr, "\u{1}".repeat(9000)).into());
         assert!(long.line().len() < REPLY);
     }
 }

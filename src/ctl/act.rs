@@ -2,13 +2,14 @@
 
 use mail::{Actor, words};
 use std::io::Write;
+use std::ops::ControlFlow;
 
 use super::offline::Offline;
 use super::select::Selection;
 use admin::op::AdminOp;
 use config::Config;
 use control::client;
-use control::client::ClientError;
+use control::client::{ClientError, Down};
 use control::protocol::{Act, Done, Request};
 use exit::{Exit, Failure};
 use mail::printable;
@@ -79,38 +80,25 @@ fn would(act: Act) -> &'static str {
 
 fn ask(config: &Config, act: Act, selection: &Selection, dry_run: bool, tally: &mut Tally) -> Result<(), Failure> {
     for ids in selection.requests() {
-        let mut broken = None;
         let request = Request::Act { act, ids, filter: selection.filter.clone(), dry_run };
-        let answered = client::ask_lines(&config.paths, &request, |line| match serde_json::from_str::<Done>(line) {
-            Ok(done) => {
-                tally.add(&done);
-                true
-            }
-            Err(e) => {
-                broken = Some(Failure::new(Exit::Software, format!("cannot parse the daemon's reply: {e}")));
-                false
-            }
+        let answered = client::ask_lines(&config.paths, &request, |line| {
+            tally.add(&client::parse(line)?);
+            Ok(ControlFlow::Continue(()))
         });
         match answered {
             // No result yet, so the daemon was stopped before the request.
             Err(ClientError::Down(down)) if tally.all() == 0 && act != Act::Flush => {
                 return without_daemon(config, act, selection, dry_run, tally, down);
             }
-            Err(error) if error.exit() != Exit::NotFound => return Err(error.of_change("mailchute show ID")),
-            _ => broken.map_or(Ok(()), Err)?,
+            // Each of them had a line of its own.
+            Ok(_) | Err(ClientError::Unknown(_)) => {}
+            Err(error) => return Err(error.of_change("mailchute show ID")),
         }
     }
     Ok(())
 }
 
-fn without_daemon(
-    config: &Config,
-    act: Act,
-    selection: &Selection,
-    dry_run: bool,
-    tally: &mut Tally,
-    down: Failure,
-) -> Result<(), Failure> {
+fn without_daemon(config: &Config, act: Act, selection: &Selection, dry_run: bool, tally: &mut Tally, down: Down) -> Result<(), Failure> {
     // Before root takes the ids of the owner of the spool.
     let by = who();
     let mut offline = Offline::open(config, down)?;

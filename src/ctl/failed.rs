@@ -1,5 +1,7 @@
 //! `mailchute failed`: lists permanently failed messages with their replies and advice.
 
+use std::ops::ControlFlow;
+
 use jiff::tz::TimeZone;
 use mail::code::Progress;
 
@@ -9,6 +11,7 @@ use super::queue::{self, Item};
 use super::select::Selection;
 use crate::advice;
 use config::Config;
+use control::client;
 use control::filter::QueueState;
 use control::listing::Entry;
 use exit::Failure;
@@ -21,15 +24,17 @@ const RECIPIENTS: usize = 5;
 pub(super) fn failed(config: &Config, mut selection: Selection, as_json: bool) -> Result<(), Failure> {
     selection.filter.state = vec![QueueState::Failed];
     let (zone, mut count) = (sys::clock::local_zone(), 0u64);
-    queue::each(config, &selection, |piece| {
+    let listed = queue::each(config, &selection, |piece| {
         count += 1;
-        match piece {
+        let printed = match piece {
             Item::Line(line) if as_json => print(&format!("{line}\n")),
-            Item::Line(line) => print(&text_of(&json::read(line)?, &zone)),
+            Item::Line(line) => print(&text_of(&client::parse(line)?, &zone)),
             Item::Entry(entry) if as_json => json::print(entry),
             Item::Entry(entry) => print(&text_of(entry, &zone)),
-        }
+        };
+        printed.map(ControlFlow::Continue)
     })?;
+    listed.checked()?;
     match (as_json, count) {
         (true, _) => Ok(()),
         (false, 0) => print("no failed messages\n"),

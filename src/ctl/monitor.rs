@@ -13,8 +13,9 @@ use super::output::print;
 use super::range::Range;
 use config::Config;
 use control::client;
+use control::client::{ClientError, Cut};
 use control::protocol::{Request, Status};
-use exit::{Exit, Failure};
+use exit::Failure;
 use mail::printable;
 
 /// Maximum delay of a login.
@@ -46,8 +47,8 @@ pub(super) fn program(options: &Monitor) -> ExitCode {
     let (state, text) = match Config::load() {
         Ok(config) => match ask_within(&config, options.timeout.0) {
             Ok(status) => judge(&status, options, sys::clock::now()),
-            Err(failure) if failure.exit == Exit::Unavailable => (State::Critical, failure.text),
-            Err(failure) => (State::Unknown, failure.text),
+            Err(error @ (ClientError::Down(_) | ClientError::Broken(_))) => (State::Critical, error.to_string()),
+            Err(error) => (State::Unknown, error.to_string()),
         },
         Err(failure) => (State::Unknown, failure.text),
     };
@@ -68,14 +69,15 @@ fn answer(state: State, text: &str) -> ExitCode {
 /// The daemon's status, if it answers within `limit`.
 ///
 /// Errors: EX_UNAVAILABLE if the daemon is stopped or does not answer.
-fn ask_within(config: &Config, limit: Duration) -> Result<Status, Failure> {
+fn ask_within(config: &Config, limit: Duration) -> Result<Status, ClientError> {
     let (sender, answer) = mpsc::channel();
     let paths = config.paths.clone();
     // A thread that waits for a hanging daemon ends with the process.
-    std::thread::spawn(move || sender.send(client::ask::<Status>(&paths, &Request::Status {})));
-    let late = |_| Failure::new(Exit::Unavailable, format!("mailchuted did not answer within {} s", limit.as_secs()));
-    let statuses = answer.recv_timeout(limit).map_err(late)??;
-    statuses.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon sent an empty reply"))
+    std::thread::spawn(move || {
+        // Nobody waits any more where it comes too late.
+        let _ = sender.send(client::ask_one::<Status>(&paths, &Request::Status {}));
+    });
+    answer.recv_timeout(limit).unwrap_or(Err(ClientError::Broken(Cut::Silent(limit))))
 }
 
 /// The state and the text for a status. Pure.
@@ -139,7 +141,7 @@ fn one_line(text: &str) -> String {
 
 /// Prints one line if there is a problem. Never fails, so that it cannot break a login.
 pub(super) fn motd() -> Result<(), Failure> {
-    let line = match Config::load().and_then(|config| ask_within(&config, MOTD)) {
+    let line = match Config::load().and_then(|config| Ok(ask_within(&config, MOTD)?)) {
         Ok(status) => wrong(&status),
         Err(failure) => Some(failure.text),
     };

@@ -1,5 +1,7 @@
 //! `count`, `qshape` and `stats`: the queue in numbers.
 
+use std::ops::ControlFlow;
+
 use super::json;
 use super::offline::Offline;
 use super::output::print;
@@ -12,7 +14,7 @@ use control::client::ClientError;
 use control::listing::Entry;
 use control::protocol::{Count, Request};
 use control::stats::Stats;
-use exit::{Exit, Failure};
+use exit::Failure;
 use mail::printable;
 
 use super::status::span;
@@ -23,18 +25,23 @@ pub(super) fn count(config: &Config, selection: &Selection) -> Result<(), Failur
     let mut add = |count: Count| (sum.messages, sum.bytes) = (sum.messages + count.messages, sum.bytes + count.bytes);
     let mut unknown = None;
     for ids in selection.requests() {
-        match client::ask::<Count>(&config.paths, &Request::Count { ids, filter: selection.filter.clone() }) {
-            Ok(counts) => counts.into_iter().for_each(&mut add),
+        let request = Request::Count { ids, filter: selection.filter.clone() };
+        let answered = client::ask_lines(&config.paths, &request, |line| {
+            add(client::parse(line)?);
+            Ok(ControlFlow::Continue(()))
+        });
+        match answered {
+            Ok(_) => {}
             Err(ClientError::Down(down)) => {
                 let each = |entry: Entry| {
                     add(Count { messages: 1, bytes: entry.message_size });
                     Ok(())
                 };
-                Offline::open(config, down)?.entries(selection, each)?;
+                unknown = Offline::open(config, down)?.entries(selection, each)?;
                 break;
             }
-            Err(failure) if failure.exit() == Exit::NotFound => unknown = Some(failure.into()),
-            Err(failure) => return Err(failure.into()),
+            Err(ClientError::Unknown(text)) => unknown = Some(ClientError::Unknown(text).into()),
+            Err(error) => return Err(error.into()),
         }
     }
     let messages = printable::counted(usize::try_from(sum.messages).unwrap_or(usize::MAX), "message");
@@ -46,21 +53,22 @@ pub(super) fn count(config: &Config, selection: &Selection) -> Result<(), Failur
 /// Prints the open and failed recipients by destination and age, for the `lines` largest destinations.
 pub(super) fn qshape(config: &Config, selection: &Selection, lines: usize, as_json: bool) -> Result<(), Failure> {
     let (mut table, now) = (Qshape::default(), sys::clock::now());
-    queue::each(config, selection, |piece| {
+    let listed = queue::each(config, selection, |piece| {
         match piece {
             Item::Entry(entry) => table.add(entry, now),
-            Item::Line(line) => table.add(&json::read::<Entry>(line)?, now),
+            Item::Line(line) => table.add(&client::parse::<Entry>(line)?, now),
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })?;
+    listed.checked()?;
     let (total, rows) = table.finish();
     if as_json { rows.iter().try_for_each(json::print) } else { print(&qshape::text(&total, &rows, lines)) }
 }
 
 /// Prints queue and throughput statistics.
 pub(super) fn stats(config: &Config, as_json: bool) -> Result<(), Failure> {
-    let stats = match client::ask::<Stats>(&config.paths, &Request::Stats {}) {
-        Ok(stats) => stats.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon sent an empty reply"))?,
+    let stats = match client::ask_one::<Stats>(&config.paths, &Request::Stats {}) {
+        Ok(stats) => stats,
         Err(ClientError::Down(down)) => Offline::open(config, down)?.stats(sys::clock::now())?,
         Err(failure) => return Err(failure.into()),
     };

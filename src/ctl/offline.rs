@@ -50,7 +50,12 @@ impl Offline {
     ///
     /// Errors: `down`, the error of the stopped daemon, for a user that is neither root nor the owner; EX_UNAVAILABLE if a daemon holds
     /// the lock.
-    pub(super) fn open(config: &Config, down: Failure) -> Result<Offline, Failure> {
+    pub(super) fn open(config: &Config, down: impl Into<Failure>) -> Result<Offline, Failure> {
+        Offline::open_if_owner(config)?.ok_or_else(|| down.into())
+    }
+
+    /// The same; `None` for a user that is neither root nor the owner.
+    pub(super) fn open_if_owner(config: &Config) -> Result<Option<Offline>, Failure> {
         let spool = &config.paths.spool;
         let unreadable = |e: &dyn std::fmt::Display| Failure::new(Exit::Unavailable, format!("{}: {e}", spool.display()));
         let meta = std::fs::metadata(spool).map_err(|e| unreadable(&e))?;
@@ -58,7 +63,7 @@ impl Offline {
             sys::process::become_user(meta.uid(), meta.gid()).map_err(|e| unreadable(&e.desc()))?;
         }
         if sys::process::euid() != meta.uid() {
-            return Err(down);
+            return Ok(None);
         }
         let unanswered = || Failure::new(Exit::Unavailable, "mailchuted is running but does not answer; try again or check its log");
         let lock = SpoolLock::take(spool).map_err(|e| unreadable(&e))?.ok_or_else(unanswered)?;
@@ -66,18 +71,23 @@ impl Offline {
         let rootless = config.paths.mode == config::paths::Mode::Rootless;
         let store = Store::open(spool, owner, rootless).map_err(|e| unreadable(&e))?;
         let (state, damage, write_error) = open_state(&spool.join("state.sqlite"))?;
-        Ok(Offline { state, damage, write_error, store, _lock: lock })
+        Ok(Some(Offline { state, damage, write_error, store, _lock: lock }))
     }
 
     /// Every selected message: those in the database, then the files without a row. Without ids and states, only queued and held ones,
     /// as in the daemon's listing.
     ///
-    /// Errors: 1 for an unknown id, after all other messages.
-    pub(super) fn entries(&self, selection: &Selection, mut each: impl FnMut(Entry) -> Result<(), Failure>) -> Result<(), Failure> {
+    /// Returns EX 1 with the ids that are unknown.
+    pub(super) fn entries(
+        &self,
+        selection: &Selection,
+        mut each: impl FnMut(Entry) -> Result<(), Failure>,
+    ) -> Result<Option<Failure>, Failure> {
         let now = sys::clock::now();
         let Some(ids) = &selection.ids else {
             let filter = selection.filter.clone().default_states();
-            return self.every(&filter, now, |_, entry| if filter.matches(&entry, now) { each(entry) } else { Ok(()) });
+            self.every(&filter, now, |_, entry| if filter.matches(&entry, now) { each(entry) } else { Ok(()) })?;
+            return Ok(None);
         };
         let mut unknown = Vec::new();
         for text in ids {
@@ -87,7 +97,7 @@ impl Offline {
                 None => unknown.push(printable::text(text)),
             }
         }
-        if unknown.is_empty() { Ok(()) } else { Err(Failure::new(Exit::NotFound, format!("{}: no such message", unknown.join(", ")))) }
+        Ok((!unknown.is_empty()).then(|| Failure::new(Exit::NotFound, format!("{}: no such message", unknown.join(", ")))))
     }
 
     /// Calls `each` with every message and its row, if it has one. Removed messages are included if the filter selects them.
@@ -157,19 +167,23 @@ impl Offline {
     }
 
     /// Finds the message with this id, even if its file no longer exists.
-    fn resolve(&self, id: &str) -> Result<(QueueId, Found), Failure> {
-        let no_such = || Failure::new(Exit::NotFound, format!("{}: no such message", printable::text(id)));
-        let parsed = QueueId::parse(id.as_bytes()).ok_or_else(no_such)?;
-        Ok((parsed, self.locate(parsed)?.ok_or_else(no_such)?))
+    fn resolve(&self, id: &str) -> Result<Option<(QueueId, Found)>, Failure> {
+        let Some(parsed) = QueueId::parse(id.as_bytes()) else { return Ok(None) };
+        Ok(self.locate(parsed)?.map(|found| (parsed, found)))
     }
 
     /// One message with its history.
     pub(super) fn detail(&self, id: &str) -> Result<Detail, Failure> {
+        self.detail_of(id)?.ok_or_else(|| no_such(id))
+    }
+
+    fn detail_of(&self, id: &str) -> Result<Option<Detail>, Failure> {
         match (self.resolve(id)?, &self.state) {
-            ((_, Found::Row(message)), Some(state)) => {
-                admin::history::detail(state, &message, false, sys::clock::now()).map_err(|e| unreadable(&e))
+            (None, _) => Ok(None),
+            (Some((_, Found::Row(message))), Some(state)) => {
+                admin::history::detail(state, &message, false, sys::clock::now()).map(Some).map_err(|e| unreadable(&e))
             }
-            ((id, Found::File(directory)), _) => Ok(self.detail_from_file(directory, id)),
+            (Some((id, Found::File(directory))), _) => Ok(Some(self.detail_from_file(directory, id))),
             _ => Err(unreadable(&"state.sqlite is missing")),
         }
     }
@@ -180,7 +194,7 @@ impl Offline {
     pub(super) fn trace(&self, subject: &str, limit: usize) -> Result<Vec<Detail>, Failure> {
         let none = || Failure::new(Exit::NotFound, format!("{}: no message found", printable::text(subject)));
         if QueueId::parse(subject.as_bytes()).is_some() {
-            return self.detail(subject).map(|detail| vec![detail]).map_err(|e| if e.exit == Exit::NotFound { none() } else { e });
+            return self.detail_of(subject)?.map(|detail| vec![detail]).ok_or_else(none);
         }
         let mut details = self.unindexed_of(subject)?;
         if let Some(state) = &self.state {
@@ -202,7 +216,7 @@ impl Offline {
 
     /// Calls `each` with the bytes of one message, in pieces.
     pub(super) fn cat(&self, id: &str, part: Part, mut each: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
-        let (parsed, found) = self.resolve(id)?;
+        let (parsed, found) = self.resolve(id)?.ok_or_else(|| no_such(id))?;
         let directory = match found {
             Found::Row(message) => message
                 .dir
@@ -293,6 +307,10 @@ fn open_state(path: &Path) -> Result<OpenedState, Failure> {
             Err(_) => Err(Failure::new(Exit::IoErr, format!("{}: {e}", path.display()))),
         },
     }
+}
+
+fn no_such(id: &str) -> Failure {
+    Failure::new(Exit::NotFound, format!("{}: no such message", printable::text(id)))
 }
 
 fn unreadable(e: &dyn std::fmt::Display) -> Failure {

@@ -1,6 +1,8 @@
 //! `list` and `mailq`: lists the queue from the daemon, or from the spool while the daemon is stopped. It handles one message at a
 //! time, so memory does not grow with the queue.
 
+use std::ops::ControlFlow;
+
 use super::act::say;
 use super::offline::Offline;
 use super::select::Selection;
@@ -8,10 +10,9 @@ use config::Config;
 use control::client;
 use control::client::ClientError;
 use control::listing::Entry;
-use control::printer;
 use control::printer::Printer;
 use control::protocol::Request;
-use exit::{Exit, Failure};
+use exit::Failure;
 
 /// A message of a listing.
 pub(super) enum Item<'a> {
@@ -30,17 +31,17 @@ pub(super) fn list(config: &Config, selection: &Selection, json: bool) -> Result
         Item::Line(line) => printer.line(line),
         Item::Entry(entry) => printer.entry(entry),
     });
-    match ended {
-        Err(failure) if printer::is_broken_pipe(&failure) => return Ok(()),
+    match &ended {
+        Ok(Listed { is_stopped: true, .. }) => return Ok(()),
         // Without a listing there is no last line: the queue is not known to be empty.
-        Err(failure) if failure.exit != Exit::NotFound && !printer.has_printed() => return Err(failure),
+        Err(_) if !printer.has_printed() => {}
         _ => printer.finish()?,
     }
-    let warning = ended?;
+    let Listed { warning, unknown, .. } = ended?;
     if !warning.is_empty() {
         say(&format!("warning: {warning}"));
     }
-    Ok(())
+    unknown.map_or(Ok(()), Err)
 }
 
 /// The text for an empty listing that is not the whole queue.
@@ -48,34 +49,61 @@ fn empty_text(selection: &Selection) -> &'static str {
     if selection.is_failed() { "no failed messages" } else { "no message matches" }
 }
 
-/// Calls `each` with every selected message that the user may see. Returns the daemon's warning.
-///
-/// Errors: 1 for an unknown id, after all other messages.
+/// How a listing ended.
+#[derive(Default)]
+pub(super) struct Listed {
+    /// The daemon's warning, or an empty string.
+    warning: String,
+    /// EX 1 with the ids that are unknown.
+    unknown: Option<Failure>,
+    /// The caller wanted no more messages.
+    is_stopped: bool,
+}
+
+impl Listed {
+    /// An unknown id is an error, after all other messages.
+    pub(super) fn checked(self) -> Result<(), Failure> {
+        self.unknown.map_or(Ok(()), Err)
+    }
+}
+
+/// Calls `each` with every selected message that the user may see, until it breaks off.
 pub(super) fn each(
     config: &Config,
     selection: &Selection,
-    mut each: impl FnMut(Item<'_>) -> Result<(), Failure>,
-) -> Result<String, Failure> {
-    let (mut warning, mut unknown, mut has_seen) = (String::new(), None, false);
+    mut each: impl FnMut(Item<'_>) -> Result<ControlFlow<()>, Failure>,
+) -> Result<Listed, Failure> {
+    let (mut listed, mut has_seen) = (Listed::default(), false);
     for ids in selection.requests() {
-        let mut failure = None;
         let request = Request::List { ids, filter: selection.filter.clone() };
         let answered = client::ask_lines(&config.paths, &request, |line| {
             has_seen = true;
-            failure = each(Item::Line(line)).err();
-            failure.is_none()
+            let flow = each(Item::Line(line))?;
+            listed.is_stopped = flow.is_break();
+            Ok(flow)
         });
-        failure.map_or(Ok(()), Err)?;
         match answered {
-            Ok(text) => warning = text,
-            Err(ClientError::Down(down)) if !has_seen => {
-                let offline = Offline::open(config, down)?;
-                offline.entries(selection, |entry| each(Item::Entry(&entry)))?;
-                return offline.warning();
-            }
-            Err(failure) if failure.exit() == Exit::NotFound => unknown = Some(failure.into()),
-            Err(failure) => return Err(failure.into()),
+            Ok(text) => listed.warning = text,
+            Err(ClientError::Down(down)) if !has_seen => return without_daemon(Offline::open(config, down)?, selection, each),
+            Err(ClientError::Unknown(text)) => listed.unknown = Some(ClientError::Unknown(text).into()),
+            Err(error) => return Err(error.into()),
+        }
+        if listed.is_stopped {
+            break;
         }
     }
-    unknown.map_or(Ok(warning), Err)
+    Ok(listed)
+}
+
+fn without_daemon(
+    offline: Offline,
+    selection: &Selection,
+    mut each: impl FnMut(Item<'_>) -> Result<ControlFlow<()>, Failure>,
+) -> Result<Listed, Failure> {
+    let mut is_stopped = false;
+    let unknown = offline.entries(selection, |entry| {
+        is_stopped = is_stopped || each(Item::Entry(&entry))?.is_break();
+        Ok(())
+    })?;
+    Ok(Listed { warning: offline.warning()?, unknown, is_stopped })
 }

@@ -51,11 +51,9 @@ pub(super) fn report(config: &Config, file: Option<&Path>) -> Result<(), Failure
 /// Collects the data of the page.
 fn gather(config: &Config) -> Result<PageInputs, Failure> {
     let host = Names::load(config).map_or_else(|_| sys::process::host_name(), |names| names.mailname);
-    match client::ask::<Status>(&config.paths, &Request::Status {}) {
-        Ok(statuses) => {
-            let status = statuses.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon sent an empty reply"))?;
-            let overviews: Vec<Overview> = client::ask(&config.paths, &Request::Overview {})?;
-            let overview = overviews.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon sent an empty reply"))?;
+    match client::ask_one::<Status>(&config.paths, &Request::Status {}) {
+        Ok(status) => {
+            let overview: Overview = client::ask_one(&config.paths, &Request::Overview {})?;
             let subjects =
                 subjects(&overview, |id, header| Ok(show::pieces_of_daemon(config, id, Part::Headers, |piece| keep(header, piece))?));
             Ok(PageInputs { host, status, overview, subjects })

@@ -2,6 +2,7 @@
 
 use mail::code::Code;
 use std::io::Write;
+use std::ops::ControlFlow;
 
 use jiff::tz::TimeZone;
 use mail_parser::{HeaderValue, MessageParser};
@@ -15,7 +16,7 @@ use control::client::ClientError;
 use control::listing::Recipient;
 use control::printer::written;
 use control::protocol::{Detail, Part, Request, Text};
-use exit::{Exit, Failure};
+use exit::Failure;
 use mail::{date, printable};
 
 /// Header fields that are shown, decoded.
@@ -28,9 +29,8 @@ const HEADER: usize = 64 << 10;
 /// Prints the envelope, recipients and history of one message.
 pub(super) fn show(config: &Config, id: &str, as_json: bool) -> Result<(), Failure> {
     let mut header = Vec::new();
-    let detail = match client::ask::<Detail>(&config.paths, &Request::Show { id: id.to_owned() }) {
-        Ok(details) => {
-            let detail = details.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon sent an empty reply"))?;
+    let detail = match client::ask_one::<Detail>(&config.paths, &Request::Show { id: id.to_owned() }) {
+        Ok(detail) => {
             // A delivered message has no file any more; then only the history is shown.
             let _ = pieces_of_daemon(config, id, Part::Headers, |piece| {
                 header.extend_from_slice(piece);
@@ -65,12 +65,8 @@ pub(super) fn trace(config: &Config, subject: &str, limit: usize, as_json: bool)
         let gap = if count > 1 { "\n" } else { "" };
         if as_json { json::print(detail) } else { print(&format!("{gap}{}", text_of(detail, &[], &zone))) }
     };
-    let (mut failure, request) = (None, Request::Trace { subject: subject.to_owned(), limit });
-    let answered = client::ask_lines(&config.paths, &request, |line| {
-        failure = json::read(line).and_then(|detail| each(&detail)).err();
-        failure.is_none()
-    });
-    failure.map_or(Ok(()), Err)?;
+    let request = Request::Trace { subject: subject.to_owned(), limit };
+    let answered = client::ask_lines(&config.paths, &request, |line| each(&client::parse(line)?).map(ControlFlow::Continue));
     match answered {
         Err(ClientError::Down(down)) => Offline::open(config, down)?.trace(subject, limit)?.iter().try_for_each(each),
         result => Ok(result.map(drop)?),
@@ -176,13 +172,12 @@ pub(super) fn pieces_of_daemon(
     part: Part,
     mut each: impl FnMut(&[u8]) -> Result<(), Failure>,
 ) -> Result<(), ClientError> {
-    let mut failure = None;
-    client::ask_lines(&config.paths, &Request::Cat { id: id.to_owned(), part }, |line| {
-        let piece = serde_json::from_str::<Text>(line).map_err(|e| Failure::new(Exit::Software, e.to_string()));
-        failure = piece.and_then(|text| each(&text.bytes())).err();
-        failure.is_none()
+    let request = Request::Cat { id: id.to_owned(), part };
+    client::ask_lines(&config.paths, &request, |line| {
+        let text: Text = client::parse(line)?;
+        each(&text.bytes()).map(ControlFlow::Continue)
     })?;
-    failure.map_or(Ok(()), |failure| Err(ClientError::Failed(failure)))
+    Ok(())
 }
 
 #[cfg(test)]

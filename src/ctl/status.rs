@@ -12,25 +12,23 @@ use mail::printable;
 
 /// Prints the status. If the daemon is stopped, prints the contents of the spool and returns EX_UNAVAILABLE.
 pub(super) fn status(config: &Config, json: bool) -> Result<(), Failure> {
-    match client::ask::<Status>(&config.paths, &Request::Status {}) {
-        Ok(statuses) => {
-            let status = statuses.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon sent an empty reply"))?;
+    match client::ask_one::<Status>(&config.paths, &Request::Status {}) {
+        Ok(status) => {
             if json {
                 return print(&format!("{}\n", json_of(&status)?));
             }
             print(&text_of(&status, sys::clock::now()))
         }
         Err(ClientError::Down(down)) => {
-            let again = Failure::new(down.exit, down.text.clone());
-            let spool = Offline::open(config, again);
-            let found = spool.and_then(|spool| Ok((spool.counts()?, spool.paused()?)));
+            let look = |spool: Option<Offline>| spool.map(|spool| Ok((spool.counts()?, spool.paused()?))).transpose();
+            let found = Offline::open_if_owner(config).and_then(look);
             if json {
                 // A user without access to the spool still learns that the daemon is down.
-                let ([queued, held, failed], paused) = found.unwrap_or_default();
+                let ([queued, held, failed], paused) = found.ok().flatten().unwrap_or_default();
                 print(&format!("{}\n", json_of(&Status { queued, held, failed, paused, ..Status::default() })?))?;
-                return Err(down);
+                return Err(down.into());
             }
-            let ([queued, held, failed], paused) = found?;
+            let Some(([queued, held, failed], paused)) = found? else { return Err(down.into()) };
             print(&format!("mailchuted is stopped; in the spool: {queued} queued, {held} held, {failed} failed\n"))?;
             if failed > 0 {
                 print(&format!("{}\n", warnings::failed(failed)))?;
@@ -38,7 +36,7 @@ pub(super) fn status(config: &Config, json: bool) -> Result<(), Failure> {
             if !paused.is_empty() {
                 print(&format!("{}\n", printable::text(&warnings::paused(&paused))))?;
             }
-            Err(down)
+            Err(down.into())
         }
         Err(failure) => Err(failure.into()),
     }

@@ -12,7 +12,7 @@ use control::client;
 use control::history::{DaemonSnapshot, RouteView};
 use control::listing::Entry;
 use control::protocol::Request;
-use exit::{Exit, Failure};
+use exit::Failure;
 use mail::printable;
 
 /// Default lines and columns.
@@ -30,8 +30,7 @@ pub(super) fn top(config: &Config, count: Option<u64>, delay: Duration, as_json:
     let mut before: Option<DaemonSnapshot> = None;
     let mut count_done = 0;
     loop {
-        let answers: Vec<DaemonSnapshot> = client::ask(&config.paths, &Request::Snapshot {})?;
-        let snapshot = answers.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon sent an empty reply"))?;
+        let snapshot: DaemonSnapshot = client::ask_one(&config.paths, &Request::Snapshot {})?;
         match (as_json, is_screen) {
             (true, _) => json::print(&snapshot)?,
             (false, true) => print(&format!("{CLEAR}{}", screen(&snapshot, screen_size()).join("\n")))?,

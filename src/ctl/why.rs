@@ -20,10 +20,10 @@ use control::listing::{Entry, Recipient};
 use control::protocol::Request;
 use control::state::QueueState;
 use control::warnings;
-use exit::{Exit, Failure};
+use exit::Failure;
 use mail::code::{Code, HoldCause, MessageEnd, Progress};
 use mail::printable::counted;
-use mail::{printable, words};
+use mail::{printable, sentence, words};
 
 /// Messages explained while the daemon is stopped.
 const SHOWN: usize = 3;
@@ -41,11 +41,11 @@ struct Why {
 
 impl Why {
     fn finding(&mut self, text: impl Into<String>) {
-        self.findings.push(text.into());
+        self.findings.push(sentence::made(text));
     }
 
     fn advise(&mut self, text: impl Into<String>) {
-        let text = text.into();
+        let text = sentence::made(text);
         if !self.advice.contains(&text) {
             self.advice.push(text);
         }
@@ -56,8 +56,8 @@ impl Why {
 ///
 /// Errors: 1 if nothing is known about it.
 pub(super) fn why(config: &Config, subject: &str, as_json: bool) -> Result<(), Failure> {
-    let inputs = match client::ask::<WhyInputs>(&config.paths, &Request::Why { subject: subject.to_owned() }) {
-        Ok(answers) => answers.into_iter().next().ok_or_else(|| Failure::new(Exit::Software, "the daemon sent an empty reply"))?,
+    let inputs = match client::ask_one::<WhyInputs>(&config.paths, &Request::Why { subject: subject.to_owned() }) {
+        Ok(inputs) => inputs,
         Err(ClientError::Down(down)) => {
             let offline = Offline::open(config, down)?;
             WhyInputs { messages: offline.trace(subject, SHOWN)?, paused: offline.paused()?, ..WhyInputs::default() }
@@ -359,7 +359,7 @@ mod tests {
             (QueueState::Hold, "until it is released", "mailchute release"),
             (QueueState::Failed, "kept for review", "mailchute requeue"),
             (QueueState::Removed, "was removed", "restores it within"),
-            (QueueState::Finished, "was relayed to every recipient", "no action needed"),
+            (QueueState::Finished, "relayed to every recipient", "no action needed"),
             (QueueState::Active, "is being delivered", "no action needed"),
         ] {
             let mut inputs = deferred("", "");

@@ -25,7 +25,7 @@ use super::limiter::ConnectionLimiter;
 use crate::socket::listen;
 use act::Order;
 pub(crate) use asked::Server;
-use asked::{Answer, Rights};
+use asked::{Answer, Rights, Served};
 use control::protocol::{Act, End, Request, Text};
 use exit::{Exit, Failure};
 use mail::limits;
@@ -91,24 +91,33 @@ async fn answer(server: Arc<Server>, stream: UnixStream) -> std::io::Result<()> 
     let end = match serde_json::from_slice::<Request>(&line) {
         Ok(request) => {
             let is_listing = matches!(request, Request::List { .. });
-            handle(&server, rights, request, &mut out).await.map(|()| is_listing)
+            handle(&server, rights, request, &mut out).await.map(|served| (served, is_listing))
         }
         Err(e) => Err(Failure::new(Exit::Usage, format!("not a request that this server knows: {e}"))),
     };
     // If delivery is paused, a listing says so: it explains why the queue does not move.
     let besides = |is_listing: bool| server.dispatch.paused().filter(|_| is_listing).map(|since| warnings::paused(&since));
     let end = match end {
-        Ok(is_listing) => End { end: 0, text: besides(is_listing).unwrap_or_default() },
-        Err(failure) => End { end: failure.exit.code(), text: failure.text },
+        Ok((served, is_listing)) => end_of(Ok(served), || besides(is_listing)),
+        Err(failure) => end_of(Err(failure), || None),
     };
     out.line(&end).await?;
     out.flush().await
 }
 
-async fn handle(server: &Arc<Server>, rights: Rights, request: Request, out: &mut Answer) -> Result<(), Failure> {
-    match request {
-        Request::List { ids, filter } => show::list(server, rights, ids, filter, out).await,
-        Request::Count { ids, filter } => show::count(server, rights, ids, filter, out).await,
+/// The last line of a reply; `warning` is for one in full.
+fn end_of(served: Result<Served, Failure>, warning: impl FnOnce() -> Option<String>) -> End {
+    match served {
+        Ok(Served::All) => End { end: Exit::Ok.code(), text: warning().unwrap_or_default() },
+        Ok(Served::Some(text)) => End { end: Exit::NotFound.code(), text },
+        Err(failure) => End { end: failure.exit.code(), text: failure.text },
+    }
+}
+
+async fn handle(server: &Arc<Server>, rights: Rights, request: Request, out: &mut Answer) -> Result<Served, Failure> {
+    let answered = match request {
+        Request::List { ids, filter } => return show::list(server, rights, ids, filter, out).await,
+        Request::Count { ids, filter } => return show::count(server, rights, ids, filter, out).await,
         Request::Show { id } => show::detail(server, rights, &id, out).await,
         Request::Find { message_id } => show::find_by_message_id(server, rights, message_id, out).await,
         Request::Trace { subject, limit } => history::trace(server, rights, subject, limit, out).await,
@@ -117,14 +126,15 @@ async fn handle(server: &Arc<Server>, rights: Rights, request: Request, out: &mu
         Request::Cat { id, part } => show::cat(server, rights, &id, part, out).await,
         Request::Flush { select } => flush::flush(server, rights, select, out).await,
         Request::Act { act: Act::Flush, dry_run: false, .. } if !flush::may_flush(server, rights) => Ok(()),
-        Request::Act { act, ids, filter, dry_run } => act::act(server, rights, Order { act, ids, filter, dry_run }, out).await,
+        Request::Act { act, ids, filter, dry_run } => return act::act(server, rights, Order { act, ids, filter, dry_run }, out).await,
         Request::Pause { on } => pause::pause(server, rights, on, out).await,
         Request::Admission { open, reason } => pause::admission(server, rights, open, reason, out).await,
         Request::Stats {} => show::stats(server, rights, out).await,
         Request::Status {} => out.say(&status(server, rights).await?).await,
         Request::Overview {} => show::overview(server, rights, out).await,
         Request::Route { addresses } => routes(server, &addresses, out).await,
-    }
+    };
+    answered.map(|()| Served::All)
 }
 
 async fn routes(server: &Arc<Server>, addresses: &[String], out: &mut Answer) -> Result<(), Failure> {

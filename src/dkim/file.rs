@@ -58,6 +58,9 @@ pub enum Refusal {
 
 impl fmt::Display for KeyFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(nonsense) = mail::sentence::instead(f) {
+            return nonsense;
+        }
         let path = self.path.display();
         match self.why {
             Refusal::Missing => write!(f, "{path} does not exist; create it with `mailchute dkim keygen`"),

@@ -21,6 +21,9 @@ pub enum FromError {
 
 impl fmt::Display for FromError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(nonsense) = mail::sentence::instead(f) {
+            return nonsense;
+        }
         match self {
             FromError::Missing => f.write_str("it has no From field"),
             FromError::Several(count) => write!(f, "it has {count} From fields"),

@@ -14,7 +14,10 @@ use rustls_pki_types::pem::PemObject;
 use zeroize::Zeroizing;
 
 use mail::base64;
+use mail::der::{INTEGER, OCTET_STRING, SEQUENCE, tagged};
 
+/// Bits of the smallest RSA key that aws-lc takes.
+const SMALLEST: usize = 2048;
 /// The line length of PEM (RFC 7468 2).
 const PEM_LINE: usize = 64;
 
@@ -69,6 +72,9 @@ pub enum KeyError {
 
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(nonsense) = mail::sentence::instead(f) {
+            return nonsense;
+        }
         f.write_str(match self {
             KeyError::NotPem => "contains no PEM private key",
             KeyError::Encrypted => "contains an encrypted key; remove the passphrase with `openssl pkey`",
@@ -90,10 +96,15 @@ impl PrivateKey {
         })?;
         let der = Zeroizing::new(der);
         match &*der {
-            PrivateKeyDer::Pkcs1(rsa) => RsaKeyPair::from_der(rsa.secret_pkcs1_der()).map(PrivateKey::rsa).map_err(refusal),
+            PrivateKeyDer::Pkcs1(rsa) => {
+                RsaKeyPair::from_der(rsa.secret_pkcs1_der()).map(PrivateKey::rsa).map_err(|_| refusal(rsa.secret_pkcs1_der()))
+            }
             PrivateKeyDer::Pkcs8(pkcs8) => match Ed25519KeyPair::from_pkcs8(pkcs8.secret_pkcs8_der()) {
                 Ok(key) => Ok(PrivateKey::Ed25519(Box::new(key))),
-                Err(_) => RsaKeyPair::from_pkcs8(pkcs8.secret_pkcs8_der()).map(PrivateKey::rsa).map_err(refusal),
+                Err(_) => {
+                    let key = RsaKeyPair::from_pkcs8(pkcs8.secret_pkcs8_der()).map(PrivateKey::rsa);
+                    key.map_err(|_| inside_pkcs8(pkcs8.secret_pkcs8_der()).map_or(KeyError::Kind, refusal))
+                }
             },
             _ => Err(KeyError::Kind),
         }
@@ -185,9 +196,30 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// aws-lc-rs tells a weak key from a broken one by a word only.
-fn refusal(error: aws_lc_rs::error::KeyRejected) -> KeyError {
-    if error.to_string() == "TooSmall" { KeyError::TooSmall } else { KeyError::Kind }
+/// Why aws-lc does not take an RSA key, in the form of PKCS#1.
+fn refusal(pkcs1: &[u8]) -> KeyError {
+    match modulus_bits(pkcs1) {
+        Some(bits) if bits < SMALLEST => KeyError::TooSmall,
+        _ => KeyError::Kind,
+    }
+}
+
+/// The key in a PrivateKeyInfo (RFC 5208 5): version, algorithm, key.
+fn inside_pkcs8(der: &[u8]) -> Option<&[u8]> {
+    let (fields, _) = tagged(der, SEQUENCE)?;
+    let (_, fields) = tagged(fields, INTEGER)?;
+    let (_, fields) = tagged(fields, SEQUENCE)?;
+    tagged(fields, OCTET_STRING).map(|(key, _)| key)
+}
+
+/// The length of the modulus of an RSAPrivateKey (RFC 8017 A.1.2): version, modulus.
+fn modulus_bits(pkcs1: &[u8]) -> Option<usize> {
+    let (fields, _) = tagged(pkcs1, SEQUENCE)?;
+    let (_, fields) = tagged(fields, INTEGER)?;
+    let (modulus, _) = tagged(fields, INTEGER)?;
+    let at = modulus.iter().position(|byte| *byte != 0)?;
+    let (first, rest) = modulus.get(at..)?.split_first()?;
+    Some(rest.len() * 8 + (8 - first.leading_zeros() as usize))
 }
 
 #[cfg(test)]

@@ -33,6 +33,9 @@ pub enum NameError {
 
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(nonsense) = mail::sentence::instead(f) {
+            return nonsense;
+        }
         f.write_str(match self {
             NameError::Label => "a label is empty, longer than 63 bytes, or starts or ends with a hyphen",
             NameError::Character => "only letters, digits, hyphens and dots are allowed",

@@ -39,6 +39,9 @@ pub enum SignError {
 
 impl fmt::Display for SignError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(nonsense) = mail::sentence::instead(f) {
+            return nonsense;
+        }
         match self {
             SignError::From(count) => write!(f, "cannot be signed: it has {count} From fields instead of one"),
             SignError::NotAField => f.write_str("cannot be signed: its header section has a line that is not a header field"),

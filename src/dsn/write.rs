@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use exit::Exit;
 use mail::address::ReversePath;
 use mail::envelope;
 use mail::envelope::{Body, CallerInfo, Envelope, Notify, Peer, Recipient};
@@ -20,12 +19,7 @@ use spool::drop::{DropError, SpoolWriter};
 /// Errors: those of the injection; bytes not in wire form.
 pub fn write(spool: &Path, rootless: bool, id: Option<QueueId>, to: &Address, bytes: &[u8], now: i64) -> Result<QueueId, DropError> {
     let mut check = WireCheck::default();
-    let summary = check.feed(bytes).and_then(|()| check.finish()).map_err(|why| DropError {
-        what: "a DSN is not in wire form".to_owned(),
-        why: why.to_string(),
-        exit: Exit::Software,
-        is_shut: false,
-    })?;
+    let summary = check.feed(bytes).and_then(|()| check.finish()).map_err(|why| DropError::of_content(spool, why))?;
     let writer = SpoolWriter::create(spool, rootless, envelope(to, rootless, now))?;
     let mut writer = if let Some(id) = id { writer.with_id(id) } else { writer };
     writer.write(bytes)?;

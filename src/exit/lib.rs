@@ -70,6 +70,21 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// An error of one part, as a type. Its sentence is its `Display`; the rest is derived from it here, in one place for each part.
+/// Nothing is decided from the sentence.
+pub trait Report: std::error::Error {
+    /// A stable word for the kind of the error.
+    fn code(&self) -> &'static str;
+
+    /// The exit code of a program that ends with it.
+    fn exit(&self) -> Exit;
+
+    /// The enhanced status (RFC 3463) of a reply that refuses because of it, where a client may see one.
+    fn status(&self) -> Option<&'static str> {
+        None
+    }
+}
+
 /// An error for a person: one line that says what failed, why, and what to do, with the exit code.
 #[derive(Debug)]
 pub struct Failure {
@@ -82,7 +97,14 @@ pub struct Failure {
 impl Failure {
     /// A failure with its text.
     pub fn new(exit: Exit, text: impl Into<String>) -> Self {
-        Failure { exit, text: text.into() }
+        Failure { exit, text: mail::sentence::made(text) }
+    }
+}
+
+/// At the edge of a program.
+impl<E: Report> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure { exit: error.exit(), text: error.to_string() }
     }
 }
 

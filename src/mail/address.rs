@@ -41,6 +41,9 @@ pub enum AddressError {
 
 impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(nonsense) = crate::sentence::instead(f) {
+            return nonsense;
+        }
         f.write_str(match self {
             AddressError::Empty => "empty address",
             AddressError::Unqualified => "no @domain",

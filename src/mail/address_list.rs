@@ -46,6 +46,9 @@ pub enum ListError {
 
 impl fmt::Display for ListError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(nonsense) = crate::sentence::instead(f) {
+            return nonsense;
+        }
         match self {
             ListError::Address(why) => why.fmt(f),
             ListError::Unclosed => f.write_str("an unclosed quote or bracket"),

@@ -28,6 +28,9 @@ pub enum WireError {
 
 impl std::fmt::Display for WireError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(nonsense) = crate::sentence::instead(f) {
+            return nonsense;
+        }
         f.write_str(match self {
             WireError::BareCr => "a CR without LF",
             WireError::BareLf => "a LF without CR",

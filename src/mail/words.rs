@@ -4,10 +4,11 @@
 
 use super::code::{Cause, Duplicate, Happened, HoldCause, MessageEnd, NoDsn, Op, Trigger};
 use super::diagnosis::{Actor, Diagnosis, HistoryCause, Hold};
+use super::sentence::{fixed, made};
 
 /// `by root (uid 0)`
 pub fn of_actor(actor: &Actor) -> String {
-    format!("by {} (uid {})", actor.name, actor.uid)
+    made(format!("by {} (uid {})", actor.name, actor.uid))
 }
 
 impl std::fmt::Display for Actor {
@@ -24,7 +25,7 @@ pub fn of_actor_or(by: Option<&Actor>, trigger: Trigger) -> String {
 /// Why a message is held.
 pub fn of_hold(hold: &Hold) -> String {
     let detail = &hold.detail;
-    match (hold.cause, &hold.by) {
+    made(match (hold.cause, &hold.by) {
         (HoldCause::Operator, Some(actor)) => of_actor(actor),
         (HoldCause::Operator, None) => "by an operator".to_owned(),
         (HoldCause::Uncertain, _) => format!("uncertain: {}", or(detail, of_duplicate(Duplicate::NoReply))),
@@ -46,7 +47,7 @@ pub fn of_hold(hold: &Hold) -> String {
         (HoldCause::Internal, _) => format!("internal error: {detail}; please report it; `mailchute requeue` sends it again"),
         (HoldCause::Restored, _) => "it had already ended, and its file was put back; `mailchute requeue` sends it".to_owned(),
         (HoldCause::Unknown, _) => or(detail, "the reason is not known").to_owned(),
-    }
+    })
 }
 
 fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
@@ -57,9 +58,9 @@ fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
 pub fn of_recipient(diagnosis: &Diagnosis, reply: &str) -> String {
     let last = or(reply, "never attempted");
     match diagnosis.cause {
-        Some(Cause::Expired) => format!("not delivered within queue_lifetime; last: {last}"),
-        Some(Cause::ExpiredByOperator) => format!("given up by an administrator after the last attempt; last: {last}"),
-        Some(Cause::Bounced) => format!("given up by an administrator; last: {last}"),
+        Some(Cause::Expired) => made(format!("not delivered within queue_lifetime; last: {last}")),
+        Some(Cause::ExpiredByOperator) => made(format!("given up by an administrator after the last attempt; last: {last}")),
+        Some(Cause::Bounced) => made(format!("given up by an administrator; last: {last}")),
         Some(Cause::Corrupt) => with_last("lost on this host: its file in the spool was changed after it was accepted", reply),
         Some(Cause::Vanished) => with_last("lost on this host: its file in the spool was removed after it was accepted", reply),
         Some(Cause::Stopped) => of_duplicate(Duplicate::Stopped).to_owned(),
@@ -69,12 +70,12 @@ pub fn of_recipient(diagnosis: &Diagnosis, reply: &str) -> String {
 }
 
 fn with_last(text: &str, reply: &str) -> String {
-    if reply.is_empty() { text.to_owned() } else { format!("{text}; last: {reply}") }
+    made(if reply.is_empty() { text.to_owned() } else { format!("{text}; last: {reply}") })
 }
 
 /// How a message ended.
 pub fn of_end(end: MessageEnd) -> &'static str {
-    match end {
+    fixed(match end {
         MessageEnd::Relayed => "was relayed to every recipient",
         MessageEnd::Failed => "failed for at least one recipient",
         MessageEnd::Expired => "expired before every recipient was relayed",
@@ -82,34 +83,34 @@ pub fn of_end(end: MessageEnd) -> &'static str {
         MessageEnd::Removed => "was removed",
         MessageEnd::Corrupt => "was lost on this host: its file was changed after it was accepted",
         MessageEnd::Vanished => "was lost on this host: its file was removed from the spool after it was accepted",
-    }
+    })
 }
 
 /// Why the next attempt may be a second delivery.
 pub fn of_duplicate(cause: Duplicate) -> &'static str {
-    match cause {
+    fixed(match cause {
         Duplicate::Stopped => "the daemon stopped between the final dot and the record of its outcome",
         Duplicate::NoReply => "the connection was lost after the final dot, so it may have been delivered",
         Duplicate::PowerCut => "the machine stopped while it was due; a power cut may have lost a delivery's record",
         Duplicate::StateLost => "the state was lost, so it may have been delivered already",
         Duplicate::Restored => "the spool is an older copy, so it may have been delivered already",
-    }
+    })
 }
 
 /// Why nobody gets a DSN.
 pub fn of_no_dsn(cause: NoDsn) -> &'static str {
-    match cause {
+    fixed(match cause {
         NoDsn::Loop => "the message has more than 50 Received fields, so it is in a loop",
         NoDsn::AutoReplied => "the message is an automatic reply",
         NoDsn::NoAdmin => "the message was sent automatically, and no admin_address is configured",
         NoDsn::BadReversePath => "the reverse-path is not an address",
         NoDsn::Unknown => "the reason is not known",
-    }
+    })
 }
 
 /// What made the system do something.
 pub fn of_trigger(trigger: Trigger) -> &'static str {
-    match trigger {
+    fixed(match trigger {
         Trigger::Operator => "by an operator",
         Trigger::Delivery => "after the attempt in progress",
         Trigger::Keys => "the keys were reloaded",
@@ -118,12 +119,12 @@ pub fn of_trigger(trigger: Trigger) -> &'static str {
         Trigger::Lifetime => "its lifetime is over",
         Trigger::Start => "found when the daemon started",
         Trigger::Policy => "by the admission rules",
-    }
+    })
 }
 
 /// What an operator's order does, once it is done.
 pub fn of_op(op: Op) -> &'static str {
-    match op {
+    fixed(match op {
         Op::Hold => "placed on hold",
         Op::Release => "released from hold",
         Op::Remove => "removed",
@@ -131,13 +132,13 @@ pub fn of_op(op: Op) -> &'static str {
         Op::Expire => "expired",
         Op::Bounce => "bounced",
         Op::Flush => "scheduled for retry",
-    }
+    })
 }
 
 /// The text of a line of history.
 pub fn of_history(kind: Happened, cause: Option<HistoryCause>, trigger: Option<Trigger>, by: Option<&Actor>, detail: &str) -> String {
     let actor = by.map(of_actor);
-    match (kind, cause) {
+    made(match (kind, cause) {
         (Happened::Held, Some(HistoryCause::Hold(cause))) => of_hold(&Hold { cause, by: by.cloned(), detail: detail.to_owned() }),
         (Happened::Asked, Some(HistoryCause::Op(op))) => join(&[Some(format!("to be {}", of_op(op))), actor]),
         (Happened::Uncertain | Happened::Suspect, Some(HistoryCause::Duplicate(cause))) => of_duplicate(cause).to_owned(),
@@ -148,7 +149,7 @@ pub fn of_history(kind: Happened, cause: Option<HistoryCause>, trigger: Option<T
             let trigger = trigger.filter(|_| actor.is_none()).map(|trigger| of_trigger(trigger).to_owned());
             join(&[actor, trigger, Some(detail.to_owned()).filter(|detail| !detail.is_empty())])
         }
-    }
+    })
 }
 
 fn with_detail(text: &str, detail: &str) -> String {

@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 use fs2::FileExt as Lock;
 use nix::errno::Errno;
 
+pub use super::drop_error::{DropCause, DropError, DropStep};
 use super::{file, layout};
-use exit::Exit;
 use mail::envelope::{Body, Envelope};
 use mail::queue_id::QueueId;
 
@@ -32,28 +32,6 @@ use mail::queue_id::QueueId;
 const BUFFER: usize = 64 << 10;
 /// Ids tried before giving up; each collision has a chance of one in four billion.
 const ID_TRIES: u32 = 8;
-
-/// Why a message was not spooled.
-#[derive(Debug)]
-pub struct DropError {
-    /// The failed step, with the path.
-    pub what: String,
-    /// The kernel's reason, or ours.
-    pub why: String,
-    /// EX_CANTCREAT or EX_IOERR.
-    pub exit: Exit,
-    /// True if this caller cannot use the drop directory (hidden, read-only or missing), so that the submission socket may work
-    /// instead. False if the directory is usable but full.
-    pub is_shut: bool,
-}
-
-impl std::fmt::Display for DropError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.what, self.why)
-    }
-}
-
-impl std::error::Error for DropError {}
 
 /// A message being written. Dropped without [`SpoolWriter::commit`], it leaves nothing behind.
 pub struct SpoolWriter {
@@ -84,7 +62,8 @@ impl SpoolWriter {
     /// group proves nothing.
     pub fn create(spool: &Path, rootless: bool, mut envelope: Envelope) -> Result<SpoolWriter, DropError> {
         let path = spool.join(layout::NEW);
-        let cannot_open = |e: Errno| shut_error(format!("cannot open the drop directory {}", path.display()), e, rootless);
+        let failed = |step, cause| DropError { step, cause, path: path.clone(), rootless };
+        let cannot_open = |e: Errno| failed(DropStep::Open, DropCause::Kernel(e));
         let new = sys::fs::open_directory(&path).map_err(cannot_open)?;
         let group = match rootless {
             true => None,
@@ -93,13 +72,13 @@ impl SpoolWriter {
         envelope.id = fresh_id()?;
         let (file, named) = match sys::fs::create_unnamed(&new) {
             Ok(file) => (file, None),
-            Err(e) if sys::fs::has_no_tmpfile(e) => create_named(spool, envelope.id)?,
-            Err(e) => return Err(shut_error(format!("cannot create a file in {}", path.display()), e, rootless)),
+            Err(e) if sys::fs::has_no_tmpfile(e) => create_named(spool, envelope.id, rootless)?,
+            Err(e) => return Err(failed(DropStep::Create, DropCause::Kernel(e))),
         };
         // Size and checksum are filled in at the end; the longest forms determine the reserved length.
         (envelope.size, envelope.body) = (u64::MAX, Body::EightBitMime);
         envelope.crc32 = "00000000".to_owned();
-        let reserved = file::reserve(&envelope).map_err(|e| io_error("cannot write the envelope", &e.to_string()))?;
+        let reserved = file::reserve(&envelope).map_err(|e| failed(DropStep::Envelope, DropCause::Envelope(e)))?;
         let mut writer = SpoolWriter {
             new,
             path,
@@ -132,7 +111,7 @@ impl SpoolWriter {
             self.flush()?;
         }
         if bytes.len() >= BUFFER {
-            return self.file.write_all(bytes).map_err(|e| self.write_error(&e));
+            return self.file.write_all(bytes).map_err(|e| self.write_error(e));
         }
         self.buffer.extend_from_slice(bytes);
         Ok(())
@@ -152,11 +131,15 @@ impl SpoolWriter {
     fn flush(&mut self) -> Result<(), DropError> {
         let result = self.file.write_all(&self.buffer);
         self.buffer.clear();
-        result.map_err(|e| self.write_error(&e))
+        result.map_err(|e| self.write_error(e))
     }
 
-    fn write_error(&self, e: &std::io::Error) -> DropError {
-        io_error(&format!("cannot write to the spool {}", self.path.display()), &e.to_string())
+    fn failed(&self, step: DropStep, cause: DropCause) -> DropError {
+        DropError { step, cause, path: self.path.clone(), rootless: self.group.is_none() }
+    }
+
+    fn write_error(&self, e: std::io::Error) -> DropError {
+        self.failed(DropStep::Write, DropCause::Io(e))
     }
 
     /// D3 to D7. `complete` fills in what is known only now (the body type, warnings).
@@ -167,7 +150,7 @@ impl SpoolWriter {
         self.write_envelope()?;
         self.prove_birth()?;
         // D5. No other process can have this file open yet, so this cannot block.
-        Lock::try_lock_exclusive(&self.file).map_err(|e| io_error("cannot lock the spool file", &e.to_string()))?;
+        Lock::try_lock_exclusive(&self.file).map_err(|e| self.failed(DropStep::Lock, DropCause::Io(e)))?;
         self.publish()?;
         self.make_durable()?;
         let id = self.envelope.id;
@@ -177,23 +160,18 @@ impl SpoolWriter {
     /// D3.
     fn write_envelope(&mut self) -> Result<(), DropError> {
         let line = file::encode_line(&mut self.envelope, self.reserved, &self.crc)
-            .map_err(|e| io_error("cannot write the envelope", &e.to_string()))?;
-        self.file.write_all_at(&line, 0).map_err(|e| self.write_error(&e))
+            .map_err(|e| self.failed(DropStep::Envelope, DropCause::Envelope(e)))?;
+        self.file.write_all_at(&line, 0).map_err(|e| self.write_error(e))
     }
 
     /// D4.
     fn prove_birth(&self) -> Result<(), DropError> {
-        let failed = |e: Errno| create_error("cannot set the mode of the spool file".to_owned(), e.desc());
+        let failed = |e: Errno| self.failed(DropStep::Mode, DropCause::Kernel(e));
         sys::fs::set_mode(&self.file, layout::FILE_MODE).map_err(failed)?;
         let stat = sys::fs::stat(&self.file).map_err(failed)?;
         let wrong_group = self.group.is_some_and(|group| group != stat.st_gid);
         if wrong_group || sys::fs::mode(&stat) != layout::FILE_MODE {
-            let why = format!(
-                "a new file got group {} and mode {:04o}, so the daemon could not read it; run `mailchute check`",
-                stat.st_gid,
-                sys::fs::mode(&stat)
-            );
-            return Err(create_error(format!("the drop directory {} is wrong", self.path.display()), &why));
+            return Err(self.failed(DropStep::Birth, DropCause::Birth { group: stat.st_gid, mode: sys::fs::mode(&stat) }));
         }
         Ok(())
     }
@@ -215,10 +193,10 @@ impl SpoolWriter {
                     self.envelope.id = fresh_id()?;
                     self.write_envelope()?;
                 }
-                Err(e) => return Err(create_error(format!("cannot name the message in {}", self.path.display()), e.desc())),
+                Err(e) => return Err(self.failed(DropStep::Name, DropCause::Kernel(e))),
             }
         }
-        Err(create_error(format!("cannot name the message in {}", self.path.display()), "every queue id tried is taken"))
+        Err(self.failed(DropStep::Name, DropCause::Taken))
     }
 
     /// D7.
@@ -232,7 +210,7 @@ impl SpoolWriter {
             // After a failed fsync the state of the disk is unknown, and a second fsync would report success wrongly. If the
             // unlink fails too, the message may be delivered although it was refused, which is the lesser harm.
             let _ = sys::fs::unlink(&self.new, self.envelope.id.to_string());
-            io_error(&format!("cannot make the message durable in {}", self.path.display()), &e.to_string())
+            self.failed(DropStep::Sync, DropCause::Io(e))
         })
     }
 }
@@ -247,20 +225,14 @@ impl Drop for SpoolWriter {
 }
 
 /// D1 without O_TMPFILE.
-fn create_named(spool: &Path, id: QueueId) -> Result<(File, Option<(OwnedFd, String)>), DropError> {
+fn create_named(spool: &Path, id: QueueId, rootless: bool) -> Result<(File, Option<(OwnedFd, String)>), DropError> {
     let path = spool.join(layout::TMP);
-    let failed = |e: Errno| create_error(format!("cannot create a file in {}", path.display()), e.desc());
-    let shut = |e: Errno| DropError { is_shut: matches!(e, Errno::EACCES | Errno::EROFS), ..failed(e) };
-    let tmp = sys::fs::open_directory(&path).map_err(failed)?;
+    // A missing `tmp/` is an error of the installation, which the submission socket would only hide.
+    let failed = |step: DropStep, e: Errno| DropError { step, cause: DropCause::Kernel(e), path: path.clone(), rootless };
+    let tmp = sys::fs::open_directory(&path).map_err(|e| failed(DropStep::Temporary, e))?;
     let name = format!("t.{id}");
-    let file = sys::fs::create_new(&tmp, &name).map_err(shut)?;
+    let file = sys::fs::create_new(&tmp, &name).map_err(|e| failed(DropStep::Create, e))?;
     Ok((file, Some((tmp, name))))
-}
-
-/// An error that may mean that this caller cannot use the drop directory.
-fn shut_error(what: String, e: Errno, rootless: bool) -> DropError {
-    let is_shut = matches!(e, Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EACCES | Errno::EPERM | Errno::EROFS);
-    DropError { is_shut, ..create_error(what, &hint(e, rootless)) }
 }
 
 /// A queue id that nobody has: of this second, and random.
@@ -268,33 +240,12 @@ fn shut_error(what: String, e: Errno, rootless: bool) -> DropError {
 /// Errors: the kernel gives no randomness.
 pub fn fresh_id() -> Result<QueueId, DropError> {
     let random = sys::clock::random().map_err(|e| DropError {
-        what: "cannot read /dev/urandom".to_owned(),
-        why: e.to_string(),
-        exit: Exit::OsErr,
-        is_shut: false,
+        step: DropStep::Random,
+        cause: DropCause::Io(e),
+        path: PathBuf::from("/dev/urandom"),
+        rootless: false,
     })?;
     // The low halves: 32 bits of time until 2106, 32 random bits.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     Ok(QueueId::new(sys::clock::now() as u32, random as u32))
-}
-
-fn create_error(what: String, why: &str) -> DropError {
-    DropError { what, why: why.to_owned(), exit: Exit::CantCreate, is_shut: false }
-}
-
-fn io_error(what: &str, why: &str) -> DropError {
-    DropError { what: what.to_owned(), why: why.to_owned(), exit: Exit::IoErr, is_shut: false }
-}
-
-/// The reason, and the next step.
-fn hint(e: Errno, rootless: bool) -> String {
-    let next = match (e, rootless) {
-        (Errno::ENOENT, true) => "; start `mailchuted` once, or run `mailchute setup`",
-        (Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP, false) => "; mailchute is not installed here, or the spool is not mounted",
-        (Errno::EACCES | Errno::EPERM, _) => "; run `mailchute check` as root to see which mode is wrong",
-        (Errno::EROFS, _) => "; the file system is read-only for this process",
-        (Errno::ENOSPC | Errno::EDQUOT, _) => "; free some space and send again",
-        _ => "",
-    };
-    format!("{}{next}", e.desc())
 }

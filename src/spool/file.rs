@@ -41,6 +41,9 @@ pub enum FileError {
 
 impl std::fmt::Display for FileError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(nonsense) = mail::sentence::instead(f) {
+            return nonsense;
+        }
         match self {
             FileError::Io(e) => write!(f, "cannot be read: {e}"),
             FileError::Line => f.write_str("no envelope line within 8 MiB"),

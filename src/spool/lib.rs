@@ -5,5 +5,6 @@
 
 pub mod admission;
 pub mod drop;
+pub mod drop_error;
 pub mod file;
 pub mod layout;

@@ -13,6 +13,9 @@ struct NoCode {
 
 impl std::fmt::Display for NoCode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(nonsense) = mail::sentence::instead(f) {
+            return nonsense;
+        }
         write!(f, "{} is no code of {}", self.number, self.kind)
     }
 }

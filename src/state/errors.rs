@@ -61,6 +61,9 @@ impl StateError {
 
 impl std::fmt::Display for StateError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(nonsense) = mail::sentence::instead(f) {
+            return nonsense;
+        }
         match self {
             StateError::Newer { found, known } => {
                 write!(f, "written by a newer mailchute: it has schema {found}, and this program knows {known}: upgrade it")

@@ -15,7 +15,6 @@ use std::io::Write;
 use command::{Command, Mail, Rcpt, Refusal};
 use data::Data;
 use input::{Input, Next};
-use nix::errno::Errno;
 
 use super::body::{DotRule, Lines};
 use super::local::Resolver;
@@ -23,6 +22,7 @@ use super::message::{Accepted, Intake, Order, RecipientSource, Site};
 use super::recipients::Resolved;
 use super::sender;
 use super::spool_writer;
+use control::refusal::{RefusalCode, SubmitError};
 use exit::{Exit, Failure};
 use mail::envelope::Recipient;
 use mail::{limits, printable};
@@ -163,9 +163,9 @@ impl<W: Write> Session<'_, W> {
         if limit > 0 && mail.size > limit {
             return Err(Refusal::new(552, "5.3.4 Message size exceeds fixed limit"));
         }
-        spool_writer::admit(self.site.config, self.site.caller.uid).map_err(|refused| no_space(&refused))?;
-        let own = sender::own_address(self.site.caller, self.site.names).map_err(|failure| refusal_of(&failure))?;
-        sender::check_policy(&mail.sender, &own, self.site.caller, params).map_err(|failure| refusal_of(&failure))?;
+        spool_writer::admit(self.site.config, self.site.caller.uid).map_err(|error| refusal_of(&error))?;
+        let own = sender::own_address(self.site.caller, self.site.names).map_err(|failure| refusal_of(&failure.into()))?;
+        sender::check_policy(&mail.sender, &own, self.site.caller, params).map_err(|failure| refusal_of(&failure.into()))?;
         self.transaction = Some(Transaction { mail, recipients: Vec::new(), seen: BTreeSet::new(), accepted: 0, warnings: Vec::new() });
         Ok((250, "2.1.0 Ok".to_owned()))
     }
@@ -176,7 +176,7 @@ impl<W: Write> Session<'_, W> {
             return Err(Refusal::new(503, "5.5.1 Error: need MAIL command"));
         };
         let mut resolver = Resolver::new(config, self.site.names);
-        let resolved = resolver.resolve(&rcpt.wanted).map_err(|failure| refusal_of(&failure))?;
+        let resolved = resolver.resolve(&rcpt.wanted).map_err(|failure| refusal_of(&failure.into()))?;
         let (addresses, original) = match resolved {
             Resolved::Address(address) => (vec![address], None),
             Resolved::Expanded(addresses) => (addresses, Some(rcpt.wanted.to_string())),
@@ -251,7 +251,7 @@ impl<W: Write> Session<'_, W> {
 /// A message being received, or its first error.
 struct Message<'a> {
     lines: Lines,
-    intake: Result<Intake<'a>, Failure>,
+    intake: Result<Intake<'a>, SubmitError>,
 }
 
 impl<'a> Message<'a> {
@@ -261,14 +261,14 @@ impl<'a> Message<'a> {
 
     fn take(&mut self, bytes: &[u8]) {
         if let Ok(intake) = &mut self.intake
-            && let Err(failure) = self.lines.feed(bytes, |piece| intake.take(piece))
+            && let Err(error) = self.lines.feed(bytes, |piece| intake.take(piece))
         {
             // Dropping the intake removes the partial file.
-            self.intake = Err(failure);
+            self.intake = Err(error);
         }
     }
 
-    fn finish(self) -> Result<Accepted, Failure> {
+    fn finish(self) -> Result<Accepted, SubmitError> {
         let mut intake = self.intake?;
         let changes = self.lines.finish(|piece| intake.take(piece))?;
         intake.finish(changes)
@@ -289,24 +289,17 @@ fn order(transaction: Transaction, full_name: Option<&[u8]>) -> Order<'_> {
     }
 }
 
-/// The reply for an error: permanent for an error of the client, transient for a local problem.
-fn refusal_of(failure: &Failure) -> Refusal {
-    let is_full = [Errno::ENOSPC, Errno::EDQUOT].iter().any(|e| failure.text.contains(e.desc()));
-    let (code, status) = match failure.exit {
-        Exit::DataErr if failure.text.starts_with("message too large") => (552, "5.3.4"),
-        Exit::DataErr => (554, "5.6.0"),
-        Exit::NoPerm => (554, "5.7.1"),
-        Exit::NoUser => (550, "5.1.1"),
-        Exit::Unavailable => return no_space(failure),
-        _ if is_full => (452, "4.3.1"),
-        _ => (451, "4.3.0"),
+/// The reply for an error: permanent for an error of the client, transient for a local problem (RFC 5321 4.2.3).
+fn refusal_of(error: &SubmitError) -> Refusal {
+    let code = match error.kind() {
+        RefusalCode::TooLarge => 552,
+        RefusalCode::Data | RefusalCode::Policy => 554,
+        RefusalCode::NoUser => 550,
+        // Every reason to refuse mail for lack of space is temporary.
+        RefusalCode::NotAdmitted | RefusalCode::NoSpace => 452,
+        RefusalCode::Usage | RefusalCode::Spool | RefusalCode::Busy | RefusalCode::Local => 451,
     };
-    Refusal::new(code, format!("{status} Error: {}", failure.text))
-}
-
-/// RFC 5321 4.2.3, 452: every reason to refuse mail at this stage is temporary.
-fn no_space(failure: &Failure) -> Refusal {
-    Refusal::new(452, format!("4.3.1 Error: {}", failure.text))
+    Refusal::new(code, format!("{} Error: {error}", error.kind().status()))
 }
 
 fn output_error(e: &std::io::Error) -> Failure {

@@ -38,6 +38,7 @@ use cli::{Call, Class, Mode, Value};
 use message::{Accepted, Intake, Order, RecipientSource, Site};
 
 use config::{Config, Names};
+use control::refusal::SubmitError;
 use exit::{Exit, Failure};
 use mail::ReversePath;
 use sys::syslog;
@@ -217,9 +218,19 @@ fn inject(call: &Call, caller: &Caller) -> Result<Ended, Failure> {
     let names = Names::load(&config)?;
     let site = Site { config: &config, names: &names, caller };
     let order = order(call, &names)?;
-    spool_writer::admit(&config, caller.uid)?;
-    let mut intake = Intake::new(&site, order);
-    let mut lines = Lines::new(DotRule::of(call.ignore_dots, config.params.dot));
+    let accepted = take(call, &site, order).map_err(|error| spool_writer::failure(error, &config.params))?;
+    syslog::send(Facility::Mail, Severity::Info, &accepted.line);
+    if let Some(kept) = accepted.kept.as_ref().filter(|_| call.verbose) {
+        report::print(&format!("queued as {}\n", kept.id));
+    }
+    Ok(Ended { exit: Exit::Ok, accepted: Some(accepted) })
+}
+
+fn take(call: &Call, site: &Site, order: Order) -> Result<Accepted, SubmitError> {
+    let params = &site.config.params;
+    spool_writer::admit(site.config, site.caller.uid)?;
+    let mut intake = Intake::new(site, order);
+    let mut lines = Lines::new(DotRule::of(call.ignore_dots, params.dot));
     let mut buffer = [0; PIECE];
     while !(lines.ended() || lines.holds_dot() && sys::stdin::is_terminal()) {
         let read = sys::stdin::read(&mut buffer);
@@ -231,12 +242,7 @@ fn inject(call: &Call, caller: &Caller) -> Result<Ended, Failure> {
     }
     let changes = lines.finish(|piece| intake.take(piece))?;
     sys::process::block_hangup();
-    let accepted = intake.finish(changes)?;
-    syslog::send(Facility::Mail, Severity::Info, &accepted.line);
-    if let Some(kept) = accepted.kept.as_ref().filter(|_| call.verbose) {
-        report::print(&format!("queued as {}\n", kept.id));
-    }
-    Ok(Ended { exit: Exit::Ok, accepted: Some(accepted) })
+    intake.finish(changes)
 }
 
 fn order<'a>(call: &'a Call, names: &Names) -> Result<Order<'a>, Failure> {

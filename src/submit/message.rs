@@ -13,6 +13,7 @@ use super::local::Resolver;
 use super::spool_writer::{CommittedMessage, MessageWriter};
 use super::{recipients, sender};
 use config::{Config, Names};
+use control::refusal::SubmitError;
 use exit::{Exit, Failure};
 use mail::address_list::Spec;
 use mail::envelope::{Body, Envelope, Notify, Recipient, Ret, VERSION};
@@ -102,7 +103,7 @@ impl<'a> Intake<'a> {
     /// Takes the next piece of the wire form. Every CRLF is a piece of its own.
     ///
     /// Errors: see [`Intake::finish`]. After an error nothing is in the spool.
-    pub fn take(&mut self, piece: &[u8]) -> Result<(), Failure> {
+    pub fn take(&mut self, piece: &[u8]) -> Result<(), SubmitError> {
         self.empty = false;
         match &mut self.stage {
             Stage::Header(collector) => {
@@ -120,7 +121,7 @@ impl<'a> Intake<'a> {
     /// Ends the message and makes it durable.
     ///
     /// Errors: EX_USAGE without recipients, EX_DATAERR for an invalid message, EX_NOPERM, and those of [`MessageWriter`].
-    pub fn finish(mut self, changes: Changes) -> Result<Accepted, Failure> {
+    pub fn finish(mut self, changes: Changes) -> Result<Accepted, SubmitError> {
         if let Stage::Header(collector) = &mut self.stage {
             let collected = std::mem::take(collector).finish();
             self.begin(&collected)?;
@@ -140,7 +141,7 @@ impl<'a> Intake<'a> {
             envelope.warnings.extend(warnings);
             logged.clone_from(&envelope.warnings);
         };
-        let kept = writer.commit(complete, &self.site.config.params)?;
+        let kept = writer.commit(complete)?;
         let mut line = format!("{}: {} size={size}", kept.id, self.line);
         if !logged.is_empty() {
             line.push_str(&format!(" warnings=\"{}\"", logged.join("; ")));
@@ -149,7 +150,7 @@ impl<'a> Intake<'a> {
     }
 
     /// The header section is complete: decides everything about the message, and opens the writer.
-    fn begin(&mut self, collected: &Collected) -> Result<(), Failure> {
+    fn begin(&mut self, collected: &Collected) -> Result<(), SubmitError> {
         let head = collected.head();
         head.check()?;
         let recipients = self.recipients(&head)?;
@@ -254,16 +255,14 @@ impl<'a> Intake<'a> {
         }
     }
 
-    fn write(&mut self, piece: &[u8]) -> Result<(), Failure> {
+    fn write(&mut self, piece: &[u8]) -> Result<(), SubmitError> {
         let Stage::Body(writer) = &mut self.stage else { return Ok(()) };
-        let params = &self.site.config.params;
-        let limit = params.message_size_limit.0;
+        let limit = self.site.config.params.message_size_limit.0;
         if limit > 0 && writer.written() + piece.len() as u64 > limit {
-            let text = format!("message too large: more than {limit} bytes (message_size_limit)");
-            return Err(Failure::new(Exit::DataErr, text));
+            return Err(SubmitError::TooLarge { limit, parameter: Some("message_size_limit") });
         }
         self.eight_bit = self.eight_bit || !piece.is_ascii();
-        writer.write(piece, params)
+        writer.write(piece)
     }
 }
 

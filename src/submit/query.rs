@@ -8,11 +8,11 @@ use std::io::Write;
 use super::cli::{Flush, FlushField};
 use config::Paths;
 use control::client;
+use control::client::ClientError;
 use control::filter::Filter;
-use control::printer;
 use control::printer::Printer;
 use control::protocol::{Count, Request, Select, Text};
-use exit::{Exit, Failure};
+use exit::Failure;
 use mail::{Address, printable};
 
 /// `-bp`: prints the messages that the caller may see, in Postfix's layout, with more details if `detailed` (`-v`), or as JSON Lines
@@ -26,17 +26,16 @@ pub(crate) fn list(paths: &Paths, json: bool, detailed: bool) -> Result<(), Fail
         (false, true) => Printer::detailed_text(out, sys::clock::local_zone()),
         (false, false) => Printer::text(out, sys::clock::local_zone()),
     };
-    let mut failure = None;
+    let mut is_stopped = false;
     let warning = client::ask_lines(paths, &Request::List { ids: Vec::new(), filter: Filter::default() }, |line| {
-        failure = printer.line(line).err();
-        failure.is_none()
+        let flow = printer.line(line)?;
+        is_stopped = flow.is_break();
+        Ok(flow)
     });
-    match failure {
-        Some(failure) if printer::is_broken_pipe(&failure) => return Ok(()),
-        Some(failure) => return Err(failure),
-        None => {}
+    let warning = warning.map_err(point_to_mailchute)?;
+    if is_stopped {
+        return Ok(());
     }
-    let warning = warning.map_err(|e| point_to_mailchute(e.into()))?;
     printer.finish()?;
     if !warning.is_empty() {
         // A closed stderr is not an error.
@@ -47,11 +46,13 @@ pub(crate) fn list(paths: &Paths, json: bool, detailed: bool) -> Result<(), Fail
 
 /// Q5: half of the queue's state is in the daemon's database, which this program does not link. A partial listing would look complete,
 /// so the error names the command for a complete one.
-fn point_to_mailchute(failure: Failure) -> Failure {
-    match failure.exit {
-        Exit::Unavailable => Failure::new(failure.exit, format!("{}; root can list the spool with `mailchute list`", failure.text)),
-        _ => failure,
+fn point_to_mailchute(error: ClientError) -> Failure {
+    let has_no_answer = matches!(error, ClientError::Down(_) | ClientError::Broken(_));
+    let mut failure = Failure::from(error);
+    if has_no_answer {
+        failure.text.push_str("; root can list the spool with `mailchute list`");
     }
+    failure
 }
 
 /// `-bP`: the number of messages that the caller may see.
@@ -59,7 +60,7 @@ fn point_to_mailchute(failure: Failure) -> Failure {
 /// Errors: EX_UNAVAILABLE, EX_NOPERM.
 pub(crate) fn count(paths: &Paths) -> Result<u64, Failure> {
     let request = Request::Count { ids: Vec::new(), filter: Filter::default() };
-    let counts: Vec<Count> = client::ask(paths, &request).map_err(|e| point_to_mailchute(e.into()))?;
+    let counts: Vec<Count> = client::ask(paths, &request).map_err(point_to_mailchute)?;
     Ok(counts.first().map_or(0, |count| count.messages))
 }
 

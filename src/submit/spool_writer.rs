@@ -7,11 +7,12 @@
 use super::upload::Upload;
 use config::paths::Mode;
 use config::{Config, Params};
+use control::refusal::SubmitError;
 use exit::{Exit, Failure};
 use mail::{Envelope, QueueId};
 use spool::admission::{Admission, Reserve};
 use spool::drop;
-use spool::drop::{DropError, SpoolWriter};
+use spool::drop::SpoolWriter;
 
 /// A message being written. Dropping it removes what was written.
 pub(crate) enum MessageWriter {
@@ -31,35 +32,38 @@ pub struct CommittedMessage {
 
 /// Checks admission before the message is read. If this process cannot see the spool, its free space is not checked.
 ///
-/// Errors: EX_UNAVAILABLE if admission is closed, `uid` has reached its quota, or the spool is nearly full.
-pub(crate) fn admit(config: &Config, uid: u32) -> Result<(), Failure> {
+/// Errors: admission is closed, `uid` has reached its quota, or the spool is nearly full.
+pub(crate) fn admit(config: &Config, uid: u32) -> Result<(), SubmitError> {
     let reserve = Reserve { bytes: config.params.reserve(), inodes: config.params.spool_inode_reserve };
     let refusal = Admission::read(&config.paths.admission_file()).refusal(uid).or_else(|| reserve.refusal(&config.paths.spool));
-    refusal.map_or(Ok(()), |text| Err(spool_failure(Exit::Unavailable, text, &config.params)))
+    refusal.map_or(Ok(()), |text| Err(SubmitError::NotAdmitted(text)))
+}
+
+/// The error of a program that ends with it. With `spool_error_exit = 75` errors of the spool become EX_TEMPFAIL, for hosts where every
+/// caller retries (SENDMAIL.md section 6).
+pub(crate) fn failure(error: SubmitError, params: &Params) -> Failure {
+    let is_temporary = error.is_of_spool() && params.spool_error_exit == Some(Exit::TempFail.code());
+    let failure = Failure::from(error);
+    if is_temporary { Failure::new(Exit::TempFail, failure.text) } else { failure }
 }
 
 impl MessageWriter {
     /// Starts a message. The socket is used only if the drop directory is hidden, read-only or missing for this caller. After a full
     /// disk it would not help.
-    ///
-    /// Errors: EX_CANTCREAT if both are unusable; EX_OSERR.
-    pub(crate) fn open(config: &Config, envelope: Envelope) -> Result<MessageWriter, Failure> {
+    pub(crate) fn open(config: &Config, envelope: Envelope) -> Result<MessageWriter, SubmitError> {
         let directory = match SpoolWriter::create(&config.paths.spool, config.paths.mode == Mode::Rootless, envelope.clone()) {
             Ok(file) => return Ok(MessageWriter::Spool(file)),
-            Err(e) if e.is_shut => e,
-            Err(e) => return Err(failure(&e, &config.params)),
+            Err(e) if e.is_shut() => e,
+            Err(e) => return Err(e.into()),
         };
-        Upload::begin(&config.paths.submit_socket(), envelope)
-            .map(MessageWriter::Socket)
-            .map_err(|socket| spool_failure(Exit::CantCreate, format!("{directory}; and {socket}"), &config.params))
+        let upload = Upload::begin(&config.paths.submit_socket(), envelope);
+        upload.map(MessageWriter::Socket).map_err(|socket| SubmitError::Shut { directory, socket })
     }
 
     /// Writes the next bytes.
-    ///
-    /// Errors: EX_IOERR, EX_DATAERR.
-    pub(crate) fn write(&mut self, bytes: &[u8], params: &Params) -> Result<(), Failure> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), SubmitError> {
         match self {
-            MessageWriter::Spool(file) => file.write(bytes).map_err(|e| failure(&e, params)),
+            MessageWriter::Spool(file) => Ok(file.write(bytes)?),
             MessageWriter::Socket(upload) => upload.write(bytes),
         }
     }
@@ -74,43 +78,33 @@ impl MessageWriter {
 
     /// Makes the message durable. `complete` fills in the members of the envelope that depend on the body.
     ///
-    /// Errors: EX_CANTCREAT, EX_IOERR, EX_OSERR, and the daemon's own errors. After an error the spool has no such message.
-    pub(crate) fn commit(self, complete: impl FnOnce(&mut Envelope), params: &Params) -> Result<CommittedMessage, Failure> {
+    /// Errors: after an error the spool has no such message, unless only the daemon's reply was lost.
+    pub(crate) fn commit(self, complete: impl FnOnce(&mut Envelope)) -> Result<CommittedMessage, SubmitError> {
         match self {
             MessageWriter::Spool(file) => {
-                let kept = file.commit(complete).map_err(|e| failure(&e, params))?;
+                let kept = file.commit(complete)?;
                 Ok(CommittedMessage { id: kept.id, _locked: Some(kept) })
             }
-            MessageWriter::Socket(upload) => match upload.commit(complete) {
-                Ok(id) => Ok(CommittedMessage { id, _locked: None }),
-                Err(failure) => Err(spool_failure(failure.exit, failure.text, params)),
-            },
+            MessageWriter::Socket(upload) => Ok(CommittedMessage { id: upload.commit(complete)?, _locked: None }),
         }
     }
-}
-
-fn failure(e: &DropError, params: &Params) -> Failure {
-    spool_failure(e.exit, e.to_string(), params)
-}
-
-/// Section 6: with `spool_error_exit = 75` temporary errors become EX_TEMPFAIL, for hosts where every caller retries.
-fn spool_failure(exit: Exit, text: String, params: &Params) -> Failure {
-    let is_spool = matches!(exit, Exit::Unavailable | Exit::CantCreate | Exit::IoErr);
-    let exit = if is_spool && params.spool_error_exit == Some(Exit::TempFail.code()) { Exit::TempFail } else { exit };
-    Failure::new(exit, text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use control::refusal::RefusalCode;
 
     #[test]
     fn section_6_75_only_if_configured_and_only_for_spool_errors() {
-        let exit = |exit, asked| spool_failure(exit, String::new(), &Params { spool_error_exit: asked, ..Params::default() }).exit;
-        assert_eq!(exit(Exit::CantCreate, None), Exit::CantCreate);
-        assert_eq!(exit(Exit::CantCreate, Some(75)), Exit::TempFail);
-        assert_eq!(exit(Exit::IoErr, Some(75)), Exit::TempFail);
-        assert_eq!(exit(Exit::OsErr, Some(75)), Exit::OsErr);
-        assert_eq!(exit(Exit::CantCreate, Some(1)), Exit::CantCreate);
+        let exit = |error: SubmitError, asked| failure(error, &Params { spool_error_exit: asked, ..Params::default() }).exit;
+        let daemon = |exit| SubmitError::ByDaemon { code: RefusalCode::Local, exit, text: String::new() };
+        assert_eq!(exit(daemon(Exit::CantCreate), None), Exit::CantCreate);
+        assert_eq!(exit(daemon(Exit::CantCreate), Some(75)), Exit::TempFail);
+        assert_eq!(exit(daemon(Exit::IoErr), Some(75)), Exit::TempFail);
+        assert_eq!(exit(daemon(Exit::OsErr), Some(75)), Exit::OsErr);
+        assert_eq!(exit(daemon(Exit::CantCreate), Some(1)), Exit::CantCreate);
+        assert_eq!(exit(SubmitError::NotAdmitted(String::new()), Some(75)), Exit::TempFail);
+        assert_eq!(exit(Failure::new(Exit::IoErr, "standard input").into(), Some(75)), Exit::IoErr);
     }
 }

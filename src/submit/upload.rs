@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use control::refusal::{RefusalCode, SubmitError};
 use control::submission;
 use control::submission::{CHUNK, Reply};
 use exit::{Exit, Failure};
@@ -30,17 +31,17 @@ impl Upload {
     /// Starts a message for the socket at `path`, if a daemon listens there.
     ///
     /// Errors: one line that names the socket.
-    pub(crate) fn begin(path: &Path, envelope: Envelope) -> Result<Upload, String> {
+    pub(crate) fn begin(path: &Path, envelope: Envelope) -> Result<Upload, Failure> {
         connect(path)?;
         Ok(Upload { socket: path.to_owned(), envelope, bytes: Vec::new() })
     }
 
     /// Adds the next bytes.
     ///
-    /// Errors: EX_DATAERR for a message above the size that any daemon accepts.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    /// Errors: a message above the size that any daemon accepts.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), SubmitError> {
         if self.written().saturating_add(bytes.len() as u64) > limits::MESSAGE {
-            return Err(Failure::new(Exit::DataErr, format!("message too large: more than {} bytes", limits::MESSAGE)));
+            return Err(SubmitError::TooLarge { limit: limits::MESSAGE, parameter: None });
         }
         self.bytes.extend_from_slice(bytes);
         Ok(())
@@ -55,22 +56,21 @@ impl Upload {
     ///
     /// Errors: EX_CANTCREAT if the daemon no longer listens, EX_IOERR if the connection was lost, and the daemon's own errors. After
     /// EX_IOERR the message may still be delivered, if only the reply was lost.
-    pub(crate) fn commit(mut self, complete: impl FnOnce(&mut Envelope)) -> Result<QueueId, Failure> {
+    pub(crate) fn commit(mut self, complete: impl FnOnce(&mut Envelope)) -> Result<QueueId, SubmitError> {
         complete(&mut self.envelope);
-        let line = submission::encode_offer(&self.envelope).map_err(|why| Failure::new(Exit::IoErr, why))?;
+        let line = submission::encode_offer(&self.envelope)?;
         let mut waits = BUSY.into_iter();
         loop {
-            let (code, text) = match self.hand_over(&line)? {
+            let (exit, code, text) = match self.hand_over(&line)? {
                 Reply::Accepted { id } => return Ok(id),
-                Reply::Refused { exit, text } => (exit, printable::text(&text)),
+                Reply::Refused { exit, code, text } => (Exit::from_code(exit), code, printable::text(&text)),
             };
-            let is_busy = code == Exit::TempFail.code();
-            match waits.next() {
-                Some(wait) if is_busy => std::thread::sleep(Duration::from_millis(wait)),
-                _ if is_busy => return Err(Failure::new(Exit::Unavailable, text)),
+            match (code, exit, waits.next()) {
+                (RefusalCode::Busy, _, Some(wait)) => std::thread::sleep(Duration::from_millis(wait)),
+                (RefusalCode::Busy, _, None) => return Err(SubmitError::Busy),
                 // Without an id nothing is in the spool, whatever the code says.
-                _ if code == 0 => return Err(self.failed(Exit::Software, "cannot parse the daemon's reply")),
-                _ => return Err(Failure::new(Exit::from_code(code), text)),
+                (_, Exit::Ok, _) => return Err(self.failed(Exit::Software, "cannot parse the daemon's reply").into()),
+                (code, exit, _) => return Err(SubmitError::ByDaemon { code, exit, text }),
             }
         }
     }
@@ -80,7 +80,7 @@ impl Upload {
     }
 
     fn hand_over(&self, line: &[u8]) -> Result<Reply, Failure> {
-        let mut stream = connect(&self.socket).map_err(|why| Failure::new(Exit::CantCreate, why))?;
+        let mut stream = connect(&self.socket)?;
         let sent = self.send(&mut stream, line);
         // A refusing daemon stops reading. Its reply has the reason; the broken pipe is not an error.
         let mut answer = Vec::new();
@@ -111,7 +111,11 @@ impl Upload {
     }
 }
 
-fn connect(path: &Path) -> Result<UnixStream, String> {
-    sys::stream::connect(path, TIMEOUT)
-        .map_err(|e| format!("cannot connect to the submission socket {}: {}; check that mailchuted is running", path.display(), e.desc()))
+/// Errors: EX_CANTCREAT with the path.
+fn connect(path: &Path) -> Result<UnixStream, Failure> {
+    sys::stream::connect(path, TIMEOUT).map_err(|e| {
+        let socket = path.display();
+        let text = format!("cannot connect to the submission socket {socket}: {}; check that mailchuted is running", e.desc());
+        Failure::new(Exit::CantCreate, text)
+    })
 }

@@ -28,6 +28,8 @@ pub(crate) const OTHER_ID: u32 = 4302;
 /// One installation, empty configuration, daemon not started.
 pub(crate) struct Installation {
     pub paths: Paths,
+    /// The directory of the three programs.
+    programs: PathBuf,
     scratch: TempDir,
     daemon: Option<Child>,
 }
@@ -52,7 +54,7 @@ impl Installation {
         for directory in [&paths.keys, &paths.credentials] {
             make_directory(directory, 0o700, None);
         }
-        Installation { paths, scratch, daemon: None }
+        Installation { paths, programs: own_programs(), scratch, daemon: None }
     }
 
     /// A system installation at the prefix that the build fixed, which is this test's alone: only after `isolated!()`.
@@ -76,7 +78,19 @@ impl Installation {
         for directory in layout::DIRECTORIES {
             make_directory(&paths.spool.join(directory.name), directory.mode, Some(DAEMON_ID));
         }
-        Installation { paths, scratch: TempDir::new().unwrap(), daemon: None }
+        Installation { paths, programs: own_programs(), scratch: TempDir::new().unwrap(), daemon: None }
+    }
+
+    /// The same with the programs of another build.
+    pub(crate) fn with_programs(self, programs: &Path) -> Installation {
+        let mut installation = self;
+        programs.clone_into(&mut installation.programs);
+        installation
+    }
+
+    /// One of the three programs.
+    pub(crate) fn built(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
     }
 
     /// Writes mailchute.toml.
@@ -154,25 +168,25 @@ impl Installation {
     /// `sendmail` with these arguments, run as we are.
     #[track_caller]
     pub(crate) fn sendmail(&self, arguments: &[&str], message: &[u8]) -> Ended {
-        command::run(self.program(env!("CARGO_BIN_EXE_sendmail")).args(arguments), message)
+        command::run(self.program(self.built("sendmail")).args(arguments), message)
     }
 
     /// `sendmail` as a caller without any right, under no_new_privs.
     #[track_caller]
     pub(crate) fn sendmail_as(&self, uid: u32, arguments: &[&str], message: &[u8]) -> Ended {
-        command::run(self.program_as(uid, env!("CARGO_BIN_EXE_sendmail")).args(arguments), message)
+        command::run(self.program_as(uid, self.built("sendmail")).args(arguments), message)
     }
 
     /// `mailchute` with these arguments, run as we are.
     #[track_caller]
     pub(crate) fn mailchute(&self, arguments: &[&str]) -> Ended {
-        command::run(self.program(env!("CARGO_BIN_EXE_mailchute")).args(arguments), b"")
+        command::run(self.program(self.built("mailchute")).args(arguments), b"")
     }
 
     /// `mailchute` as another uid.
     #[track_caller]
     pub(crate) fn mailchute_as(&self, uid: u32, arguments: &[&str]) -> Ended {
-        command::run(self.program_as(uid, env!("CARGO_BIN_EXE_mailchute")).args(arguments), b"")
+        command::run(self.program_as(uid, self.built("mailchute")).args(arguments), b"")
     }
 
     /// A program in the environment of this installation and in no other.
@@ -210,10 +224,10 @@ impl Installation {
 
     /// As [`Installation::spawn_daemon`], with more in its environment.
     pub(crate) fn spawn_daemon_with(&mut self, environment: &[(&str, &OsStr)]) -> &mut Child {
-        let program = env!("CARGO_BIN_EXE_mailchuted");
+        let program = self.built("mailchuted");
         let mut command = match self.daemon_id() {
-            Some(uid) => self.program_as(uid, program),
-            None => self.program(program),
+            Some(uid) => self.program_as(uid, &program),
+            None => self.program(&program),
         };
         let log = std::fs::OpenOptions::new().append(true).create(true).open(self.scratch.path().join("mailchuted.log")).unwrap();
         assert!(self.daemon.is_none(), "the daemon runs already");
@@ -302,6 +316,11 @@ impl Drop for Installation {
             eprintln!("the daemon said:\n{}", self.daemon_log());
         }
     }
+}
+
+/// Those of this build.
+fn own_programs() -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_sendmail")).parent().unwrap().to_owned()
 }
 
 fn end(child: &mut Child) {

@@ -109,6 +109,13 @@ fn part(name: &str, what: &str) -> Result<PathBuf, Missing> {
     Err(Missing(format!("{what} is not in {}; run tests/run", parts.display())))
 }
 
+/// The programs of the build in which every sentence is nonsense: tests/nonsense/run makes it, and says where.
+pub(crate) fn nonsense() -> Result<PathBuf, Missing> {
+    beyond_this_tree("a second build")?;
+    let programs = std::env::var_os("MAILCHUTE_NONSENSE").map(PathBuf::from);
+    programs.ok_or_else(|| Missing("the build with nonsense for sentences is not made; run tests/nonsense/run".to_owned()))
+}
+
 /// A tool of the host.
 pub(crate) fn tool(name: &str) -> Result<PathBuf, Missing> {
     beyond_this_tree(name)?;

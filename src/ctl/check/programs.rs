@@ -15,7 +15,7 @@ use config::paths::Mode;
 use control::client;
 use control::protocol::{Request, Status};
 use control::warnings;
-use exit::{Exit, Failure};
+use exit::Failure;
 
 /// The directory of `LoadCredential=` while systemd runs the daemon.
 const CREDENTIALS: &str = "/run/credentials/mailchuted.service";
@@ -73,14 +73,14 @@ pub(super) fn daemon(config: &Config, is_open: bool, findings: &mut Vec<String>)
     if !client::daemon_is_running(&config.paths) {
         let mail = if is_open { "; mail is accepted but not delivered" } else { "" };
         findings.push(format!("mailchuted is not running{mail}: run {}", config.paths.mode.systemctl("start")));
-        let down = Failure::new(Exit::Unavailable, "");
-        match Offline::open(config, down).and_then(|spool| Ok((spool.warning()?, spool.counts()?))) {
-            Ok((warning, [_, _, failed])) => {
+        let look = |spool: Option<Offline>| spool.map(|spool| Ok((spool.warning()?, spool.counts()?))).transpose();
+        match Offline::open_if_owner(config).and_then(look) {
+            Ok(Some((warning, [_, _, failed]))) => {
                 findings.extend(Some(warning).filter(|warning| !warning.is_empty()));
                 return of_mail(failed);
             }
-            // Empty for those who may not look at the spool.
-            Err(failure) if failure.text.is_empty() => {}
+            // This user may not look at the spool.
+            Ok(None) => {}
             Err(failure) => findings.push(failure.text),
         }
         return Vec::new();

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use super::asked::{Answer, Rights, Server, stopped};
+use super::asked::{Answer, Rights, Served, Server, stopped};
 use super::choose::Wanted;
 use crate::outbox::outcome_event;
 use crate::outcome::Stop;
 use admin::op::{AdminOp, Named, Reach};
 use control::filter::Filter;
 use control::protocol::{Act, Done};
-use exit::{Exit, Failure};
+use exit::Failure;
 use log::events;
 use log::message::MessageEvent;
+use mail::code::Code as _;
 use mail::code::{Answer as Code, Cause, Trigger};
 use mail::queue_id::QueueId;
 use mail::{Actor, Hold};
@@ -36,7 +37,7 @@ pub(super) struct Order {
 
 /// Does it to the messages of these ids that match, or to all that match and that the peer may modify. EX 1 if one was not found or
 /// cannot be had.
-pub(super) async fn act(server: &Arc<Server>, rights: Rights, order: Order, out: &mut Answer) -> Result<(), Failure> {
+pub(super) async fn act(server: &Arc<Server>, rights: Rights, order: Order, out: &mut Answer) -> Result<Served, Failure> {
     let queue_lifetime = i64::try_from(server.current.get().params.queue_lifetime.0.as_secs()).unwrap_or(i64::MAX / 4);
     let by = by(rights).await?;
     let op = AdminOp { act: order.act, by, dry_run: order.dry_run, now: sys::clock::now(), queue_lifetime };
@@ -49,13 +50,13 @@ pub(super) async fn act(server: &Arc<Server>, rights: Rights, order: Order, out:
     };
     // Also where it ended early: what was done was done.
     if !order.dry_run && doing.count > 0 {
-        events::requested(order.act.done(), rights.uid, doing.count, &selection);
+        events::requested(order.act.op().word(), rights.uid, doing.count, &selection);
     }
     let refused = doing.refused;
     server.dispatch.wake.notify_one();
     server.dsn_due.notify_one();
     ended?;
-    if refused == 0 { Ok(()) } else { Err(Failure::new(Exit::NotFound, String::new())) }
+    Ok(if refused == 0 { Served::All } else { Served::Some(String::new()) })
 }
 
 /// Who asks, as histories have it. Names may be kept on another host, by a service that answers when it likes.

@@ -87,6 +87,15 @@ impl Rights {
     }
 }
 
+/// How a request was carried out.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Served {
+    /// In full.
+    All,
+    /// Except for some of the messages. The text names them, or is empty where each has a line of its own.
+    Some(String),
+}
+
 pub(super) struct Answer {
     writer: OwnedWriteHalf,
     /// What was not written yet.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::asked::{Answer, Rights, Server, database, read};
+use super::asked::{Answer, Rights, Served, Server, database, read};
 use super::choose::Wanted;
 use super::history;
 use control::filter::Filter;
@@ -24,8 +24,14 @@ const SAME_MESSAGE_ID: usize = 500;
 const PIECE: usize = 48 << 10;
 
 /// One entry per message that the peer may see and that matches, by queue id: of what is queued or held, unless the filter asks for
-/// other states; or of `ids` only, with EX 1 if one is unknown.
-pub(super) async fn list(server: &Arc<Server>, rights: Rights, ids: Vec<String>, filter: Filter, out: &mut Answer) -> Result<(), Failure> {
+/// other states; or of `ids` only, except those that are unknown.
+pub(super) async fn list(
+    server: &Arc<Server>,
+    rights: Rights,
+    ids: Vec<String>,
+    filter: Filter,
+    out: &mut Answer,
+) -> Result<Served, Failure> {
     let wanted = wanted(rights, states_of(&ids, filter), true)?;
     if !ids.is_empty() {
         return list_some(server, &wanted, &ids, out).await;
@@ -36,7 +42,7 @@ pub(super) async fn list(server: &Arc<Server>, rights: Rights, ids: Vec<String>,
             out.say(entry).await?;
         }
     }
-    Ok(())
+    Ok(Served::All)
 }
 
 /// A message that is named is found in any state.
@@ -51,7 +57,7 @@ fn wanted(rights: Rights, filter: Filter, with_recipients: bool) -> Result<Wante
     Ok(Wanted { may: Rights::sees, rights, filter, with_recipients })
 }
 
-async fn list_some(server: &Arc<Server>, wanted: &Wanted, ids: &[String], out: &mut Answer) -> Result<(), Failure> {
+async fn list_some(server: &Arc<Server>, wanted: &Wanted, ids: &[String], out: &mut Answer) -> Result<Served, Failure> {
     let mut unknown = Vec::new();
     for text in ids {
         match wanted.named(server, text).await? {
@@ -60,11 +66,15 @@ async fn list_some(server: &Arc<Server>, wanted: &Wanted, ids: &[String], out: &
             None => unknown.push(text.as_str()),
         }
     }
-    if unknown.is_empty() { Ok(()) } else { Err(no_such(&unknown.join(", "))) }
+    Ok(if unknown.is_empty() { Served::All } else { Served::Some(no_such_text(&unknown.join(", "))) })
 }
 
 fn no_such(id: &str) -> Failure {
-    Failure::new(Exit::NotFound, format!("{}: no such message", mail::printable::text(id)))
+    Failure::new(Exit::NotFound, no_such_text(id))
+}
+
+fn no_such_text(id: &str) -> String {
+    format!("{}: no such message", mail::printable::text(id))
 }
 
 /// The message of this id, if there is one and the peer may see it; the two are not told apart.
@@ -74,8 +84,14 @@ async fn find(server: &Arc<Server>, rights: Rights, id: &str) -> Result<Message,
     message.filter(|message| rights.sees(message)).ok_or_else(|| no_such(id))
 }
 
-/// How many messages match that the peer may see, and their bytes. EX 1 if one of `ids` is unknown.
-pub(super) async fn count(server: &Arc<Server>, rights: Rights, ids: Vec<String>, filter: Filter, out: &mut Answer) -> Result<(), Failure> {
+/// How many messages match that the peer may see, and their bytes. Except those of `ids` that are unknown.
+pub(super) async fn count(
+    server: &Arc<Server>,
+    rights: Rights,
+    ids: Vec<String>,
+    filter: Filter,
+    out: &mut Answer,
+) -> Result<Served, Failure> {
     let wanted = wanted(rights, states_of(&ids, filter), false)?;
     let (mut count, mut unknown) = (Count::default(), Vec::new());
     let mut add = |entry: &Entry| (count.messages, count.bytes) = (count.messages + 1, count.bytes + entry.message_size);
@@ -93,7 +109,7 @@ pub(super) async fn count(server: &Arc<Server>, rights: Rights, ids: Vec<String>
         found.iter().for_each(|(_, entry)| add(entry));
     }
     out.say(&count).await?;
-    if unknown.is_empty() { Ok(()) } else { Err(no_such(&unknown.join(", "))) }
+    Ok(if unknown.is_empty() { Served::All } else { Served::Some(no_such_text(&unknown.join(", "))) })
 }
 
 /// The numbers of what the peer may see.

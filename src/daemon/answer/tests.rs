@@ -37,7 +37,7 @@ async fn ask(server: &Arc<Server>, rights: Rights, request: &str) -> (Vec<String
     while let Some(line) = reader.next_line().await.unwrap() {
         lines.push(line);
     }
-    let end = ended.map_or_else(|failure| End { end: failure.exit.code(), text: failure.text }, |()| End { end: 0, text: String::new() });
+    let end = end_of(ended, || None);
     (lines, end)
 }
 

@@ -32,8 +32,9 @@ use tokio::task::JoinHandle;
 
 use super::limiter::ConnectionLimiter;
 use crate::socket;
+use control::refusal::SubmitError;
 use control::submission::Reply;
-use exit::{Exit, Failure};
+use exit::Failure;
 use shared::SubmissionSocket;
 pub(crate) use shared::Taker;
 
@@ -85,6 +86,5 @@ async fn accept(socket: Arc<SubmissionSocket>, places: Arc<ConnectionLimiter>, l
 
 /// SK1. The buffer of a new socket takes the line at once, or the client waits for nothing.
 fn turn_away(stream: &UnixStream) {
-    let busy = Failure::new(Exit::TempFail, "the daemon is busy with other submissions; send again in a moment");
-    let _ = stream.try_write(&Reply::refused(&busy).line());
+    let _ = stream.try_write(&Reply::refused(&SubmitError::Busy).line());
 }

@@ -8,12 +8,13 @@ use super::shared::Taker;
 use crate::setup::Setup;
 use config::paths::Mode;
 use config::policy::User;
+use control::refusal::SubmitError;
 use control::submission;
 use exit::{Exit, Failure};
 use mail::envelope::{Body, Envelope, Peer};
 use mail::wire::WireCheck;
 use mail::{Address, date, limits};
-use spool::drop::{CommittedMessage, DropError, SpoolWriter};
+use spool::drop::{CommittedMessage, SpoolWriter};
 
 /// A message that is being taken.
 pub(crate) struct Offer {
@@ -25,16 +26,16 @@ pub(crate) struct Offer {
 }
 
 /// SK2: why nothing of `uid` is taken now.
-pub(super) fn admit(taker: &Taker, uid: u32) -> Result<(), Failure> {
+pub(super) fn admit(taker: &Taker, uid: u32) -> Result<(), SubmitError> {
     let refusal = taker.admission.refusal(uid);
-    refusal.map_or(Ok(()), |text| Err(Failure::new(Exit::Unavailable, text)))
+    refusal.map_or(Ok(()), |text| Err(SubmitError::NotAdmitted(text)))
 }
 
 /// SK3, and D1 of the injection.
-pub(super) fn begin(taker: &Taker, line: &[u8], peer: Peer) -> Result<Offer, Failure> {
+pub(super) fn begin(taker: &Taker, line: &[u8], peer: Peer) -> Result<Offer, SubmitError> {
     let setup = taker.current.get();
     let envelope = envelope_of(&setup, taker.paths.mode, line, peer, sys::clock::now())?;
-    let draft = SpoolWriter::create(&taker.paths.spool, taker.paths.mode == Mode::Rootless, envelope).map_err(|e| refused(&e))?;
+    let draft = SpoolWriter::create(&taker.paths.spool, taker.paths.mode == Mode::Rootless, envelope)?;
     let mut crc = crc32fast::Hasher::new();
     crc.update(line);
     let limit = match setup.params.message_size_limit.0 {
@@ -65,32 +66,27 @@ fn envelope_of(setup: &Setup, mode: Mode, line: &[u8], peer: Peer, now: i64) -> 
 
 impl Offer {
     /// SK4: the next bytes.
-    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(), SubmitError> {
         if self.draft.written().saturating_add(bytes.len() as u64) > self.limit {
-            let text = format!("message too large: more than {} bytes (message_size_limit)", self.limit);
-            return Err(Failure::new(Exit::DataErr, text));
+            return Err(SubmitError::TooLarge { limit: self.limit, parameter: Some("message_size_limit") });
         }
         self.crc.update(bytes);
         self.wire.feed(bytes).map_err(|why| Failure::new(Exit::DataErr, format!("not in wire form: {why}")))?;
-        self.draft.write(bytes).map_err(|e| refused(&e))
+        Ok(self.draft.write(bytes)?)
     }
 
     /// SK5 and SK6. `crc` is the peer's.
-    pub(crate) fn finish(mut self, crc: u32) -> Result<CommittedMessage, Failure> {
+    pub(crate) fn finish(mut self, crc: u32) -> Result<CommittedMessage, SubmitError> {
         if self.crc.finalize() != crc {
-            return Err(Failure::new(Exit::IoErr, "the checksum is wrong: it was damaged on the way"));
+            return Err(Failure::new(Exit::IoErr, "the checksum is wrong: it was damaged on the way").into());
         }
         let summary = self.wire.finish().map_err(|why| Failure::new(Exit::DataErr, format!("not in wire form: {why}")))?;
         let size = self.draft.written();
-        let (file, offset) = self.draft.so_far().map_err(|e| refused(&e))?;
+        let (file, offset) = self.draft.so_far()?;
         store::check_header(file, offset, size).map_err(|why| Failure::new(Exit::DataErr, why.to_string()))?;
         let body = if summary.eight_bit { Body::EightBitMime } else { Body::SevenBit };
-        self.draft.commit(|envelope| envelope.body = body).map_err(|e| refused(&e))
+        Ok(self.draft.commit(|envelope| envelope.body = body)?)
     }
-}
-
-fn refused(e: &DropError) -> Failure {
-    Failure::new(e.exit, e.to_string())
 }
 
 /// Whom the envelope names. In a rootless spool every file is its owner's, and nobody else but root can come here.

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::offer::{self, Offer};
 use super::shared::SubmissionSocket;
+use control::refusal::SubmitError;
 use control::submission::{CHUNK, Reply};
 use exit::{Exit, Failure};
 use mail::envelope::Peer;
@@ -29,12 +30,12 @@ enum End {
     /// The client went away: there is nobody to tell.
     Gone,
     /// It is refused.
-    Refused(Failure),
+    Refused(SubmitError),
 }
 
-impl From<Failure> for End {
-    fn from(failure: Failure) -> End {
-        End::Refused(failure)
+impl<E: Into<SubmitError>> From<E> for End {
+    fn from(error: E) -> End {
+        End::Refused(error.into())
     }
 }
 
@@ -43,13 +44,13 @@ pub(super) async fn serve(socket: &Arc<SubmissionSocket>, stream: UnixStream, pe
     let (reader, writer) = stream.into_split();
     let mut input = Input { reader: BufReader::with_capacity(PIECE, reader) };
     let taken = tokio::time::timeout(ALL, take(socket, &mut input, peer)).await;
-    let failure = match taken {
+    let error = match taken {
         Ok(Ok((offer, crc))) => return finish(socket, offer, crc, writer).await,
         Ok(Err(End::Gone)) => return,
-        Ok(Err(End::Refused(failure))) => failure,
-        Err(_) => too_slow(),
+        Ok(Err(End::Refused(error))) => error,
+        Err(_) => too_slow().into(),
     };
-    answer(writer, &Reply::refused(&failure)).await;
+    answer(writer, &Reply::refused(&error)).await;
 }
 
 fn too_slow() -> Failure {
@@ -89,7 +90,7 @@ async fn finish(socket: &Arc<SubmissionSocket>, offer: Offer, crc: u32, writer: 
         let kept = own.wait(move || offer.finish(crc)).await;
         let reply = match &kept {
             Ok(kept) => Reply::Accepted { id: kept.id },
-            Err(failure) => Reply::refused(failure),
+            Err(error) => Reply::refused(error),
         };
         answer(writer, &reply).await;
         // The lock ends only now: nothing is sent that was not acknowledged.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use config::Paths;
+use control::refusal::SubmitError;
 use exit::{Exit, Failure};
 use tokio::sync::Semaphore;
 
@@ -32,7 +33,10 @@ pub(super) struct SubmissionSocket {
 
 impl SubmissionSocket {
     /// Runs `work` on a thread that may wait for the disk, when one is free.
-    pub(super) async fn wait<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    pub(super) async fn wait<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, SubmitError> + Send + 'static,
+    ) -> Result<T, SubmitError> {
         let stopping = || Failure::new(Exit::Unavailable, "the daemon is stopping");
         let _turn = self.threads.acquire().await.map_err(|_| stopping())?;
         let panicked = |_| Failure::new(Exit::Software, "internal error; please report it");

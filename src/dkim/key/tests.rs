@@ -53,3 +53,15 @@ fn t_dkim_3_what_cannot_sign_is_refused_by_name() {
         assert!(refused(text).is_some_and(|why| why.to_string().contains("PEM")));
     }
 }
+
+#[test]
+fn the_length_of_the_modulus_is_read_from_the_key() {
+    let modulus = |bytes: &[u8]| {
+        let fields = [&[INTEGER, 1, 0, INTEGER, u8::try_from(bytes.len()).unwrap()], bytes].concat();
+        modulus_bits(&[&[SEQUENCE, u8::try_from(fields.len()).unwrap()], &fields[..]].concat())
+    };
+    assert_eq!(modulus(&[0, 0x80, 0]), Some(16));
+    assert_eq!(modulus(&[1, 0]), Some(9));
+    assert_eq!((modulus(&[0, 0]), modulus(&[])), (None, None));
+    assert_eq!(modulus_bits(&[SEQUENCE, 3, INTEGER, 1, 0]), None);
+}

@@ -9,6 +9,7 @@ use config::Params;
 use control::protocol::{NEAR_LIMIT, UserUsage};
 use control::warnings;
 use mail::printable::counted;
+use mail::sentence;
 
 /// Seconds that an alarm about the disk or the database stays active after the last failure.
 const STORAGE: i64 = 3600;
@@ -168,7 +169,7 @@ fn one_of_each(alarms: Vec<Alarm>) -> Vec<Alarm> {
         }
         reason.push_str(&alarm.reason);
     }
-    by_key.into_iter().map(|((kind, subject), reason)| Alarm { kind, subject, reason }).collect()
+    by_key.into_iter().map(|((kind, subject), reason)| Alarm { kind, subject, reason: sentence::made(reason) }).collect()
 }
 
 fn lacks_space(space: Option<Space>, limit: u64, is_active: bool) -> Option<String> {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use mail::code::{Cause, Stage, Subject};
-use mail::{Diagnosis, EnhancedStatus};
+use mail::{Diagnosis, EnhancedStatus, sentence};
 
 /// Whether trying again can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,16 +58,16 @@ impl RouteFailure {
 
     /// 4.4.3: no answer from the directory.
     pub(crate) fn no_answer(text: String) -> Self {
-        RouteFailure { status: EnhancedStatus::new(4, 4, 3), text, class: Class::Transient }
+        RouteFailure { status: EnhancedStatus::new(4, 4, 3), text: sentence::made(text), class: Class::Transient }
     }
 
     /// 4.4.4: the configured next hop has no address.
     pub(crate) fn no_such_host(text: String) -> Self {
-        RouteFailure { status: EnhancedStatus::new(4, 4, 4), text, class: Class::Transient }
+        RouteFailure { status: EnhancedStatus::new(4, 4, 4), text: sentence::made(text), class: Class::Transient }
     }
 
     fn permanent(subject: u16, detail: u16, text: String) -> Self {
-        RouteFailure { status: EnhancedStatus::new(5, subject, detail), text, class: Class::Permanent }
+        RouteFailure { status: EnhancedStatus::new(5, subject, detail), text: sentence::made(text), class: Class::Permanent }
     }
 }
 

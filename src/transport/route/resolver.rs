@@ -39,6 +39,9 @@ pub enum NoAnswer {
 
 impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(nonsense) = mail::sentence::instead(f) {
+            return nonsense;
+        }
         match self {
             NoAnswer::NoSuchName => f.write_str("the name does not exist"),
             NoAnswer::NoData => f.write_str("the name has no record of this type"),

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::capabilities::Capabilities;
 use super::failure::Failure;
-use mail::Reply;
+use mail::{Reply, sentence};
 
 /// Octets of a user name or a password. RFC 4954 4 allows lines of 12288 octets; both fit with room to spare.
 const LONGEST: usize = 1024;
@@ -58,7 +58,7 @@ impl Credentials {
             }
             // The server may have sent anything instead of a reply.
             None if self.is_in(&failure.cause) => {
-                Failure { cause: "the server violated the protocol, and its answer contains the password".to_owned(), ..failure }
+                Failure { cause: sentence::made("the server violated the protocol, and its answer contains the password"), ..failure }
             }
             None => failure,
         }

@@ -38,6 +38,9 @@ pub(super) enum Broken {
 
 impl std::fmt::Display for Broken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(nonsense) = mail::sentence::instead(f) {
+            return nonsense;
+        }
         match self {
             Broken::Closed => f.write_str("the server closed the connection"),
             Broken::Io(e) => write!(f, "the connection was lost: {e}"),

@@ -6,7 +6,7 @@ use std::fmt;
 
 pub use mail::code::Stage;
 use mail::code::{Cause, Subject};
-use mail::{Diagnosis, EnhancedStatus, Reply, printable};
+use mail::{Diagnosis, EnhancedStatus, Reply, printable, sentence};
 
 /// 4.3.0: a failure on our side.
 pub(super) const OURS: EnhancedStatus = EnhancedStatus::new(4, 3, 0);
@@ -48,7 +48,7 @@ impl Failure {
 
     /// The connection, the protocol or our own side failed, and the connection with it.
     pub(super) fn lost(stage: Stage, peer: &str, status: EnhancedStatus, cause: impl Into<String>) -> Self {
-        let cause = shorten(printable::text(&cause.into()));
+        let cause = shorten(printable::text(&sentence::made(cause)));
         Failure { stage, reply: None, status, peer: peer.to_owned(), cause, reusable: false }
     }
 

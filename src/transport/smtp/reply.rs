@@ -35,6 +35,9 @@ pub enum ReplyError {
 
 impl fmt::Display for ReplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(nonsense) = mail::sentence::instead(f) {
+            return nonsense;
+        }
         match self {
             ReplyError::LongLine => write!(f, "the server sent a line of more than {LINE} bytes"),
             ReplyError::TooLong => write!(f, "the server sent a reply of more than {LINES} lines or {TOTAL} bytes"),

@@ -9,6 +9,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+use mail::der::element;
+
 #[derive(Debug)]
 pub(super) struct StrictVerifier(pub Arc<WebPkiServerVerifier>);
 
@@ -21,15 +23,20 @@ pub(super) struct SelfSigned {
 
 impl fmt::Display for SelfSigned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(nonsense) = mail::sentence::instead(f) {
+            return nonsense;
+        }
         f.write_str("the certificate is self-signed")
     }
 }
 
 impl std::error::Error for SelfSigned {}
 
-/// True if webpki refuses the certificate because it is marked as that of an authority. It has no value of its own for this.
+/// True if webpki refuses the certificate because it is marked as that of an authority. rustls has no value of its own for this and
+/// hands on webpki's.
 pub(super) fn is_authority(error: &CertificateError) -> bool {
-    matches!(error, CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity"))
+    let CertificateError::Other(OtherError(other)) = error else { return false };
+    matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
 impl ServerCertVerifier for StrictVerifier {
@@ -98,22 +105,6 @@ fn is_self_issued(certificate: &[u8]) -> Option<bool> {
     let (_, _, subject) = element(validity)?;
     let (_, subject, _) = element(subject)?;
     Some(issuer == subject)
-}
-
-/// The first element of DER (X.690 8.1): its tag, its content, and what follows.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (tag, rest) = der.split_first()?;
-    let (first, rest) = rest.split_first()?;
-    let (length, rest) = match usize::from(*first) {
-        short @ 0..=0x7f => (short, rest),
-        long @ 0x81..=0x84 => {
-            let (bytes, rest) = rest.split_at_checked(long - 0x80)?;
-            (bytes.iter().try_fold(0usize, |sum, byte| sum.checked_mul(256)?.checked_add(usize::from(*byte)))?, rest)
-        }
-        _ => return None,
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((*tag, content, rest))
 }
 
 #[cfg(test)]

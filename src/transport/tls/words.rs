@@ -6,7 +6,7 @@ use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerInco
 use rustls_pki_types::UnixTime;
 
 use super::strict::{SelfSigned, is_authority};
-use mail::{date, printable};
+use mail::{date, printable, sentence};
 
 /// The most names of a certificate in a message, and the most characters of each.
 const NAMES: usize = 3;
@@ -16,7 +16,7 @@ const NAME: usize = 100;
 pub(super) fn of_handshake(host: &str, error: &io::Error) -> String {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         Some(error) => of(host, error),
-        None if error.kind() == io::ErrorKind::UnexpectedEof => "the server closed the connection during the handshake".to_owned(),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => sentence::made("the server closed the connection during the handshake"),
         None => printable::text(&error.to_string()),
     }
 }
@@ -33,7 +33,7 @@ pub(super) fn of(host: &str, error: &Error) -> String {
         }
         other => other.to_string(),
     };
-    printable::text(&text)
+    printable::text(&sentence::made(text))
 }
 
 const OLD: &str = "the server supports neither TLS 1.2 nor TLS 1.3";
@@ -95,8 +95,7 @@ fn of_alert(alert: AlertDescription) -> String {
         AlertDescription::CertificateRequired | AlertDescription::NoCertificate => "it requires a client certificate".to_owned(),
         AlertDescription::AccessDenied => "it denies access".to_owned(),
         AlertDescription::InternalError => "it had an internal error".to_owned(),
-        AlertDescription::Unknown(number) => format!("alert {number}"),
-        other => apart(&format!("{other:?}")),
+        other => other.as_str().map_or_else(|| format!("alert {}", u8::from(other)), apart),
     };
     format!("the server refused the handshake: {why}")
 }
