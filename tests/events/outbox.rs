@@ -69,7 +69,10 @@ fn no_event_of_a_message_is_lost_by_kill_9() {
     }
     installation.start_daemon();
     // One that was being sent may wait: nobody knows whether it arrived.
-    installation.mailchute(&["flush"]).succeeded();
+    wait_for("the last message", || {
+        installation.mailchute(&["flush"]).succeeded();
+        installation.queue().is_empty()
+    });
     installation.wait_until_drained();
     let messages = KILLS * MESSAGES;
     let ended = |heard: &Heard| heard.iter().filter(|(event, ..)| event == "relayed").map(|(_, id, _)| id).collect::<BTreeSet<_>>().len();
