@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::detail::{Detail, Happening};
 use super::filter::Filter;
-pub use super::status::{AlarmLine, NEAR_LIMIT, Status, Suspended, UserUsage};
+pub use super::status::{AlarmLine, NEAR_LIMIT, Severity, Status, Suspended, UserUsage};
 pub use spool::file::Part;
 
 /// Buffer size of either side in bytes: a listing is many short lines.

@@ -53,6 +53,27 @@ pub struct Status {
     pub healthy: bool,
 }
 
+/// The severity of an alarm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// An administrator should look at it today.
+    #[default]
+    Warning,
+    /// Mail is not delivered, or a failure may go unnoticed.
+    Critical,
+}
+
+impl Severity {
+    /// `warning` or `critical`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
+        }
+    }
+}
+
 /// An active alarm: mailchute(8), ALARMS.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlarmLine {
@@ -61,7 +82,7 @@ pub struct AlarmLine {
     /// The route or webhook it concerns; empty for other alarms.
     pub subject: String,
     /// `critical` or `warning`.
-    pub severity: String,
+    pub severity: Severity,
     /// The reason, one line.
     pub reason: String,
     /// When it was raised, unix seconds.

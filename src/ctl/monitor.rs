@@ -14,6 +14,7 @@ use super::range::Range;
 use config::Config;
 use control::client;
 use control::client::{ClientError, Cut};
+use control::protocol::Severity;
 use control::protocol::{Request, Status};
 use exit::Failure;
 use mail::printable;
@@ -88,8 +89,10 @@ fn judge(status: &Status, options: &Monitor, now: i64) -> (State, String) {
         measure(age.unsigned_abs(), options.warning_age.as_ref(), options.critical_age.as_ref()),
         measure(status.failed, Some(&options.warning_failed), options.critical_failed.as_ref()),
     ];
-    let of_alarm = |severity: &str| if severity == "critical" { State::Critical } else { State::Warning };
-    let alarms = status.alarms.iter().map(|alarm| of_alarm(&alarm.severity));
+    let alarms = status.alarms.iter().map(|alarm| match alarm.severity {
+        Severity::Critical => State::Critical,
+        Severity::Warning => State::Warning,
+    });
     let stalled = (!status.ready).then_some(State::Critical);
     let state = alarms.chain(measures).chain(stalled).max().unwrap_or(State::Ok);
     (state, text_of(status, options, age))
@@ -174,9 +177,9 @@ mod tests {
         Status { queued, oldest: Some(1000), live: true, ready: true, healthy: true, uptime: 9, ..Status::default() }
     }
 
-    fn alarm(severity: &str) -> AlarmLine {
+    fn alarm(severity: Severity) -> AlarmLine {
         let reason = "a | b\x1b[2J\nforged".to_owned();
-        AlarmLine { alarm: "queue_old".to_owned(), severity: severity.to_owned(), reason, ..AlarmLine::default() }
+        AlarmLine { alarm: "queue_old".to_owned(), severity, reason, ..AlarmLine::default() }
     }
 
     #[test]
@@ -200,12 +203,12 @@ mod tests {
     #[test]
     fn t_out_1_alarms_count_and_their_texts_forge_nothing() {
         let mut status = status(0);
-        status.alarms = vec![alarm("warning"), alarm("warning")];
+        status.alarms = vec![alarm(Severity::Warning), alarm(Severity::Warning)];
         let (state, text) = judge(&status, &options(&[]), 1060);
         assert_eq!(state, State::Warning);
         assert_eq!((text.lines().count(), text.matches('|').count()), (2, 1), "{text}");
         assert!(text.bytes().all(|b| b == b'\n' || (0x20..0x7f).contains(&b)), "{text}");
-        status.alarms.push(alarm("critical"));
+        status.alarms.push(alarm(Severity::Critical));
         assert_eq!(judge(&status, &options(&[]), 1060).0, State::Critical);
         status.alarms.clear();
         status.ready = false;
@@ -216,7 +219,7 @@ mod tests {
     fn a_login_message_has_one_line_or_none() {
         let mut status = status(1000);
         assert_eq!(wrong(&status), None);
-        status.alarms = vec![alarm("critical"), alarm("warning")];
+        status.alarms = vec![alarm(Severity::Critical), alarm(Severity::Warning)];
         assert!(wrong(&status).unwrap().contains("(and 1 more)"));
     }
 }

@@ -204,7 +204,7 @@ fn refusal(pkcs1: &[u8]) -> KeyError {
     }
 }
 
-/// The key in a PrivateKeyInfo (RFC 5208 5): version, algorithm, key.
+/// The key in a PrivateKeyInfo of PKCS #8: version, algorithm, key.
 fn inside_pkcs8(der: &[u8]) -> Option<&[u8]> {
     let (fields, _) = tagged(der, SEQUENCE)?;
     let (_, fields) = tagged(fields, INTEGER)?;
@@ -212,7 +212,7 @@ fn inside_pkcs8(der: &[u8]) -> Option<&[u8]> {
     tagged(fields, OCTET_STRING).map(|(key, _)| key)
 }
 
-/// The length of the modulus of an RSAPrivateKey (RFC 8017 A.1.2): version, modulus.
+/// The length of the modulus of an RSAPrivateKey of PKCS #1: version, modulus.
 fn modulus_bits(pkcs1: &[u8]) -> Option<usize> {
     let (fields, _) = tagged(pkcs1, SEQUENCE)?;
     let (_, fields) = tagged(fields, INTEGER)?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 mod crates;
+mod errors;
 mod files;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");

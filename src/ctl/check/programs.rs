@@ -114,7 +114,7 @@ fn status_findings(status: &Status, mode: Mode, known: &[String]) -> Vec<String>
     let news = |reason: &str| known.iter().fold(reason.to_owned(), |rest, one| rest.replace(one.as_str(), ""));
     let is_new = |reason: &str| news(reason).chars().any(|c| !matches!(c, ';' | ' '));
     let alarms = status.alarms.iter().filter(|one| is_new(&one.reason));
-    found.extend(alarms.map(|one| format!("{} {}; mailchute(8) describes each alarm", one.severity, alarm(one))));
+    found.extend(alarms.map(|one| format!("{} {}; mailchute(8) describes each alarm", one.severity.word(), alarm(one))));
     // An alarm is raised shortly after its cause.
     if !status.paused.is_empty() && !is_raised("delivery_paused", "") {
         found.push(warnings::paused(&status.paused));

@@ -7,6 +7,7 @@ use super::html::Html;
 use super::inputs::PageInputs;
 use super::{chart, messages};
 use crate::status::span;
+use control::protocol::Severity;
 use control::protocol::{AlarmLine, Status};
 use mail::base64;
 use mail::date;
@@ -51,8 +52,8 @@ fn head(html: &mut Html, host: &str) {
 
 /// Writes the verdict on one line.
 fn verdict(html: &mut Html, status: &Status) {
-    let alarms = |severity: &str| status.alarms.iter().filter(|alarm| alarm.severity == severity).count();
-    let (critical, all) = (alarms("critical"), status.alarms.len());
+    let alarms = |severity: Severity| status.alarms.iter().filter(|alarm| alarm.severity == severity).count();
+    let (critical, all) = (alarms(Severity::Critical), status.alarms.len());
     match (status.live, status.ready, critical, all) {
         (false, ..) => html.raw("<p class=\"verdict bad\">The daemon is stopped: mail is accepted but not delivered.</p>\n"),
         (true, false, ..) => html.raw("<p class=\"verdict bad\">The scheduler has stalled.</p>\n"),
@@ -119,8 +120,8 @@ fn health(html: &mut Html, inputs: &PageInputs) {
 }
 
 fn alarm(html: &mut Html, alarm: &AlarmLine, now: i64) {
-    html.raw(if alarm.severity == "critical" { "<li><span class=\"mark bad\">" } else { "<li><span class=\"mark fair\">" });
-    html.text(&alarm.severity).raw("</span> <b>").text(alarm.alarm.replace('_', " ")).raw("</b> ").foreign(&alarm.subject);
+    html.raw(if alarm.severity == Severity::Critical { "<li><span class=\"mark bad\">" } else { "<li><span class=\"mark fair\">" });
+    html.text(alarm.severity.word()).raw("</span> <b>").text(alarm.alarm.replace('_', " ")).raw("</b> ").foreign(&alarm.subject);
     html.raw(" for ").text(span(now.saturating_sub(alarm.since))).raw("<br>").foreign(&alarm.reason).raw("</li>\n");
 }
 
@@ -130,14 +131,17 @@ mod tests {
 
     #[test]
     fn the_verdict_is_the_worst_condition() {
-        let alarm = |severity: &str| AlarmLine { severity: severity.to_owned(), ..AlarmLine::default() };
+        let alarm = |severity| AlarmLine { severity, ..AlarmLine::default() };
         let well = Status { live: true, ready: true, ..Status::default() };
         for (status, word) in [
             (Status::default(), "stopped"),
             (Status { ready: false, ..well.clone() }, "stalled"),
             (well.clone(), "No problems"),
-            (Status { alarms: vec![alarm("warning")], ..well.clone() }, "1 warning"),
-            (Status { alarms: vec![alarm("critical"), alarm("warning"), alarm("critical")], ..well }, "2 critical alarms"),
+            (Status { alarms: vec![alarm(Severity::Warning)], ..well.clone() }, "1 warning"),
+            (
+                Status { alarms: vec![alarm(Severity::Critical), alarm(Severity::Warning), alarm(Severity::Critical)], ..well },
+                "2 critical alarms",
+            ),
         ] {
             let mut html = Html::default();
             verdict(&mut html, &status);

@@ -1,8 +1,8 @@
 //! How the daemon is: for `status`, and beside the live view.
 
+use control::protocol::Severity;
 use control::protocol::{NEAR_LIMIT, Status, Suspended};
 use exit::Failure;
-use observe::alarms::alarm::Severity;
 
 use super::asked::{Rights, Server, read};
 use crate::health::STALLED;
@@ -28,7 +28,7 @@ pub(super) async fn status(server: &Server, rights: Rights) -> Result<Status, Fa
     Ok(Status {
         live: true,
         ready,
-        healthy: ready && alarms.iter().all(|alarm| alarm.severity != Severity::Critical.word()),
+        healthy: ready && alarms.iter().all(|alarm| alarm.severity != Severity::Critical),
         alarms,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),

@@ -83,7 +83,7 @@ impl ActiveAlarms {
         let line = |((kind, subject), raised): (&(Kind, String), &Raised)| AlarmLine {
             alarm: kind.name().to_owned(),
             subject: subject.clone(),
-            severity: kind.severity().word().to_owned(),
+            severity: kind.severity(),
             reason: raised.reason.clone(),
             since: raised.since,
         };

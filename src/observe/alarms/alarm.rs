@@ -1,26 +1,7 @@
 //! The table of alarms. mailchute(8) explains each row.
 
+pub use control::protocol::Severity;
 use serde::{Deserialize, Serialize};
-
-/// The severity of an alarm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// An administrator should look at it today.
-    Warning,
-    /// Mail is not delivered, or a failure may go unnoticed.
-    Critical,
-}
-
-impl Severity {
-    /// `warning` or `critical`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Severity::Warning => "warning",
-            Severity::Critical => "critical",
-        }
-    }
-}
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $severity:ident;)*) => {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::super::outbox::Listener;
 use super::text::Histogram;
+use mail::EnhancedStatus;
 use mail::code::Code;
 use state::Progress;
 
@@ -99,7 +100,7 @@ impl Counters {
 
     /// A recipient's outcome on `route`; `status` is the enhanced status, `delay` the seconds since the message was accepted.
     pub fn outcome(&self, route: &str, progress: Progress, status: &str, delay: f64) {
-        let class = status.chars().next().filter(|c| matches!(c, '2' | '4' | '5')).unwrap_or('0');
+        let class = EnhancedStatus::parse_prefix(status).map_or('0', |status| char::from(b'0' + status.class));
         let outcome = progress.word();
         let mut counts = self.lock();
         if progress == Progress::Relayed {
