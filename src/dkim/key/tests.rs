@@ -53,3 +53,9 @@ fn t_dkim_3_what_cannot_sign_is_refused_by_name() {
         assert!(refused(text).is_some_and(|why| why.to_string().contains("PEM")));
     }
 }
+
+#[test]
+fn the_offered_sizes_of_rsa_keys() {
+    assert_eq!([2048, 3072, 4096].map(Kind::rsa), [Some(Kind::Rsa2048), Some(Kind::Rsa3072), Some(Kind::Rsa4096)]);
+    assert_eq!([0, 1024, 2047, 8192].map(Kind::rsa), [None; 4]);
+}
