@@ -14,6 +14,8 @@ fn the_ed25519_key_of_rfc_8463_has_the_public_key_printed_there() {
     let key = PrivateKey::from_pem(ED25519).expect("a key");
     assert_eq!((key.algorithm(), key.key_type()), ("ed25519-sha256", "ed25519"));
     assert_eq!(base64::encode(&key.public_bytes().expect("bytes")), "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
+    let record = crate::record::text(&key).expect("a record");
+    assert_eq!(record, "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
 }
 
 #[test]
