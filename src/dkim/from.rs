@@ -168,6 +168,13 @@ mod tests {
             ("<>", None),
             ("a@", None),
             ("(unclosed a@b.example", None),
+            ("\"x, a@x.example, y\" <a@b.example>", Some("b.example")),
+            ("\"(\" <a@b.example>", Some("b.example")),
+            ("(5\" disk) a@b.example", Some("b.example")),
+            ("(x \\) a@x.example, y) a@b.example", Some("b.example")),
+            ("a\\<a@b.example>", Some("b.example")),
+            ("a@b>c.example", Some("b>c.example")),
+            ("a@x.example: nobody", None),
             ("", None),
         ] {
             let header = format!("To: x@to.example\r\nFrom:{value}\r\n");

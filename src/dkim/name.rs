@@ -147,6 +147,7 @@ mod tests {
         let selector = Selector::parse("s1").expect("a selector");
         let name = |domain: &str| selector.record_name(&SigningDomain::parse(domain).expect("a domain"));
         assert_eq!(name("example.org"), Ok("s1._domainkey.example.org".to_owned()));
+        assert!(name(&("a.".repeat(119) + "a")).is_ok_and(|name| name.len() == NAME));
         assert_eq!(name(&("a.".repeat(119) + "aa")), Err(NameError::TooLong));
     }
 }

@@ -14,6 +14,8 @@ fn the_ed25519_key_of_rfc_8463_has_the_public_key_printed_there() {
     let key = PrivateKey::from_pem(ED25519).expect("a key");
     assert_eq!((key.algorithm(), key.key_type()), ("ed25519-sha256", "ed25519"));
     assert_eq!(base64::encode(&key.public_bytes().expect("bytes")), "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
+    let record = crate::record::text(&key).expect("a record");
+    assert_eq!(record, "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
 }
 
 #[test]
@@ -64,4 +66,10 @@ fn the_length_of_the_modulus_is_read_from_the_key() {
     assert_eq!(modulus(&[1, 0]), Some(9));
     assert_eq!((modulus(&[0, 0]), modulus(&[])), (None, None));
     assert_eq!(modulus_bits(&[SEQUENCE, 3, INTEGER, 1, 0]), None);
+}
+
+#[test]
+fn the_offered_sizes_of_rsa_keys() {
+    assert_eq!([2048, 3072, 4096].map(Kind::rsa), [Some(Kind::Rsa2048), Some(Kind::Rsa3072), Some(Kind::Rsa4096)]);
+    assert_eq!([0, 1024, 2047, 8192].map(Kind::rsa), [None; 4]);
 }

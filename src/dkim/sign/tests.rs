@@ -93,6 +93,26 @@ fn a_long_domain_and_many_fields_keep_every_line_under_998_bytes() {
     assert!(check.finish().expect("wire form").longest_line < 998);
 }
 
+#[test]
+fn names_and_digits_are_folded_where_the_next_one_would_not_fit() {
+    for length in [1, 3, 7, 10, 23, 24, 30, 36, 80] {
+        let name = "x".repeat(length);
+        let names = vec![name.as_str(); 30];
+        let folded = fold_names(&names);
+        assert_eq!(folded.replace("\r\n\t", ""), format!("h={}", names.join(":")));
+        let lines: Vec<&str> = folded.split("\r\n\t").collect();
+        // A tab before each line; the name and the colon after it must fit.
+        assert!(lines.iter().all(|line| length >= LINE - 3 || line.len() < LINE), "{folded}");
+        assert!(lines.iter().rev().skip(1).all(|line| 1 + line.len() + length + 1 > LINE), "{length}: {folded}");
+    }
+    for length in [0, 1, DIGITS, DIGITS + 1, 2 * DIGITS, 3 * DIGITS - 1] {
+        let folded = fold_digits(&"x".repeat(length));
+        assert_eq!(folded.split("\r\n\t").map(str::len).sum::<usize>(), length);
+        assert!(folded.split("\r\n\t").take(length.saturating_sub(1) / DIGITS).all(|line| line.len() == DIGITS), "{folded}");
+        assert_eq!(folded.matches("\r\n\t").count(), length.saturating_sub(1) / DIGITS, "{length}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_signed_or_refused(bytes in "[ab:<>@,;()\\[\\]\"\\\\ \t\r\n\u{0}\u{fc}]{0,40}", from in any::<bool>()) {
