@@ -163,7 +163,7 @@ impl State {
 
     fn forget_receivers(&self, kept: &[&str]) -> Result<()> {
         let mut statement = self.connection.prepare_cached("SELECT name FROM receiver")?;
-        let known = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+        let known: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
         for name in known.iter().filter(|name| !kept.contains(&name.as_str())) {
             self.connection.execute("DELETE FROM receiver WHERE name = ?1", [name])?;
         }
