@@ -14,9 +14,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::eventfd::EventFd;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 
+use super::intake_error::IntakeError;
 use super::plan::Plan;
 use super::state_writer::{Admission, StateWriter, Stopped};
-use exit::{Exit, Failure};
 use log::events;
 use mail::printable;
 use mail::queue_id::QueueId;
@@ -89,24 +89,21 @@ impl Memory {
 impl Intake {
     /// Runs until `stop` is signalled or the state writer stops.
     ///
-    /// Errors: EX_CONFIG where a directory of the spool has vanished; EX_IOERR where `new/` cannot be watched.
-    pub(crate) fn run(self) -> Result<(), Failure> {
+    /// Errors: a directory of the spool has vanished, or `new/` cannot be watched.
+    pub(crate) fn run(self) -> Result<(), IntakeError> {
         let store = Arc::clone(&self.store);
         // Whatever went wrong, a directory that has vanished is the better reason.
-        self.watch().map_err(|why| match store.check_directories() {
-            Ok(()) => Failure::new(Exit::IoErr, format!("cannot watch the drop directory: {why}")),
-            Err(why) => Failure::new(Exit::Config, why),
-        })
+        self.watch().map_err(|error| store.check_directories().err().map_or(error, IntakeError::Directory))
     }
 
-    fn watch(mut self) -> Result<(), String> {
+    fn watch(mut self) -> Result<(), IntakeError> {
         let watch = Watch::new(&self.store)?;
         let mut memory = Memory { busy: HashMap::new(), busy_wait: BUSY_WAIT.0, unread: HashSet::new(), stuck: HashSet::new() };
         let (mut next_scan, mut next_sweep) = (Instant::now(), Instant::now());
         loop {
             let mut told = HashSet::new();
             if Instant::now() >= next_scan {
-                self.store.check_directories()?;
+                self.store.check_directories().map_err(IntakeError::Directory)?;
                 self.scan(&mut memory)?;
                 // After the mail: a million removed messages may lie there.
                 if Instant::now() >= next_sweep {
@@ -129,16 +126,15 @@ impl Intake {
     }
 
     /// Looks at everything: reads again what could not be read, and walks through `new/`, however much is in it.
-    fn scan(&mut self, memory: &mut Memory) -> Result<(), String> {
+    fn scan(&mut self, memory: &mut Memory) -> Result<(), IntakeError> {
         let unread = std::mem::take(&mut memory.unread);
         for id in unread {
             let again = self.judge(id.to_string().as_ref(), self.store.check_claimed(id), memory);
-            self.admit(again.into_iter().collect()).map_err(text_of)?;
+            self.admit(again.into_iter().collect())?;
         }
-        let failed = |e: std::io::Error| format!("new/: {e}");
-        let mut names = self.store.waiting().map_err(failed)?;
+        let mut names = self.store.waiting().map_err(IntakeError::Scan)?;
         loop {
-            let some: Vec<OsString> = names.by_ref().take(SCAN).collect::<Result<_, _>>().map_err(failed)?;
+            let some: Vec<OsString> = names.by_ref().take(SCAN).collect::<Result<_, _>>().map_err(IntakeError::Scan)?;
             if some.is_empty() || self.is_told_to_stop() {
                 return Ok(());
             }
@@ -157,7 +153,7 @@ impl Intake {
     }
 
     /// Claims and admits `names`.
-    fn pass(&mut self, mut names: Vec<OsString>, memory: &mut Memory) -> Result<(), String> {
+    fn pass(&mut self, mut names: Vec<OsString>, memory: &mut Memory) -> Result<(), IntakeError> {
         // Names begin with the time: first come, first served.
         names.sort_unstable();
         let (mut claimed, mut recipients) = (Vec::new(), 0);
@@ -166,11 +162,11 @@ impl Intake {
             recipients += message.envelope.recipients.len();
             claimed.push(message);
             if claimed.len() >= BATCH || recipients >= BATCH_RECIPIENTS {
-                self.admit(std::mem::take(&mut claimed)).map_err(text_of)?;
+                self.admit(std::mem::take(&mut claimed))?;
                 recipients = 0;
             }
         }
-        self.admit(claimed).map_err(text_of)?;
+        self.admit(claimed)?;
         // What went to corrupt/: one sync for all. Before it, they may come back to where they were, and are found there again.
         if let Err(e) = self.store.sync_moves() {
             events::storage_failed("corrupt/", &e.to_string());
@@ -242,13 +238,13 @@ impl Intake {
         nix::poll::poll(&mut stop, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
-    fn wait(&self, watch: &Watch, limit: Duration) -> Result<Woken, String> {
+    fn wait(&self, watch: &Watch, limit: Duration) -> Result<Woken, IntakeError> {
         let mut waits = [PollFd::new(watch.inotify.as_fd(), PollFlags::POLLIN), PollFd::new(self.stop.as_fd(), PollFlags::POLLIN)];
         let milliseconds = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX).saturating_add(1);
         let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
         match nix::poll::poll(&mut waits, timeout) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(e) => return Err(format!("poll: {}", e.desc())),
+            Err(e) => return Err(IntakeError::Wait(e)),
         }
         let [told, stop] = waits.map(|w| w.any().unwrap_or(false));
         match (stop, told) {
@@ -266,16 +262,16 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(store: &Store) -> Result<Watch, String> {
-        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).map_err(|e| format!("inotify: {}", e.desc()))?;
-        let add = |name: &str, flags| inotify.add_watch(&store.path(name), flags).map_err(|e| format!("inotify on {name}: {}", e.desc()));
+    fn new(store: &Store) -> Result<Watch, IntakeError> {
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).map_err(|e| IntakeError::Watch("the spool", e))?;
+        let add = |name: &'static str, flags| inotify.add_watch(&store.path(name), flags).map_err(|e| IntakeError::Watch(name, e));
         add(layout::NEW, AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE)?;
         let spool = add(".", AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVED_FROM)?;
         Ok(Watch { inotify, spool })
     }
 
-    fn read(&self) -> Result<Woken, String> {
-        let told = self.inotify.read_events().map_err(|e| format!("inotify: {}", e.desc()))?;
+    fn read(&self) -> Result<Woken, IntakeError> {
+        let told = self.inotify.read_events().map_err(|e| IntakeError::Watch("the spool", e))?;
         let is_directory = |name: &OsString| layout::DIRECTORIES.iter().any(|known| name == known.name);
         let is_gone = |event: &InotifyEvent| event.wd == self.spool && event.name.as_ref().is_some_and(is_directory);
         if told.iter().any(|event| event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) || is_gone(event)) {
@@ -290,10 +286,6 @@ impl Watch {
 
 fn shown(name: &OsStr) -> String {
     printable::bytes(name.as_bytes())
-}
-
-fn text_of(_: Stopped) -> String {
-    "the state writer has stopped".to_owned()
 }
 
 enum Woken {

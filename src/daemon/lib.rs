@@ -46,6 +46,7 @@ mod due;
 mod health;
 mod history;
 mod intake;
+mod intake_error;
 mod limiter;
 mod lost;
 mod metrics;

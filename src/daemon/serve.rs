@@ -22,6 +22,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::database::STATE_FILE;
 use crate::health::{Health, STALLED};
 use crate::intake::{Admitted, Intake};
+use crate::intake_error::IntakeError;
 use crate::plan::{Plan, Policy};
 use crate::queue::JobRecipient;
 use crate::recover::start::Started;
@@ -216,17 +217,17 @@ fn start_intake(
     std::thread::Builder::new().name("intake".to_owned()).spawn(move || {
         // A claim that has gone without a word would be a daemon that lets mail lie.
         let ended = catch_unwind(AssertUnwindSafe(|| intake.run()));
-        if let Err(failure) = ended.unwrap_or_else(|_| Err(Failure::new(Exit::Software, "internal error; please report it"))) {
-            raise_alarm(&alarms, &failure);
-            stop.now(Some(failure));
+        if let Err(error) = ended.unwrap_or(Err(IntakeError::Panic)) {
+            raise_alarm(&alarms, &error);
+            stop.now(Some(error.into()));
         }
     })
 }
 
 /// A daemon whose spool has lost a directory is not restarted automatically, so it raises an alarm before it exits.
-fn raise_alarm(alarms: &AlarmManager, failure: &Failure) {
-    if failure.exit == Exit::Config {
-        events::storage_failed("spool", &failure.text);
+fn raise_alarm(alarms: &AlarmManager, error: &IntakeError) {
+    if matches!(error, IntakeError::Directory(_)) {
+        events::storage_failed("spool", &error.to_string());
         alarms.wait_for(Kind::StorageFailed, LAST_ALARM);
     }
 }

@@ -176,7 +176,7 @@ impl<W: Write> Session<'_, W> {
             return Err(Refusal::new(503, "5.5.1 Error: need MAIL command"));
         };
         let mut resolver = Resolver::new(config, self.site.names);
-        let resolved = resolver.resolve(&rcpt.wanted).map_err(|failure| refusal_of(&failure.into()))?;
+        let resolved = resolver.resolve(&rcpt.wanted).map_err(|e| refusal_of(&Failure::from(e).into()))?;
         let (addresses, original) = match resolved {
             Resolved::Address(address) => (vec![address], None),
             Resolved::Expanded(addresses) => (addresses, Some(rcpt.wanted.to_string())),

@@ -11,8 +11,55 @@ use super::aliases::{self, Aliases, Lookup, Target};
 use super::recipients::{Resolved, Wanted};
 use config::names::is_loopback;
 use config::{Config, Names, Params, UnknownLocal};
-use exit::{Exit, Failure};
+use exit::{Exit, Report};
+use mail::address::AddressError;
 use mail::{Address, printable};
+
+/// Why a recipient has no address.
+#[derive(Debug)]
+pub(crate) enum Unresolved {
+    /// There is no alias and no `admin_address` for this name, and such names are refused.
+    NoUser(String),
+    /// The name cannot be the local part of an address.
+    Name(String, AddressError),
+    /// `admin_address` is none: this is about the host, and not about the recipient.
+    Admin(AddressError),
+}
+
+impl std::fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(nonsense) = mail::sentence::instead(f) {
+            return nonsense;
+        }
+        match self {
+            Unresolved::NoUser(name) => {
+                write!(f, "no such local name `{}`: there is no alias and no admin_address for it", printable::text(name))
+            }
+            Unresolved::Name(name, why) => write!(f, "{}: {why}", printable::text(name)),
+            Unresolved::Admin(why) => write!(f, "admin_address: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for Unresolved {}
+
+impl Report for Unresolved {
+    fn code(&self) -> &'static str {
+        match self {
+            Unresolved::NoUser(_) => "no_user",
+            Unresolved::Name(..) => "name",
+            Unresolved::Admin(_) => "admin_address",
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Unresolved::NoUser(_) => Exit::NoUser,
+            Unresolved::Name(..) => Exit::DataErr,
+            Unresolved::Admin(_) => Exit::Config,
+        }
+    }
+}
 
 /// Maximum warnings per message; further ones have the same cause.
 const WARNINGS: usize = 5;
@@ -50,8 +97,8 @@ impl<'a> Resolver<'a> {
 
     /// Resolves `wanted`.
     ///
-    /// Errors: EX_NOUSER for an unknown bare name, if those are refused; EX_CONFIG for an invalid `admin_address`.
-    pub(crate) fn resolve(&mut self, wanted: &Wanted) -> Result<Resolved, Failure> {
+    /// Errors: as [`Unresolved`] has them.
+    pub(crate) fn resolve(&mut self, wanted: &Wanted) -> Result<Resolved, Unresolved> {
         let name = match wanted {
             Wanted::Bare(name) => name,
             Wanted::Full(address) if self.names.is_local(address.domain()) => address.local(),
@@ -63,10 +110,7 @@ impl<'a> Resolver<'a> {
         }
         match (admin, wanted) {
             (Some(admin), _) => Ok(Resolved::Expanded(vec![admin])),
-            (None, Wanted::Bare(name)) if self.params.unknown_local == UnknownLocal::Reject => {
-                let text = format!("no such local name `{}`: there is no alias and no admin_address for it", printable::text(name));
-                Err(Failure::new(Exit::NoUser, text))
-            }
+            (None, Wanted::Bare(name)) if self.params.unknown_local == UnknownLocal::Reject => Err(Unresolved::NoUser(name.clone())),
             (None, Wanted::Bare(name)) => self.qualified(name),
             // No other host accepts mail for localhost.
             (None, Wanted::Full(address)) if is_loopback(address.domain()) => self.qualified(address.local()),
@@ -86,14 +130,13 @@ impl<'a> Resolver<'a> {
         expansion.map(|expansion| expansion.addresses)
     }
 
-    fn qualified(&self, name: &str) -> Result<Resolved, Failure> {
+    fn qualified(&self, name: &str) -> Result<Resolved, Unresolved> {
         let address = Address::new(name, &self.names.mailname);
-        address.map(Resolved::Address).map_err(|why| Failure::new(Exit::DataErr, format!("{}: {why}", printable::text(name))))
+        address.map(Resolved::Address).map_err(|why| Unresolved::Name(name.to_owned(), why))
     }
 
-    fn admin(&self) -> Result<Option<Address>, Failure> {
-        let bad = |why| Failure::new(Exit::Config, format!("admin_address: {why}"));
-        self.params.admin_address.as_deref().map(|text| Address::parse(text).map_err(bad)).transpose()
+    fn admin(&self) -> Result<Option<Address>, Unresolved> {
+        self.params.admin_address.as_deref().map(|text| Address::parse(text).map_err(Unresolved::Admin)).transpose()
     }
 }
 
@@ -141,7 +184,7 @@ mod tests {
             Ok(Resolved::Expanded(addresses)) => {
                 Ok(format!("->{}", addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")))
             }
-            Err(failure) => Err(failure.exit),
+            Err(failure) => Err(failure.exit()),
         }
     }
 

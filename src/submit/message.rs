@@ -181,7 +181,7 @@ impl<'a> Intake<'a> {
         let wanted = recipients::wanted(operands, from_header.then_some(head), params.t_arguments)?;
         let mut resolver = Resolver::new(self.site.config, self.site.names);
         let limit = params.recipient_limit.clamp(1, limits::RECIPIENTS);
-        let recipients = recipients::resolve(&wanted, notify, limit, |wanted| resolver.resolve(wanted))?;
+        let recipients = recipients::resolve(&wanted, notify, limit, |wanted| Ok(resolver.resolve(wanted)?))?;
         self.order.warnings.extend(resolver.take_warnings());
         Ok(recipients)
     }

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::aliases::{self, Aliases};
-use super::local::Resolver;
+use super::local::{Resolver, Unresolved};
 use super::query;
 use super::recipients::{Resolved, Wanted};
 use config::{Config, Names};
@@ -62,8 +62,8 @@ fn answers(wanted: &Wanted, resolver: &mut Resolver, config: &Config) -> Result<
         Ok(Resolved::Address(address)) => Ok(Ok(vec![deliverable(&address)])),
         Ok(Resolved::Expanded(addresses)) if addresses.is_empty() => Ok(Ok(vec![(None, "deliverable: discarded by an alias".to_owned())])),
         Ok(Resolved::Expanded(addresses)) => Ok(Ok(addresses.iter().map(deliverable).collect())),
-        Err(failure) if failure.exit == Exit::Config => Err(failure),
-        Err(failure) => Ok(Err(failure.text)),
+        Err(error @ Unresolved::Admin(_)) => Err(error.into()),
+        Err(error @ (Unresolved::NoUser(_) | Unresolved::Name(..))) => Ok(Err(error.to_string())),
     }
 }
 
