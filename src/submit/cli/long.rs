@@ -120,6 +120,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn option_o_has_four_letters_with_an_effect_and_fourteen_that_are_refused() {
+        let of = |meaning| (0..=u8::MAX).filter(|letter| of_letter(*letter) == meaning).map(char::from).collect::<String>();
+        let honoured = [Meaning::IgnoreDots, Meaning::ErrorMode, Meaning::DeliveryMode, Meaning::Verbose, Meaning::AliasFile].map(of);
+        assert_eq!(honoured, ["i", "e", "d", "v", "A"]);
+        assert_eq!(of(Meaning::Refused), "EHJMOPQSUVXgu");
+    }
+
+    #[test]
     fn t_arg_1_a_name_that_takes_a_path_is_refused_in_every_abbreviation() {
         for name in REFUSED {
             for length in 1..=name.len() {
