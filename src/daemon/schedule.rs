@@ -158,6 +158,10 @@ fn load(state: &State, now: i64, room: usize) -> state::Result<Vec<Loaded>> {
         if crashed.is_some_and(|at| message.next_attempt.is_some_and(|due| due <= at)) {
             events::possible_duplicate(message.id, Duplicate::PowerCut);
         }
+        if let Some(cause) = message.suspect {
+            events::possible_duplicate(message.id, cause);
+            state.tell_suspect(message.id, cause, now)?;
+        }
         state.schedule(message.id, None)?;
         let recipients = open_recipients(state, message.id)?;
         count += recipients.len();

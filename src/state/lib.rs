@@ -38,7 +38,7 @@ pub use admission::Usage;
 pub use database::{Durability, State};
 pub use dsn::{Action, BegunDsn, DueDsn, POSTPONED, ReasonWaiting};
 pub use errors::{Result, StateError};
-pub use intention::{Order, Wanted};
+pub use intention::{Intention, Phase};
 pub use mail::code::{MessageEnd, Progress, QueueDir};
 pub use numbers::Numbers;
 pub use overview::{Ended, Waits};

@@ -27,12 +27,13 @@ fn order(installation: &Installation, verb: &str, id: &str) {
     let said = installation.mailchute(&[verb, id]).succeeded().stderr;
     assert!(said.contains(&format!("{id}: delivery is in progress")), "{verb}: {said}");
     assert!(said.ends_with(": 0 messages, 1 after its delivery attempt\n"), "{verb}: {said}");
+    assert_eq!(kept_orders(installation), 1, "{verb}");
 }
 
 /// The orders that the next start would carry out.
 fn kept_orders(installation: &Installation) -> i64 {
     let database = rusqlite::Connection::open(installation.paths.spool.join("state.sqlite")).unwrap();
-    database.query_row("SELECT count(*) FROM run WHERE key LIKE 'order:%'", [], |row| row.get(0)).unwrap()
+    database.query_row("SELECT count(*) FROM intention", [], |row| row.get(0)).unwrap()
 }
 
 #[test]

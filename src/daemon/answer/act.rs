@@ -1,20 +1,23 @@
 //! What operators do to messages, in the daemon: a hundred at a time in the state writer's turns, so that deliveries go on between them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::asked::{Answer, Rights, Server, stopped};
 use super::choose::Wanted;
+use crate::lost;
 use crate::outcome::Stop;
+use admin::moves::Concluded;
 use admin::op::{AdminOp, Named, Reach};
 use control::filter::Filter;
 use control::protocol::{Act, Done};
 use exit::{Exit, Failure};
 use log::events;
-use log::events::Outcome;
-use mail::code::{Answer as Code, Cause, Trigger};
+use mail::code::{Answer as Code, Trigger};
 use mail::queue_id::QueueId;
-use mail::{Actor, Hold, words};
-use state::{Message, RecipientRow, State};
+use mail::{Actor, Hold};
+use state::{Message, State};
+use store::Store;
 
 /// Messages of one turn of the state writer.
 const TURN: usize = 100;
@@ -136,51 +139,25 @@ impl Doing<'_> {
         }
     }
 
-    /// One turn of the state writer; two where something comes out of the trash.
+    /// One turn of the state writer.
     async fn turn(&self, named: Vec<Named>) -> Result<Vec<Done>, Failure> {
         let rights = self.rights;
         let may = move |message: &Message| Rights::may_modify(&rights, message);
-        if self.op.act == Act::Requeue {
-            let (op, names) = (Arc::clone(&self.op), named.clone());
-            let restored = self.server.state_writer.work(move |state, store| op.restore(state, store, &may, &names));
-            restored.map_err(|_| stopped())?.await.map_err(|_| stopped())?;
-        }
         let (op, orders) = (Arc::clone(&self.op), Arc::clone(self.server.state_writer.orders()));
-        let work = self.server.state_writer.work(move |state, store| {
-            let mark = |id| orders.give(id, stop_of(&op));
-            let done = op.perform(state, store, &Reach { may: &may, mark: Some(&mark) }, named)?;
-            let bounced = if op.act == Act::Bounce { bounced(state, &done)? } else { Vec::new() };
-            Ok((done, bounced))
-        });
-        let (done, bounced) = work.map_err(|_| stopped())?.await.map_err(|_| stopped())?;
-        bounced.iter().for_each(|(message, recipient)| log_failure(message, recipient, self.op.now));
-        Ok(done)
+        let plan = move |state: &State, store: &Store| {
+            let mark = |id| stop_of(&op).map_or((), |stop| orders.give(id, stop));
+            op.plan(state, store, &Reach { may: &may, mark: Some(&mark) }, &named)
+        };
+        let op = Arc::clone(&self.op);
+        let told = move |done: Vec<Done>, _: &State, concluded: &[Concluded]| {
+            let ids: HashSet<&str> = done.iter().map(|done| done.id.as_str()).collect();
+            for moved in concluded.iter().filter(|moved| op.act == Act::Bounce && ids.contains(moved.message.id.to_string().as_str())) {
+                lost::tell_given_up(&moved.message, &moved.given_up, moved.message.outcome, op.now);
+            }
+            op.told(done, concluded)
+        };
+        self.server.state_writer.operate(plan, told).map_err(|_| stopped())?.await.map_err(|_| stopped())
     }
-}
-
-/// The recipients that were given up with these messages.
-fn bounced(state: &State, done: &[Done]) -> state::Result<Vec<(Message, RecipientRow)>> {
-    let mut bounced = Vec::new();
-    for id in done.iter().filter(|done| done.answer == Code::Done).filter_map(|done| QueueId::parse(done.id.as_bytes())) {
-        let Some(message) = state.message(id)? else { continue };
-        let given_up = state.recipients(id)?.into_iter().filter(|recipient| recipient.diagnosis.cause == Some(Cause::Bounced));
-        bounced.extend(given_up.map(|recipient| (message.clone(), recipient)));
-    }
-    Ok(bounced)
-}
-
-fn log_failure(message: &Message, recipient: &RecipientRow, now: i64) {
-    events::failed(Outcome {
-        queue_id: message.id,
-        from: &message.reverse_path,
-        to: &recipient.address,
-        relay: &recipient.relay,
-        delay: now - message.accepted,
-        dsn: &recipient.status,
-        reply: &words::of_recipient(&recipient.diagnosis, &recipient.reply),
-        diagnosis: recipient.diagnosis,
-        end: None,
-    });
 }
 
 /// How the attempt of a message ends that is being sent.
@@ -188,6 +165,7 @@ fn stop_of(op: &AdminOp) -> Option<Stop> {
     match op.act {
         Act::Hold => Some(Stop::Hold(Hold::by(op.by.clone()))),
         Act::Remove => Some(Stop::Remove(op.by.clone())),
-        Act::Release | Act::Requeue | Act::Expire | Act::Bounce | Act::Flush => None,
+        Act::Expire | Act::Bounce => Some(Stop::GiveUp(op.by.clone(), op.act.op())),
+        Act::Release | Act::Requeue | Act::Flush => None,
     }
 }

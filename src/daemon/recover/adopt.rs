@@ -9,19 +9,17 @@
 //!
 //! A crash leaves files without a row again, and the note in the database that it is being rebuilt: the next start goes on.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::terms::{Orphans, REBUILDING, Recovered, Recovery, tell_unclaimed};
-use crate::plan::Plan;
 use crate::state_writer::{Admission, Arrival, StateWriter, Stopped};
+use admin::take::Taking;
 use log::events;
-use mail::code::{Cause, HoldCause, MessageEnd, Subject};
+use mail::Hold;
 use mail::queue_id::QueueId;
-use mail::{Diagnosis, Hold};
 use spool::layout;
-use state::{Order, Progress, QueueDir, Wanted};
-use store::{Claim, ClaimedMessage, Store};
+use state::QueueDir;
+use store::{Claim, Store};
 
 /// Files that get their rows together.
 const BATCH: usize = 256;
@@ -37,21 +35,16 @@ pub(crate) fn adopt(
     is_stopping: impl Fn() -> bool,
 ) -> Result<Recovered, Stopped> {
     let mut recovered = Recovered::default();
-    let orders: HashMap<QueueId, Order> =
-        state_writer.work(|state, _| state.orders())?.blocking_recv().map_err(|_| Stopped)?.into_iter().collect();
+    let taking = Taking { now: how.now, policy: how.policy, state_was_lost: how.state_was_lost };
     for batch in orphans.chunks(BATCH) {
         if is_stopping() {
             return Ok(recovered);
         }
         let mut asked = Vec::with_capacity(batch.len());
         for (id, place) in batch {
-            if let Some(arrival) = look(store, *id, *place, orders.get(id), how, &mut recovered) {
+            if let Some(arrival) = look(store, *id, *place, taking, &mut recovered) {
                 let hold = arrival.message.held();
                 asked.push((*id, *place, hold, state_writer.adopt(arrival)?));
-                if orders.contains_key(id) {
-                    let id = *id;
-                    state_writer.work(move |state, _| state.forget_order(id))?;
-                }
             }
         }
         for (id, place, hold, answer) in asked {
@@ -68,10 +61,10 @@ pub(crate) fn adopt(
 }
 
 /// Reads one file, and plans its row. What is no message is put away.
-fn look(store: &Store, id: QueueId, place: QueueDir, order: Option<&Order>, how: Recovery, recovered: &mut Recovered) -> Option<Arrival> {
+fn look(store: &Store, id: QueueId, place: QueueDir, taking: Taking, recovered: &mut Recovered) -> Option<Arrival> {
     let Some(directory) = place.directory().filter(|_| place != QueueDir::Cur) else {
         return match store.check_claimed(id) {
-            Claim::Message(claimed) => Some(arrival_of_cur(&claimed, how)),
+            Claim::Message(claimed) => Some(taking.arrival(&claimed, place)),
             other => {
                 tell_unclaimed(id, other, recovered);
                 None
@@ -79,54 +72,12 @@ fn look(store: &Store, id: QueueId, place: QueueDir, order: Option<&Order>, how:
         };
     };
     match store.inspect(directory, id) {
-        Ok(claimed) => Some(arrival_of_parked(&claimed, place, order, how)),
+        Ok(claimed) => Some(taking.arrival(&claimed, place)),
         Err(e) => {
             recovered.corrupt += 1;
             events::corrupt(&format!("{directory}/{id}"), &e.to_string());
             None
         }
-    }
-}
-
-fn arrival_of_cur(claimed: &ClaimedMessage, how: Recovery) -> Arrival {
-    let plan = how.policy.plan(claimed, how.now);
-    if !how.state_was_lost {
-        let mut arrival = arrival(claimed, &plan, QueueDir::Cur);
-        arrival.message.next_attempt = arrival.message.next_attempt.or(Some(how.now));
-        return arrival;
-    }
-    let mut arrival = arrival(claimed, &Plan { hold: Some(Hold::of(HoldCause::StateLost)), ..plan }, QueueDir::Cur);
-    mark(&mut arrival, Progress::Uncertain, Cause::StateLost, "4.4.2", how.now);
-    arrival
-}
-
-fn arrival_of_parked(claimed: &ClaimedMessage, place: QueueDir, order: Option<&Order>, how: Recovery) -> Arrival {
-    let held_by = order.filter(|order| order.wanted == Wanted::Hold && place == QueueDir::Hold).map(|order| order.by.clone());
-    let unknown = if how.state_was_lost { HoldCause::ReasonLost } else { HoldCause::Moved };
-    let hold = held_by.map_or_else(|| Hold::of(unknown), Hold::by);
-    let plan = Plan { hold: Some(hold), ..how.policy.plan(claimed, how.now) };
-    let mut arrival = arrival(claimed, &plan, place);
-    match place {
-        QueueDir::Failed => {
-            mark(&mut arrival, Progress::Failed, Cause::Unknown, "5.0.0", how.now);
-            arrival.message.end(QueueDir::Failed, MessageEnd::Failed, how.now);
-        }
-        _ if how.state_was_lost => mark(&mut arrival, Progress::Uncertain, Cause::StateLost, "4.4.2", how.now),
-        // Nobody has tried it yet: it was parked before its claim was recorded.
-        _ => {}
-    }
-    arrival
-}
-
-fn arrival(claimed: &ClaimedMessage, plan: &Plan, found: QueueDir) -> Arrival {
-    let (message, recipients, origin) = crate::rows::rows_of(claimed, plan);
-    Arrival { message, recipients, origin, found }
-}
-
-fn mark(arrival: &mut Arrival, progress: Progress, cause: Cause, status: &str, now: i64) {
-    for recipient in &mut arrival.recipients {
-        (recipient.progress, recipient.at) = (progress, Some(now));
-        (recipient.status, recipient.diagnosis) = (status.to_owned(), Diagnosis::of(cause, Subject::Host));
     }
 }
 
