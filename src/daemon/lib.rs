@@ -13,7 +13,7 @@
 //! | [`run`], [`config_check`] | start and end of the program, in order; what it would say of its configuration |
 //! | [`wire`], [`setup`] | what the tasks share; the configuration in force, with keys and password loaded |
 //! | [`tasks`], [`notify`] | tasks that must be allowed to end; what systemd is told |
-//! | [`intake`], [`plan`] | the claim, and what is decided of a message then |
+//! | [`intake`], [`admin::plan`] | the claim, and what is decided of a message then |
 //! | [`admission`] | how much a user may have in the spool, and whether anybody may send |
 //! | [`recover`] | files and rows agree again at start |
 //! | [`state_writer`], [`orders`] | the one writer of state.sqlite and mover of files; what it is to do when an attempt ends |
@@ -28,7 +28,7 @@
 //! Routes, TLS, the dialogue and the encoding are the crate `transport`; signatures are `dkim`; the words of a DSN are `dsn`; event
 //! file, webhooks, alarms and the page of metrics are `observe`.
 //!
-//! Pure, with the clock and chance passed in: [`plan`], [`queue`], [`backoff`], [`outcome`].
+//! Pure, with the clock and chance passed in: [`admin::plan`], [`queue`], [`backoff`], [`outcome`].
 
 mod admission;
 mod alarm_source;
