@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use mail::queue_id::QueueId;
 use spool::{file, layout};
 
-use super::{Store, is_disk_error};
+use super::{Store, corrupt_id, is_disk_error};
 
 /// What became of a move.
 #[derive(Debug)]
@@ -99,7 +99,15 @@ impl Store {
 
     fn carry_to_corrupt(&self, id: QueueId, from: &str, why: &str) -> std::io::Result<Carried> {
         match self.quarantine(self.directory(from), id.to_string().as_ref(), why) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound && !self.has(from, id) => self.look_for(id, from, layout::CORRUPT),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && !self.has(from, id) => {
+                // It may have got another name there.
+                for name in self.names(layout::CORRUPT)? {
+                    if corrupt_id(&name?) == Some(id) {
+                        return Ok(Carried::WasThere);
+                    }
+                }
+                self.look_for(id, from, layout::CORRUPT)
+            }
             quarantined => {
                 quarantined?;
                 self.note_move(from);
