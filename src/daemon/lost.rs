@@ -1,8 +1,9 @@
 //! The events of a message that this host lost.
 
+use admin::moves::Concluded;
 use log::events;
 use log::events::Outcome;
-use mail::code::MessageEnd;
+use mail::code::{MessageEnd, Trigger};
 use mail::words;
 use state::Message;
 
@@ -16,6 +17,15 @@ pub(crate) fn tell(lost: &Lost, now: i64) {
         // Nothing was lost but a copy.
         true => events::reconciled(message.id, "the file that was kept of it has vanished"),
         false => events::lost(message.id, loss.end(), &loss.detail, &message.reverse_path, given_up.len()),
+    }
+}
+
+/// Logs a move that was taken back. Of what an operator ordered, the operator is told.
+pub(crate) fn tell_taken_back(moved: &Concluded, why: &str) {
+    let id = moved.message.id;
+    match moved.intention.trigger {
+        Trigger::Operator => events::reconciled(id, &format!("not {}: {why}", words::of_op(moved.intention.op))),
+        _ => events::storage_failed(&id.to_string(), why),
     }
 }
 

@@ -204,7 +204,7 @@ fn tell(moved: &Concluded, now: i64) {
     let (id, by, trigger) = (moved.message.id, moved.by(), moved.intention.trigger);
     match (&moved.result, moved.intention.op) {
         (MoveResult::Lost(lost), _) => lost::tell(lost, now),
-        (MoveResult::TakenBack(why), _) => events::storage_failed(&id.to_string(), why),
+        (MoveResult::TakenBack(why), _) => lost::tell_taken_back(moved, why),
         (_, Op::Hold) => events::held(id, &moved.intention.held()),
         (_, Op::Release) => events::released(id, by, trigger),
         (_, Op::Remove) => events::removed(id, by, trigger, moved.message.outcome),

@@ -29,7 +29,7 @@ const PARTS: &[Part] = &[
     ("power-daemon", 3, faults::power::of_delivery),
     ("blocklog", 2, faults::blocklog::all),
     ("daemon-kill", 4, faults::daemon::killed),
-    ("verbs", 1, faults::verbs::killed),
+    ("verbs", 4, faults::verbs::killed),
     ("daemon-errno", 61, faults::daemon::refused),
     ("daemon-short", 5, faults::daemon::shortened),
     ("mutants", 1, faults::mutants::all),

@@ -92,9 +92,10 @@ impl Offline {
         let (store, may) = (&self.store, |_: &Message| true);
         let reach = Reach { may: &may, mark: None };
         let planned = state.transaction(Durability::Full, |state| op.plan(state, store, &reach, &rows)).map_err(|e| unreadable(&e))?;
+        let planned = planned.ok_or_else(|| unreadable(&"an intention that was not carried out"))?;
         let mut concluded = Vec::new();
         moves::follow_through(state, store, op.terms(), &mut concluded).map_err(|e| failed(&e))?;
-        done.extend(op.told(planned.unwrap_or_default(), &concluded));
+        done.extend(op.told(planned, &concluded));
         Ok(done)
     }
 

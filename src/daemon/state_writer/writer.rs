@@ -182,7 +182,7 @@ impl Writer {
             match &moved.result {
                 MoveResult::Done | MoveResult::DoneWithoutFile => {}
                 MoveResult::Lost(lost) => lost::tell(lost, now),
-                MoveResult::TakenBack(why) => events::storage_failed(&moved.message.id.to_string(), why),
+                MoveResult::TakenBack(why) => lost::tell_taken_back(moved, why),
             }
         }
         Ok(concluded)
