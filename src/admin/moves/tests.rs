@@ -70,7 +70,10 @@ impl Spool {
     }
 }
 
-const MOVES: [(Op, QueueDir, QueueDir, Option<MessageEnd>, Option<Happened>); 13] = [
+/// Operation, from, to, the end of the message and the line of its history.
+type Row = (Op, QueueDir, QueueDir, Option<MessageEnd>, Option<Happened>);
+
+const MOVES: [Row; 13] = [
     (Op::Hold, QueueDir::Cur, QueueDir::Hold, None, Some(Happened::Held)),
     (Op::Release, QueueDir::Hold, QueueDir::Cur, None, Some(Happened::Released)),
     (Op::Remove, QueueDir::Cur, QueueDir::Trash, Some(MessageEnd::Removed), Some(Happened::Removed)),
