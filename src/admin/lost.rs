@@ -1,8 +1,10 @@
 //! A message that this host lost: its file is gone, or is not what was claimed. Its rows end as lost, and its sender is told.
 
+use log::events;
+use log::message::MessageEvent;
 use mail::code::{Cause, Happened, MessageEnd, Subject};
 use mail::status::EnhancedStatus;
-use mail::{Diagnosis, HistoryCause};
+use mail::{Diagnosis, HistoryCause, words};
 use state::{Action, HistoryLine, Message, Progress, QueueDir, RecipientRow, RecipientUpdate, State};
 
 /// What happened to a file in the spool that was accepted.
@@ -33,6 +35,11 @@ impl Loss {
     /// How the message ended.
     pub fn end(&self) -> MessageEnd {
         if self.is_corrupt { MessageEnd::Corrupt } else { MessageEnd::Vanished }
+    }
+
+    /// What is told of a message that was lost for `recipients`.
+    pub fn event(&self, message: &Message, recipients: usize) -> MessageEvent {
+        MessageEvent::Lost { from: message.reverse_path.clone(), recipients, end: self.end(), detail: self.detail.clone() }
     }
 
     /// Where what is left of the file goes.
@@ -73,25 +80,15 @@ pub fn give_up(recipients: &mut [RecipientRow], cause: Cause) -> Vec<GivenUp> {
     .collect()
 }
 
-/// What was written, to be logged after the commit.
-#[derive(Debug)]
-pub struct Lost {
-    /// The message, as it ended.
-    pub message: Message,
-    /// What was found.
-    pub loss: Loss,
-    /// Its recipients that were open.
-    pub given_up: Vec<GivenUp>,
-}
-
 /// Ends the message as lost: open recipients fail, the DSN is due, the history says what was found. One that had ended keeps its end,
 /// and only the file that was kept of it is gone.
 ///
 /// Errors: the database's.
-pub fn record(state: &State, mut message: Message, loss: Loss, now: i64) -> state::Result<Lost> {
+pub fn record(state: &State, mut message: Message, loss: Loss, now: i64) -> state::Result<()> {
     let id = message.id;
     let mut recipients = state.recipients(id)?;
-    let given_up = if message.outcome.is_none() { give_up(&mut recipients, loss.cause()) } else { Vec::new() };
+    let had_ended = message.outcome.is_some();
+    let given_up = if !had_ended { give_up(&mut recipients, loss.cause()) } else { Vec::new() };
     for GivenUp { update, address } in &given_up {
         state.update_recipient(id, update, now)?;
         state.record(id, &failed(now, address, update.diagnosis.cause, &update.reply))?;
@@ -102,9 +99,54 @@ pub fn record(state: &State, mut message: Message, loss: Loss, now: i64) -> stat
     message.end(loss.dir(), end, now);
     message.detail.clone_from(&loss.detail);
     state.update(&message)?;
-    state.record(id, &line(&loss, now))?;
+    // The file of what was relayed is removed in any case.
+    if end != MessageEnd::Relayed {
+        state.record(id, &line(&loss, now))?;
+    }
     state.make_dsn_due(id, now)?;
-    Ok(Lost { message, loss, given_up })
+    match had_ended {
+        // Nothing was lost but a copy.
+        true => events::reconciled(id, "the file that was kept of it has vanished"),
+        false => tell(state, &message, &loss, &given_up, now),
+    }
+    Ok(())
+}
+
+fn tell(state: &State, message: &Message, loss: &Loss, given_up: &[GivenUp], now: i64) {
+    tell_given_up(state, message, given_up, now);
+    if given_up.is_empty()
+        && let Some(end) = message.outcome
+    {
+        state.tell(MessageEvent::Ended { from: message.reverse_path.clone(), end }.line(message.id));
+    }
+    if !given_up.is_empty() {
+        state.tell(loss.event(message, given_up.len()).line(message.id));
+    }
+}
+
+/// Tells of recipients that were given up, and with the last one how the message ended.
+pub(crate) fn tell_given_up(state: &State, message: &Message, given_up: &[GivenUp], now: i64) {
+    let mut events: Vec<MessageEvent> =
+        given_up.iter().map(|GivenUp { address, update }| outcome_event(message, address, update, now)).collect();
+    if let (Some(last), Some(end)) = (events.last_mut(), message.outcome) {
+        last.end_with(end);
+    }
+    events.iter().for_each(|event| state.tell(event.line(message.id)));
+}
+
+/// What is told of a recipient's outcome at `now`.
+pub fn outcome_event(message: &Message, to: &str, update: &RecipientUpdate, now: i64) -> MessageEvent {
+    MessageEvent::Outcome(log::message::Outcome {
+        progress: update.progress,
+        from: message.reverse_path.clone(),
+        to: to.to_owned(),
+        relay: update.relay.clone(),
+        delay: now.saturating_sub(message.accepted),
+        dsn: update.status.clone(),
+        reply: words::of_recipient(&update.diagnosis, &update.reply),
+        diagnosis: update.diagnosis,
+        end: None,
+    })
 }
 
 /// The line of history of a recipient that failed without a reply that says so.

@@ -10,8 +10,9 @@
 //! ```
 //!
 //! K4 needs no sync: what a power cut takes of it is done again, from the intention, and finds the file moved. Nothing is told before
-//! it has happened, and no row says anything of a file that is not true.
+//! it has happened, and no row says anything of a file that is not true. Its events are in the outbox, with K4.
 
+use log::message::MessageEvent;
 use mail::code::{Cause, Happened, MessageEnd, Op, Progress, Trigger};
 use mail::queue_id::QueueId;
 use mail::{Actor, Diagnosis, HistoryCause};
@@ -20,7 +21,7 @@ use state::{Action, Durability, HistoryLine, Intention, Message, Phase, QueueDir
 use store::Store;
 use store::carry::Carried;
 
-use crate::lost::{self, GivenUp, Loss, Lost};
+use crate::lost::{self, GivenUp, Loss};
 
 /// Moves that are concluded in one transaction.
 const GROUP: usize = 512;
@@ -45,8 +46,6 @@ pub struct Concluded {
     pub message: Message,
     /// How it came out.
     pub result: MoveResult,
-    /// Recipients that were given up with it.
-    pub given_up: Vec<GivenUp>,
 }
 
 /// How a move came out.
@@ -57,7 +56,7 @@ pub enum MoveResult {
     /// It was done, and there is no file: somebody had deleted it.
     DoneWithoutFile,
     /// Its file is gone: the message has ended as lost.
-    Lost(Box<Lost>),
+    Lost,
     /// It was taken back, for this reason; the message is where it was.
     TakenBack(String),
 }
@@ -152,8 +151,7 @@ fn conclude(state: &State, intention: Intention, found: Option<(Message, Carried
 
 /// The file is where it has to be: so says the row now. Also for what changes the row alone.
 pub(crate) fn done(state: &State, intention: Intention, mut message: Message, terms: Terms) -> state::Result<Concluded> {
-    let (id, now) = (intention.id, terms.now);
-    let mut given_up = Vec::new();
+    let (id, now, had_ended) = (intention.id, terms.now, message.outcome.is_some());
     match intention.op {
         Op::Hold => {
             let next_attempt = message.next_attempt.filter(|_| intention.trigger == Trigger::Policy);
@@ -173,13 +171,16 @@ pub(crate) fn done(state: &State, intention: Intention, mut message: Message, te
         Op::Expire => message.expires = message.expires.min(now),
         Op::Flush => message.next_attempt = Some(now),
         Op::Bounce => {
-            given_up = bounce(state, id, now)?;
+            let given_up = bounce(state, id, now)?;
             message.end(QueueDir::Failed, end_of(&state.recipients(id)?).unwrap_or(MessageEnd::Bounced), now);
+            lost::tell_given_up(state, &message, &given_up, now);
         }
         Op::Fail => message.end(QueueDir::Failed, end_of(&state.recipients(id)?).unwrap_or(MessageEnd::Failed), intention.at),
         Op::Lose => {
             message.end(QueueDir::Corrupt, MessageEnd::Corrupt, intention.at);
             message.detail.clone_from(&intention.detail);
+            let lost = state.recipients(id)?.iter().filter(|row| row.diagnosis.cause == Some(Cause::Corrupt)).count();
+            state.tell(Loss::corrupt(intention.detail.clone()).event(&message, lost).line(id));
         }
         Op::Discard => (message.dir, message.next_attempt) = (QueueDir::NoFile, None),
     }
@@ -187,7 +188,22 @@ pub(crate) fn done(state: &State, intention: Intention, mut message: Message, te
     if let Some(line) = line(&intention, now) {
         state.record(id, &line)?;
     }
-    Ok(Concluded { intention, message, result: MoveResult::Done, given_up })
+    tell(state, &intention, &message, had_ended);
+    Ok(Concluded { intention, message, result: MoveResult::Done })
+}
+
+/// Tells what was done, in the same transaction. What became of recipients is told where that was decided.
+fn tell(state: &State, intention: &Intention, message: &Message, had_ended: bool) {
+    let (by, trigger) = (intention.by.clone(), intention.trigger);
+    let event = match intention.op {
+        Op::Hold => MessageEvent::held(&intention.held()),
+        Op::Release => MessageEvent::Released(by, trigger),
+        // One event of a message says how it ended.
+        Op::Remove => MessageEvent::Removed(by, trigger, message.outcome.filter(|_| !had_ended)),
+        Op::Requeue => MessageEvent::Requeued(by, trigger),
+        Op::Expire | Op::Flush | Op::Bounce | Op::Fail | Op::Lose | Op::Discard => return,
+    };
+    state.tell(event.line(message.id));
 }
 
 /// The line of history that says that it was done. A failure has one for each recipient already.
@@ -233,8 +249,9 @@ fn bounce(state: &State, id: QueueId, now: i64) -> state::Result<Vec<GivenUp>> {
 /// The file is nowhere. Of a message that an operator dropped nothing is missed.
 fn vanished(state: &State, intention: Intention, message: Message, terms: Terms) -> state::Result<Concluded> {
     if intention.op != Op::Remove {
-        let lost = lost::record(state, message, Loss::vanished(""), terms.now)?;
-        return Ok(Concluded { intention, message: lost.message.clone(), result: MoveResult::Lost(Box::new(lost)), given_up: Vec::new() });
+        lost::record(state, message.clone(), Loss::vanished(""), terms.now)?;
+        let message = state.message(message.id)?.unwrap_or(message);
+        return Ok(Concluded { intention, message, result: MoveResult::Lost });
     }
     let mut concluded = done(state, intention, message, terms)?;
     concluded.message.dir = QueueDir::NoFile;
@@ -252,7 +269,7 @@ fn take_back(state: &State, intention: Intention, mut message: Message, why: Str
     }
     let note = HistoryLine::new(terms.now, Happened::Note).with(format!("not {}: {why}", mail::words::of_op(intention.op)));
     state.record(message.id, &HistoryLine { trigger: Some(intention.trigger), by: intention.by.clone(), ..note })?;
-    Ok(Concluded { intention, message, result: MoveResult::TakenBack(why), given_up: Vec::new() })
+    Ok(Concluded { intention, message, result: MoveResult::TakenBack(why) })
 }
 
 impl Concluded {

@@ -108,7 +108,7 @@ impl AdminOp {
             let (answer, text) = match &moved.result {
                 MoveResult::Done => continue,
                 MoveResult::DoneWithoutFile => (Answer::Done, format!("{}; its file had vanished before", self.outcome())),
-                MoveResult::Lost(_) => (Answer::Lost, "is lost: its file has vanished from the spool".to_owned()),
+                MoveResult::Lost => (Answer::Lost, "is lost: its file has vanished from the spool".to_owned()),
                 MoveResult::TakenBack(why) => (Answer::NotDone, format!("failed: {why}")),
             };
             *told = Done::new(id, answer, text);

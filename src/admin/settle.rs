@@ -10,6 +10,7 @@
 //! | an intention that waits for an attempt | [`after_attempts`]: the attempt ended with the daemon: carried out now |
 
 use config::OnUncertain;
+use log::message::MessageEvent;
 use mail::code::{Cause, Duplicate, Happened, HoldCause, Op, Progress, QueueDir, Subject, Trigger};
 use mail::queue_id::QueueId;
 use mail::{Diagnosis, HistoryCause, Hold, words};
@@ -30,6 +31,8 @@ pub struct Settling {
     pub now: i64,
     /// What to do with messages that were in data.
     pub on_uncertain: OnUncertain,
+    /// Messages that were in data are told of now. Otherwise their next attempt tells.
+    pub tells: bool,
 }
 
 impl Settling {
@@ -38,13 +41,13 @@ impl Settling {
     }
 }
 
-/// All of it, in the order of the table. Nobody has told of the uncertain ones yet: their next attempt does.
+/// All of it, in the order of the table.
 ///
 /// Errors: those of the disk and the database; what was settled before stays so.
 pub fn settle(state: &mut State, store: &Store, how: Settling) -> Result<Vec<Concluded>, MoveError> {
     let mut concluded = complete(state, store, how)?;
     let rows = were_in_data(state)?;
-    concluded.extend(in_data(state, store, rows, false, how)?);
+    concluded.extend(in_data(state, store, rows, how)?);
     concluded.extend(after_attempts(state, store, how)?);
     Ok(concluded)
 }
@@ -65,10 +68,10 @@ pub fn were_in_data(state: &State) -> state::Result<Vec<Message>> {
     Ok(state.in_hand()?.into_iter().filter(|row| row.in_data).collect())
 }
 
-/// Makes the open recipients of these messages uncertain. Where it `is_told` of them, their next attempt need not tell again.
+/// Makes the open recipients of these messages uncertain.
 ///
 /// Errors: as [`settle`].
-pub fn in_data(state: &mut State, store: &Store, rows: Vec<Message>, is_told: bool, how: Settling) -> Result<Vec<Concluded>, MoveError> {
+pub fn in_data(state: &mut State, store: &Store, rows: Vec<Message>, how: Settling) -> Result<Vec<Concluded>, MoveError> {
     let mut concluded = Vec::new();
     let ordered: std::collections::HashSet<QueueId> = waiting(state)?.iter().map(|order| order.id).collect();
     for group in rows.chunks(GROUP) {
@@ -76,7 +79,7 @@ pub fn in_data(state: &mut State, store: &Store, rows: Vec<Message>, is_told: bo
             group.iter().try_for_each(|row| {
                 // What an operator wants of it counts more.
                 let is_held = how.on_uncertain == OnUncertain::Hold && !ordered.contains(&row.id);
-                make_uncertain(state, row.clone(), is_held, is_told, how.now)
+                make_uncertain(state, row.clone(), is_held, how)
             })
         })?;
         follow_through(state, store, Terms { is_left: false, ..how.terms() }, &mut concluded)?;
@@ -84,13 +87,16 @@ pub fn in_data(state: &mut State, store: &Store, rows: Vec<Message>, is_told: bo
     Ok(concluded)
 }
 
-fn make_uncertain(state: &State, mut row: Message, is_held: bool, is_told: bool, now: i64) -> state::Result<()> {
-    let id = row.id;
+fn make_uncertain(state: &State, mut row: Message, is_held: bool, how: Settling) -> state::Result<()> {
+    let (id, now) = (row.id, how.now);
     mark_uncertain(state, id, now)?;
     (row.in_data, row.next_attempt) = (false, Some(now + UNCERTAIN));
     // A server had accepted it up to its content: that was an attempt. When, only that server knows.
     row.attempts = row.attempts.saturating_add(1);
-    row.suspect = (!is_told).then_some(Duplicate::Stopped);
+    match how.tells {
+        true => state.tell(MessageEvent::PossibleDuplicate(Duplicate::Stopped).line(id)),
+        false => row.suspect = Some(Duplicate::Stopped),
+    }
     state.update(&row)?;
     state.record(id, &HistoryLine::new(now, Happened::Uncertain).because(HistoryCause::Duplicate(Duplicate::Stopped)))?;
     if is_held {

@@ -4,12 +4,15 @@
 //! A file without a row is never moved: it is taken first, and then it is a message like any other. One that is to be held gets a row
 //! that says where its file is, and the intention to hold it, in one transaction.
 
-use mail::code::{Cause, Duplicate, HoldCause, MessageEnd, Subject, Trigger};
+use std::collections::HashSet;
+
+use log::message::MessageEvent;
+use mail::code::{Cause, HoldCause, MessageEnd, Subject, Trigger};
 use mail::queue_id::QueueId;
 use mail::{Diagnosis, Hold};
 use spool::file::FileError;
 use spool::layout;
-use state::{Durability, Intention, Message, Origin, Progress, QueueDir, RecipientRow, State};
+use state::{Durability, Intention, Known, Message, Origin, Progress, QueueDir, RecipientRow, State};
 use store::{Claim, ClaimedMessage, Store};
 
 use crate::moves::{Concluded, MoveError, Terms, follow_through};
@@ -41,46 +44,52 @@ pub struct Taking {
 }
 
 impl Taking {
-    /// The rows of a file in this directory.
-    pub fn arrival(&self, claimed: &ClaimedMessage, found: QueueDir) -> Arrival {
+    /// The rows of a file in this directory, with what the log of outcomes knows of it.
+    pub fn arrival(&self, claimed: &ClaimedMessage, found: QueueDir, known: Option<&Known>) -> Arrival {
         match found {
-            QueueDir::Cur => self.of_cur(claimed),
-            found => self.of_parked(claimed, found),
+            QueueDir::Cur => self.of_cur(claimed, known),
+            found => self.of_parked(claimed, found, known),
         }
     }
 
-    fn of_cur(&self, claimed: &ClaimedMessage) -> Arrival {
+    fn of_cur(&self, claimed: &ClaimedMessage, known: Option<&Known>) -> Arrival {
         let plan = self.policy.plan(claimed, self.now);
-        if !self.state_was_lost {
-            let mut arrival = arrival(claimed, &plan, QueueDir::Cur);
-            arrival.message.next_attempt = arrival.message.next_attempt.or(Some(self.now));
-            return arrival;
+        let mut arrival = arrival(claimed, &plan, QueueDir::Cur);
+        if self.state_was_lost {
+            mark(&mut arrival, Progress::Uncertain, Cause::StateLost, "4.4.2", self.now);
         }
-        let mut arrival = arrival(claimed, &Plan { hold: Some(Hold::of(HoldCause::StateLost)), ..plan }, QueueDir::Cur);
-        self.mark_uncertain(&mut arrival);
+        take_known(&mut arrival, known, self.now);
+        if self.state_was_lost && arrival.recipients.iter().any(|row| row.progress.is_open()) {
+            arrival.message.park(Hold::of(HoldCause::StateLost));
+        } else if arrival.message.hold.is_none() {
+            arrival.message.next_attempt = arrival.message.next_attempt.or(Some(self.now));
+        }
         arrival
     }
 
-    fn of_parked(&self, claimed: &ClaimedMessage, found: QueueDir) -> Arrival {
+    fn of_parked(&self, claimed: &ClaimedMessage, found: QueueDir, known: Option<&Known>) -> Arrival {
         let unknown = if self.state_was_lost { HoldCause::ReasonLost } else { HoldCause::Moved };
-        let plan = Plan { hold: Some(Hold::of(unknown)), ..self.policy.plan(claimed, self.now) };
+        let hold = known.and_then(Known::hold).unwrap_or_else(|| Hold::of(unknown));
+        let plan = Plan { hold: Some(hold), ..self.policy.plan(claimed, self.now) };
         let mut arrival = arrival(claimed, &plan, found);
         match found {
             QueueDir::Failed => {
                 mark(&mut arrival, Progress::Failed, Cause::Unknown, "5.0.0", self.now);
-                arrival.message.end(QueueDir::Failed, MessageEnd::Failed, self.now);
+                take_known(&mut arrival, known, self.now);
+                let end = state::end_of(&arrival.recipients).or_else(|| known?.end()).unwrap_or(MessageEnd::Failed);
+                arrival.message.end(QueueDir::Failed, end, self.now);
             }
-            QueueDir::Trash => arrival.message.end(QueueDir::Trash, MessageEnd::Removed, self.now),
-            _ if self.state_was_lost => self.mark_uncertain(&mut arrival),
+            QueueDir::Trash => {
+                take_known(&mut arrival, known, self.now);
+                arrival.message.end(QueueDir::Trash, MessageEnd::Removed, self.now);
+            }
+            // Whoever held it last knew of every recipient.
+            _ if known.is_some() => take_known(&mut arrival, known, self.now),
+            _ if self.state_was_lost => mark(&mut arrival, Progress::Uncertain, Cause::StateLost, "4.4.2", self.now),
             // Nobody has tried it yet: it was parked before its claim was recorded.
             _ => {}
         }
         arrival
-    }
-
-    fn mark_uncertain(&self, arrival: &mut Arrival) {
-        mark(arrival, Progress::Uncertain, Cause::StateLost, "4.4.2", self.now);
-        arrival.message.suspect = Some(Duplicate::StateLost);
     }
 
     /// The row that the file of a message without one would get.
@@ -88,7 +97,7 @@ impl Taking {
     /// Errors: why it is no message.
     pub fn look(&self, store: &Store, id: QueueId, directory: &str) -> Result<Message, String> {
         let claimed = store.inspect(directory, id).map_err(|why| unreadable(&why))?;
-        Ok(self.arrival(&claimed, dir_of(directory)).message)
+        Ok(self.arrival(&claimed, dir_of(directory), None).message)
     }
 
     /// Claims the file of a message without a row, which is in `directory`, and makes its row.
@@ -112,7 +121,8 @@ impl Taking {
         };
         // What is in new/ has not been tried, whatever was lost.
         let lost = self.state_was_lost && directory != layout::NEW;
-        let arrival = Taking { state_was_lost: lost, ..*self }.arrival(&claimed, found);
+        let known = state.known(&HashSet::from([id]))?.remove(&id).filter(|known| known.is_of(&claimed.digest));
+        let arrival = Taking { state_was_lost: lost, ..*self }.arrival(&claimed, found, known.as_ref());
         state.transaction(Durability::Full, |state| arrival.insert(state, None, self.now))?;
         let mut concluded = Vec::new();
         follow_through(state, store, Terms { now: self.now, is_left: false }, &mut concluded)?;
@@ -135,6 +145,9 @@ impl Arrival {
     /// Errors: the database's.
     pub fn insert(&self, state: &State, unplanned: Option<&Hold>, now: i64) -> state::Result<()> {
         let Arrival { message, recipients, origin, found } = self;
+        let (from, message_id) = (message.reverse_path.clone(), message.message_id.clone());
+        let accepted = MessageEvent::Accepted { from, uid: message.uid, size: message.size, recipients: recipients.len(), message_id };
+        state.tell(accepted.line(message.id));
         let hold = unplanned.cloned().or_else(|| message.held().filter(|_| message.dir != *found));
         let Some(hold) = hold else {
             state.insert(message, recipients, origin)?;
@@ -147,6 +160,23 @@ impl Arrival {
         (row.dir, row.hold, row.by, row.detail) = (*found, None, None, String::new());
         state.insert(&row, recipients, origin)?;
         state.intend(&Intention::to_hold(message.id, *found, &hold, now).on(Trigger::Policy))
+    }
+}
+
+/// What the log of outcomes knows: who has it does not get it again.
+fn take_known(arrival: &mut Arrival, known: Option<&Known>, now: i64) {
+    let Some(known) = known else { return };
+    let results = known.recipients(arrival.recipients.len());
+    // Of what had no file any more the log has its end alone.
+    let is_relayed = known.end() == Some(MessageEnd::Relayed);
+    for row in &mut arrival.recipients {
+        let (progress, cause, status) = match results.get(&row.n) {
+            Some(known) => (known.progress, known.cause, known.status.clone()),
+            None if is_relayed => (Progress::Relayed, None, "2.0.0".to_owned()),
+            None => continue,
+        };
+        (row.progress, row.status, row.at) = (progress, status, Some(now));
+        row.diagnosis = cause.map_or_else(Diagnosis::default, |cause| Diagnosis::of(cause, Subject::Recipient));
     }
 }
 

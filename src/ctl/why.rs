@@ -359,7 +359,7 @@ mod tests {
             (QueueState::Hold, "until it is released", "mailchute release"),
             (QueueState::Failed, "kept for review", "mailchute requeue"),
             (QueueState::Removed, "was removed", "restores it within"),
-            (QueueState::Finished, "every recipient was relayed", "no action needed"),
+            (QueueState::Finished, "was relayed to every recipient", "no action needed"),
             (QueueState::Active, "is being delivered", "no action needed"),
         ] {
             let mut inputs = deferred("", "");

@@ -42,6 +42,7 @@ use dsn::original::Original;
 use dsn::render::Digest;
 use dsn::{compose, original, render, write};
 use log::events;
+use log::message::MessageEvent;
 use mail::HistoryCause;
 use mail::code::{Happened, NoDsn, QueueDir};
 use mail::queue_id::QueueId;
@@ -140,10 +141,24 @@ pub(crate) fn begin(state: &State, store: &Store, id: QueueId, dsn: QueueId, tol
     state.begin_dsn(id, dsn, told).map(|()| None)
 }
 
-/// N5: of message `id` this was told by the message `dsn`.
-pub(crate) fn written(state: &State, id: QueueId, told: &Told, dsn: QueueId, to: &Address, now: i64) -> state::Result<()> {
+/// A DSN that is durable in the spool.
+#[derive(Clone)]
+pub(crate) struct Sent {
+    /// Its queue id.
+    pub(crate) dsn: QueueId,
+    /// To whom.
+    pub(crate) to: Address,
+    /// What it says.
+    pub(crate) action: Action,
+}
+
+/// N5: of message `id` this was told by a DSN.
+pub(crate) fn written(state: &State, id: QueueId, told: &Told, sent: &Sent, now: i64) -> state::Result<()> {
+    let Sent { dsn, to, action } = sent;
     state.set(WINDOW_KEY, &window(state, now)?.with_one_more().to_string())?;
-    let text = format!("{dsn} to {}", printable::text(&to.to_string()));
+    let to = printable::text(&to.to_string());
+    let text = format!("{dsn} to {to}");
+    state.tell(MessageEvent::DsnSent { dsn: *dsn, to, action: action.word().to_owned() }.line(id));
     state.record(id, &HistoryLine::new(now, Happened::Dsn).with(text))?;
     state.finish_dsn(id, told)
 }
@@ -151,6 +166,7 @@ pub(crate) fn written(state: &State, id: QueueId, told: &Told, dsn: QueueId, to:
 /// Nobody is told: for this reason, or because there is nothing to tell any more.
 pub(crate) fn passed_over(state: &State, due: &DueDsn, why: Option<NoDsn>, now: i64) -> state::Result<()> {
     if let Some(why) = why {
+        state.tell(MessageEvent::DsnSuppressed(why).line(due.message.id));
         state.record(due.message.id, &HistoryLine::new(now, Happened::NoDsn).because(HistoryCause::NoDsn(why)))?;
     }
     state.finish_dsn(due.message.id, &told_of(due))
@@ -181,7 +197,6 @@ async fn tell_sender(dsns: &Arc<DsnQueue>, setup: &Arc<Setup>, due: DueDsn, now:
         Ok(Some(composed)) => composed,
         nothing => {
             let why = nothing.err();
-            why.into_iter().for_each(|why| events::dsn_suppressed(due.message.id, why));
             dsns.state_writer.work(move |state, _| passed_over(state, &due, why, now))?.await.map_err(|_| Stopped)?;
             return Ok(0);
         }
@@ -194,9 +209,8 @@ async fn tell_sender(dsns: &Arc<DsnQueue>, setup: &Arc<Setup>, due: DueDsn, now:
         Ok(written) => written,
         Err(sleep) => return Ok(sleep),
     };
-    let address = to.clone();
-    dsns.state_writer.work(move |state, _| written(state, id, &told, dsn, &address, now))?.await.map_err(|_| Stopped)?;
-    events::dsn_sent(id, dsn, &printable::text(&to.to_string()), action.word());
+    let sent = Sent { dsn, to, action };
+    dsns.state_writer.work(move |state, _| written(state, id, &told, &sent, now))?.await.map_err(|_| Stopped)?;
     Ok(0)
 }
 

@@ -219,10 +219,9 @@ impl Intake {
         for (message, plan, answer) in asked {
             let id = message.envelope.id;
             match answer.blocking_recv().map_err(|_| Stopped)? {
-                Admission::Admitted => self.tell_admitted(message, plan),
-                Admission::Held(hold) => self.tell_admitted(message, Plan { hold: Some(hold), ..plan }),
-                Admission::Known => {}
-                Admission::Restored(hold) => events::held(id, &hold),
+                Admission::Admitted => self.pass_on(message, plan),
+                Admission::Held(hold) => self.pass_on(message, Plan { hold: Some(hold), ..plan }),
+                Admission::Known | Admission::Restored => {}
                 Admission::Resurrected => {
                     events::reconciled(id, "the file of a message that had ended had come back; it is where its row says")
                 }
@@ -232,13 +231,9 @@ impl Intake {
         Ok(())
     }
 
-    fn tell_admitted(&mut self, message: ClaimedMessage, plan: Plan) {
-        let envelope = &message.envelope;
-        let (from, count) = (envelope.reverse_path.to_string(), envelope.recipients.len());
-        events::accepted(envelope.id, &from, message.uid, envelope.size, count, &message.message_id);
-        match &plan.hold {
-            Some(hold) => events::held(envelope.id, hold),
-            None => (self.admitted)(Admitted { claimed: message, plan }),
+    fn pass_on(&mut self, message: ClaimedMessage, plan: Plan) {
+        if plan.hold.is_none() {
+            (self.admitted)(Admitted { claimed: message, plan });
         }
     }
 

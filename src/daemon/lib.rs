@@ -51,6 +51,7 @@ mod lost;
 mod metrics;
 mod notify;
 mod orders;
+mod outbox;
 mod outcome;
 mod pausing;
 mod prepare;

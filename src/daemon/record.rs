@@ -1,19 +1,19 @@
-//! From the replies of a server to committed outcomes and log lines.
+//! From the replies of a server to committed outcomes.
 //!
-//! In: a job and what came of it. Out: its recipients' outcomes in the state writer; with the last job of an attempt, the message's
-//! conclusion. Nothing is logged as done before it is committed.
+//! In: a job and what came of it. Out: its recipients' outcomes in the state writer, and their events, told with the commit; with the last
+//! job of an attempt, the message's conclusion.
 
 use std::sync::Arc;
 
 use super::dispatch::{Dispatch, JobEnd, Work};
-use super::outcome::{self, Conclusion, DeliveryAttempt};
+use super::outcome::{self, Conclusion, DeliveryAttempt, GivenUp};
 use super::queue::JobRecipient;
 use super::state_writer::{OutcomeRecord, Recorded, StateWriter, Stopped};
 use crate::current::Current;
 use crate::health::Health;
-use log::events;
-use log::events::Outcome;
-use mail::code::{Cause, HoldCause, MessageEnd, Subject, Trigger};
+use crate::outbox::outcome_event;
+use log::message::MessageEvent;
+use mail::code::{Cause, HoldCause, Subject};
 use mail::status::{EnhancedStatus, Reply};
 use mail::{Diagnosis, Hold, words};
 use observe::metrics::counters::Counters;
@@ -113,21 +113,16 @@ impl Recorder {
         }
         // The usual message has one job, and one commit says all. Otherwise the last job's end comes after the commits of all.
         let single = self.dispatch.is_only_job(id);
+        let events = self.events_of(&work, &updates);
+        let mut record = OutcomeRecord { id, updates, transaction: transaction.clone(), hop_reports, attempt: None, events };
         if !single {
-            let record = OutcomeRecord { id, updates: updates.clone(), transaction: transaction.clone(), hop_reports, attempt: None };
             self.state_writer.record(record).await?;
+            record = OutcomeRecord { id, updates: Vec::new(), transaction, hop_reports, attempt: None, events: Vec::new() };
         }
-        let Some(end) = self.dispatch.end_job(&work, end) else {
-            self.log_job(&work, &updates, None);
-            return Ok(());
-        };
-        let attempt = self.attempt_of(&work.message, end);
-        let news = if single { updates.clone() } else { Vec::new() };
-        let settled =
-            self.state_writer.record(OutcomeRecord { id, updates: news, transaction, hop_reports, attempt: Some(attempt) }).await?;
-        let of_job = settled.end.filter(|_| settled.given_up.is_empty());
-        self.log_job(&work, &updates, of_job);
-        self.conclude(&work.message, &work.job.route, settled);
+        let Some(end) = self.dispatch.end_job(&work, end) else { return Ok(()) };
+        record.attempt = Some(self.attempt_of(&work.message, end));
+        let recorded = self.state_writer.record(record).await?;
+        self.conclude(&work.message, &work.job.route, recorded);
         Ok(())
     }
 
@@ -137,32 +132,24 @@ impl Recorder {
     pub(crate) async fn not_begun(&self, message: &Message, now: i64) -> Result<(), Stopped> {
         let attempt = self.attempt_of(message, JobEnd { route_until: Some(now), ..JobEnd::default() });
         let (updates, transaction) = (Vec::new(), Transaction::default());
-        let record = OutcomeRecord { id: message.id, updates, transaction, hop_reports: false, attempt: Some(attempt) };
+        let record = OutcomeRecord { id: message.id, updates, transaction, hop_reports: false, attempt: Some(attempt), events: Vec::new() };
         let recorded = self.state_writer.record(record).await?;
         self.conclude(message, "", recorded);
         Ok(())
     }
 
-    /// Tells of the end of an attempt that is committed.
+    /// What follows the end of an attempt that is committed.
     fn conclude(&self, message: &Message, route: &str, recorded: Recorded) {
-        let id = message.id;
-        for (at, given_up) in recorded.given_up.iter().enumerate() {
-            // The last event of the message says how it ended.
-            let end = recorded.end.filter(|_| at + 1 == recorded.given_up.len());
-            self.log_outcome(message, route, &given_up.address, &given_up.update, end);
+        let delay = sys::clock::now().saturating_sub(message.accepted);
+        for GivenUp { update, .. } in &recorded.given_up {
+            self.counters.outcome(route, update.progress, &update.status, delay as f64);
         }
         if recorded.dsn_due {
             self.dsn_due.notify_one();
         }
-        match recorded.conclusion {
-            Some(Conclusion::Hold(hold)) => events::held(id, &hold),
-            Some(Conclusion::Lost(loss)) => {
-                events::lost(id, loss.end(), &loss.detail, &message.reverse_path, recorded.given_up.len());
-            }
-            // The scheduler may have to wake earlier than it meant to.
-            Some(Conclusion::Retry { .. }) => self.dispatch.wake.notify_one(),
-            Some(Conclusion::Removed(actor)) => events::removed(id, Some(&actor), Trigger::Delivery, recorded.end),
-            Some(Conclusion::Relayed | Conclusion::Failed) | None => {}
+        // The scheduler may have to wake earlier than it meant to.
+        if matches!(recorded.conclusion, Some(Conclusion::Retry { .. })) {
+            self.dispatch.wake.notify_one();
         }
     }
 
@@ -182,36 +169,17 @@ impl Recorder {
         }
     }
 
-    fn log_job(&self, work: &Work, updates: &[RecipientUpdate], end: Option<MessageEnd>) {
-        for (at, (recipient, update)) in work.job.recipients.iter().zip(updates).enumerate() {
-            let end = end.filter(|_| at + 1 == updates.len());
-            self.log_outcome(&work.message, &work.job.route, &recipient.address, update, end);
-        }
-    }
-
-    fn log_outcome(&self, message: &Message, route: &str, to: &str, update: &RecipientUpdate, end: Option<MessageEnd>) {
+    /// Counts what became of the recipients of a job, and makes their events, which are told with their commit.
+    fn events_of(&self, work: &Work, updates: &[RecipientUpdate]) -> Vec<MessageEvent> {
         let now = sys::clock::now();
-        let delay = now.saturating_sub(message.accepted);
-        self.counters.outcome(route, update.progress, &update.status, delay as f64);
-        let outcome = Outcome {
-            queue_id: message.id,
-            from: &message.reverse_path,
-            to,
-            relay: &update.relay,
-            delay,
-            dsn: &update.status,
-            reply: &words::of_recipient(&update.diagnosis, &update.reply),
-            diagnosis: update.diagnosis,
-            end,
-        };
-        match update.progress {
-            Progress::Relayed => {
+        let delay = now.saturating_sub(work.message.accepted);
+        let told = |(recipient, update): (&JobRecipient, &RecipientUpdate)| {
+            self.counters.outcome(&work.job.route, update.progress, &update.status, delay as f64);
+            if update.progress == Progress::Relayed {
                 self.health.note_relayed(now);
-                events::relayed(outcome);
             }
-            Progress::Deferred => events::deferred(outcome),
-            Progress::Failed => events::failed(outcome),
-            Progress::Uncertain => events::uncertain(outcome),
-        }
+            outcome_event(&work.message, &recipient.address, update, now)
+        };
+        work.job.recipients.iter().zip(updates).map(told).collect()
     }
 }

@@ -32,7 +32,7 @@ use admin::moves::{Concluded, MoveResult};
 use admin::settle::{self, Settling};
 use log::events;
 use mail::Hold;
-use mail::code::{Duplicate, Happened, HoldCause, MessageEnd, Op, Trigger};
+use mail::code::{Happened, HoldCause, MessageEnd, Op, Trigger};
 use mail::queue_id::QueueId;
 use spool::layout;
 use state::{Durability, HistoryLine, Message, QueueDir, State};
@@ -50,7 +50,7 @@ pub(crate) fn reconcile(state: &mut State, store: &Store, how: Recovery) -> Resu
     if how.after_crash {
         state.set_crashed(how.now)?;
     }
-    let settling = Settling { now: how.now, on_uncertain: how.on_uncertain };
+    let settling = Settling { now: how.now, on_uncertain: how.on_uncertain, tells: true };
     let mut completed = settle::complete(state, store, settling)?;
     let (unsettled, orphans) = compare(state, list(store)?)?;
     if how.state_was_lost {
@@ -60,12 +60,10 @@ pub(crate) fn reconcile(state: &mut State, store: &Store, how: Recovery) -> Resu
     in_groups(state, store, &unsettled, |state, (id, found)| follow(state, store, *id, *found, how, &mut recovered))?;
     let in_data = settle::were_in_data(state)?;
     recovered.uncertain += in_data.len();
-    // Told before it is recorded: a crash between the two tells it again.
-    in_data.iter().for_each(|row| events::possible_duplicate(row.id, Duplicate::Stopped));
-    let held = settle::in_data(state, store, in_data, true, settling)?;
+    settle::in_data(state, store, in_data, settling)?;
     completed.extend(settle::after_attempts(state, store, settling)?);
     recovered.settled += completed.len();
-    held.iter().chain(&completed).for_each(|moved| tell(moved, how.now));
+    completed.iter().for_each(tell);
     state.reclaim(how.now)?;
     state.heal_clock(how.now, how.suspect_waits)?;
     Ok((recovered, orphans))
@@ -147,8 +145,7 @@ fn follow(
     };
     let Some(found) = found else {
         recovered.vanished += 1;
-        lost::tell(&lost::record(state, row, Loss::vanished("found at the start"), how.now)?, how.now);
-        return Ok(());
+        return Ok(lost::record(state, row, Loss::vanished("found at the start"), how.now)?);
     };
     if found == row.dir {
         return Ok(());
@@ -199,19 +196,13 @@ fn claim_again(store: &Store, row: &Message, recovered: &mut Recovered) -> Resul
     }
 }
 
-/// What became of a move that an earlier run had begun, or of what was to follow an attempt.
-fn tell(moved: &Concluded, now: i64) {
-    let (id, by, trigger) = (moved.message.id, moved.by(), moved.intention.trigger);
+/// What became of a move that an earlier run had begun, or of what was to follow an attempt. Events of messages are in the outbox.
+fn tell(moved: &Concluded) {
+    let id = moved.message.id;
     match (&moved.result, moved.intention.op) {
-        (MoveResult::Lost(lost), _) => lost::tell(lost, now),
         (MoveResult::TakenBack(why), _) => lost::tell_taken_back(moved, why),
-        (_, Op::Hold) => events::held(id, &moved.intention.held()),
-        (_, Op::Release) => events::released(id, by, trigger),
-        (_, Op::Remove) => events::removed(id, by, trigger, moved.message.outcome),
-        (_, Op::Requeue) => events::requeued(id, by, trigger),
-        (_, Op::Bounce) => lost::tell_given_up(&moved.message, &moved.given_up, moved.message.outcome, now),
         (_, Op::Discard) => events::discarded(&id.to_string(), &format!("{}/{id}", layout::FAILED)),
-        (_, op @ (Op::Fail | Op::Lose | Op::Expire | Op::Flush)) => events::reconciled(id, mail::words::of_op(op)),
+        (_, op) => events::reconciled(id, &format!("{}, which was begun before the start", mail::words::of_op(op))),
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Reload {
     /// Its limits follow, and no route stays suspended.
     pub(crate) dispatch: Arc<Dispatch>,
     /// The event file.
-    pub(crate) dispatcher: dispatcher::Reloader,
+    pub(crate) dispatcher: dispatcher::Handle,
     /// The receivers of events.
     pub(crate) hooks: Arc<Hooks>,
     /// The limits of users.

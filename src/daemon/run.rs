@@ -113,10 +113,10 @@ fn daemon() -> Result<(), Failure> {
     hooks.apply(setup.webhook_settings()).map_err(thread_failed)?;
     let (alarms, woken) = AlarmManager::load(&config.paths.spool);
     let counters = Arc::new(Counters::default());
-    let listeners = vec![hooks.listener(), alarms.listener(), Counters::listener(&counters)];
-    let dispatcher = EventDispatcher::start(feed, setup.event_file_settings(), listeners);
+    let listeners = vec![alarms.listener(), Counters::listener(&counters)];
+    let dispatcher = EventDispatcher::start(feed, setup.event_file_settings(), listeners, Arc::clone(&hooks));
     let dispatcher = dispatcher.map_err(thread_failed)?;
-    let sinks = EventSinks { counters, dispatcher: dispatcher.reloader(), hooks: Arc::clone(&hooks), alarms: Arc::clone(&alarms) };
+    let sinks = EventSinks { counters, dispatcher: dispatcher.handle(), hooks: Arc::clone(&hooks), alarms: Arc::clone(&alarms) };
     let ended = deliver(config.paths, store, setup, (sinks, woken));
     // However it ended, the last events say why.
     alarms.stop();

@@ -18,11 +18,12 @@ use crate::record::Recorder;
 use crate::state_writer::StateWriter;
 use crate::stop::Stop;
 use crate::tasks::Tasks;
-use log::events;
+use log::message::MessageEvent;
 use mail::Address;
-use mail::code::Duplicate;
+use mail::HistoryCause;
+use mail::code::{Cause, Duplicate, Happened};
 use mail::queue_id::QueueId;
-use state::{Message, State, Transaction};
+use state::{HistoryLine, Message, Progress, RecipientRow, State, Transaction};
 use transport::route::RouteKey;
 
 /// Messages loaded at a time.
@@ -156,14 +157,12 @@ fn load(state: &State, now: i64, room: usize) -> state::Result<Vec<Loaded>> {
     let (mut loaded, mut count) = (Vec::with_capacity(due.len()), 0);
     for message in due {
         if crashed.is_some_and(|at| message.next_attempt.is_some_and(|due| due <= at)) {
-            events::possible_duplicate(message.id, Duplicate::PowerCut);
-        }
-        if let Some(cause) = message.suspect {
-            events::possible_duplicate(message.id, cause);
-            state.tell_suspect(message.id, cause, now)?;
+            state.tell(MessageEvent::PossibleDuplicate(Duplicate::PowerCut).line(message.id));
         }
         state.schedule(message.id, None)?;
-        let recipients = open_recipients(state, message.id)?;
+        let rows = state.recipients(message.id)?;
+        tell_suspicion(state, message.id, &rows, now)?;
+        let recipients = open_recipients(rows);
         count += recipients.len();
         loaded.push((message, recipients));
         if count >= LOAD_RECIPIENTS {
@@ -173,9 +172,20 @@ fn load(state: &State, now: i64, room: usize) -> state::Result<Vec<Loaded>> {
     Ok(loaded)
 }
 
-fn open_recipients(state: &State, id: QueueId) -> state::Result<Vec<JobRecipient>> {
-    let open = state.recipients(id)?.into_iter().filter(|r| r.progress.is_open());
-    Ok(open.map(|r| JobRecipient { n: r.n, address: r.address }).collect())
+/// Says, before the attempt, that it may be a second delivery: of a spool that was copied, or of what was held since a lost database.
+fn tell_suspicion(state: &State, id: QueueId, rows: &[RecipientRow], now: i64) -> state::Result<()> {
+    let lost = |row: &RecipientRow| row.progress == Progress::Uncertain && row.diagnosis.cause == Some(Cause::StateLost);
+    let cause = match state.take_suspicion(id)? {
+        Some(cause) => cause,
+        None if rows.iter().any(lost) => Duplicate::StateLost,
+        None => return Ok(()),
+    };
+    state.tell(MessageEvent::PossibleDuplicate(cause).line(id));
+    state.record(id, &HistoryLine::new(now, Happened::Suspect).because(HistoryCause::Duplicate(cause)))
+}
+
+fn open_recipients(rows: Vec<RecipientRow>) -> Vec<JobRecipient> {
+    rows.into_iter().filter(|row| row.progress.is_open()).map(|row| JobRecipient { n: row.n, address: row.address }).collect()
 }
 
 /// Puts a message into the queue, by route. One without open recipients (the daemon died before its conclusion) is concluded.
@@ -204,7 +214,8 @@ pub(crate) async fn start_attempt(scheduler: &Arc<Scheduler>, message: Message, 
         delay_warning: setup.delay_warning(),
     };
     let transaction = Transaction::default();
-    let nothing_new = OutcomeRecord { id: message.id, updates: Vec::new(), transaction, hop_reports: false, attempt: Some(attempt) };
+    let nothing_new =
+        OutcomeRecord { id: message.id, updates: Vec::new(), transaction, hop_reports: false, attempt: Some(attempt), events: Vec::new() };
     if scheduler.state_writer.record(nothing_new).await?.dsn_due {
         scheduler.recorder.dsn_due.notify_one();
     }

@@ -13,9 +13,13 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use observe::alarms;
 use observe::alarms::AlarmManager;
 use observe::alarms::alarm::Kind;
+use observe::dispatcher;
+use observe::outbox::Source;
+use state::Cursor;
 use store::{ClaimedMessage, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::database::STATE_FILE;
 use crate::health::{Health, STALLED};
 use crate::intake::{Admitted, Intake};
 use crate::plan::{Plan, Policy};
@@ -31,6 +35,8 @@ use crate::{answer, dsn_queue, history, metrics, notify, schedule, submission};
 
 /// How long deliveries may go on after SIGTERM. The promise is ten seconds for everything.
 const GRACE: Duration = Duration::from_secs(6);
+/// How long the end waits until receivers have what happened to messages; what is left is told at the next start.
+const LAST_TOLD: Duration = Duration::from_secs(1);
 /// How long the end waits for the alarm that says why.
 const LAST_ALARM: Duration = Duration::from_secs(3);
 
@@ -49,8 +55,12 @@ pub(super) async fn serve(
     let signals = Signals::listen().map_err(|e| Failure::new(Exit::OsErr, format!("cannot listen for signals: {e}")))?;
     let stop = Arc::new(Stop::default());
     let paused = admin::pause::read(&state).map_err(|e| Failure::new(Exit::IoErr, format!("state.sqlite: {e}")))?;
+    let dispatcher = sinks.dispatcher.clone();
+    let waker = dispatcher.clone();
+    let told = move || waker.wake();
     let (state_writer, writer_thread) =
-        StateWriter::start(state, Arc::clone(&store), end_on_failure(Arc::clone(&stop))).map_err(thread_failed)?;
+        StateWriter::start(state, Arc::clone(&store), told, end_on_failure(Arc::clone(&stop))).map_err(thread_failed)?;
+    dispatcher.attach(outbox(&store, &state_writer));
     let (next_hop, alarm_manager) = (setup.params.next_hop.to_string(), Arc::clone(&sinks.alarms));
     let base = Base { paths, store, state_writer, stop };
     let parts = Parts::new(&base, setup, sinks);
@@ -94,9 +104,19 @@ pub(super) async fn serve(
     }
     drop((parts.server, parts.admission, parts.pausing, parts.releaser, parts.reload, parts.scheduler));
     let Base { state_writer, stop, .. } = base;
-    finish(state_writer, intake, writer_thread, all_ended).await;
+    finish(state_writer, dispatcher, intake, writer_thread, all_ended).await;
     events::stopped();
     stop.failure().map_or(Ok(()), Err)
+}
+
+/// Where the dispatcher reads what happened to messages, and says what it has told.
+fn outbox(store: &Store, state_writer: &StateWriter) -> Source {
+    let state_writer = state_writer.clone();
+    let acknowledge = move |cursors: Vec<Cursor>| {
+        // A stopped state writer ends the daemon; then the events are told once more.
+        let _ = state_writer.work_unsynced(move |state, _| state.acknowledge(&cursors));
+    };
+    Source { path: store.path(STATE_FILE), acknowledge: Box::new(acknowledge) }
 }
 
 /// The kernel has no room for a thread.
@@ -227,9 +247,17 @@ fn plan(scheduler: &Scheduler, claimed: &ClaimedMessage) -> Plan {
 }
 
 /// Ends the threads. If everything was settled, the next start knows that no outcome was lost.
-async fn finish(state_writer: StateWriter, intake: JoinHandle<()>, writer_thread: JoinHandle<()>, all_ended: bool) {
+async fn finish(
+    state_writer: StateWriter,
+    dispatcher: dispatcher::Handle,
+    intake: JoinHandle<()>,
+    writer_thread: JoinHandle<()>,
+    all_ended: bool,
+) {
     let ended = tokio::task::spawn_blocking(move || intake.join());
     let _ = tokio::time::timeout(Duration::from_secs(1), ended).await;
+    let told = tokio::task::spawn_blocking(move || dispatcher.detach(LAST_TOLD));
+    let _ = tokio::time::timeout(LAST_TOLD, told).await;
     if all_ended && let Ok(done) = state_writer.work(|state, _| state.set("clean_stop", "1")) {
         let _ = tokio::time::timeout(Duration::from_secs(1), done).await;
     }

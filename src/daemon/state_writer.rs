@@ -61,10 +61,12 @@ pub(crate) struct StateWriter {
 }
 
 impl StateWriter {
-    /// Starts the thread. `on_stop` is called once if it has to stop because of an error.
+    /// Starts the thread. `told` is called after commits: there may be something in the outbox. `on_stop` is called once if the thread
+    /// has to stop because of an error.
     pub(crate) fn start(
         state: State,
         store: Arc<Store>,
+        told: impl Fn() + Send + 'static,
         on_stop: impl FnOnce(String) + Send + 'static,
     ) -> std::io::Result<(StateWriter, std::thread::JoinHandle<()>)> {
         let (commands, receiver) = mpsc::sync_channel(BACKLOG);
@@ -73,7 +75,7 @@ impl StateWriter {
         let run = move || {
             let marking = Arc::clone(&store);
             // A state writer that has gone without a word would be a daemon that takes mail and never sends any.
-            let run = || Writer::new(state, store, given).map_err(Broken::from).and_then(|writer| writer.run(&receiver));
+            let run = || Writer::new(state, store, given, Box::new(told)).map_err(Broken::from).and_then(|writer| writer.run(&receiver));
             let ended = catch_unwind(AssertUnwindSafe(run));
             let internal = || Broken { reason: "internal error in the state writer; please report it".to_owned(), is_damage: false };
             if let Err(Broken { reason, is_damage }) = ended.unwrap_or_else(|_| Err(internal())) {

@@ -11,7 +11,7 @@ use crate::wire::{Base, EventSinks, Parts};
 use config::paths::Mode;
 use config::{Config, Paths};
 use observe::alarms::AlarmManager;
-use observe::dispatcher::Reloader;
+use observe::dispatcher::Handle;
 use observe::hooks::Hooks;
 use state::State;
 use testing::Scratch;
@@ -43,8 +43,8 @@ pub(crate) fn idle(scratch: &Scratch, toml: &str) -> Idle {
     let state = State::open(&scratch.path().join(STATE_FILE)).unwrap();
     let store = Arc::new(scratch.store());
     let (alarms, _) = AlarmManager::load(scratch.path());
-    let sinks = EventSinks { counters: Arc::default(), dispatcher: Reloader::default(), hooks: Hooks::new(scratch.path()), alarms };
-    let (state_writer, _) = StateWriter::start(state, Arc::clone(&store), |_| {}).unwrap();
+    let sinks = EventSinks { counters: Arc::default(), dispatcher: Handle::default(), hooks: Hooks::new(scratch.path()), alarms };
+    let (state_writer, _) = StateWriter::start(state, Arc::clone(&store), || (), |_| {}).unwrap();
     let base = Base { paths: paths(scratch), store, state_writer, stop: Arc::new(Stop::default()) };
     let parts = Parts::new(&base, setup(scratch, toml), sinks);
     Idle { base, parts }

@@ -36,8 +36,8 @@ use crate::tasks::Tasks;
 pub(crate) struct EventSinks {
     /// What is counted for the metrics.
     pub(crate) counters: Arc<Counters>,
-    /// The event file.
-    pub(crate) dispatcher: dispatcher::Reloader,
+    /// What tells events to their receivers.
+    pub(crate) dispatcher: dispatcher::Handle,
     /// Receivers of webhooks.
     pub(crate) hooks: Arc<Hooks>,
     /// What is wrong now.

@@ -107,6 +107,11 @@ pub fn failed(o: Outcome<'_>) {
     );
 }
 
+/// The message ended, and no outcome of a recipient was told with it that could say so.
+pub fn ended(queue_id: QueueId, from: &str, end: MessageEnd) {
+    info!(event = "ended", queue_id = %queue_id, from = &*safe(from), end = end.word());
+}
+
 /// The connection was lost after the final dot. The message may have been delivered, and may be delivered twice.
 pub fn uncertain(o: Outcome<'_>) {
     warn!(
@@ -276,6 +281,11 @@ pub fn requeued(queue_id: QueueId, by: Option<&Actor>, trigger: Trigger) {
 /// The database was lost and rebuilt from the files. Messages that may have been delivered are held.
 pub fn state_lost(held: usize) {
     error!(event = "state_lost", held, "state.sqlite was rebuilt from the files");
+}
+
+/// The database, or the whole spool, is an older copy. `suspect` messages may be delivered a second time.
+pub fn state_restored(suspect: usize) {
+    error!(event = "state_restored", suspect, "state.sqlite, or the whole spool, is an older copy");
 }
 
 /// An alarm was raised. Logged once until it clears.

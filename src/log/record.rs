@@ -1,7 +1,7 @@
 //! An event as a value, and its JSON line for the event file and the webhooks.
 //!
 //! In: the event of a `tracing` call of [`super::events`]. Out: one line of JSON with its keys in a fixed order: `schema time host
-//! level event`, then the fields of the event as mailchute-log(5) lists them. Every character is printable, even where JSON does not
+//! level event`, for the events of messages `id`, then the fields of the event as mailchute-log(5) lists them. Every character is printable, even where JSON does not
 //! require it: a line may be shown on a terminal.
 //!
 //! [`SCHEMA`] increases when a key is removed or changes its meaning. New events and new keys do not change it.
@@ -16,6 +16,8 @@ use mail::{date, printable};
 pub const SCHEMA: u32 = 1;
 /// The keys before those of the event.
 pub const KEYS: [&str; 5] = ["schema", "time", "host", "level", "event"];
+/// The key behind them, of the events of messages.
+pub const ID: &str = "id";
 
 /// One event.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +28,8 @@ pub struct Record {
     pub level: &'static str,
     /// Its name.
     pub event: String,
+    /// What it is known by, if it may be told more than once: the same each time.
+    pub id: Option<String>,
     /// Its fields, in their order, printable.
     pub fields: Vec<(&'static str, Value)>,
 }
@@ -45,7 +49,7 @@ impl Record {
             tracing::Level::WARN => "warn",
             _ => "info",
         };
-        Some(Record { at, level, event: name, fields: fields.0 })
+        Some(Record { at, level, event: name, id: None, fields: fields.0 })
     }
 
     /// A text field.
@@ -86,6 +90,9 @@ impl Serialize for Line<'_> {
         map.serialize_entry(host, self.host)?;
         map.serialize_entry(level, self.record.level)?;
         map.serialize_entry(event, &self.record.event)?;
+        if let Some(id) = &self.record.id {
+            map.serialize_entry(ID, id)?;
+        }
         for (name, value) in &self.record.fields {
             map.serialize_entry(name, value)?;
         }
@@ -135,6 +142,7 @@ mod tests {
             at: 1_795_358_629_042,
             level: "warn",
             event: "failed".to_owned(),
+            id: None,
             fields: vec![("queue_id", "6B031D23B0ABD683".into()), ("delay", 3.into()), ("reply", "550 \"no\"".into())],
         }
     }
@@ -143,6 +151,8 @@ mod tests {
     fn a_line_has_its_keys_in_their_order() {
         let line = r#"{"schema":1,"time":"2026-11-22T14:43:49.042Z","host":"h.example","level":"warn","event":"failed","queue_id":"6B031D23B0ABD683","delay":3,"reply":"550 \"no\""}"#;
         assert_eq!(record().line("h.example"), line);
+        let told = Record { id: Some("a-1".to_owned()), ..record() };
+        assert_eq!(told.line("h.example"), line.replace(r#""queue_id""#, r#""id":"a-1","queue_id""#));
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Hold {
 }
 
 /// Why a recipient is deferred, uncertain or failed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnosis {
     /// The cause; `None` before the first attempt, and for rows of relayed recipients.
     pub cause: Option<Cause>,

@@ -1,9 +1,9 @@
 //! The event file: JSON Lines, of bounded size and number.
 //!
 //! In: lines. Out: whole lines at the end of the file, or none of them: a line that a full disk cut short is removed again. When the
-//! file is full, or somebody else moved it away, a new file is started. Nothing here is synced: after a power cut the last lines may
-//! be missing; the history in the spool has them. A failure is logged once, and once more when it has ended, with the number of
-//! missing lines.
+//! file is full, or somebody else moved it away, a new file is started. Lines about messages come from the outbox and wait there while
+//! the file cannot be written; all others are then lost and counted. A failure is logged once, and once more when it has ended, with
+//! the number of missing lines.
 
 use std::fs::File;
 use std::io::Write;
@@ -11,6 +11,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use log::events;
+use log::record::Record;
+
+use super::outbox::{Kept, Receiver};
+
+/// Its name among the receivers.
+const SINK: &str = "event_file";
 
 /// The path of the file, and when it is rotated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +32,12 @@ pub struct Rotation {
 /// The file while it is written.
 pub(crate) struct EventFile {
     rotation: Rotation,
+    /// The name of this host in each line.
+    host: String,
     open: Option<Open>,
-    /// Lines not written since the failure was logged.
+    /// A failure was logged.
+    is_failing: bool,
+    /// Lines not written since then.
     lost: u64,
 }
 
@@ -38,22 +48,34 @@ struct Open {
 
 impl EventFile {
     /// A file that is opened when the first line is written.
-    pub(crate) fn new(rotation: Rotation) -> EventFile {
-        EventFile { rotation, open: None, lost: 0 }
+    pub(crate) fn new(rotation: Rotation, host: String) -> EventFile {
+        EventFile { rotation, host, open: None, is_failing: false, lost: 0 }
     }
 
-    /// Writes `lines`, each with its line feed. Lines that cannot be written are lost and counted.
-    pub(crate) fn write(&mut self, lines: &[String]) {
-        let was_failing = self.lost > 0;
+    /// Writes a line for each record. Lines that cannot be written are lost and counted.
+    pub(crate) fn write(&mut self, records: &[Record]) {
+        let lines = records.iter().map(|record| record.line(&self.host) + "\n").collect::<Vec<_>>();
+        if !self.attempt(&lines) {
+            self.lost += lines.len() as u64;
+        }
+    }
+
+    /// True if all of them are written.
+    fn attempt(&mut self, lines: &[String]) -> bool {
         match self.try_write(lines) {
-            Ok(()) if was_failing => events::events_lost("event_file", std::mem::take(&mut self.lost)),
-            Ok(()) => {}
+            Ok(()) => {
+                let lost = std::mem::take(&mut self.lost);
+                if std::mem::take(&mut self.is_failing) || lost > 0 {
+                    events::events_lost(SINK, lost);
+                }
+                true
+            }
             Err(e) => {
                 self.open = None;
-                self.lost += lines.len() as u64;
-                if !was_failing {
+                if !std::mem::replace(&mut self.is_failing, true) {
                     events::event_file_failed(&self.rotation.path.display().to_string(), &e.to_string());
                 }
+                false
             }
         }
     }
@@ -71,6 +93,29 @@ impl EventFile {
         open.add(bytes.as_bytes())?;
         self.open = Some(open);
         Ok(())
+    }
+}
+
+/// The events of messages wait for a file that can be written again.
+impl Receiver for EventFile {
+    fn name(&self) -> &'static str {
+        SINK
+    }
+
+    fn take(&mut self, events: &[&Kept]) -> bool {
+        let lines: Vec<String> = events.iter().map(|event| event.record().line(&self.host) + "\n").collect();
+        self.attempt(&lines)
+    }
+
+    fn lose(&mut self, lost: u64) {
+        self.lost += lost;
+    }
+
+    fn sync(&mut self) {
+        if let Some(open) = &self.open {
+            // A disk that refuses it refuses the next line, too, or a power cut takes the last lines.
+            let _ = open.file.sync_data();
+        }
     }
 }
 
@@ -128,7 +173,11 @@ mod tests {
     use super::*;
 
     fn file(path: &Path, size: u64, kept: u32) -> EventFile {
-        EventFile::new(Rotation { path: path.to_owned(), size, kept })
+        EventFile::new(Rotation { path: path.to_owned(), size, kept }, "h".to_owned())
+    }
+
+    fn record() -> Record {
+        Record { at: 0, level: "info", event: "stopped".to_owned(), id: None, fields: Vec::new() }
     }
 
     fn names(directory: &Path) -> Vec<String> {
@@ -144,7 +193,7 @@ mod tests {
         let path = scratch.path().join("e");
         let mut file = file(&path, 100, 2);
         for n in 0..50 {
-            file.write(&[format!("{{\"n\":{n:04}}}\n")]);
+            file.attempt(&[format!("{{\"n\":{n:04}}}\n")]);
         }
         assert_eq!(names(scratch.path()), ["e", "e.1", "e.2"]);
         let text: String = ["e.2", "e.1", "e"].map(|name| std::fs::read_to_string(scratch.path().join(name)).unwrap()).concat();
@@ -160,9 +209,9 @@ mod tests {
         let path = scratch.path().join("e");
         std::fs::write(&path, "old\n").unwrap();
         let mut file = file(&path, 0, 0);
-        file.write(&["one\n".to_owned()]);
+        file.attempt(&["one\n".to_owned()]);
         std::fs::rename(&path, scratch.path().join("moved")).unwrap();
-        file.write(&["two\n".to_owned()]);
+        file.attempt(&["two\n".to_owned()]);
         assert_eq!(std::fs::read_to_string(scratch.path().join("moved")).unwrap(), "old\none\n");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "two\n");
     }
@@ -176,10 +225,10 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("missing/e");
         let mut file = file(&path, 0, 0);
-        file.write(&["a\n".to_owned(), "b\n".to_owned()]);
+        file.write(&[record(), record()]);
         assert_eq!(file.lost, 2);
         std::fs::create_dir(scratch.path().join("missing")).unwrap();
-        file.write(&["c\n".to_owned()]);
+        file.attempt(&["c\n".to_owned()]);
         assert_eq!((file.lost, std::fs::read_to_string(path).unwrap().as_str()), (0, "c\n"));
     }
 
@@ -191,7 +240,7 @@ mod tests {
         std::os::unix::fs::symlink(scratch.path().join("target"), &link).unwrap();
         for path in [&fifo, &link] {
             let mut file = file(path, 0, 0);
-            file.write(&["a\n".to_owned()]);
+            file.write(&[record()]);
             assert_eq!(file.lost, 1, "{}", path.display());
         }
         assert!(!scratch.path().join("target").exists());

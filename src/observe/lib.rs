@@ -9,3 +9,4 @@ pub mod event_file;
 pub mod hooks;
 pub mod logging;
 pub mod metrics;
+pub mod outbox;

@@ -1,6 +1,7 @@
 //! The log of the daemon. Events go to the journal, with their fields, if systemd connected stderr to it; otherwise to stderr, one
 //! line each. As values they also go to [`super::dispatcher`], which feeds the event file, the webhooks and the alarms.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -46,6 +47,18 @@ pub fn start() -> Feed {
     Feed { records, wake, lost }
 }
 
+thread_local! {
+    /// True while this thread logs what it has as a value already.
+    static IS_KNOWN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Logs an event whose value does not come through the feed.
+pub(crate) fn without_feed(log: impl FnOnce()) {
+    IS_KNOWN.set(true);
+    log();
+    IS_KNOWN.set(false);
+}
+
 /// Copies each event to the feed, without blocking.
 struct Tap {
     sender: mpsc::SyncSender<Option<Record>>,
@@ -54,6 +67,9 @@ struct Tap {
 
 impl<S: Subscriber> Layer<S> for Tap {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if IS_KNOWN.get() {
+            return;
+        }
         let Some(record) = Record::of(event, sys::clock::milliseconds()) else { return };
         if self.sender.try_send(Some(record)).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
@@ -132,5 +148,7 @@ mod tests {
         let tap = Tap { sender, lost: Arc::clone(&lost) };
         tracing::subscriber::with_default(Registry::default().with(tap), || (0..3).for_each(|_| events::stopped()));
         assert_eq!(lost.load(Ordering::Relaxed), 2);
+        let (raw, records) = heard(|| without_feed(events::stopped));
+        assert!(records.is_empty() && raw.iter().any(|value| value == "stopped"));
     }
 }

@@ -1,7 +1,6 @@
 //! Messages and their recipients: the rows of what is in the spool, and of what was.
 
-use mail::HistoryCause;
-use mail::code::{Code, Duplicate, Happened};
+use mail::code::{Code, Progress, QueueDir};
 use mail::queue_id::QueueId;
 use rusqlite::{OptionalExtension, params};
 
@@ -9,7 +8,7 @@ use crate::codes;
 use crate::database::State;
 use crate::dsn::{bits_of, notify_of};
 use crate::errors::Result;
-use crate::rows::{COLUMNS, HistoryLine, Message, Origin, RecipientRow, RecipientUpdate, diagnosis_of, message_of};
+use crate::rows::{COLUMNS, Message, Origin, RecipientRow, RecipientUpdate, diagnosis_of, message_of};
 
 impl State {
     /// Adds a message with its recipients, and where it came from.
@@ -64,6 +63,9 @@ impl State {
                     recipient.diagnosis.code,
                 ])?;
         }
+        if message.dir != QueueDir::Cur || recipients.iter().any(|row| row.progress != Progress::Deferred) {
+            self.changes(message.id);
+        }
         self.record_origin(message.id, origin)
     }
 
@@ -71,12 +73,6 @@ impl State {
     pub fn mark_in_data(&self, id: QueueId) -> Result<()> {
         self.connection.prepare_cached("UPDATE message SET in_data = 1 WHERE id = ?1")?.execute([id.to_i64()])?;
         Ok(())
-    }
-
-    /// The next attempt at this message may be a second delivery, which is told now: once.
-    pub fn tell_suspect(&self, id: QueueId, cause: Duplicate, now: i64) -> Result<()> {
-        self.connection.prepare_cached("UPDATE message SET suspect = NULL WHERE id = ?1")?.execute([id.to_i64()])?;
-        self.record(id, &HistoryLine::new(now, Happened::Suspect).because(HistoryCause::Duplicate(cause)))
     }
 
     /// Records what an attempt found out about one recipient.
@@ -99,11 +95,18 @@ impl State {
                 codes::number(update.diagnosis.stage),
                 update.diagnosis.code,
             ])?;
+        if update.progress != Progress::Deferred {
+            self.changes(id);
+        }
         Ok(())
     }
 
     /// Writes the message's schedule, where its file is, and how it ended, as `message` has them.
     pub fn update(&self, message: &Message) -> Result<()> {
+        // A delay changes nothing that must survive the database.
+        if message.dir != QueueDir::Cur || self.dir_of(message.id)? != Some(QueueDir::Cur) {
+            self.changes(message.id);
+        }
         self.connection
             .prepare_cached(
                 "UPDATE message SET since = CASE WHEN dir = ?2 THEN since ELSE unixepoch() END,
@@ -127,6 +130,11 @@ impl State {
                 codes::number(message.suspect),
             ])?;
         Ok(())
+    }
+
+    fn dir_of(&self, id: QueueId) -> Result<Option<QueueDir>> {
+        let mut statement = self.connection.prepare_cached("SELECT dir FROM message WHERE id = ?1")?;
+        Ok(statement.query_row([id.to_i64()], |row| codes::get(row, 0)).optional()?)
     }
 
     /// The message, if it is known: waiting, or history.

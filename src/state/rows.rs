@@ -187,6 +187,13 @@ impl HistoryLine {
     }
 }
 
+impl From<RecipientRow> for RecipientUpdate {
+    fn from(row: RecipientRow) -> Self {
+        let RecipientRow { n, progress, diagnosis, status, reply, relay, .. } = row;
+        RecipientUpdate { n, progress, diagnosis, status, reply, relay }
+    }
+}
+
 /// How a message with these recipients ended: by the gravest of its failures. `None` while one is open.
 pub fn end_of(recipients: &[RecipientRow]) -> Option<MessageEnd> {
     if recipients.iter().any(|recipient| recipient.progress.is_open()) {

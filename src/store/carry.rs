@@ -64,7 +64,7 @@ impl Store {
             Ok(()) => Carried::Moved,
             Err(Errno::ENOENT) if !self.has(from, id) => self.look_for(id, from, to)?,
             Err(Errno::EEXIST) => {
-                let (ours, occupant) = (self.identity(from, id)?, self.identity(to, id)?);
+                let (ours, occupant) = (self.owner_and_digest(from, id)?, self.owner_and_digest(to, id)?);
                 let is_pinned = occupant.as_ref().is_some_and(|(_, digest)| digest == pinned);
                 match is_pinned {
                     true if ours == occupant => sys::fs::unlink(self.directory(from), &name)?,
@@ -117,7 +117,7 @@ impl Store {
     }
 
     /// Owner and digest of a file; `None` for what is no regular file.
-    fn identity(&self, directory: &str, id: QueueId) -> std::io::Result<Option<(u32, Vec<u8>)>> {
+    fn owner_and_digest(&self, directory: &str, id: QueueId) -> std::io::Result<Option<(u32, Vec<u8>)>> {
         let file = match sys::fs::open_hostile(self.directory(directory), id.to_string()) {
             Ok(file) => file,
             Err(e) if is_disk_error(&e.into()) => return Err(e.into()),

@@ -63,8 +63,13 @@ fn every_line_has_the_keys_that_the_manual_lists_in_their_order() {
         // As the page says, these have a value in some lines only; the others stand in every one.
         let is_there =
             |field: &String| value.get(field).is_some() || !["cause", "subject", "stage", "code", "end"].contains(&field.as_str());
-        let wanted =
-            log::record::KEYS.iter().map(|key| (*key).to_owned()).chain(event.fields.iter().filter(|field| is_there(field)).cloned());
+        let id = value.get(log::record::ID).is_some().then(|| log::record::ID.to_owned());
+        assert!(id.is_some() || value.get("queue_id").is_none(), "an event of a message has an id: {line}");
+        let wanted = log::record::KEYS
+            .iter()
+            .map(|key| (*key).to_owned())
+            .chain(id)
+            .chain(event.fields.iter().filter(|field| is_there(field)).cloned());
         assert_eq!(keys(line), wanted.collect::<Vec<_>>(), "{line}");
         assert_eq!((&value["schema"], &value["host"]), (&1.into(), &"host.sender.example".into()));
         assert_eq!(value["level"], event.level);

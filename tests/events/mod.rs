@@ -5,6 +5,7 @@ mod file;
 mod hooks;
 mod journal;
 mod monitor;
+mod outbox;
 
 use std::path::Path;
 

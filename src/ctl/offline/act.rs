@@ -43,7 +43,7 @@ impl Offline {
 
     /// Carries out what was left.
     fn settle(&mut self, now: i64) -> Result<(), Failure> {
-        let settling = Settling { now, on_uncertain: self.on_uncertain };
+        let settling = Settling { now, on_uncertain: self.on_uncertain, tells: false };
         let state = self.state.as_mut().ok_or_else(missing)?;
         settle::settle(state, &self.store, settling).map(drop).map_err(|e| failed(&e))
     }

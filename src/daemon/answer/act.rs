@@ -1,11 +1,9 @@
 //! What operators do to messages, in the daemon: a hundred at a time in the state writer's turns, so that deliveries go on between them.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::asked::{Answer, Rights, Server, stopped};
 use super::choose::Wanted;
-use crate::lost;
 use crate::outcome::Stop;
 use admin::moves::Concluded;
 use admin::op::{AdminOp, Named, Reach};
@@ -13,8 +11,6 @@ use control::filter::Filter;
 use control::protocol::{Act, Done};
 use exit::{Exit, Failure};
 use log::events;
-use mail::code::{Answer as Code, Trigger};
-use mail::queue_id::QueueId;
 use mail::{Actor, Hold};
 use state::{Message, State};
 use store::Store;
@@ -117,26 +113,11 @@ impl Doing<'_> {
         while !named.is_empty() {
             let rest = named.split_off(named.len().min(TURN));
             for done in self.turn(std::mem::replace(&mut named, rest)).await? {
-                self.log(&done);
                 *(if done.done { &mut self.count } else { &mut self.refused }) += 1;
                 self.out.say(&done).await?;
             }
         }
         Ok(())
-    }
-
-    /// What happened to the message, as an event of its own. What follows only after an attempt is told then.
-    fn log(&self, done: &Done) {
-        let Some(id) = QueueId::parse(done.id.as_bytes()).filter(|_| done.answer == Code::Done) else { return };
-        let by = Some(&self.op.by);
-        match self.op.act {
-            Act::Hold => events::held(id, &Hold::by(self.op.by.clone())),
-            Act::Release => events::released(id, by, Trigger::Operator),
-            Act::Remove => events::removed(id, by, Trigger::Operator, None),
-            Act::Requeue => events::requeued(id, by, Trigger::Operator),
-            // The outcomes of their recipients follow.
-            Act::Expire | Act::Bounce | Act::Flush => {}
-        }
     }
 
     /// One turn of the state writer.
@@ -149,13 +130,7 @@ impl Doing<'_> {
             op.plan(state, store, &Reach { may: &may, mark: Some(&mark) }, &named)
         };
         let op = Arc::clone(&self.op);
-        let told = move |done: Vec<Done>, _: &State, concluded: &[Concluded]| {
-            let ids: HashSet<&str> = done.iter().map(|done| done.id.as_str()).collect();
-            for moved in concluded.iter().filter(|moved| op.act == Act::Bounce && ids.contains(moved.message.id.to_string().as_str())) {
-                lost::tell_given_up(&moved.message, &moved.given_up, moved.message.outcome, op.now);
-            }
-            op.told(done, concluded)
-        };
+        let told = move |done: Vec<Done>, _: &State, concluded: &[Concluded]| op.told(done, concluded);
         self.server.state_writer.operate(plan, told).map_err(|_| stopped())?.await.map_err(|_| stopped())
     }
 }

@@ -186,7 +186,9 @@ impl Spool {
 
     fn told(&mut self, id: QueueId, told: &Told, notice: QueueId) {
         let to = Address::parse("me@x.example").unwrap();
-        self.state.transaction(Durability::Full, |s| written(s, id, told, notice, &to, NOW)).unwrap();
+        self.state
+            .transaction(Durability::Full, |s| written(s, id, told, &Sent { dsn: notice, to: to.clone(), action: Action::Failed }, NOW))
+            .unwrap();
     }
 }
 
@@ -440,7 +442,15 @@ fn u04_a_storm_of_failures_ends_in_the_capped_number_of_dsns_and_loses_none() {
                     let to = Address::parse("me@x.example").unwrap();
                     spool
                         .state
-                        .transaction(Durability::Full, |s| written(s, due.message.id, &told_of(&due), QueueId::new(1, 1), &to, now))
+                        .transaction(Durability::Full, |s| {
+                            written(
+                                s,
+                                due.message.id,
+                                &told_of(&due),
+                                &Sent { dsn: QueueId::new(1, 1), to: to.clone(), action: Action::Failed },
+                                now,
+                            )
+                        })
                         .unwrap();
                     sent += 1;
                 }

@@ -55,7 +55,7 @@ impl Spool {
     fn start_once(&mut self, how: Recovery) -> Recovered {
         let (first, orphans) = reconcile(&mut self.state, &self.store, how).unwrap();
         let state = State::open(&self.scratch.path().join(STATE_FILE)).unwrap();
-        let (state_writer, thread) = StateWriter::start(state, Arc::new(self.scratch.store()), |why| panic!("{why}")).unwrap();
+        let (state_writer, thread) = StateWriter::start(state, Arc::new(self.scratch.store()), || (), |why| panic!("{why}")).unwrap();
         let then = adopt::adopt(&self.store, &state_writer, &orphans, how, || false).unwrap();
         drop(state_writer);
         thread.join().unwrap();
@@ -265,7 +265,7 @@ fn a_rebuild_that_is_interrupted_is_gone_on_with_at_the_next_start() {
     let how = Recovery { state_was_lost: true, ..how() };
     let (_, orphans) = reconcile(&mut spool.state, &spool.store, how).unwrap();
     let state = State::open(&spool.scratch.path().join(STATE_FILE)).unwrap();
-    let (state_writer, thread) = StateWriter::start(state, Arc::new(spool.scratch.store()), |why| panic!("{why}")).unwrap();
+    let (state_writer, thread) = StateWriter::start(state, Arc::new(spool.scratch.store()), || (), |why| panic!("{why}")).unwrap();
     let looks = std::cell::Cell::new(0);
     let first = adopt::adopt(&spool.store, &state_writer, &orphans, how, || looks.replace(looks.get() + 1) > 0).unwrap();
     drop(state_writer);

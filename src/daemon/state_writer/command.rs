@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use admin::moves::Concluded;
 pub(crate) use admin::take::Arrival;
+use log::message::MessageEvent;
 use mail::Hold;
-use mail::code::MessageEnd;
 use mail::queue_id::QueueId;
 use state::{Durability, Progress, QueueDir, RecipientUpdate, State, Transaction};
 use store::Store;
@@ -28,6 +28,8 @@ pub(crate) struct OutcomeRecord {
     pub(crate) hop_reports: bool,
     /// Set with the last job of an attempt: the message is concluded.
     pub(crate) attempt: Option<DeliveryAttempt>,
+    /// What is told of it, with its commit.
+    pub(crate) events: Vec<MessageEvent>,
 }
 
 impl OutcomeRecord {
@@ -50,7 +52,7 @@ pub(crate) enum Admission {
     /// It had ended, and the end of its file was lost: the file was removed, or went where its row says.
     Resurrected,
     /// It had ended otherwise than relayed, and its file was put back: it is held.
-    Restored(Hold),
+    Restored,
     /// Its id belongs to another message: moved to `corrupt/`.
     Foreign,
 }
@@ -81,8 +83,6 @@ impl Command {
 pub(crate) struct Recorded {
     /// The conclusion, with the last job of an attempt.
     pub(crate) conclusion: Option<Conclusion>,
-    /// How the message ended, if it did.
-    pub(crate) end: Option<MessageEnd>,
     /// Recipients that were given up.
     pub(crate) given_up: Vec<GivenUp>,
     /// Somebody has to be told.

@@ -30,7 +30,7 @@ impl Running {
         let (tell, stopped) = channel();
         let state = State::open(&scratch.path().join(STATE_FILE)).unwrap();
         let on_stop = move |reason| drop(tell.send(reason));
-        let (state_writer, _) = StateWriter::start(state, Arc::new(scratch.store()), on_stop).unwrap();
+        let (state_writer, _) = StateWriter::start(state, Arc::new(scratch.store()), || (), on_stop).unwrap();
         Running { scratch, state_writer, stopped }
     }
 
@@ -62,6 +62,7 @@ impl Running {
             transaction: Transaction { reached: true, ..Transaction::default() },
             hop_reports: true,
             attempt,
+            events: Vec::new(),
         }))
     }
 }
@@ -184,7 +185,7 @@ fn a_message_whose_file_has_vanished_or_cannot_be_moved_stops_only_itself() {
     let stop = Some(Stop::Lost(Loss::vanished("")));
     let lost = running.record(vanished.envelope.id, Progress::Deferred, Some(DeliveryAttempt { stop, ..attempt() })).unwrap();
     assert!(matches!(lost.conclusion, Some(Conclusion::Lost(_))));
-    assert_eq!((lost.end, running.row(vanished.envelope.id).outcome), (Some(MessageEnd::Vanished), Some(MessageEnd::Vanished)));
+    assert_eq!(running.row(vanished.envelope.id).outcome, Some(MessageEnd::Vanished));
     assert_eq!(
         (running.row(dropped.envelope.id).dir, running.row(dropped.envelope.id).outcome),
         (QueueDir::NoFile, Some(MessageEnd::Removed))
@@ -245,7 +246,7 @@ fn damage_that_shows_at_work_stops_the_state_writer_and_is_known_to_the_next_sta
     std::fs::write(&path, bytes).unwrap();
     let (tell, stopped) = channel();
     let (state_writer, _) =
-        StateWriter::start(State::open(&path).unwrap(), Arc::new(scratch.store()), move |why| drop(tell.send(why))).unwrap();
+        StateWriter::start(State::open(&path).unwrap(), Arc::new(scratch.store()), || (), move |why| drop(tell.send(why))).unwrap();
     let read = |state: &State, _: &Store| (0..3000).try_for_each(|n| state.recipients(QueueId::new(1, n)).map(drop));
     assert!(state_writer.work(read).unwrap().blocking_recv().is_err());
     assert!(stopped.recv_timeout(Duration::from_secs(600)).unwrap().contains("malformed"));

@@ -10,11 +10,13 @@ use super::command::{Admission, Arrival, Command, OutcomeRecord, Recorded};
 use crate::due;
 use crate::lost;
 use crate::orders::Orders;
+use crate::outbox::{outcome_event, tell};
 use crate::outcome;
 use crate::outcome::{Conclusion, DeliveryAttempt, GivenUp, Stop};
 use crate::quota::Limits;
 use admin::moves::{self, Concluded, MoveError, MoveResult, Terms};
 use log::events;
+use log::message::MessageEvent;
 use mail::Hold;
 use mail::code::{Duplicate, Happened, HoldCause, MessageEnd, Op, Trigger};
 use mail::queue_id::QueueId;
@@ -49,7 +51,7 @@ impl Command {
             (Command::Record(record, sender), Reply::Recorded(mut recorded)) => {
                 if not_done(record.id) {
                     // What became of it instead was told.
-                    (recorded.conclusion, recorded.end) = (None, None);
+                    recorded.conclusion = None;
                 }
                 drop(sender.send(recorded));
             }
@@ -75,6 +77,8 @@ pub(super) struct Writer {
     orders: Arc<Orders>,
     /// When the machine stopped without a clean stop of the daemon, if ever: what is older may have been delivered.
     crashed: Option<i64>,
+    /// Called after each group: there may be something new in the outbox.
+    told: Box<dyn Fn() + Send>,
 }
 
 /// Why the thread ends.
@@ -107,9 +111,9 @@ impl From<std::io::Error> for Broken {
 }
 
 impl Writer {
-    pub(super) fn new(state: State, store: Arc<Store>, orders: Arc<Orders>) -> state::Result<Writer> {
+    pub(super) fn new(state: State, store: Arc<Store>, orders: Arc<Orders>, told: Box<dyn Fn() + Send>) -> state::Result<Writer> {
         let crashed = state.crashed()?;
-        Ok(Writer { state, store, orders, crashed })
+        Ok(Writer { state, store, orders, crashed, told })
     }
 
     pub(super) fn run(mut self, receiver: &mpsc::Receiver<Command>) -> Result<(), Broken> {
@@ -143,6 +147,7 @@ impl Writer {
             let rest = commands.split_off(replies.len());
             let done = std::mem::replace(&mut commands, rest);
             done.into_iter().zip(replies).for_each(|(command, reply)| command.answer(reply, &self.state, &concluded));
+            (self.told)();
         }
         Ok(())
     }
@@ -172,17 +177,15 @@ impl Writer {
             let other = format!("{:016x}", sys::clock::random()?);
             self.state.transaction(Durability::Full, |state| state.set(SYNCED, &other))?;
         }
-        let (now, mut concluded) = (sys::clock::now(), Vec::new());
-        let terms = Terms { now, is_left: false };
+        let mut concluded = Vec::new();
+        let terms = Terms { now: sys::clock::now(), is_left: false };
         match moves::follow_through(&mut self.state, &self.store, terms, &mut concluded) {
             Err(e) if e.is_full() && self.made_room(&e) => moves::follow_through(&mut self.state, &self.store, terms, &mut concluded)?,
             followed => followed?,
         }
         for moved in &concluded {
-            match &moved.result {
-                MoveResult::Done | MoveResult::DoneWithoutFile => {}
-                MoveResult::Lost(lost) => lost::tell(lost, now),
-                MoveResult::TakenBack(why) => lost::tell_taken_back(moved, why),
+            if let MoveResult::TakenBack(why) = &moved.result {
+                lost::tell_taken_back(moved, why);
             }
         }
         Ok(concluded)
@@ -263,7 +266,7 @@ impl Group<'_> {
         limits.tell_if_reached(message.uid, has, message.size);
         if self.crashed.is_some_and(|at| message.accepted <= at) {
             // Its row, and with it the record of its delivery, may have been lost.
-            events::possible_duplicate(message.id, Duplicate::PowerCut);
+            self.state.tell(MessageEvent::PossibleDuplicate(Duplicate::PowerCut).line(message.id));
         }
         Ok(unplanned.map_or(Admission::Admitted, Admission::Held))
     }
@@ -289,7 +292,7 @@ impl Group<'_> {
                 known.next_attempt = None;
                 self.state.update(&known)?;
                 self.state.intend(&Intention::to_hold(id, QueueDir::Cur, &hold, now).on(Trigger::Start))?;
-                return Ok(Admission::Restored(hold));
+                return Ok(Admission::Restored);
             }
             (dir, _) => self.files.push(FileWork::Follow(id, dir, known.digest, known.detail)),
         }
@@ -316,7 +319,11 @@ fn record_outcome(state: &State, store: &Store, record: &mut OutcomeRecord, file
         state.record_attempt(id, update, &record.transaction, now)?;
         due::note(state, id, update, record.hop_reports)?;
     }
-    let Some(attempt) = &mut record.attempt else { return Ok(Recorded::default()) };
+    let mut events = record.events.clone();
+    let Some(attempt) = &mut record.attempt else {
+        tell(state, id, &events);
+        return Ok(Recorded::default());
+    };
     let Some(mut message) = state.message(id)? else { return Ok(Recorded::default()) };
     attempt.was_expired = attempt.now >= message.expires && state.was_expired(id)?;
     let known = message.clone();
@@ -326,6 +333,7 @@ fn record_outcome(state: &State, store: &Store, record: &mut OutcomeRecord, file
         state.update_recipient(id, update, now)?;
         state.record(id, &lost::failed(now, address, update.diagnosis.cause, &update.reply))?;
         due::note(state, id, update, false)?;
+        events.push(outcome_event(&message, address, update, now));
     }
     if let (Some(Stop::GiveUp(actor, op)), false) = (&attempt.stop, given_up.is_empty()) {
         let kind = if *op == Op::Bounce { Happened::Bounced } else { Happened::Expired };
@@ -344,10 +352,26 @@ fn record_outcome(state: &State, store: &Store, record: &mut OutcomeRecord, file
     let dsn_due = due::conclude(state, store, &message, &recipients, &conclusion, attempt)?;
     match &conclusion {
         Conclusion::Relayed => files.push(FileWork::Remove(id, layout::CUR)),
-        Conclusion::Lost(loss) if !loss.is_corrupt => state.record(id, &lost::line(loss, now))?,
+        Conclusion::Lost(loss) if !loss.is_corrupt => {
+            state.record(id, &lost::line(loss, now))?;
+            events.push(loss.event(&message, given_up.len()));
+        }
         _ => {}
     }
-    Ok(Recorded { conclusion: Some(conclusion), end: message.outcome, given_up, dsn_due })
+    // What moves is told of with its move.
+    if !matches!(conclusion, Conclusion::Removed(_)) {
+        end_with(&mut events, &message);
+    }
+    tell(state, id, &events);
+    Ok(Recorded { conclusion: Some(conclusion), given_up, dsn_due })
+}
+
+/// One event of an ended message says how it ended: the last one that can, or one of its own.
+fn end_with(events: &mut Vec<MessageEvent>, message: &Message) {
+    let Some(end) = message.outcome else { return };
+    if !events.iter_mut().rev().any(|event| event.end_with(end)) {
+        events.push(MessageEvent::Ended { from: message.reverse_path.clone(), end });
+    }
 }
 
 /// The move that follows from the end of an attempt.

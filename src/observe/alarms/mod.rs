@@ -28,7 +28,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::dispatcher::Listener;
+use super::outbox::Listener;
 use active::{ActiveAlarms, Change};
 use alarm::Kind;
 use canary::Canary;

@@ -123,7 +123,7 @@ mod tests {
     }
 
     fn record(event: &str, sink: &str) -> Record {
-        Record { at: 0, level: "info", event: event.to_owned(), fields: vec![("sink", sink.into())] }
+        Record { at: 0, level: "info", event: event.to_owned(), id: None, fields: vec![("sink", sink.into())] }
     }
 
     #[test]

@@ -5,12 +5,12 @@
 //! own thread, and mail needs none of them.
 //!
 //! ```text
-//!   log ─▶ dispatcher ─▶ queue (webhooks.sqlite) ─▶ one worker per receiver ─▶ POST ─▶ 2xx: done
+//! outbox ─▶ dispatcher ─▶ queue (webhooks.sqlite) ─▶ one worker per receiver ─▶ POST ─▶ 2xx: done
 //!                             ▲                                                  ├─▶ 3xx, 4xx: retry this event later
 //!                             └──────────────────────────────────────────────────┴─▶ 429, 5xx, no answer: retry all later
 //! ```
-//! A queued event survives kill -9. An event that is logged just before a crash may not reach the queue; the history in the spool has
-//! it.
+//! A queued event survives kill -9. The events of messages come from the outbox of the state, which keeps them until they are queued:
+//! a crash at any point loses none. The events of the daemon itself that happen just before a crash may not reach the queue.
 
 pub mod client;
 pub mod endpoint;

@@ -25,6 +25,8 @@ CREATE TABLE IF NOT EXISTS delivery (
     next INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS delivery_next ON delivery (webhook, next, seq);
+CREATE UNIQUE INDEX IF NOT EXISTS delivery_id ON delivery (webhook, id);
+CREATE TABLE IF NOT EXISTS reached (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS loss (webhook TEXT PRIMARY KEY, lost INTEGER NOT NULL) WITHOUT ROWID;
 PRAGMA user_version = 1;
 ";
@@ -108,18 +110,13 @@ impl Queue {
         Ok(Queue { connection, waiting, unwritten: BTreeMap::new() })
     }
 
-    /// Adds events, up to `limit` for each webhook. The rest are counted as lost.
+    /// Adds events, up to `limit` for each webhook. The rest are counted as lost. An event that is in the queue already is not added
+    /// again.
     ///
-    /// Errors: SQLite's; then all events are counted as lost.
-    pub fn add(&mut self, events: &[New], limit: u64) -> Result<()> {
-        let added = self.try_add(events, limit);
-        if added.is_err() {
-            events.iter().for_each(|event| *self.unwritten.entry(event.webhook.clone()).or_default() += 1);
-        }
-        added
-    }
-
-    fn try_add(&mut self, events: &[New], limit: u64) -> Result<()> {
+    /// `reached` is the last transaction of the outbox that they come from, if they do.
+    ///
+    /// Errors: SQLite's; then nothing was added.
+    pub fn add(&mut self, events: &[New], limit: u64, reached: Option<(i64, i64)>) -> Result<()> {
         let mut waiting = self.waiting.clone();
         let mut lost = self.unwritten.clone();
         let transaction = self.connection.transaction()?;
@@ -129,20 +126,43 @@ impl Queue {
                 *lost.entry(event.webhook.clone()).or_default() += 1;
                 continue;
             }
-            *count += 1;
-            transaction
-                .prepare_cached("INSERT INTO delivery (webhook, id, at, body, next) VALUES (?1, ?2, ?3, ?4, ?3)")?
-                .execute(params![event.webhook, event.id, event.at, event.body.as_bytes()])?;
+            *count += insert(&transaction, event)?;
         }
         for (webhook, lost) in &lost {
             transaction
                 .prepare_cached("INSERT INTO loss VALUES (?1, ?2) ON CONFLICT (webhook) DO UPDATE SET lost = lost + ?2")?
                 .execute(params![webhook, *lost as i64])?;
         }
+        if let Some((seq, at)) = reached {
+            transaction.prepare_cached("INSERT OR REPLACE INTO reached VALUES (1, ?1, ?2)")?.execute([seq, at])?;
+        }
         transaction.commit()?;
         self.waiting = waiting;
         self.unwritten.clear();
         Ok(())
+    }
+
+    /// The last transaction of the outbox whose events were added.
+    ///
+    /// Errors: SQLite's.
+    pub fn reached(&self) -> Result<Option<(i64, i64)>> {
+        self.connection.query_row("SELECT seq, at FROM reached", [], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+    }
+
+    /// Counts events that could not be added.
+    pub fn lose<'a>(&mut self, webhooks: impl Iterator<Item = &'a str>, lost: u64) {
+        webhooks.for_each(|webhook| *self.unwritten.entry(webhook.to_owned()).or_default() += lost);
+    }
+
+    /// Waits until everything that was added is on the disk.
+    ///
+    /// Errors: SQLite's.
+    pub fn sync(&self) -> Result<()> {
+        // The log of the database is synced up to a commit that is.
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        let synced = self.connection.execute_batch("BEGIN IMMEDIATE; PRAGMA user_version = 1; COMMIT;");
+        self.connection.pragma_update(None, "synchronous", "NORMAL")?;
+        synced
     }
 
     /// The first event of `webhook` that is due at `now`.
@@ -221,6 +241,16 @@ impl Queue {
     }
 }
 
+/// Adds an event, unless it is there. Returns how many were added.
+fn insert(connection: &Connection, event: &New) -> Result<u64> {
+    let added = connection
+        .prepare_cached(
+            "INSERT INTO delivery (webhook, id, at, body, next) VALUES (?1, ?2, ?3, ?4, ?3) ON CONFLICT (webhook, id) DO NOTHING",
+        )?
+        .execute(params![event.webhook, event.id, event.at, event.body.as_bytes()])?;
+    Ok(added as u64)
+}
+
 fn is_damage(e: &rusqlite::Error) -> bool {
     matches!(e.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase))
 }
@@ -244,7 +274,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join(FILE);
         let mut queue = Queue::open(&path).unwrap();
-        queue.add(&[event("a", 1, false), event("b", 2, false), event("a", 3, false)], 10).unwrap();
+        queue.add(&[event("a", 1, false), event("b", 2, false), event("a", 3, false)], 10, None).unwrap();
         // No destructor runs when a process is killed.
         std::mem::forget(queue);
         let mut queue = Queue::open(&path).unwrap();
@@ -266,9 +296,9 @@ mod tests {
         let path = scratch.path().join(FILE);
         let mut queue = Queue::open(&path).unwrap();
         let many: Vec<New> = (0..15).map(|n| event("a", n, false)).collect();
-        queue.add(&many, 10).unwrap();
+        queue.add(&many, 10, None).unwrap();
         assert_eq!((queue.waiting("a"), queue.lost("a").unwrap()), (10, 5));
-        queue.add(&[event("a", 20, true)], 10).unwrap();
+        queue.add(&[event("a", 20, true)], 10, None).unwrap();
         assert_eq!((queue.waiting("a"), queue.lost("a").unwrap()), (11, 5));
         drop(queue);
         let mut queue = Queue::open(&path).unwrap();
@@ -282,7 +312,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join(FILE);
         let mut queue = Queue::open(&path).unwrap();
-        queue.add(&[event("a", 1, false), event("b", 2, false)], 10).unwrap();
+        queue.add(&[event("a", 1, false), event("b", 2, false)], 10, None).unwrap();
         queue.keep_only(&["b".to_owned()], 0).unwrap();
         assert_eq!((queue.waiting("a"), queue.waiting("b")), (0, 1));
         assert_eq!(queue.next("b", 0).unwrap().map(|due| due.id).as_deref(), Some("evt_2"));

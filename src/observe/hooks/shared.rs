@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use super::endpoint::Endpoint;
 use super::queue::{self, New, Queue};
 use crate::alarms::judge::WebhookSnapshot;
-use crate::dispatcher::Listener;
+use crate::outbox::{Kept, Receiver};
 use log::events;
 use log::record::Record;
 
@@ -81,25 +81,38 @@ impl Hooks {
         (inner.generation, inner.endpoints.clone())
     }
 
-    /// Puts events into the queue.
-    pub fn listener(self: &Arc<Self>) -> Listener {
-        let hooks = Arc::clone(self);
-        Box::new(move |records| hooks.add(records))
+    /// True while anybody wants events.
+    pub(crate) fn has_endpoints(&self) -> bool {
+        !self.lock().endpoints.is_empty()
     }
 
-    fn add(&self, records: &[Record]) {
+    /// Puts events into the queue. What cannot be queued is lost, and counted.
+    pub(crate) fn add(&self, records: &[Record]) {
         let mut inner = self.lock();
         let new: Vec<New> = records.iter().flat_map(|record| wanted(&inner, record)).collect();
-        if new.is_empty() || !self.opened(&mut inner) {
-            return;
+        if !self.queued(&mut inner, &new, None)
+            && let Some(queue) = &mut inner.queue
+        {
+            new.iter().for_each(|event| queue.lose(std::iter::once(event.webhook.as_str()), 1));
+        }
+    }
+
+    /// True if they are in the queue, or were counted as lost because it is full.
+    fn queued(&self, inner: &mut Inner, new: &[New], reached: Option<(i64, i64)>) -> bool {
+        if new.is_empty() {
+            return true;
+        }
+        if !self.opened(inner) {
+            return false;
         }
         let limit = inner.limit;
-        let added = inner.queue.as_mut().map(|queue| queue.add(&new, limit));
-        match added {
-            Some(Err(e)) => self.log_broken(&mut inner, &e),
+        let added = inner.queue.as_mut().map(|queue| queue.add(new, limit, reached));
+        match &added {
+            Some(Err(e)) => self.log_broken(inner, e),
             _ => inner.is_broken = false,
         }
         self.news.notify_all();
+        matches!(added, Some(Ok(())))
     }
 
     /// Opens the queue if there is a receiver. True if it is open.
@@ -139,14 +152,46 @@ impl Hooks {
     }
 }
 
+impl Receiver for Arc<Hooks> {
+    fn name(&self) -> &'static str {
+        "webhooks"
+    }
+
+    fn take(&mut self, events: &[&Kept]) -> bool {
+        let mut inner = self.lock();
+        let new: Vec<New> = events.iter().flat_map(|event| wanted(&inner, event.record())).collect();
+        self.queued(&mut inner, &new, events.last().map(|event| event.transaction()))
+    }
+
+    fn reached(&mut self) -> Option<(i64, i64)> {
+        // Without an answer the events are added again, which changes nothing but the count of those that were lost.
+        self.lock().queue.as_ref()?.reached().ok()?
+    }
+
+    fn lose(&mut self, lost: u64) {
+        let mut inner = self.lock();
+        let names: Vec<String> = inner.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
+        if let Some(queue) = &mut inner.queue {
+            queue.lose(names.iter().map(String::as_str), lost);
+        }
+    }
+
+    fn sync(&mut self) {
+        let mut inner = self.lock();
+        if let Some(Err(e)) = inner.queue.as_ref().map(Queue::sync) {
+            self.log_broken(&mut inner, &e);
+        }
+    }
+}
+
 /// The entries for the receivers that want this record.
 fn wanted(inner: &Inner, record: &Record) -> Vec<New> {
     let wanting: Vec<_> = inner.endpoints.iter().filter(|endpoint| endpoint.wants(record)).collect();
     if wanting.is_empty() {
         return Vec::new();
     }
-    let random = || sys::clock::random().unwrap_or_default();
-    let (id, body) = (format!("evt_{:016x}{:016x}", random(), random()), record.webhook_body(&inner.host));
+    let random = || format!("{:016x}{:016x}", sys::clock::random().unwrap_or_default(), sys::clock::random().unwrap_or_default());
+    let (id, body) = (format!("evt_{}", record.id.clone().unwrap_or_else(random)), record.webhook_body(&inner.host));
     let urgent = record.event.starts_with("alarm_") || record.event == "events_lost";
     let new =
         |endpoint: &Arc<Endpoint>| New { webhook: endpoint.name.clone(), id: id.clone(), at: record.at / 1000, body: body.clone(), urgent };

@@ -166,7 +166,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let mut queue = Queue::open(&scratch.path().join("w")).unwrap();
         let event = New { webhook: "w".to_owned(), id: "evt_1".to_owned(), at: 172_800, body: "{}".to_owned(), urgent: false };
-        queue.add(&[event], 9).unwrap();
+        queue.add(&[event], 9, None).unwrap();
         let seq = next_due(&queue, "w", 172_800).unwrap().seq;
         queue.postpone(seq, 172_800 + LONGEST).unwrap();
         assert_eq!(next_due(&queue, "w", 172_800), Err(172_800 + LONGEST), "by the clock that has put it off");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::super::dispatcher::Listener;
+use super::super::outbox::Listener;
 use super::text::Histogram;
 use mail::code::Code;
 use state::Progress;
