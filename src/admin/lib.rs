@@ -5,7 +5,13 @@
 
 pub mod entries;
 pub mod history;
+pub mod lost;
+pub mod moves;
 pub mod op;
 pub mod overview;
 pub mod pause;
+pub mod plan;
+pub mod rows;
+pub mod settle;
 pub mod stats;
+pub mod take;

@@ -12,8 +12,9 @@ use std::path::Path;
 
 use self::found::Found;
 use super::select::Selection;
+use admin::plan::Policy;
 use admin::{entries, pause};
-use config::Config;
+use config::{Config, OnUncertain};
 use control::filter::{Filter, QueueState};
 use control::listing::Entry;
 use control::overview::Overview;
@@ -42,6 +43,9 @@ pub(super) struct Offline {
     /// Why the database, which is not damaged, is read-only. Then no operation is possible.
     write_error: Option<String>,
     store: Store,
+    /// How files without a row are taken.
+    policy: Policy,
+    on_uncertain: OnUncertain,
     _lock: SpoolLock,
 }
 
@@ -71,7 +75,8 @@ impl Offline {
         let rootless = config.paths.mode == config::paths::Mode::Rootless;
         let store = Store::open(spool, owner, rootless).map_err(|e| unreadable(&e))?;
         let (state, damage, write_error) = open_state(&spool.join("state.sqlite"))?;
-        Ok(Some(Offline { state, damage, write_error, store, _lock: lock }))
+        let (policy, on_uncertain) = (Policy::of(&config.params), config.params.uncertain);
+        Ok(Some(Offline { state, damage, write_error, store, policy, on_uncertain, _lock: lock }))
     }
 
     /// Every selected message: those in the database, then the files without a row. Without ids and states, only queued and held ones,

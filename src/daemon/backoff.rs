@@ -3,10 +3,9 @@
 //! RFC 5321 4.5.4.1 asks for a growing interval and 4 to 5 days before giving up. The jitter keeps a queue that built up while a
 //! relay was down from arriving all at once.
 
+pub(crate) use admin::settle::UNCERTAIN;
 use config::Params;
 
-/// Seconds after which a message whose fate is uncertain is tried again (SPOOL.md, "Guarantees", 9).
-pub(crate) const UNCERTAIN: i64 = 600;
 /// The longest suspension of a route, in seconds: a relay that works again is noticed within a quarter of an hour.
 const ROUTE_MAX: i64 = 900;
 

@@ -3,8 +3,8 @@
 //! In: rows of messages that failed that long ago, and files that have been in `corrupt/` that long. Out: fewer files. Outcome and
 //! history stay, and say that the file was deleted. While a DSN is due, which may quote the message, its file is kept.
 //!
-//! The row is committed before the file is unlinked. A crash between the two leaves a file that the next start recognises and removes,
-//! and never a row whose file seems lost.
+//! In `failed/` that is an intention like any other move: a crash leaves it to the next start. In `corrupt/`, where most files have no
+//! row, the row goes first: a crash leaves a file for the next look, and never a row whose file seems lost.
 
 use std::ffi::OsStr;
 use std::sync::Arc;
@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 
 use super::state_writer::{StateWriter, Stopped};
 use crate::database::STATE_FILE;
+use admin::moves::Concluded;
 use log::events;
-use mail::code::QueueDir;
+use mail::code::{Op, QueueDir, Trigger};
 use mail::queue_id::QueueId;
 use spool::layout;
-use state::State;
+use state::{Intention, Message, State};
 use store::{Store, corrupt_id};
 
 /// Messages of one turn of the state writer at most.
@@ -37,11 +38,14 @@ pub(crate) async fn failed(store: &Arc<Store>, state_writer: &StateWriter, befor
         if !matches!(looked, Ok(Ok(found)) if !found.is_empty()) {
             return Ok(());
         }
-        let turn = state_writer.work(move |state, _| discard(state, QueueDir::Failed, before, sys::clock::now()))?;
-        let ids = turn.await.map_err(|_| Stopped)?;
-        let removing = Arc::clone(store);
-        // The message of a panic is on standard error.
-        let _ = tokio::task::spawn_blocking(move || ids.into_iter().for_each(|id| remove(&removing, id))).await;
+        let turn =
+            state_writer.operate(move |state, _| intend(state, before, sys::clock::now()).map(Some), |ids, _, moved| done(&ids, moved))?;
+        let discarded = turn.await.map_err(|_| Stopped)?;
+        discarded.iter().for_each(|id| events::discarded(&id.to_string(), &format!("{}/{id}", layout::FAILED)));
+        // The state writer has said what the disk refuses; the next look tries again.
+        if discarded.is_empty() {
+            return Ok(());
+        }
         tokio::time::sleep((begun.elapsed() * PAUSE.1).max(PAUSE.0)).await;
     }
 }
@@ -52,11 +56,17 @@ fn discard(state: &State, dir: QueueDir, before: i64, now: i64) -> state::Result
     Ok(messages.into_iter().map(|message| message.id).collect())
 }
 
-fn remove(store: &Store, id: QueueId) {
-    match store.remove(id, layout::FAILED) {
-        Ok(()) => events::discarded(&id.to_string(), &format!("{}/{id}", layout::FAILED)),
-        Err(e) => events::storage_failed(&format!("{}/{id}", layout::FAILED), &e.to_string()),
-    }
+/// The files of what failed before `before` are to be deleted.
+fn intend(state: &State, before: i64, now: i64) -> state::Result<Vec<QueueId>> {
+    let messages = state.kept_before(QueueDir::Failed, before, TURN)?;
+    let intention = |message: &Message| Intention::new(message.id, Op::Discard, QueueDir::Failed, now).on(Trigger::Lifetime);
+    messages.iter().try_for_each(|message| state.intend(&intention(message)))?;
+    Ok(messages.into_iter().map(|message| message.id).collect())
+}
+
+/// Those of `ids` whose file was deleted.
+fn done(ids: &[QueueId], concluded: &[Concluded]) -> Vec<QueueId> {
+    concluded.iter().filter(|moved| moved.is_done()).map(|moved| moved.message.id).filter(|id| ids.contains(id)).collect()
 }
 
 /// Deletes what was moved to `corrupt/` before `before`, with or without a row. A crash between a row and its file leaves the file for
@@ -105,7 +115,7 @@ mod tests {
         idle.base.state_writer.admit(&claimed, &plan).unwrap().await.unwrap();
         let conclude = move |state: &State, store: &Store| {
             let mut row = state.message(id)?.unwrap();
-            store.shift(id, layout::CUR, dir.directory().unwrap()).unwrap();
+            store.carry(id, layout::CUR, dir.directory(), &row.digest, "").unwrap();
             row.end(dir, end, now);
             state.update(&row)
         };
@@ -141,7 +151,7 @@ mod tests {
         }
         let now = sys::clock::now();
         corrupt(&base.store, &base.state_writer, now - 60).await.unwrap();
-        assert_eq!(scratch.names(layout::CORRUPT).len(), 5);
+        assert_eq!(scratch.names(layout::CORRUPT).len(), 6);
         corrupt(&base.store, &base.state_writer, now + 60).await.unwrap();
         assert!(scratch.names(layout::CORRUPT).is_empty());
         let state = State::open_to_read(&scratch.path().join(STATE_FILE)).unwrap();

@@ -244,7 +244,12 @@ fn compose_now(store: &Store, setup: &Setup, due: &DueDsn, now: i64) -> Result<O
 fn read_original(store: &Store, due: &DueDsn) -> Option<Original> {
     // A file that is not the one that was accepted has nothing to say.
     match (due.message.dir.directory().filter(|_| due.message.dir != QueueDir::Corrupt), &due.head) {
-        (Some(directory), _) => store.open_message(directory, due.message.id).ok().and_then(|file| original::read(&file).ok()),
+        (Some(directory), _) => {
+            // It may have moved since its row was read.
+            let places = [directory, layout::FAILED, layout::HOLD, layout::TRASH];
+            let file = places.into_iter().find_map(|place| store.open_message(place, due.message.id).ok());
+            file.and_then(|file| original::read(&file).ok())
+        }
         (None, Some(head)) => original::of_head(head).ok(),
         (None, None) => None,
     }

@@ -13,7 +13,7 @@
 //! | [`run`], [`config_check`] | start and end of the program, in order; what it would say of its configuration |
 //! | [`wire`], [`setup`] | what the tasks share; the configuration in force, with keys and password loaded |
 //! | [`tasks`], [`notify`] | tasks that must be allowed to end; messages to systemd |
-//! | [`intake`], [`plan`] | the claim, and what is decided about a message then |
+//! | [`intake`], [`admin::plan`] | the claim, and what is decided about a message then |
 //! | [`admission`] | how much a user may have in the spool, and whether anybody may send |
 //! | [`recover`] | files and rows agree again at start |
 //! | [`state_writer`], [`orders`] | the one writer of state.sqlite and mover of files; what it is to do when an attempt ends |
@@ -28,7 +28,7 @@
 //! Routes, TLS, the dialogue and the encoding are the crate `transport`; signatures are `dkim`; the words of a DSN are `dsn`; event
 //! file, webhooks, alarms and the page of metrics are `observe`.
 //!
-//! Pure, with the clock and chance passed in: [`plan`], [`queue`], [`backoff`], [`outcome`].
+//! Pure, with the clock and chance passed in: [`admin::plan`], [`queue`], [`backoff`], [`outcome`].
 
 mod admission;
 mod alarm_source;
@@ -55,7 +55,6 @@ mod orders;
 mod outbox;
 mod outcome;
 mod pausing;
-mod plan;
 mod prepare;
 mod queue;
 mod quota;
@@ -63,7 +62,6 @@ mod record;
 mod recover;
 mod release;
 mod reload;
-mod rows;
 mod run;
 mod schedule;
 mod serve;
@@ -77,4 +75,5 @@ mod tasks;
 mod testing;
 mod wire;
 
+pub(crate) use admin::{plan, rows};
 pub use run::program;

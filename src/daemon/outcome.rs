@@ -12,8 +12,9 @@
 //! | `queue_lifetime` or `deliver_by` has passed | failed | - |
 
 use super::backoff::{self, Backoff};
+pub(crate) use admin::lost::{GivenUp, LOST, Loss, TOO_LATE, give_up};
 use config::OnUncertain;
-use mail::code::{Cause, HoldCause, MessageEnd, Subject};
+use mail::code::{Cause, HoldCause, MessageEnd, Op, Subject};
 use mail::status::{EnhancedStatus, Reply};
 use mail::{Actor, Diagnosis, Hold};
 use state::{Message, Progress, QueueDir, RecipientRow, RecipientUpdate, end_of};
@@ -71,47 +72,6 @@ pub(crate) fn waits(n: u32, relay: &str, diagnosis: Diagnosis, status: EnhancedS
     RecipientUpdate { n, progress: Progress::Deferred, diagnosis, status, reply, relay: relay.to_owned() }
 }
 
-/// What happened to a file in the spool that was accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Loss {
-    /// It was changed or damaged, rather than removed.
-    pub(crate) is_corrupt: bool,
-    /// More for people.
-    pub(crate) detail: String,
-}
-
-impl Loss {
-    /// Its file is gone.
-    pub(crate) fn vanished(detail: &str) -> Loss {
-        Loss { is_corrupt: false, detail: detail.to_owned() }
-    }
-
-    /// Its file is not the one that was accepted.
-    pub(crate) fn corrupt(detail: impl Into<String>) -> Loss {
-        Loss { is_corrupt: true, detail: detail.into() }
-    }
-
-    /// Why its recipients failed.
-    pub(crate) fn cause(&self) -> Cause {
-        if self.is_corrupt { Cause::Corrupt } else { Cause::Vanished }
-    }
-
-    /// How the message ended.
-    pub(crate) fn end(&self) -> MessageEnd {
-        if self.is_corrupt { MessageEnd::Corrupt } else { MessageEnd::Vanished }
-    }
-
-    /// Where what is left of the file goes.
-    pub(crate) fn dir(&self) -> QueueDir {
-        if self.is_corrupt { QueueDir::Corrupt } else { QueueDir::NoFile }
-    }
-}
-
-/// 5.4.7: the delivery time expired.
-pub(crate) const TOO_LATE: EnhancedStatus = EnhancedStatus::new(5, 4, 7);
-/// 5.3.0: the mail system of this host, and not the message.
-pub(crate) const LOST: EnhancedStatus = EnhancedStatus::new(5, 3, 0);
-
 /// What a delivery attempt leaves of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Conclusion {
@@ -141,15 +101,8 @@ pub(crate) enum Stop {
     Lost(Loss),
     /// An operator dropped it.
     Remove(Actor),
-}
-
-/// A recipient that was given up, and what is recorded of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct GivenUp {
-    /// The forward-path.
-    pub(crate) address: String,
-    /// For its row.
-    pub(crate) update: RecipientUpdate,
+    /// An operator gave it up: this attempt was its last.
+    GiveUp(Actor, Op),
 }
 
 /// What the attempt was like.
@@ -189,6 +142,8 @@ pub(crate) fn conclude(message: &mut Message, recipients: &mut [RecipientRow], a
     let given_up = match (&attempt.stop, attempt.was_expired) {
         // What is lost is lost, however much time it had.
         (Some(Stop::Lost(loss)), _) => give_up(recipients, loss.cause()),
+        (Some(Stop::GiveUp(_, Op::Bounce)), _) => give_up(recipients, Cause::Bounced),
+        (Some(Stop::GiveUp(..)), _) => give_up(recipients, Cause::ExpiredByOperator),
         (_, true) if attempt.now >= message.expires => give_up(recipients, Cause::ExpiredByOperator),
         (_, false) if attempt.now >= message.expires => give_up(recipients, Cause::Expired),
         _ => Vec::new(),
@@ -228,7 +183,8 @@ fn judge(message: &Message, recipients: &[RecipientRow], attempt: &DeliveryAttem
         Some(Stop::Hold(hold)) => return Conclusion::Hold(hold.clone()),
         Some(Stop::Lost(loss)) => return Conclusion::Lost(loss.clone()),
         Some(Stop::Remove(actor)) => return Conclusion::Removed(actor.clone()),
-        None => {}
+        // Nobody is open then.
+        Some(Stop::GiveUp(..)) | None => {}
     }
     let next = match (attempt.attempted, attempt.route_until) {
         (false, Some(until)) => until.max(attempt.now + 1),
@@ -242,24 +198,6 @@ fn judge(message: &Message, recipients: &[RecipientRow], attempt: &DeliveryAttem
     }
     // The last attempt is at the end of `queue_lifetime`, not a whole wait after it.
     Conclusion::Retry { at: next.min(message.expires.max(attempt.now + 1)) }
-}
-
-/// Fails every open recipient for this cause, keeping what the last attempt said.
-pub(crate) fn give_up(recipients: &mut [RecipientRow], cause: Cause) -> Vec<GivenUp> {
-    let status = if matches!(cause, Cause::Corrupt | Cause::Vanished) { LOST } else { TOO_LATE };
-    let open = recipients.iter_mut().filter(|r| r.progress.is_open());
-    open.map(|r| {
-        r.progress = Progress::Failed;
-        r.diagnosis = match status == LOST {
-            true => Diagnosis::of(cause, Subject::Host),
-            false => r.diagnosis.given_up(cause),
-        };
-        r.status = status.to_string();
-        let (status, reply, relay) = (r.status.clone(), r.reply.clone(), r.relay.clone());
-        let update = RecipientUpdate { n: r.n, progress: r.progress, diagnosis: r.diagnosis, status, reply, relay };
-        GivenUp { address: r.address.clone(), update }
-    })
-    .collect()
 }
 
 #[cfg(test)]
@@ -319,6 +257,7 @@ mod tests {
             in_data: true,
             outcome: None,
             ended_at: None,
+            suspect: None,
         }
     }
 

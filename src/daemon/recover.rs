@@ -4,15 +4,16 @@
 //! |---|---|---|
 //! | `cur/` | none | a row, while mail is delivered already ([`adopt`]); after a lost database held: it may have been delivered |
 //! | `cur/` | cur | goes on; "in data" = uncertain |
-//! | `cur/` | hold, failed | moved there: the commit came before the move |
+//! | `cur/` | hold, failed | moved there: somebody, or an older program, left it so |
 //! | `cur/` | gone | removed: the commit came before the removal ([`adopt`]) |
 //! | `hold/`, `failed/` | none | a row is made from the file ([`adopt`]) |
 //! | `hold/`, `failed/` | another place | the directory is the state: the row follows |
 //! | `new/` | cur, hold, failed | claimed again: its move to `cur/` was lost in a power cut, the row was not |
 //! | none | cur, hold, failed | the message ends as vanished, and its sender gets a bounce; of one that had ended, only the copy is gone |
 //!
-//! A commit of the row syncs the database, and on no file system is that a promise that the move before it is on the disk too.
-//! What operators wanted done to a message after the attempt that the daemon did not live to end is done now.
+//! Before all that, every move that the last run had begun is carried out ([`admin::settle`]): what is compared then is what nobody
+//! recorded. A commit of the row syncs the database, and on no file system is that a promise that the claim before it is on the disk
+//! too. What operators wanted done to a message after the attempt that the daemon did not live to end is done at the end.
 //!
 //! After a power cut, whatever was due, and whatever has no row yet, may have been delivered: it is logged as a possible duplicate
 //! when it is tried next, or gets its row.
@@ -25,17 +26,17 @@ pub(crate) mod adopt;
 pub(crate) mod start;
 mod terms;
 
-use super::backoff;
 use crate::lost;
 use crate::outcome::Loss;
-use config::OnUncertain;
+use admin::moves::{Concluded, MoveResult};
+use admin::settle::{self, Settling};
 use log::events;
-use log::message::MessageEvent;
-use mail::code::{Cause, Duplicate, Happened, HoldCause, MessageEnd, Subject, Trigger};
+use mail::Hold;
+use mail::code::{Happened, HoldCause, MessageEnd, Op, Trigger};
 use mail::queue_id::QueueId;
-use mail::{Diagnosis, HistoryCause, Hold, words};
 use spool::layout;
-use state::{Durability, HistoryLine, Message, Order, Progress, QueueDir, RecipientUpdate, State, Wanted};
+use state::{Durability, HistoryLine, Message, QueueDir, State};
+use store::carry::Carried;
 use store::{Claim, Store};
 pub(crate) use terms::{Orphans, Recovered, Recovery, Trouble, is_rebuilding};
 use terms::{REBUILDING, tell_unclaimed};
@@ -49,21 +50,20 @@ pub(crate) fn reconcile(state: &mut State, store: &Store, how: Recovery) -> Resu
     if how.after_crash {
         state.set_crashed(how.now)?;
     }
+    let settling = Settling { now: how.now, on_uncertain: how.on_uncertain, tells: true };
+    let mut completed = settle::complete(state, store, settling)?;
     let (unsettled, orphans) = compare(state, list(store)?)?;
     if how.state_was_lost {
         // Where there is nothing to rebuild, as in a new spool, nothing is uncertain: not even if this run ends at once.
         state.set_flag(REBUILDING, !orphans.is_empty())?;
     }
     in_groups(state, store, &unsettled, |state, (id, found)| follow(state, store, *id, *found, how, &mut recovered))?;
-    let orders = state.orders()?;
-    in_groups(state, store, &orders, |state, (id, order)| {
-        // What has no row yet gets one, and its order, when it is adopted.
-        let is_orphan = orphans.binary_search_by_key(&id.to_i64(), |(orphan, _)| orphan.to_i64()).is_ok();
-        if is_orphan && state.message(*id)?.is_none() { Ok(()) } else { carry_out(state, store, *id, order, how, &mut recovered) }
-    })?;
-    let in_data: Vec<Message> = state.in_hand()?.into_iter().filter(|row| row.in_data).collect();
+    let in_data = settle::were_in_data(state)?;
     recovered.uncertain += in_data.len();
-    in_groups(state, store, &in_data, |state, row| make_uncertain(state, store, row.clone(), how))?;
+    settle::in_data(state, store, in_data, settling)?;
+    completed.extend(settle::after_attempts(state, store, settling)?);
+    recovered.settled += completed.len();
+    completed.iter().for_each(tell);
     state.reclaim(how.now)?;
     state.heal_clock(how.now, how.suspect_waits)?;
     Ok((recovered, orphans))
@@ -151,13 +151,12 @@ fn follow(
         return Ok(());
     }
     recovered.settled += 1;
-    if let (QueueDir::Cur, Some(directory)) = (found, row.dir.directory()) {
-        events::reconciled(id, "moved to where its row says");
-        return shift(store, id, directory);
+    if found == QueueDir::Cur {
+        return move_to_row(store, &row);
     }
     events::reconciled(id, "its file had been moved by hand");
     if row.in_data {
-        mark_uncertain(state, id, how.now)?;
+        settle::mark_uncertain(state, id, how.now)?;
     }
     row.in_data = false;
     let line = HistoryLine::new(how.now, Happened::Reconciled).on(Trigger::Start).with("its file had been moved by hand");
@@ -197,87 +196,24 @@ fn claim_again(store: &Store, row: &Message, recovered: &mut Recovered) -> Resul
     }
 }
 
-/// The attempt after which a message was to be held or removed ended with the daemon.
-fn carry_out(state: &State, store: &Store, id: QueueId, order: &Order, how: Recovery, recovered: &mut Recovered) -> Result<(), Trouble> {
-    state.forget_order(id)?;
-    let Some(mut row) = state.message(id)?.filter(|row| row.dir == QueueDir::Cur) else { return Ok(()) };
-    let is_left = |progress: Progress| progress.is_open() || (progress == Progress::Failed && order.wanted == Wanted::Remove);
-    if !state.recipients(id)?.iter().any(|recipient| is_left(recipient.progress)) {
-        // Only its conclusion was missing.
-        return Ok(());
-    }
-    if std::mem::take(&mut row.in_data) {
-        recovered.uncertain += 1;
-        mark_uncertain(state, id, how.now)?;
-        tell(state, id, &MessageEvent::PossibleDuplicate(Duplicate::Stopped));
-        state.record(id, &stopped(how.now))?;
-    }
-    row.next_attempt = None;
-    match order.wanted {
-        Wanted::Hold => {
-            let hold = Hold::by(order.by.clone());
-            row.park(hold.clone());
-            update(state, &row, &HistoryLine::held(how.now, &hold))?;
-            tell(state, id, &MessageEvent::held(&hold));
-            shift(store, id, layout::HOLD)
-        }
-        Wanted::Remove => {
-            row.end(QueueDir::Trash, state::end_of(&state.recipients(id)?).unwrap_or(MessageEnd::Removed), how.now);
-            row.by = Some(order.by.clone());
-            update(state, &row, &HistoryLine::new(how.now, Happened::Removed).by(&order.by))?;
-            tell(state, id, &MessageEvent::Removed(Some(order.by.clone()), Trigger::Start, row.outcome));
-            shift(store, id, layout::TRASH)
-        }
+/// What became of a move that an earlier run had begun, or of what was to follow an attempt. Events of messages are in the outbox.
+fn tell(moved: &Concluded) {
+    let id = moved.message.id;
+    match (&moved.result, moved.intention.op) {
+        (MoveResult::TakenBack(why), _) => lost::tell_taken_back(moved, why),
+        (_, Op::Discard) => events::discarded(&id.to_string(), &format!("{}/{id}", layout::FAILED)),
+        (_, op) => events::reconciled(id, &format!("{}, which was begun before the start", mail::words::of_op(op))),
     }
 }
 
-fn make_uncertain(state: &State, store: &Store, mut row: Message, how: Recovery) -> Result<(), Trouble> {
-    tell(state, row.id, &MessageEvent::PossibleDuplicate(Duplicate::Stopped));
-    row.in_data = false;
-    // A server had accepted it up to its content: that was an attempt. When, only that server knows.
-    row.attempts = row.attempts.saturating_add(1);
-    match how.on_uncertain {
-        OnUncertain::Retry => row.next_attempt = Some(how.now + backoff::UNCERTAIN),
-        OnUncertain::Hold => row.park(Hold::with(HoldCause::Uncertain, words::of_duplicate(Duplicate::Stopped))),
-    }
-    mark_uncertain(state, row.id, how.now)?;
-    update(state, &row, &stopped(how.now))?;
-    if let Some(hold) = row.held() {
-        tell(state, row.id, &MessageEvent::held(&hold));
-        return shift(store, row.id, layout::HOLD);
+/// The file follows its row. One file must not keep all others waiting.
+fn move_to_row(store: &Store, row: &Message) -> Result<(), Trouble> {
+    let disk = |e: std::io::Error| Trouble::Disk(format!("cur/{}: {e}", row.id));
+    match store.carry(row.id, layout::CUR, row.dir.directory(), &row.digest, "").map_err(disk)? {
+        Carried::Refused(e) => events::storage_failed(&format!("cur/{}", row.id), &e.to_string()),
+        _ => events::reconciled(row.id, "moved to where its row says"),
     }
     Ok(())
-}
-
-fn shift(store: &Store, id: QueueId, to: &str) -> Result<(), Trouble> {
-    let disk = |e: std::io::Error| Trouble::Disk(format!("cur/{id}: {e}"));
-    match store.shift(id, layout::CUR, to) {
-        // One file must not keep all others waiting.
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-            events::reconciled(id, &format!("another file has its place in {to}/; its own was moved to corrupt/"));
-            store.discard(id, &format!("another file had its place in {to}/")).map_err(disk)
-        }
-        result => result.map_err(disk),
-    }
-}
-
-fn mark_uncertain(state: &State, id: QueueId, now: i64) -> state::Result<()> {
-    for recipient in state.recipients(id)?.into_iter().filter(|r| r.progress.is_open()) {
-        let (progress, status) = (Progress::Uncertain, "4.4.2".to_owned());
-        let diagnosis = Diagnosis::of(Cause::Stopped, Subject::Connection);
-        let update = RecipientUpdate { n: recipient.n, progress, diagnosis, status, reply: recipient.reply, relay: recipient.relay };
-        state.update_recipient(id, &update, now)?;
-    }
-    Ok(())
-}
-
-/// The line of a message whose final dot was under way when the daemon stopped.
-fn stopped(now: i64) -> HistoryLine {
-    HistoryLine::new(now, Happened::Uncertain).because(HistoryCause::Duplicate(Duplicate::Stopped))
-}
-
-fn tell(state: &State, id: QueueId, event: &MessageEvent) {
-    state.tell(event.line(id));
 }
 
 fn update(state: &State, row: &Message, line: &HistoryLine) -> Result<(), Trouble> {

@@ -3,11 +3,8 @@
 
 use std::sync::Arc;
 
-use log::events;
-use log::message::MessageEvent;
-use mail::code::{Happened, HoldCause, Trigger};
-use spool::layout;
-use state::{HistoryLine, Message, State};
+use mail::code::{HoldCause, Op, Trigger};
+use state::{Intention, Message, QueueDir, State};
 use store::Store;
 
 use crate::dispatch::Dispatch;
@@ -45,10 +42,11 @@ impl Releaser {
         let mut after = None;
         while !self.stop.is_set() {
             let is_free = is_free.clone();
-            let release = move |state: &State, store: &Store| {
+            let release = move |state: &State, _: &Store| {
                 let held = state.held_for(cause, after, PAGE)?;
                 let last = held.last().map(|row| row.id);
-                held.into_iter().filter(is_free).try_for_each(|row| release(state, store, row, trigger))?;
+                let intended = |row: Message| Intention::new(row.id, Op::Release, QueueDir::Hold, sys::clock::now()).on(trigger);
+                held.into_iter().filter(is_free).try_for_each(|row| state.intend(&intended(row)))?;
                 Ok(last)
             };
             match self.state_writer.work(release)?.await.map_err(|_| Stopped)? {
@@ -63,18 +61,3 @@ impl Releaser {
 
 /// Messages released in one transaction.
 const PAGE: usize = 200;
-
-/// From `hold/` back to `cur/`. The files move before the commit and are synced after it, by the state_writer: a crash in between finds the
-/// row on hold and moves the file back, or finds the file on hold and lets the row follow; nothing is lost, and the next start or
-/// reload releases again.
-fn release(state: &State, store: &Store, mut row: Message, trigger: Trigger) -> state::Result<()> {
-    if let Err(e) = store.shift(row.id, layout::HOLD, layout::CUR) {
-        events::storage_failed(&format!("hold/{}", row.id), &e.to_string());
-        return Ok(());
-    }
-    let now = sys::clock::now();
-    row.open(now);
-    state.update(&row)?;
-    state.tell(MessageEvent::Released(None, trigger).line(row.id));
-    state.record(row.id, &HistoryLine::new(now, Happened::Released).on(trigger))
-}

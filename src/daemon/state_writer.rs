@@ -5,21 +5,23 @@
 //!
 //! ```text
 //!   mark     "in data"  → commit, ordered  → answered; only then may the final dot leave
-//!   settle   outcomes, and the DSNs that they make due → K1 to K4
-//!   admit    new row    → commit, ordered  → answered (the file in cur/ repeats it); a held one: K1 to K4
-//!   work     what operators and the start ask for → K1 to K4
+//!   record   outcomes, and the DSNs that they make due → K1 to K5
+//!   admit    new row    → commit, ordered  → answered (the file in cur/ repeats it); a held one: K1 to K5
+//!   work     what operators and the start ask for → K1 to K5
 //! ```
 //!
-//! The files follow their rows, for the whole group at once:
+//! A file never moves but by an intention ([`state::Intention`]), for the whole group at once ([`admin::moves`]):
 //!
 //! | step | what happens | a crash after it leaves |
 //! |---|---|---|
-//! | K1 | the rows of the group are committed, synced | rows ahead of their files: the next start moves and removes the files |
-//! | K2 | each file is unlinked or moved | each file where it was, or where its row says; the same |
-//! | K3 | one sync for each directory that files were moved from or to | nothing to do; an unlink that was lost is recognised by its row |
-//! | K4 | everybody who waits is answered | nothing to do |
+//! | K1 | outcomes and intentions of the group are committed, synced | intentions: the next start carries them out |
+//! | K2 | files of relayed messages are unlinked, others are moved | each file where it was, or where it is wanted; the same |
+//! | K3 | one sync for each directory that files were moved from or to | the same; an unlink that was lost is recognised by its row |
+//! | K4 | only behind moves: rows, history, and the end of the intentions are committed, ordered | nothing; a power cut may take it: the same |
+//! | K5 | everybody who waits is answered | nothing to do |
 //!
-//! A crash before K1 leaves the mark "in data": the next start calls the open recipients uncertain.
+//! A crash before K1 leaves the mark "in data": the next start calls the open recipients uncertain. The row of a relayed message is its
+//! own intention: it is final in K1, and K4 has nothing to do.
 //!
 //! A full disk is met with the ballast: it is given back and the same commands are applied once more, so that the outcome which met
 //! the full disk is not lost. Any other error of the disk or the database, and a second full disk, stops the state_writer: everything that
@@ -35,6 +37,7 @@ use super::plan::Plan;
 use crate::database;
 use crate::quota::Limits;
 use crate::rows::rows_of;
+use admin::moves::Concluded;
 pub(crate) use command::{Admission, Arrival, OutcomeRecord, Recorded, Stopped};
 use command::{Asked, Command};
 use log::events;
@@ -138,9 +141,8 @@ impl StateWriter {
         receiver.await.map_err(|_| Stopped)
     }
 
-    /// Runs `work` on the thread, in a synced transaction of its group, and returns what it returned once that is on the disk, with
-    /// the moves that it made by [`Store::shift`]. Where the disk is full it runs twice: what it does to files must bear that, as
-    /// `shift` does.
+    /// Runs `work` on the thread, in a synced transaction of its group, and returns what it returned once that is on the disk, and the
+    /// moves that it intended are made. Where the disk is full it runs twice, so it must not change files.
     pub(crate) fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce(&State, &Store) -> state::Result<T> + Clone + Send + 'static,
@@ -162,7 +164,20 @@ impl StateWriter {
         work: impl FnOnce(&State, &Store) -> state::Result<T> + Clone + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, Stopped> {
         let (sender, receiver) = oneshot::channel();
-        self.send(Command::Work(durability, Box::new(Asked::new(work, sender))))?;
+        let work = |state: &State, store: &Store| work(state, store).map(Some);
+        self.send(Command::Work(durability, Box::new(Asked::new(work, |found, _: &State, _: &[Concluded]| found, sender))))?;
+        Ok(receiver)
+    }
+
+    /// As [`StateWriter::work`], for work that returns `None`, and has changed nothing, where a file that it wants to move is moving
+    /// already. Returns what `then` makes of what was found and of what became of the moves of its group.
+    pub(crate) fn operate<T: Send + 'static, U: Send + 'static>(
+        &self,
+        work: impl FnOnce(&State, &Store) -> state::Result<Option<T>> + Clone + Send + 'static,
+        then: impl FnOnce(T, &State, &[Concluded]) -> U + Send + 'static,
+    ) -> Result<oneshot::Receiver<U>, Stopped> {
+        let (sender, receiver) = oneshot::channel();
+        self.send(Command::Work(Durability::Full, Box::new(Asked::new(work, then, sender))))?;
         Ok(receiver)
     }
 }

@@ -267,6 +267,12 @@ codes! {
         Bounce = 6 "bounce",
         /// Due now.
         Flush = 7 "flush",
+        /// No recipient is open and one failed: to `failed/`.
+        Fail = 20 "fail",
+        /// Its file is not what was claimed: to `corrupt/`.
+        Lose = 21 "lose",
+        /// Its time in `failed/` is over: its file is deleted.
+        Discard = 22 "discard",
     }
 
     /// What made the system do it, where no operator asked.
@@ -381,6 +387,8 @@ codes! {
         Discarded = 18 "discarded",
         /// File and row were made to agree.
         Reconciled = 19 "reconciled",
+        /// A change that an earlier run began, and did not live to end.
+        Completed = 20 "completed",
         /// Taken out of `trash/`.
         Restored = 21 "restored",
     }
@@ -403,6 +411,8 @@ codes! {
         Refused = 7 "refused",
         /// The disk refused.
         NotDone = 8 "not_done",
+        /// Its file is gone: the message is lost.
+        Lost = 9 "lost",
     }
 
     /// Why nobody gets a DSN.

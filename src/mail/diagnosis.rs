@@ -76,7 +76,7 @@ impl Diagnosis {
 pub enum HistoryCause {
     /// Of [`Happened::Held`].
     Hold(HoldCause),
-    /// Of [`Happened::Asked`].
+    /// Of [`Happened::Asked`] and [`Happened::Completed`].
     Op(Op),
     /// Of [`Happened::Failed`].
     Recipient(Cause),
@@ -93,7 +93,7 @@ impl HistoryCause {
     pub fn of(kind: Happened, number: i64) -> Option<HistoryCause> {
         match kind {
             Happened::Held => HoldCause::of_number(number).map(HistoryCause::Hold),
-            Happened::Asked => Op::of_number(number).map(HistoryCause::Op),
+            Happened::Asked | Happened::Completed => Op::of_number(number).map(HistoryCause::Op),
             Happened::Failed => Cause::of_number(number).map(HistoryCause::Recipient),
             Happened::Corrupt => FileFault::of_number(number).map(HistoryCause::File),
             Happened::Uncertain | Happened::Suspect => Duplicate::of_number(number).map(HistoryCause::Duplicate),

@@ -132,6 +132,9 @@ pub fn of_op(op: Op) -> &'static str {
         Op::Expire => "expired",
         Op::Bounce => "bounced",
         Op::Flush => "scheduled for retry",
+        Op::Fail => "moved to failed/",
+        Op::Lose => "moved to corrupt/",
+        Op::Discard => "deleted",
     })
 }
 
@@ -141,6 +144,9 @@ pub fn of_history(kind: Happened, cause: Option<HistoryCause>, trigger: Option<T
     made(match (kind, cause) {
         (Happened::Held, Some(HistoryCause::Hold(cause))) => of_hold(&Hold { cause, by: by.cloned(), detail: detail.to_owned() }),
         (Happened::Asked, Some(HistoryCause::Op(op))) => join(&[Some(format!("to be {}", of_op(op))), actor]),
+        (Happened::Completed, Some(HistoryCause::Op(op))) => {
+            join(&[Some(of_op(op).to_owned()), actor, Some("(begun before the start)".to_owned())])
+        }
         (Happened::Uncertain | Happened::Suspect, Some(HistoryCause::Duplicate(cause))) => of_duplicate(cause).to_owned(),
         (Happened::NoDsn, Some(HistoryCause::NoDsn(cause))) => of_no_dsn(cause).to_owned(),
         (Happened::Corrupt, _) => with_detail(of_end(MessageEnd::Corrupt), detail),

@@ -14,7 +14,8 @@ impl State {
     pub fn kept_before(&self, dir: QueueDir, before: i64, limit: usize) -> Result<Vec<Message>> {
         let sql = format!(
             "SELECT {COLUMNS} FROM message INDEXED BY message_kept WHERE dir IN (2, 4, 5) AND dir = ?1 AND since < ?2
-             AND NOT EXISTS (SELECT 1 FROM dsn WHERE dsn.message = message.id) ORDER BY since LIMIT ?3"
+             AND NOT EXISTS (SELECT 1 FROM dsn WHERE dsn.message = message.id)
+             AND NOT EXISTS (SELECT 1 FROM intention WHERE intention.message = message.id) ORDER BY since LIMIT ?3"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
         Ok(statement.query_map(params![dir.number(), before, limit as i64], message_of)?.collect::<rusqlite::Result<_>>()?)

@@ -15,8 +15,8 @@ impl State {
     pub fn insert(&self, message: &Message, recipients: &[RecipientRow], origin: &Origin) -> Result<()> {
         self.connection
             .prepare_cached(
-                "INSERT INTO message (id, uid, digest, size, accepted, expires, reverse_path, message_id, dir, hold, by_uid, by_name, detail, attempts, last_attempt, next_attempt, in_data, outcome, ended_at, since)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, CASE WHEN ?9 <> 0 THEN unixepoch() END)",
+                "INSERT INTO message (id, uid, digest, size, accepted, expires, reverse_path, message_id, dir, hold, by_uid, by_name, detail, attempts, last_attempt, next_attempt, in_data, outcome, ended_at, suspect, since)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, CASE WHEN ?9 <> 0 THEN unixepoch() END)",
             )?
             .execute(params![
                 message.id.to_i64(),
@@ -38,6 +38,7 @@ impl State {
                 message.in_data,
                 codes::number(message.outcome),
                 message.ended_at,
+                codes::number(message.suspect),
             ])?;
         for recipient in recipients {
             self.connection
@@ -110,7 +111,7 @@ impl State {
             .prepare_cached(
                 "UPDATE message SET since = CASE WHEN dir = ?2 THEN since ELSE unixepoch() END,
                  dir = ?2, hold = ?3, by_uid = ?4, by_name = ?5, detail = ?6, attempts = ?7, last_attempt = ?8, next_attempt = ?9, in_data = ?10,
-                 outcome = ?11, ended_at = ?12, expires = ?13 WHERE id = ?1",
+                 outcome = ?11, ended_at = ?12, expires = ?13, suspect = ?14 WHERE id = ?1",
             )?
             .execute(params![
                 message.id.to_i64(),
@@ -126,6 +127,7 @@ impl State {
                 codes::number(message.outcome),
                 message.ended_at,
                 message.expires,
+                codes::number(message.suspect),
             ])?;
         Ok(())
     }

@@ -6,7 +6,7 @@
 //! and no sync.
 //!
 //! ```text
-//!   CRC32 SP {"s":…,"i":"QUEUEID","g":"digest","d":"failed","e":"failed","h":{…},"r":[["failed","reply","5.1.1","0-2,5"]]} LF
+//!   CRC32 SP {"s":…,"i":"QUEUEID","g":"digest","d":"failed","e":"failed","h":{…},"r":[["failed","reply","5.1.1","550 …","0-2,5"]]} LF
 //! ```
 //! `s` counts the transactions; the database keeps the last one. Of each message the last line counts. A recipient that is in no line is
 //! deferred. A line that is torn or damaged is passed over.
@@ -38,6 +38,9 @@ const TAIL: u64 = 64 << 10;
 /// The longest line that is read. Longer ones are not ours.
 const LONGEST: u64 = 1 << 20;
 
+/// Bytes of a reply that are kept.
+const REPLY: usize = 200;
+
 /// What is known of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
@@ -54,8 +57,11 @@ pub struct Known {
     #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
     hold: Option<KnownHold>,
     #[serde(rename = "r", default, skip_serializing_if = "Vec::is_empty")]
-    recipients: Vec<(Progress, Option<Cause>, String, String)>,
+    recipients: Vec<KnownGroup>,
 }
+
+/// Progress, cause, enhanced status, reply, and the places of the recipients that have them.
+type KnownGroup = (Progress, Option<Cause>, String, String, String);
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct KnownHold {
@@ -73,16 +79,29 @@ pub struct KnownRecipient {
     pub cause: Option<Cause>,
     /// Enhanced status.
     pub status: String,
+    /// What the server said, if the recipient failed; the beginning of it.
+    pub reply: String,
+}
+
+impl KnownRecipient {
+    /// Of a recipient that is known to be relayed by the end of its message alone.
+    pub fn relayed() -> KnownRecipient {
+        KnownRecipient { progress: Progress::Relayed, cause: None, status: "2.0.0".to_owned(), reply: String::new() }
+    }
 }
 
 impl Known {
     /// Of a row and its recipients, in transaction `seq`.
     pub(crate) fn of(seq: u64, message: &Message, recipients: &[RecipientRow]) -> Known {
-        let mut groups: BTreeMap<(Progress, Option<Cause>, &str), Vec<u32>> = BTreeMap::new();
+        let mut groups: BTreeMap<(Progress, Option<Cause>, &str, &str), Vec<u32>> = BTreeMap::new();
         for row in recipients.iter().filter(|row| row.progress != Progress::Deferred) {
-            groups.entry((row.progress, row.diagnosis.cause, &row.status)).or_default().push(row.n);
+            let reply = if row.progress == Progress::Failed { &*row.reply } else { "" };
+            let reply = &reply[..reply.floor_char_boundary(REPLY)];
+            groups.entry((row.progress, row.diagnosis.cause, &row.status, reply)).or_default().push(row.n);
         }
-        let group = |((progress, cause, status), places): ((_, _, &str), Vec<u32>)| (progress, cause, status.to_owned(), ranges(&places));
+        let group = |((progress, cause, status, reply), places): ((_, _, &str, &str), Vec<u32>)| {
+            (progress, cause, status.to_owned(), reply.to_owned(), ranges(&places))
+        };
         Known {
             seq,
             id: message.id,
@@ -124,9 +143,9 @@ impl Known {
     /// The recipients that have a result, by their places. At most `count`, which is how many the message has.
     pub fn recipients(&self, count: usize) -> HashMap<u32, KnownRecipient> {
         let mut known = HashMap::new();
-        for (progress, cause, status, places) in &self.recipients {
+        for (progress, cause, status, reply, places) in &self.recipients {
             for n in places_of(places, count) {
-                known.insert(n, KnownRecipient { progress: *progress, cause: *cause, status: status.clone() });
+                known.insert(n, KnownRecipient { progress: *progress, cause: *cause, status: status.clone(), reply: reply.clone() });
             }
         }
         known

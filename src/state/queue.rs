@@ -26,11 +26,13 @@ impl State {
         Ok(())
     }
 
-    /// The next messages that are due at `now`, the longest waiting first.
+    /// The next messages that are due at `now`, the longest waiting first; not those whose file is about to move.
     pub fn due(&self, now: i64, limit: usize) -> Result<Vec<Message>> {
         Ok(self
             .connection
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM message WHERE dir = 0 AND next_attempt <= ?1 ORDER BY next_attempt LIMIT ?2"))?
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM message WHERE dir = 0 AND next_attempt <= ?1 AND id NOT IN (SELECT message FROM intention WHERE phase = 1)
+                 ORDER BY next_attempt LIMIT ?2"
+            ))?
             .query_map(params![now, limit as i64], message_of)?
             .collect::<rusqlite::Result<_>>()?)
     }
@@ -94,8 +96,10 @@ impl State {
 
     /// The messages that are held for this cause, after `after`, at most `limit`.
     pub fn held_for(&self, cause: HoldCause, after: Option<QueueId>, limit: usize) -> Result<Vec<Message>> {
-        let sql =
-            format!("SELECT {COLUMNS} FROM message INDEXED BY message_held WHERE dir = 1 AND hold = ?2 AND id > ?1 ORDER BY id LIMIT ?3");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM message INDEXED BY message_held WHERE dir = 1 AND hold = ?2 AND id > ?1
+             AND id NOT IN (SELECT message FROM intention WHERE phase = 1) ORDER BY id LIMIT ?3"
+        );
         let after = after.map_or(i64::MIN, QueueId::to_i64);
         let mut statement = self.connection.prepare_cached(&sql)?;
         let rows = statement.query_map(params![after, cause.number(), limit as i64], message_of)?;

@@ -8,10 +8,10 @@ use rusqlite::OptionalExtension;
 use crate::codes;
 use crate::database::{Durability, State};
 use crate::errors::{Result, StateError, of_disk};
-use crate::outcome_log::{Known, OutcomeLog};
+use crate::outcome_log::{Known, KnownRecipient, OutcomeLog};
 use crate::rows::{Message, RecipientRow, RecipientUpdate};
 use mail::Diagnosis;
-use mail::code::{Cause, Code, Duplicate, Progress, QueueDir, Subject};
+use mail::code::{Code, Duplicate, MessageEnd, QueueDir, Subject};
 use mail::queue_id::QueueId;
 
 /// The key of the number of the last transaction with results.
@@ -113,11 +113,10 @@ impl State {
         })
     }
 
-    /// Takes results that only the log has: what was relayed or failed stays so. Returns the messages that it changed, in the transaction
-    /// of the caller.
+    /// Takes results that only the log has: what was relayed or failed stays so. Returns what it took, in the transaction of the caller.
     ///
     /// Errors: the disk's, SQLite's.
-    pub fn take_results(&self, now: i64) -> Result<Vec<QueueId>> {
+    pub fn take_results(&self, now: i64) -> Result<Vec<Taken>> {
         let seq = self.outcome_seq()?;
         let newer = {
             let log = self.outcomes.borrow();
@@ -125,15 +124,13 @@ impl State {
             self.set(SEQ, &log.last_seq().map_err(of_disk)?.max(seq).to_string())?;
             log.read(|known| known.seq > seq).map_err(of_disk)?
         };
-        let mut changed = Vec::new();
+        let mut taken = Vec::new();
         for known in newer.values() {
-            if let Some(row) = self.message(known.id)?.filter(|row| row.outcome.is_none() && known.is_of(&row.digest))
-                && self.take(&row, known, now)?
-            {
-                changed.push(row.id);
+            if let Some(row) = self.message(known.id)?.filter(|row| row.outcome.is_none() && known.is_of(&row.digest)) {
+                taken.extend(self.take(&row, known, now)?);
             }
         }
-        Ok(changed)
+        Ok(taken)
     }
 
     /// Whatever is queued or held may have been delivered by another copy of this spool. Returns how many messages.
@@ -151,32 +148,43 @@ impl State {
         Ok(found)
     }
 
-    fn take(&self, row: &Message, known: &Known, now: i64) -> Result<bool> {
-        let mut recipients = self.recipients(row.id)?;
+    fn take(&self, row: &Message, known: &Known, now: i64) -> Result<Vec<Taken>> {
+        let recipients = self.recipients(row.id)?;
         let results = known.recipients(recipients.len());
-        let is_relayed = known.end() == Some(mail::code::MessageEnd::Relayed);
-        let mut is_news = false;
-        for recipient in recipients.iter_mut().filter(|row| row.progress.is_open()) {
-            let taken = match results.get(&recipient.n) {
-                Some(result) if !result.progress.is_open() => update(recipient, result.progress, result.cause, &result.status),
+        let mut taken = Vec::new();
+        for recipient in recipients.into_iter().filter(|row| row.progress.is_open()) {
+            let update = match results.get(&recipient.n) {
+                Some(result) if !result.progress.is_open() => update(&recipient, result),
                 // Of what has no file any more the log has its end alone.
-                None if is_relayed => update(recipient, Progress::Relayed, None, "2.0.0"),
+                None if known.end() == Some(MessageEnd::Relayed) => update(&recipient, &KnownRecipient::relayed()),
                 _ => continue,
             };
-            self.update_recipient(row.id, &taken, now)?;
-            is_news = true;
+            self.update_recipient(row.id, &update, now)?;
+            taken.push(Taken { message: row.clone(), address: recipient.address, update });
         }
-        if is_news && row.in_data {
+        if !taken.is_empty() && row.in_data {
             // What was being sent has its result.
             self.update(&Message { in_data: false, ..row.clone() })?;
         }
-        Ok(is_news)
+        Ok(taken)
     }
 }
 
-fn update(row: &RecipientRow, progress: Progress, cause: Option<Cause>, status: &str) -> RecipientUpdate {
+/// A result that the database did not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// The message, as it was before.
+    pub message: Message,
+    /// The recipient.
+    pub address: String,
+    /// Relayed, or failed.
+    pub update: RecipientUpdate,
+}
+
+fn update(row: &RecipientRow, known: &KnownRecipient) -> RecipientUpdate {
+    let KnownRecipient { progress, cause, status, reply } = known.clone();
     let diagnosis = cause.map_or_else(Diagnosis::default, |cause| Diagnosis::of(cause, Subject::Recipient));
-    RecipientUpdate { n: row.n, progress, diagnosis, status: status.to_owned(), reply: row.reply.clone(), relay: row.relay.clone() }
+    RecipientUpdate { n: row.n, progress, diagnosis, status, reply, relay: row.relay.clone() }
 }
 
 impl StateError {
@@ -193,7 +201,7 @@ mod tests {
     use crate::rows::Origin;
     use crate::tests::{message, recipient};
     use mail::Hold;
-    use mail::code::{HoldCause, MessageEnd};
+    use mail::code::{Cause, HoldCause, Progress};
 
     struct Spool {
         scratch: tempfile::TempDir,
@@ -221,7 +229,8 @@ mod tests {
         }
 
         fn result(&mut self, id: QueueId, n: u32, progress: Progress) {
-            let found = update(&recipient(n, ""), progress, Some(Cause::Reply), "5.1.1");
+            let known = KnownRecipient { progress, cause: Some(Cause::Reply), status: "5.1.1".to_owned(), reply: "550 no".to_owned() };
+            let found = update(&recipient(n, ""), &known);
             self.state.transaction(Durability::Full, |state| state.update_recipient(id, &found, 5)).unwrap();
         }
 
@@ -276,9 +285,9 @@ mod tests {
         std::mem::forget(spool.state);
         let mut state = State::open(&scratch.path().join("state.sqlite")).unwrap();
         assert_eq!(state.agreement().unwrap(), Agreement::OlderCopy);
-        let mut taken = state.transaction(Durability::Full, |state| state.take_results(8)).unwrap();
-        taken.sort();
-        assert_eq!(taken, [one.id, two.id]);
+        let taken = state.transaction(Durability::Full, |state| state.take_results(8)).unwrap();
+        let failed: Vec<_> = taken.iter().filter(|taken| taken.update.progress == Progress::Failed).collect();
+        assert_eq!((taken.len(), failed.len(), failed[0].update.reply.as_str()), (4, 1, "550 no"));
         let progress = |id| state.recipients(id).unwrap().iter().map(|row| row.progress).collect::<Vec<_>>();
         assert_eq!(progress(one.id), [Progress::Relayed, Progress::Failed]);
         assert_eq!(progress(two.id), [Progress::Relayed; 2]);

@@ -2,7 +2,7 @@
 
 use rusqlite::Row;
 
-use mail::code::{Cause, Code, Happened, HoldCause, MessageEnd, Progress, QueueDir, Trigger};
+use mail::code::{Cause, Code, Duplicate, Happened, HoldCause, MessageEnd, Progress, QueueDir, Trigger};
 use mail::envelope::{CallerInfo, Notify};
 use mail::queue_id::QueueId;
 use mail::{Actor, Diagnosis, HistoryCause, Hold};
@@ -48,6 +48,8 @@ pub struct Message {
     pub outcome: Option<MessageEnd>,
     /// When it ended.
     pub ended_at: Option<i64>,
+    /// Why its next attempt may be a second delivery, if that was not told yet.
+    pub suspect: Option<Duplicate>,
 }
 
 impl Message {
@@ -315,7 +317,7 @@ impl Attempt {
 }
 
 /// The columns of a message, in the order of [`message_of`].
-pub(super) const COLUMNS: &str = "id, uid, digest, size, accepted, expires, reverse_path, message_id, dir, hold, by_uid, by_name, detail, attempts, last_attempt, next_attempt, in_data, outcome, ended_at";
+pub(super) const COLUMNS: &str = "id, uid, digest, size, accepted, expires, reverse_path, message_id, dir, hold, by_uid, by_name, detail, attempts, last_attempt, next_attempt, in_data, outcome, ended_at, suspect";
 
 pub(super) fn message_of(row: &Row<'_>) -> rusqlite::Result<Message> {
     Ok(Message {
@@ -337,5 +339,6 @@ pub(super) fn message_of(row: &Row<'_>) -> rusqlite::Result<Message> {
         in_data: row.get(16)?,
         outcome: codes::get_option(row, 17)?,
         ended_at: row.get(18)?,
+        suspect: codes::get_option(row, 19)?,
     })
 }

@@ -1,7 +1,7 @@
 //! What the database answers.
 
 use super::*;
-use mail::code::{Happened, HoldCause};
+use mail::code::{Happened, HoldCause, Op};
 use mail::envelope::CallerInfo;
 use mail::queue_id::QueueId;
 use mail::{Diagnosis, Hold};
@@ -26,6 +26,7 @@ pub(super) fn message(n: u32) -> Message {
         in_data: false,
         outcome: None,
         ended_at: None,
+        suspect: None,
     }
 }
 
@@ -298,13 +299,13 @@ fn a_number_that_is_no_code_is_damage_and_never_an_end() {
         let id = message(0).id;
         state.insert(&message(0), &[recipient(0, "a@x.example")], &origin()).unwrap();
         state.record(id, &HistoryLine::held(1, &Hold::of(HoldCause::Dkim))).unwrap();
-        state.set_order(id, &Order { wanted: Wanted::Hold, by: mail::Actor { uid: 0, name: "root".into() } }).unwrap();
+        state.intend(&Intention::new(id, Op::Hold, QueueDir::Cur, 1).after_attempt()).unwrap();
         state.connection.execute(&format!("UPDATE {table} SET {column} = 99"), []).unwrap();
         let read = || {
             state.message(id)?;
             state.recipients(id)?;
             state.history(id)?;
-            state.orders()
+            state.intentions(Phase::AfterAttempt, 9)
         };
         assert!(read().is_err_and(|e| e.is_damage()), "{table}.{column}");
     }

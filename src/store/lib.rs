@@ -35,7 +35,7 @@ use spool::file::{self, FileError};
 use spool::layout::{self, Owner};
 
 pub mod ballast;
-mod batch;
+pub mod carry;
 pub mod lock;
 mod moves;
 

@@ -1,10 +1,10 @@
 //! Moves of files between the directories of the spool.
 //!
-//! A move is one rename and never replaces a file. [`Store::sync_moves`] makes all moves since the last call durable, with one sync
+//! A move is one rename and never replaces a file ([`super::carry`]). [`Store::sync_moves`] makes all moves since the last call durable, with one sync
 //! for each directory: a hundred thousand failures at once cost a few hundred syncs.
 //!
-//! A crash before the sync leaves each file whole, in the old or in the new directory. The row, which is committed before the move,
-//! tells where it belongs; otherwise the file is checked again where it is.
+//! A crash before the sync leaves each file whole, in the old or in the new directory. The intention, which is committed before the
+//! move, tells where it belongs; otherwise the file is checked again where it is.
 
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
@@ -19,22 +19,12 @@ use mail::printable;
 use mail::queue_id::QueueId;
 
 impl Store {
-    /// Moves a message to another directory. [`Store::sync_moves`] makes the move durable; many moves share one sync. A move that
-    /// has already happened is not an error: after a full disk between the move and its record, the caller starts again.
-    ///
-    /// Errors: the kernel's; EEXIST if `to` has a file of that name.
-    pub fn shift(&self, id: QueueId, from: &str, to: &str) -> std::io::Result<()> {
-        let name = id.to_string();
-        match sys::fs::rename_new(self.directory(from), &name, self.directory(to), &name) {
-            Err(Errno::ENOENT) if sys::fs::stat_at(self.directory(to), &name).is_ok() => {}
-            moved => moved?,
-        }
-        self.note_move(to);
-        self.note_move(from);
-        Ok(())
+    /// True if there is a file of this id in the directory.
+    pub fn has(&self, directory: &str, id: QueueId) -> bool {
+        sys::fs::stat_at(self.directory(directory), id.to_string()).is_ok()
     }
 
-    fn note_move(&self, directory: &str) {
+    pub(super) fn note_move(&self, directory: &str) {
         let known = layout::DIRECTORIES.iter().map(|known| known.name).find(|known| *known == directory);
         let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.filter(|known| !moved.contains(known)) {
@@ -55,12 +45,6 @@ impl Store {
         }
         moved.clear();
         Ok(())
-    }
-
-    /// Moves one message to another directory and makes the move durable before returning.
-    pub fn park(&self, id: QueueId, from: &str, to: &str) -> std::io::Result<()> {
-        self.shift(id, from, to)?;
-        self.sync_moves()
     }
 
     /// Deletes a finished message. Its outcome is committed; if a power cut undoes the deletion, the history recognises the file.

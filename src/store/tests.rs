@@ -181,16 +181,12 @@ fn a_file_of_a_newer_version_stays_for_a_newer_program() {
 }
 
 #[test]
-fn parking_never_replaces_and_removing_or_discarding_twice_is_no_error() {
+fn removing_or_discarding_twice_is_no_error() {
     let scratch = Scratch::new();
     let store = scratch.store();
     let id = scratch.claimed(&["bob@receiver.example"]).envelope.id;
-    std::fs::write(scratch.file(layout::HOLD, id), "in the way").unwrap();
-    let refused = store.park(id, layout::CUR, layout::HOLD).unwrap_err();
-    assert_eq!(refused.kind(), std::io::ErrorKind::AlreadyExists);
-    store.park(id, layout::CUR, layout::FAILED).unwrap();
-    store.remove(id, layout::FAILED).unwrap();
-    store.remove(id, layout::FAILED).unwrap();
+    store.remove(id, layout::CUR).unwrap();
+    store.remove(id, layout::CUR).unwrap();
     store.discard(id, "missing").unwrap();
     assert!(scratch.names(layout::CORRUPT).is_empty());
 }

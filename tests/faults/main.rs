@@ -29,6 +29,7 @@ const PARTS: &[Part] = &[
     ("power-daemon", 3, faults::power::of_delivery),
     ("blocklog", 2, faults::blocklog::all),
     ("daemon-kill", 4, faults::daemon::killed),
+    ("verbs", 4, faults::verbs::killed),
     ("daemon-errno", 61, faults::daemon::refused),
     ("daemon-short", 5, faults::daemon::shortened),
     ("mutants", 1, faults::mutants::all),
@@ -38,6 +39,7 @@ const PARTS: &[Part] = &[
 const ROWS: &[(&str, u64)] = &[
     ("kill points injector", 500),
     ("kill points daemon", 3000),
+    ("kill points verbs", 1000),
     ("errno injections", 5000),
     ("errno injections injector", 0),
     ("errno injections daemon", 0),
@@ -49,9 +51,9 @@ const ROWS: &[(&str, u64)] = &[
     ("block-log states btrfs", 100),
     ("torn and never acknowledged", 0),
     ("fill levels", 100),
-    ("single trials", 5),
-    ("mutants", 12),
-    ("mutants caught", 12),
+    ("single trials", 6),
+    ("mutants", 16),
+    ("mutants caught", 16),
 ];
 
 fn main() {

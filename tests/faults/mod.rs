@@ -19,6 +19,7 @@ pub(crate) mod report;
 mod scenarios;
 pub(crate) mod tracer;
 pub(crate) mod trials;
+pub(crate) mod verbs;
 
 use std::path::PathBuf;
 
@@ -76,7 +77,7 @@ impl Choice {
 #[cfg(test)]
 mod tests {
     use super::report::Report;
-    use super::{Binaries, Choice, blocklog, daemon, full, injector, mutants, power, tracer, trials};
+    use super::{Binaries, Choice, blocklog, daemon, full, injector, mutants, power, tracer, trials, verbs};
     use crate::support::isolation;
 
     /// A daemon makes its calls in another order each time, and more or fewer with the load of the machine; so some of the chosen points
@@ -114,6 +115,12 @@ mod tests {
     fn a_daemon_killed_at_any_boundary_of_any_scenario_loses_nothing_and_says_what_may_come_twice() {
         require!(tracer::is_allowed());
         holds(daemon::killed, 397, "kill points daemon", STRUCK);
+    }
+
+    #[test]
+    fn a_verb_killed_at_any_call_is_done_or_not_and_says_which() {
+        require!(tracer::is_allowed());
+        holds(verbs::killed, 113, "kill points verbs", 12);
     }
 
     #[test]
@@ -196,6 +203,12 @@ mod tests {
     fn a_parked_message_is_synced_before_anybody_is_told() {
         require!(tracer::is_allowed());
         trials::parked_is_synced(&Binaries::built()).unwrap();
+    }
+
+    #[test]
+    fn a_message_moves_only_behind_the_sync_of_its_intention() {
+        require!(tracer::is_allowed());
+        trials::intention_is_synced(&Binaries::built()).unwrap();
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::report::Report;
-use super::{Binaries, Choice, daemon, injector, power, trials};
+use super::{Binaries, Choice, daemon, injector, power, trials, verbs};
 use crate::support::command::{Ended, run};
 
 /// A part of the rig, as a hunter.
@@ -31,6 +31,9 @@ const MUTANTS: &[(&str, &str, usize, Hunt)] = &[
         daemon::killed_in("hold, release, remove", binaries, choice, report);
     }),
     ("rollback-removes", "mailchuted", 1, daemon::refused_commits),
+    ("result-before-move", "mailchuted", 3, verbs::killed),
+    ("start-ignores-intentions", "mailchuted", 3, verbs::killed),
+    ("intention-not-synced", "mailchuted", 1, trials::all),
 ];
 
 /// Builds and hunts every mutant.

@@ -1,6 +1,6 @@
 //! Single trials: promises that no sweep can see, because they are about an order and not about a place.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -25,10 +25,11 @@ type Trial = fn(&Binaries) -> Result<(), String>;
 
 /// All of them.
 pub(crate) fn all(binaries: &Binaries, _: Choice, report: &Report) {
-    let trials: [(&str, Trial); 5] = [
+    let trials: [(&str, Trial); 6] = [
         ("what is refused in the end is not sent before", refused_is_never_sent),
         ("what was changed behind the claim is not sent", changed_is_never_sent),
         ("a parked message is synced before anybody is told", parked_is_synced),
+        ("a file moves behind the sync of its intention", intention_is_synced),
         ("an injection syncs once, behind the link", synced_behind_the_link),
         ("without any way to name a file, mail is refused", refused_without_a_name),
     ];
@@ -128,6 +129,32 @@ pub(crate) fn parked_is_synced(binaries: &Binaries) -> Result<(), String> {
     }
     // new/ and, by its last use, nothing else: every move between the other directories was synced.
     if unsynced.len() > 1 { Err(format!("never synced: descriptors {unsynced:?}")) } else { Ok(()) }
+}
+
+/// A kill cannot show it, because the kernel keeps what was written: so the order is looked at. What the database has written last
+/// before a message moves between two directories of the daemon was synced: its intention.
+pub(crate) fn intention_is_synced(binaries: &Binaries) -> Result<(), String> {
+    let scenario = SCENARIOS.iter().find(|scenario| scenario.name == "hold, release, remove").unwrap();
+    let seen = daemon::calls_of(&mut daemon::Bench::new(binaries, scenario));
+    let renames = || seen.iter().filter(|boundary| boundary.entry && boundary.call == libc::SYS_renameat2);
+    // new/ is a source and never a target: a claim needs no intention.
+    let is_target = |directory: u64| renames().any(|boundary| boundary.arguments[2] == directory);
+    let (mut unsynced, mut moves) = (HashSet::new(), 0);
+    for boundary in &seen {
+        let [first, ..] = boundary.arguments;
+        match boundary.call {
+            libc::SYS_pwrite64 if !boundary.entry => drop(unsynced.insert(first)),
+            libc::SYS_fsync | libc::SYS_fdatasync if !boundary.entry => drop(unsynced.remove(&first)),
+            libc::SYS_renameat2 if boundary.entry && is_target(first) => {
+                moves += 1;
+                if !unsynced.is_empty() {
+                    return Err(format!("move {moves}: descriptors {unsynced:?} were written and not synced"));
+                }
+            }
+            _ => {}
+        }
+    }
+    if moves < 3 { Err(format!("{moves} moves: the trial does not see what it is for")) } else { Ok(()) }
 }
 
 /// D7 is behind D6, and there is no other sync.

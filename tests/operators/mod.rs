@@ -4,6 +4,7 @@ mod check;
 mod effects;
 mod failed;
 mod history;
+mod in_data;
 mod lost;
 mod rights;
 mod selectors;

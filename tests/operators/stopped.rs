@@ -34,7 +34,7 @@ fn what_was_done_without_the_daemon_counts_when_it_starts() {
 }
 
 #[test]
-fn a_message_that_nobody_has_claimed_yet_is_steered_by_its_file() {
+fn a_message_that_nobody_has_claimed_yet_is_taken_before_anything_is_done_to_it() {
     let receiver = Script::new().start();
     let mut installation = Installation::rootless();
     installation.relay_to(&receiver.url("smtp", "tls=none"), "");
@@ -51,11 +51,10 @@ fn a_message_that_nobody_has_claimed_yet_is_steered_by_its_file() {
     assert_eq!(installation.spooled("new").len(), 3);
     installation.mailchute(&["hold", &hold]).succeeded();
     installation.mailchute(&["remove", "--to", "remove@"]).succeeded();
-    for verb in ["expire", "bounce", "release"] {
-        installation.mailchute(&[verb, &go]).ended_with(1);
-    }
-    let said = installation.mailchute(&["requeue", &go]).succeeded().stderr;
-    assert!(said.contains("is sent when mailchuted starts"), "{said}");
+    installation.mailchute(&["release", &go]).ended_with(1);
+    assert_eq!(installation.spooled("new"), std::slice::from_ref(&go), "taken by what is done to it, and by nothing else");
+    installation.mailchute(&["requeue", &go]).succeeded();
+    assert_eq!(installation.spooled("cur"), std::slice::from_ref(&go));
     assert_eq!((installation.spooled("hold"), installation.spooled("trash")), (vec![hold.clone()], vec![remove.clone()]));
     let said = installation.mailchute(&["hold", &remove]).ended_with(1).stderr;
     assert!(said.contains(&format!("`mailchute requeue {remove}` restores it")), "{said}");
@@ -63,8 +62,11 @@ fn a_message_that_nobody_has_claimed_yet_is_steered_by_its_file() {
     assert!(installation.spooled("trash").is_empty());
     installation.mailchute(&["remove", &remove]).succeeded();
     installation.mailchute(&["release", &hold]).succeeded();
-    assert_eq!(installation.spooled("new").len(), 2);
+    assert_eq!(installation.spooled("cur").len(), 2);
     installation.mailchute(&["hold", &hold]).succeeded();
+    assert_eq!(listed(&installation, &["--state", "removed"]), std::slice::from_ref(&remove), "in a listing, and to be had back");
+    let history = installation.mailchute(&["show", &remove]).succeeded().stdout;
+    assert!(history.matches("removed").count() >= 2 && history.contains("requeued"), "{history}");
     installation.start_daemon();
     assert_eq!(receiver.wait_for_messages(1)[0].recipients, ["<go@x.example>"]);
     assert_eq!(listed(&installation, &["--state", "held"]), std::slice::from_ref(&hold));
@@ -111,8 +113,8 @@ fn a_message_that_nobody_has_claimed_yet_is_known_to_every_verb() {
     let sender = installation.queue()[0]["sender"].as_str().unwrap().to_owned();
     let latest = out(&["trace", "--json", "--limit", "3", &sender]);
     assert!(latest.contains(&new) && latest.contains("off2@x.example") && latest.lines().count() == 3, "{latest}");
-    let said = installation.mailchute(&["expire", "--to", "off1@"]).ended_with(1).stderr;
-    assert!(said.contains("start mailchuted first") && said.contains("Expired: 0 messages"), "{said}");
+    let said = installation.mailchute(&["expire", "--to", "off1@"]).succeeded().stderr;
+    assert!(said.contains(&new) && said.contains("Expired: 1 message"), "{said}");
     installation.mailchute(&["trace", "nobody@x.example"]).ended_with(1);
 }
 

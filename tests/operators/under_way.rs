@@ -27,12 +27,13 @@ fn order(installation: &Installation, verb: &str, id: &str) {
     let said = installation.mailchute(&[verb, id]).succeeded().stderr;
     assert!(said.contains(&format!("{id}: delivery is in progress")), "{verb}: {said}");
     assert!(said.ends_with(": 0 messages, 1 after its delivery attempt\n"), "{verb}: {said}");
+    assert_eq!(kept_orders(installation), 1, "{verb}");
 }
 
 /// The orders that the next start would carry out.
 fn kept_orders(installation: &Installation) -> i64 {
     let database = rusqlite::Connection::open(installation.paths.spool.join("state.sqlite")).unwrap();
-    database.query_row("SELECT count(*) FROM run WHERE key LIKE 'order:%'", [], |row| row.get(0)).unwrap()
+    database.query_row("SELECT count(*) FROM intention", [], |row| row.get(0)).unwrap()
 }
 
 #[test]
@@ -105,7 +106,11 @@ fn a_message_that_is_being_sent_is_given_up_after_its_attempt() {
         order(&installation, verb, &id);
         gate.open();
         assert_eq!(receiver.wait_for_messages(1)[0].recipients, ["<sender@y.example>"], "{verb}");
-        assert_eq!(installation.spooled("failed"), [id], "{verb}");
+        assert_eq!(installation.spooled("failed"), std::slice::from_ref(&id), "{verb}");
+        let shown: serde_json::Value = serde_json::from_str(&installation.mailchute(&["show", "--json", &id]).succeeded().stdout).unwrap();
+        let (end, named) = if verb == "expire" { ("expired", "expired") } else { ("bounced", "bounced") };
+        assert_eq!(shown["end"], end, "{verb}: {shown}");
+        assert!(shown["history"].as_array().unwrap().iter().any(|line| line["kind"] == named && line["uid"].is_number()), "{shown}");
     }
 }
 

@@ -150,6 +150,26 @@ impl Installation {
 
     /// The names in one directory of the spool; of a disk that was unplugged, none.
     pub(crate) fn spooled(&self, directory: &str) -> Vec<String> {
+        let mut names = self.names(directory);
+        // A file moves before its row says so: who sees it moved asks for the row next.
+        if self.daemon.is_some() {
+            wait_until(|| {
+                names = self.names(directory);
+                !self.is_moving()
+            });
+        }
+        names
+    }
+
+    /// True while the running daemon moves a file.
+    fn is_moving(&self) -> bool {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let Ok(database) = rusqlite::Connection::open_with_flags(self.paths.spool.join("state.sqlite"), flags) else { return false };
+        let moving = database.query_row("SELECT count(*) FROM intention WHERE phase = 1", [], |row| row.get::<_, i64>(0));
+        moving.is_ok_and(|moving| moving > 0)
+    }
+
+    fn names(&self, directory: &str) -> Vec<String> {
         let entries = std::fs::read_dir(self.paths.spool.join(directory)).into_iter().flatten();
         let mut names: Vec<String> = entries.flatten().map(|entry| entry.file_name().into_string().unwrap()).collect();
         names.sort();

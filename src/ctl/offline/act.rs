@@ -1,11 +1,16 @@
-//! Operations of root while the daemon is stopped. Messages with a row are handled as in the daemon. Files without a row move between
-//! the directories; the next start of the daemon creates their rows. The database keeps the user of a hold until then.
+//! Operations of root while the daemon is stopped, done as the daemon does them ([`admin::moves`]).
+//!
+//! Before the first one, what the last run of the daemon or of this command left is settled as a start of the daemon settles it
+//! ([`admin::settle`]). A file without a row is taken first ([`admin::take`]), and then handled like any message.
 
 use super::found::Found;
 use super::{Offline, unreadable};
 use crate::select::Selection;
-use admin::op::{AdminOp, Named, Reach, was_removed};
+use admin::moves::{self, MoveError};
+use admin::op::{AdminOp, Named, Reach};
 use admin::pause;
+use admin::settle::{self, Settling};
+use admin::take::{Taken, Taking};
 use control::protocol::{Act, Done};
 use control::state::QueueState;
 use control::warnings;
@@ -14,7 +19,7 @@ use mail::Actor;
 use mail::code::Answer;
 use mail::queue_id::QueueId;
 use spool::layout;
-use state::{Durability, Message, Order, State, Wanted};
+use state::{Durability, Message};
 
 /// Messages per transaction.
 const BATCH: usize = 100;
@@ -25,12 +30,22 @@ impl Offline {
     /// Errors: those of the disk and the database. The results before the error are valid.
     pub(crate) fn act(&mut self, op: &AdminOp, selection: &Selection, mut each: impl FnMut(Done)) -> Result<(), Failure> {
         self.check_writable()?;
+        if !op.dry_run {
+            self.settle(op.now)?;
+        }
         let mut named = self.named(op, selection)?;
         while !named.is_empty() {
             let rest = named.split_off(named.len().min(BATCH));
             self.batch(op, std::mem::replace(&mut named, rest))?.into_iter().for_each(&mut each);
         }
         Ok(())
+    }
+
+    /// Carries out what was left.
+    fn settle(&mut self, now: i64) -> Result<(), Failure> {
+        let settling = Settling { now, on_uncertain: self.on_uncertain, tells: false };
+        let state = self.state.as_mut().ok_or_else(missing)?;
+        settle::settle(state, &self.store, settling).map(drop).map_err(|e| failed(&e))
     }
 
     fn check_writable(&self) -> Result<(), Failure> {
@@ -63,71 +78,54 @@ impl Offline {
     }
 
     fn batch(&mut self, op: &AdminOp, named: Vec<Named>) -> Result<Vec<Done>, Failure> {
-        let (mut rows, mut done, mut moved) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut rows, mut done) = (Vec::new(), Vec::new());
         for one in named {
-            let directory = match one.id.map(|id| Ok::<_, Failure>((id, self.locate(id)?))).transpose()? {
-                Some((_, Some(Found::File(directory)))) => Some(directory),
-                Some((id, None)) => self.removed_unindexed(id)?,
-                _ => None,
-            };
-            match (one.id, directory) {
-                (Some(id), Some(directory)) => {
-                    let result = self.move_unindexed(op, id, directory);
-                    moved.extend(Some(id).filter(|_| result.done && !op.dry_run));
-                    done.push(result);
-                }
-                _ => rows.push(one),
+            match self.without_row(one.id)? {
+                None => rows.push(one),
+                Some((id, directory)) => match self.take(op, id, directory)? {
+                    None => rows.push(one),
+                    Some((answer, text)) => done.push(Done::new(one.text, answer, text)),
+                },
             }
         }
-        let Some(state) = &mut self.state else {
-            done.extend(rows.into_iter().map(|one| Done::new(one.text, Answer::NotFound, "no such message")));
-            return Ok(done);
-        };
-        if !moved.is_empty() {
-            state.transaction(Durability::Full, |state| keep_reason(state, op, &moved)).map_err(|e| unreadable(&e))?;
-        }
-        let may = |_: &Message| true;
-        let store = &self.store;
-        state.transaction(Durability::Full, |state| op.restore(state, store, &may, &rows)).map_err(|e| unreadable(&e))?;
+        let state = self.state.as_mut().ok_or_else(missing)?;
+        let (store, may) = (&self.store, |_: &Message| true);
         let reach = Reach { may: &may, mark: None };
-        done.extend(state.transaction(Durability::Full, |state| op.perform(state, store, &reach, rows)).map_err(|e| unreadable(&e))?);
+        let planned = state.transaction(Durability::Full, |state| op.plan(state, store, &reach, &rows)).map_err(|e| unreadable(&e))?;
+        let planned = planned.ok_or_else(|| unreadable(&"an intention that was not carried out"))?;
+        let mut concluded = Vec::new();
+        moves::follow_through(state, store, op.terms(), &mut concluded).map_err(|e| failed(&e))?;
+        done.extend(op.told(planned, &concluded));
         Ok(done)
     }
 
-    /// The directory of a removed message without a row.
-    fn removed_unindexed(&self, id: QueueId) -> Result<Option<&'static str>, Failure> {
-        let known = self.state.as_ref().map(|state| state.message(id)).transpose().map_err(|e| unreadable(&e))?.flatten();
-        Ok((known.is_none() && self.store.has(layout::TRASH, id)).then_some(layout::TRASH))
+    /// The directory of the file, if the message has no row.
+    fn without_row(&self, id: Option<QueueId>) -> Result<Option<(QueueId, &'static str)>, Failure> {
+        let Some(id) = id else { return Ok(None) };
+        Ok(match self.locate(id)? {
+            Some(Found::File(directory)) => Some((id, directory)),
+            // A removed message whose row was lost.
+            None => self.store.has(layout::TRASH, id).then_some((id, layout::TRASH)),
+            Some(Found::Row(_)) => None,
+        })
     }
 
-    /// Moves a file without a row; its directory is its state. A message to be delivered goes through `new/`, so the daemon checks it like
-    /// any other.
-    fn move_unindexed(&self, op: &AdminOp, id: QueueId, from: &'static str) -> Done {
-        let result = |answer: Answer, text: &str| Done::new(id.to_string(), answer, text);
-        let to = match (op.act, from) {
-            (Act::Requeue, layout::TRASH) => layout::NEW,
-            (_, layout::TRASH) => return result(Answer::Refused, &was_removed(id)),
-            (Act::Hold, layout::HOLD) => return result(Answer::Refused, "is already on hold"),
-            (Act::Hold, layout::FAILED) => return result(Answer::Refused, "has failed permanently; requeue or remove it"),
-            (Act::Hold, _) => layout::HOLD,
-            (Act::Release, layout::HOLD) => layout::NEW,
-            (Act::Release, _) => return result(Answer::Refused, "is not on hold"),
-            (Act::Remove, _) => layout::TRASH,
-            (Act::Requeue, layout::HOLD | layout::FAILED) => layout::NEW,
-            (Act::Requeue, _) => return result(Answer::Already, "is new; it is sent when mailchuted starts"),
-            (Act::Expire | Act::Bounce | Act::Flush, _) => {
-                return result(Answer::Refused, "is not in the database yet; start mailchuted first");
-            }
+    /// Takes a file that has no row, and has one then; or says why not, or in a dry run what would be done.
+    fn take(&mut self, op: &AdminOp, id: QueueId, directory: &'static str) -> Result<Option<(Answer, String)>, Failure> {
+        let state = self.state.as_mut().ok_or_else(missing)?;
+        let boot = state.get("boot_id").map_err(|e| unreadable(&e))?;
+        let taking = Taking { now: op.now, policy: self.policy, state_was_lost: boot.is_none() };
+        // What is refused changes nothing.
+        let refusal = match taking.look(&self.store, id, directory) {
+            Ok(message) => op.refusal(&self.store, &message),
+            Err(why) => Some((Answer::Refused, why)),
         };
-        if let Err(why) = self.store.inspect(from, id) {
-            return result(Answer::Refused, &format!("unreadable message: {why}"));
+        if refusal.is_some() || op.dry_run {
+            return Ok(Some(refusal.unwrap_or_else(|| (Answer::WouldDo, op.outcome()))));
         }
-        if op.dry_run {
-            return result(Answer::WouldDo, &op.outcome());
-        }
-        match self.store.park(id, from, to) {
-            Ok(()) => result(Answer::Done, &op.outcome()),
-            Err(e) => result(Answer::NotDone, &format!("failed: {e}")),
+        match taking.take(state, &self.store, id, directory).map_err(|e| failed(&e))? {
+            Taken::Row(_) => Ok(None),
+            Taken::Refused(why) => Ok(Some((Answer::Refused, why))),
         }
     }
 
@@ -136,7 +134,6 @@ impl Offline {
     /// Errors: EX_UNAVAILABLE without a database.
     pub(crate) fn pause(&mut self, on: bool, by: &Actor) -> Result<String, Failure> {
         self.check_writable()?;
-        let missing = || Failure::new(Exit::Unavailable, "state.sqlite is missing or unusable; start mailchuted once");
         let state = self.state.as_mut().ok_or_else(missing)?;
         let now = sys::clock::now();
         let since = state.transaction(Durability::Full, |state| pause::write(state, on, by, now)).map_err(|e| unreadable(&e))?;
@@ -150,7 +147,6 @@ impl Offline {
     /// Errors: EX_UNAVAILABLE without a database.
     pub(crate) fn admission(&mut self, close: Option<&str>, by: &str) -> Result<String, Failure> {
         self.check_writable()?;
-        let missing = || Failure::new(Exit::Unavailable, "state.sqlite is missing or unusable; start mailchuted once");
         let state = self.state.as_mut().ok_or_else(missing)?;
         let reason = close.map(|reason| match mail::printable::text(reason) {
             reason if reason.is_empty() => by.to_owned(),
@@ -161,23 +157,21 @@ impl Offline {
     }
 }
 
-/// Records the user of a hold for files without a row, or deletes the record after another operation.
-fn keep_reason(state: &State, op: &AdminOp, moved: &[QueueId]) -> state::Result<()> {
-    moved.iter().try_for_each(|id| match op.act {
-        Act::Hold => state.set_order(*id, &Order { wanted: Wanted::Hold, by: op.by.clone() }),
-        _ => state.forget_order(*id),
-    })
+fn missing() -> Failure {
+    Failure::new(Exit::Unavailable, "state.sqlite is missing or unusable; start mailchuted once, which makes it")
 }
 
-/// Whether an operation applies to a file without a row, or must report that it cannot. `ALL` and conditions select only such files.
+/// What was begun is on record, and is carried out before the next operation.
+fn failed(e: &MoveError) -> Failure {
+    Failure::new(Exit::IoErr, format!("the spool failed: {e}; mailchuted, or the next operation, completes what was begun"))
+}
+
+/// Whether an operation applies to a file without a row. `ALL` and conditions select only such files.
 fn changes_unindexed(act: Act, queue_name: QueueState) -> bool {
     match act {
-        Act::Hold => queue_name == QueueState::Incoming,
+        Act::Hold | Act::Flush => queue_name == QueueState::Incoming,
         Act::Release => queue_name == QueueState::Hold,
-        Act::Requeue => matches!(queue_name, QueueState::Hold | QueueState::Failed),
-        Act::Remove => true,
-        // Selected, so that the refusal is reported.
+        Act::Remove | Act::Requeue => true,
         Act::Expire | Act::Bounce => queue_name != QueueState::Failed,
-        Act::Flush => false,
     }
 }

@@ -4,19 +4,17 @@ use std::sync::Arc;
 
 use super::asked::{Answer, Rights, Served, Server, stopped};
 use super::choose::Wanted;
-use crate::outbox::outcome_event;
 use crate::outcome::Stop;
+use admin::moves::Concluded;
 use admin::op::{AdminOp, Named, Reach};
 use control::filter::Filter;
 use control::protocol::{Act, Done};
 use exit::Failure;
 use log::events;
-use log::message::MessageEvent;
 use mail::code::Code as _;
-use mail::code::{Answer as Code, Cause, Trigger};
-use mail::queue_id::QueueId;
 use mail::{Actor, Hold};
 use state::{Message, State};
+use store::Store;
 
 /// Messages of one turn of the state writer.
 const TURN: usize = 100;
@@ -124,57 +122,19 @@ impl Doing<'_> {
         Ok(())
     }
 
-    /// One turn of the state writer; two where something comes out of the trash.
+    /// One turn of the state writer.
     async fn turn(&self, named: Vec<Named>) -> Result<Vec<Done>, Failure> {
         let rights = self.rights;
         let may = move |message: &Message| Rights::may_modify(&rights, message);
-        if self.op.act == Act::Requeue {
-            let (op, names) = (Arc::clone(&self.op), named.clone());
-            let restored = self.server.state_writer.work(move |state, store| op.restore(state, store, &may, &names));
-            restored.map_err(|_| stopped())?.await.map_err(|_| stopped())?;
-        }
         let (op, orders) = (Arc::clone(&self.op), Arc::clone(self.server.state_writer.orders()));
-        let work = self.server.state_writer.work(move |state, store| {
-            let mark = |id| orders.give(id, stop_of(&op));
-            let done = op.perform(state, store, &Reach { may: &may, mark: Some(&mark) }, named)?;
-            tell(state, &op, &done)?;
-            Ok(done)
-        });
-        work.map_err(|_| stopped())?.await.map_err(|_| stopped())
-    }
-}
-
-/// Adds an event for each message. An operation that follows an attempt gets its event when it is carried out.
-fn tell(state: &State, op: &AdminOp, done: &[Done]) -> state::Result<()> {
-    for id in done.iter().filter(|done| done.answer == Code::Done).filter_map(|done| QueueId::parse(done.id.as_bytes())) {
-        let by = Some(op.by.clone());
-        let event = match op.act {
-            Act::Hold => MessageEvent::held(&Hold::by(op.by.clone())),
-            Act::Release => MessageEvent::Released(by, Trigger::Operator),
-            Act::Remove => MessageEvent::Removed(by, Trigger::Operator, state.message(id)?.and_then(|message| message.outcome)),
-            Act::Requeue => MessageEvent::Requeued(by, Trigger::Operator),
-            Act::Bounce => {
-                tell_bounced(state, id, op.now)?;
-                continue;
-            }
-            // Their outcomes follow.
-            Act::Expire | Act::Flush => continue,
+        let plan = move |state: &State, store: &Store| {
+            let mark = |id| stop_of(&op).map_or((), |stop| orders.give(id, stop));
+            op.plan(state, store, &Reach { may: &may, mark: Some(&mark) }, &named)
         };
-        state.tell(event.line(id));
+        let op = Arc::clone(&self.op);
+        let told = move |done: Vec<Done>, _: &State, concluded: &[Concluded]| op.told(done, concluded);
+        self.server.state_writer.operate(plan, told).map_err(|_| stopped())?.await.map_err(|_| stopped())
     }
-    Ok(())
-}
-
-/// The recipients that were given up with the message.
-fn tell_bounced(state: &State, id: QueueId, now: i64) -> state::Result<()> {
-    let Some(message) = state.message(id)? else { return Ok(()) };
-    let given_up = state.recipients(id)?.into_iter().filter(|recipient| recipient.diagnosis.cause == Some(Cause::Bounced));
-    let mut events: Vec<_> = given_up.map(|row| outcome_event(&message, &row.address.clone(), &row.into(), now)).collect();
-    if let (Some(last), Some(end)) = (events.last_mut(), message.outcome) {
-        last.end_with(end);
-    }
-    events.iter().for_each(|event| state.tell(event.line(id)));
-    Ok(())
 }
 
 /// How the attempt of a message ends that is being sent.
@@ -182,6 +142,7 @@ fn stop_of(op: &AdminOp) -> Option<Stop> {
     match op.act {
         Act::Hold => Some(Stop::Hold(Hold::by(op.by.clone()))),
         Act::Remove => Some(Stop::Remove(op.by.clone())),
-        Act::Release | Act::Requeue | Act::Expire | Act::Bounce | Act::Flush => None,
+        Act::Expire | Act::Bounce => Some(Stop::GiveUp(op.by.clone(), op.act.op())),
+        Act::Release | Act::Requeue | Act::Flush => None,
     }
 }

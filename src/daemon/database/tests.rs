@@ -29,6 +29,7 @@ fn row(n: u32) -> Message {
         in_data: false,
         outcome: None,
         ended_at: None,
+        suspect: None,
     }
 }
 

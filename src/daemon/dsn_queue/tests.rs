@@ -111,7 +111,7 @@ impl Spool {
             })
             .unwrap();
         match conclusion {
-            Conclusion::Failed => self.store.park(id, layout::CUR, layout::FAILED).unwrap(),
+            Conclusion::Failed => drop(self.store.carry(id, layout::CUR, Some(layout::FAILED), &[], "").unwrap()),
             Conclusion::Relayed => self.store.remove(id, layout::CUR).unwrap(),
             _ => {}
         }
@@ -143,7 +143,7 @@ impl Spool {
             })
             .unwrap();
         if self.state.message(id).unwrap().unwrap().dir == QueueDir::Failed {
-            self.store.park(id, layout::CUR, layout::FAILED).unwrap();
+            drop(self.store.carry(id, layout::CUR, Some(layout::FAILED), &[], "").unwrap());
         }
     }
 

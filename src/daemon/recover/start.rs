@@ -5,12 +5,14 @@ use std::os::unix::fs::MetadataExt;
 use super::reconcile;
 use super::terms::{Orphans, Recovered, Recovery, Trouble, is_rebuilding};
 use crate::database::{self, STATE_FILE};
+use crate::due;
+use crate::outbox::{self, outcome_event};
 use crate::plan::Policy;
 use config::Params;
 use exit::Failure;
 use log::events;
 use mail::code::Duplicate;
-use state::{Agreement, Durability, QueueDir, State};
+use state::{Agreement, Durability, Progress, QueueDir, State, Taken};
 use store::Store;
 
 /// Seconds that the last run must be in the future for the clock to count as set back.
@@ -79,7 +81,7 @@ fn make_agree(mut state: State, store: &Store, params: &Params, is_lost: bool, s
 fn settle_copies(state: &mut State, store: &Store, how: Recovery) -> state::Result<()> {
     let agreement = state.agreement()?;
     if agreement != Agreement::Same {
-        state.transaction(Durability::Full, |state| state.take_results(how.now))?;
+        state.transaction(Durability::Full, |state| take_results(state, agreement, how.now))?;
     }
     let (identity, known) = (store.identity(), state.get(IDENTITY)?);
     let is_copy = known.is_some_and(|known| known != identity);
@@ -87,6 +89,18 @@ fn settle_copies(state: &mut State, store: &Store, how: Recovery) -> state::Resu
     state.set(IDENTITY, &identity)?;
     if !how.state_was_lost && (is_copy || agreement == Agreement::OlderCopy) {
         events::state_restored(suspect);
+    }
+    Ok(())
+}
+
+/// What the log of outcomes alone has is recorded, and told, as if its commit had not been lost. Of what was relayed, no DSN is due:
+/// whether the next hop reports is not known any more. Beside an older copy, DSNs of what failed have been sent since.
+fn take_results(state: &State, agreement: Agreement, now: i64) -> state::Result<()> {
+    for Taken { message, address, update } in state.take_results(now)? {
+        if update.progress == Progress::Failed && agreement == Agreement::Ahead {
+            due::note(state, message.id, &update, false)?;
+        }
+        outbox::tell(state, message.id, &[outcome_event(&message, &address, &update, now)]);
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What a start finds and does, and how it is to be done.
 
+use admin::moves::MoveError;
 use config::OnUncertain;
 use log::events;
 use mail::queue_id::QueueId;
@@ -70,6 +71,15 @@ impl std::fmt::Display for Trouble {
         match self {
             Trouble::Database(e) => write!(f, "{STATE_FILE}: {e}"),
             Trouble::Disk(e) => f.write_str(e),
+        }
+    }
+}
+
+impl From<MoveError> for Trouble {
+    fn from(e: MoveError) -> Self {
+        match e {
+            MoveError::State(e) => Trouble::Database(e),
+            MoveError::Disk(e) => Trouble::Disk(format!("the spool: {e}")),
         }
     }
 }

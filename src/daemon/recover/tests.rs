@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::backoff;
 use crate::database::STATE_FILE;
 use crate::plan::Policy;
 use crate::state_writer::StateWriter;
-use config::Params;
+use config::{OnUncertain, Params};
 use mail::code::{Cause, Happened, HoldCause, MessageEnd};
+use state::{Progress, RecipientUpdate};
 use testing::{MESSAGE, Scratch, envelope};
 
 const NOW: i64 = 1_795_358_700;

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use admin::moves::Concluded;
+pub(crate) use admin::take::Arrival;
 use log::message::MessageEvent;
 use mail::Hold;
 use mail::queue_id::QueueId;
-use state::{Durability, Message, Origin, Progress, QueueDir, RecipientRow, RecipientUpdate, State, Transaction};
+use state::{Durability, Progress, QueueDir, RecipientUpdate, State, Transaction};
 use store::Store;
 use tokio::sync::oneshot;
 
@@ -36,19 +38,6 @@ impl OutcomeRecord {
         let waits = !self.updates.is_empty() && self.updates.iter().all(|update| update.progress == Progress::Deferred);
         waits && self.attempt.as_ref().is_none_or(|attempt| attempt.stop.is_none() && attempt.now < attempt.expires)
     }
-}
-
-/// A file that has no row yet, as far as its finder knows.
-#[derive(Debug)]
-pub(crate) struct Arrival {
-    /// Its row.
-    pub(crate) message: Message,
-    /// Its recipients' rows.
-    pub(crate) recipients: Vec<RecipientRow>,
-    /// Where it came from.
-    pub(crate) origin: Origin,
-    /// Where the file is.
-    pub(crate) found: QueueDir,
 }
 
 /// What the state writer says to a claimed file.
@@ -106,39 +95,44 @@ pub(crate) struct Stopped;
 
 /// Something else to do with the database and the files.
 pub(super) trait Work: Send {
-    /// Does it, again if it must be.
-    fn run(&mut self, state: &State, store: &Store) -> state::Result<()>;
-    /// Gives what the last run found, after its commit: told before, an administrator could believe in what a crash then undoes.
-    fn answer(self: Box<Self>);
+    /// Does it, again if it must be. False where a file that it wants to move is moving already: then it has done nothing, and is run
+    /// again behind that.
+    fn run(&mut self, state: &State, store: &Store) -> state::Result<bool>;
+    /// Gives what the last run found, after its commit and after the moves that it intended: told before, an administrator could
+    /// believe in what a crash then undoes.
+    fn answer(self: Box<Self>, state: &State, concluded: &[Concluded]);
 }
 
-/// The work of a closure.
-pub(super) struct Asked<F, T> {
+/// The work of a closure, and what makes its answer of what was found and of what became of the moves.
+pub(super) struct Asked<F, G, T, U> {
     work: F,
+    then: G,
     found: Option<T>,
-    answer: oneshot::Sender<T>,
+    answer: oneshot::Sender<U>,
 }
 
-impl<F, T> Asked<F, T> {
-    pub(super) fn new(work: F, answer: oneshot::Sender<T>) -> Asked<F, T> {
-        Asked { work, found: None, answer }
+impl<F, G, T, U> Asked<F, G, T, U> {
+    pub(super) fn new(work: F, then: G, answer: oneshot::Sender<U>) -> Asked<F, G, T, U> {
+        Asked { work, then, found: None, answer }
     }
 }
 
-impl<F, T> Work for Asked<F, T>
+impl<F, G, T, U> Work for Asked<F, G, T, U>
 where
-    F: FnOnce(&State, &Store) -> state::Result<T> + Clone + Send,
+    F: FnOnce(&State, &Store) -> state::Result<Option<T>> + Clone + Send,
+    G: FnOnce(T, &State, &[Concluded]) -> U + Send,
     T: Send,
+    U: Send,
 {
-    fn run(&mut self, state: &State, store: &Store) -> state::Result<()> {
-        self.found = Some((self.work.clone())(state, store)?);
-        Ok(())
+    fn run(&mut self, state: &State, store: &Store) -> state::Result<bool> {
+        self.found = (self.work.clone())(state, store)?;
+        Ok(self.found.is_some())
     }
 
-    fn answer(self: Box<Self>) {
+    fn answer(self: Box<Self>, state: &State, concluded: &[Concluded]) {
         if let Some(found) = self.found {
             // Nobody may be waiting any more; the work counts all the same.
-            let _ = self.answer.send(found);
+            let _ = self.answer.send((self.then)(found, state, concluded));
         }
     }
 }

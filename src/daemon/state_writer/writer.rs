@@ -1,4 +1,4 @@
-//! The thread of the state_writer: commits groups of commands, and makes the files follow. The steps K1 to K4 stand in [`super`].
+//! The thread of the state_writer: commits groups of commands, and makes the files follow. The steps K1 to K5 stand in [`super`].
 //!
 //! A command outlives its transaction, because a full disk may undo it: it is applied again after the ballast was given back.
 
@@ -12,20 +12,24 @@ use crate::lost;
 use crate::orders::Orders;
 use crate::outbox::{outcome_event, tell};
 use crate::outcome;
-use crate::outcome::{Conclusion, GivenUp, Loss};
+use crate::outcome::{Conclusion, DeliveryAttempt, GivenUp, Stop};
 use crate::quota::Limits;
+use admin::moves::{self, Concluded, MoveError, MoveResult, Terms};
 use log::events;
 use log::message::MessageEvent;
 use mail::Hold;
-use mail::code::{Duplicate, Happened, HoldCause, MessageEnd, Trigger};
+use mail::code::{Duplicate, Happened, HoldCause, MessageEnd, Op, Trigger};
 use mail::queue_id::QueueId;
 use spool::layout;
-use state::{Durability, HistoryLine, Message, QueueDir, State, StateError};
+use state::{Durability, HistoryLine, Intention, Message, Phase, QueueDir, State, StateError};
 use store::Store;
 use store::ballast;
+use store::carry::Carried;
 
 /// Commands that are committed together at most.
 const GROUP: usize = 512;
+/// The key of what is written for its sync alone: SQLite does not write, and does not sync, what is so already.
+const SYNCED: &str = "synced";
 
 /// What a command found, to be told once it is committed.
 enum Reply {
@@ -35,13 +39,23 @@ enum Reply {
 }
 
 impl Command {
-    /// After the commit. A receiver that has gone does not matter: what was committed is committed.
-    fn answer(self, reply: Reply) {
+    /// After the commit and the moves. A receiver that has gone does not matter: what was committed is committed.
+    fn answer(self, reply: Reply, state: &State, concluded: &[Concluded]) {
+        let not_done = |id: QueueId| concluded.iter().any(|moved| moved.message.id == id && !moved.is_done());
         match (self, reply) {
-            (Command::Admit(_, _, sender), Reply::Admission(admission)) => drop(sender.send(admission)),
+            (Command::Admit(arrival, _, sender), Reply::Admission(admission)) => {
+                let is_left = matches!(admission, Admission::Held(_)) && not_done(arrival.message.id);
+                drop(sender.send(if is_left { Admission::Admitted } else { admission }));
+            }
             (Command::Mark(_, sender), _) => drop(sender.send(())),
-            (Command::Record(_, sender), Reply::Recorded(settled)) => drop(sender.send(settled)),
-            (Command::Work(_, work), _) => work.answer(),
+            (Command::Record(record, sender), Reply::Recorded(mut recorded)) => {
+                if not_done(record.id) {
+                    // What became of it instead was told.
+                    recorded.conclusion = None;
+                }
+                drop(sender.send(recorded));
+            }
+            (Command::Work(_, work), _) => work.answer(state, concluded),
             // Every command makes its own kind of reply; without one the sender is dropped, which is no success.
             (Command::Admit(..) | Command::Record(..), _) => {}
         }
@@ -51,7 +65,8 @@ impl Command {
 /// What has to happen to a file once its commit has succeeded.
 enum FileWork {
     Remove(QueueId, &'static str),
-    Park(QueueId, QueueDir),
+    /// Out of `cur/`, to where its row says that it is, with the digest of the row.
+    Follow(QueueId, QueueDir, Vec<u8>, String),
     Discard(QueueId, String),
 }
 
@@ -80,6 +95,15 @@ impl From<StateError> for Broken {
     }
 }
 
+impl From<MoveError> for Broken {
+    fn from(e: MoveError) -> Self {
+        match e {
+            MoveError::State(e) => e.into(),
+            MoveError::Disk(e) => e.into(),
+        }
+    }
+}
+
 impl From<std::io::Error> for Broken {
     fn from(e: std::io::Error) -> Self {
         Broken { reason: e.to_string(), is_damage: false }
@@ -105,39 +129,66 @@ impl Writer {
         Ok(())
     }
 
-    /// K1 to K4 for one group.
+    /// K1 to K5 for these commands: for all at once, or for those before one that has to wait for the moves of another.
     fn commit(&mut self, durability: Durability, mut commands: Vec<Command>) -> Result<(), Broken> {
-        if commands.is_empty() {
-            return Ok(());
-        }
-        let applied = match self.apply(durability, &mut commands) {
-            Err(e) if e.is_full() && self.made_room(&e) => self.apply(durability, &mut commands),
-            applied => applied,
-        };
-        let (replies, files) = applied?;
-        let mut vanished = Vec::new();
-        for file in &files {
-            let finished = match self.finish(file) {
-                Err(e) if e.raw_os_error() == Some(Errno::ENOSPC as i32) && self.made_room(&e) => self.finish(file)?,
-                finished => finished?,
+        while !commands.is_empty() {
+            let applied = match self.apply(durability, &mut commands) {
+                Err(e) if e.is_full() && self.made_room(&e) => self.apply(durability, &mut commands),
+                applied => applied,
             };
-            vanished.extend(finished);
+            let (replies, files) = applied?;
+            for file in &files {
+                match self.finish(file) {
+                    Err(e) if e.raw_os_error() == Some(Errno::ENOSPC as i32) && self.made_room(&e) => self.finish(file)?,
+                    finished => finished?,
+                }
+            }
+            let concluded = self.follow_through(durability)?;
+            let rest = commands.split_off(replies.len());
+            let done = std::mem::replace(&mut commands, rest);
+            done.into_iter().zip(replies).for_each(|(command, reply)| command.answer(reply, &self.state, &concluded));
+            (self.told)();
         }
-        self.store.sync_moves()?;
-        self.end_vanished(&vanished)?;
-        commands.into_iter().zip(replies).for_each(|(command, reply)| command.answer(reply));
-        (self.told)();
         Ok(())
     }
 
-    /// K1.
+    /// K1. Returns a reply for each command that was applied, which are the first ones.
     fn apply(&mut self, durability: Durability, commands: &mut [Command]) -> state::Result<(Vec<Reply>, Vec<FileWork>)> {
         let (store, orders, crashed) = (Arc::clone(&self.store), Arc::clone(&self.orders), self.crashed);
         self.state.transaction(durability, |state| {
             let mut group = Group { state, store: &store, orders: &orders, crashed, files: Vec::new() };
-            let replies = commands.iter_mut().map(|command| group.apply(command)).collect::<state::Result<_>>()?;
+            let mut replies = Vec::with_capacity(commands.len());
+            for command in commands {
+                match group.apply(command)? {
+                    Some(reply) => replies.push(reply),
+                    // Before the first one nothing moves.
+                    None if replies.is_empty() => return Err(StateError::Damaged("an intention that nobody carries out".to_owned())),
+                    None => break,
+                }
+            }
             Ok((replies, group.files))
         })
+    }
+
+    /// K2 to K4 for what was intended.
+    fn follow_through(&mut self, durability: Durability) -> Result<Vec<Concluded>, Broken> {
+        if durability == Durability::Ordered && !self.state.intentions(Phase::Moving, 1)?.is_empty() {
+            // Mail that turned out to be held: no file moves before its intention is on the disk.
+            let other = format!("{:016x}", sys::clock::random()?);
+            self.state.transaction(Durability::Full, |state| state.set(SYNCED, &other))?;
+        }
+        let mut concluded = Vec::new();
+        let terms = Terms { now: sys::clock::now(), is_left: false };
+        match moves::follow_through(&mut self.state, &self.store, terms, &mut concluded) {
+            Err(e) if e.is_full() && self.made_room(&e) => moves::follow_through(&mut self.state, &self.store, terms, &mut concluded)?,
+            followed => followed?,
+        }
+        for moved in &concluded {
+            if let MoveResult::TakenBack(why) = &moved.result {
+                lost::tell_taken_back(moved, why);
+            }
+        }
+        Ok(concluded)
     }
 
     /// Gives the ballast back. False where there is none: then nothing would be different.
@@ -155,45 +206,15 @@ impl Writer {
         }
     }
 
-    /// K2: the file follows its row.
-    /// Returns the message if its file is gone.
-    fn finish(&self, work: &FileWork) -> std::io::Result<Option<QueueId>> {
+    /// K2, for what is no move of a message that has to be recorded.
+    fn finish(&self, work: &FileWork) -> std::io::Result<()> {
         match work {
-            FileWork::Remove(id, directory) => self.store.remove(*id, directory).map(|()| None),
-            FileWork::Park(id, dir) => self.park(*id, dir.directory().unwrap_or(layout::FAILED)),
-            FileWork::Discard(id, why) => self.store.discard(*id, why).map(|()| None),
-        }
-    }
-
-    /// The rows of files that were gone when they should follow.
-    fn end_vanished(&mut self, vanished: &[QueueId]) -> Result<(), Broken> {
-        if vanished.is_empty() {
-            return Ok(());
-        }
-        let now = sys::clock::now();
-        self.state.transaction(Durability::Full, |state| {
-            let rows = vanished.iter().map(|id| state.message(*id)).collect::<state::Result<Vec<_>>>()?;
-            rows.into_iter().flatten().try_for_each(|row| lost::record(state, row, Loss::vanished(""), now))
-        })?;
-        Ok(())
-    }
-}
-
-impl Writer {
-    /// Moves a file out of `cur/`. What somebody with the daemon's or root's rights did to one file must not stop all others.
-    /// Returns the message if its file is gone.
-    fn park(&self, id: QueueId, to: &str) -> std::io::Result<Option<QueueId>> {
-        match self.store.shift(id, layout::CUR, to) {
-            // Where a directory has vanished, the file may come back with it.
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                self.store.check_directories().map_err(|why| std::io::Error::new(e.kind(), why))?;
-                Ok(Some(id))
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                events::reconciled(id, &format!("another file has its place in {to}/; its own was moved to corrupt/"));
-                self.store.discard(id, &format!("another file had its place in {to}/")).map(|()| None)
-            }
-            result => result.map(|()| None),
+            FileWork::Remove(id, directory) => self.store.remove(*id, directory),
+            FileWork::Follow(id, dir, pinned, why) => match self.store.carry(*id, layout::CUR, dir.directory(), pinned, why)? {
+                Carried::Refused(e) => Err(e),
+                _ => Ok(()),
+            },
+            FileWork::Discard(id, why) => self.store.discard(*id, why),
         }
     }
 }
@@ -208,8 +229,9 @@ struct Group<'a> {
 }
 
 impl Group<'_> {
-    fn apply(&mut self, command: &mut Command) -> state::Result<Reply> {
-        match command {
+    /// `None` for work that has to wait for the moves of this group.
+    fn apply(&mut self, command: &mut Command) -> state::Result<Option<Reply>> {
+        let reply = match command {
             Command::Mark(id, _) => self.state.mark_in_data(*id).map(|()| Reply::Done),
             Command::Admit(arrival, limits, _) => self.admit(arrival, limits).map(Reply::Admission),
             Command::Record(record, _) => {
@@ -217,17 +239,18 @@ impl Group<'_> {
                     attempt.stop = self.orders.take(record.id, attempt.stop.take());
                     // Whatever the attempt comes to: nothing of the order is left for the next start.
                     if attempt.stop.is_some() {
-                        self.state.forget_order(record.id)?;
+                        self.state.forget_intention(record.id)?;
                     }
                 }
                 record_outcome(self.state, self.store, record, &mut self.files).map(Reply::Recorded)
             }
-            Command::Work(_, work) => work.run(self.state, self.store).map(|()| Reply::Done),
-        }
+            Command::Work(_, work) => return Ok(work.run(self.state, self.store)?.then_some(Reply::Done)),
+        };
+        reply.map(Some)
     }
 
     fn admit(&mut self, arrival: &Arrival, limits: &Limits) -> state::Result<Admission> {
-        let Arrival { message, recipients, origin, found } = arrival;
+        let Arrival { message, found, .. } = arrival;
         match self.state.message(message.id)? {
             None => {}
             Some(known) if *found == QueueDir::Cur => return self.recognise(message, known),
@@ -239,28 +262,11 @@ impl Group<'_> {
         }
         let has = self.state.usage(message.uid)?;
         let unplanned = if message.dir == QueueDir::Cur { limits.hold(message.uid, has, message.size) } else { None };
-        let mut row = message.clone();
-        if let Some(hold) = unplanned.clone() {
-            let next_attempt = row.next_attempt;
-            row.park(hold);
-            row.next_attempt = next_attempt;
-        }
-        self.state.insert(&row, recipients, origin)?;
-        self.tell(row.id, &accepted(&row, recipients.len()));
+        arrival.insert(self.state, unplanned.as_ref(), sys::clock::now())?;
         limits.tell_if_reached(message.uid, has, message.size);
         if self.crashed.is_some_and(|at| message.accepted <= at) {
             // Its row, and with it the record of its delivery, may have been lost.
-            self.tell(message.id, &MessageEvent::PossibleDuplicate(Duplicate::PowerCut));
-        }
-        if let Some(hold) = row.held() {
-            self.state.record(message.id, &HistoryLine::held(sys::clock::now(), &hold))?;
-            // What lies in hold/ already was told when it came there.
-            if *found == QueueDir::Cur {
-                self.tell(message.id, &MessageEvent::held(&hold));
-            }
-        }
-        if row.dir != *found {
-            self.files.push(FileWork::Park(message.id, row.dir));
+            self.state.tell(MessageEvent::PossibleDuplicate(Duplicate::PowerCut).line(message.id));
         }
         Ok(unplanned.map_or(Admission::Admitted, Admission::Held))
     }
@@ -273,41 +279,32 @@ impl Group<'_> {
             self.files.push(FileWork::Discard(id, "its queue id belongs to another message".to_owned()));
             return Ok(Admission::Foreign);
         }
+        if self.state.is_moving(id)? {
+            return Ok(Admission::Known);
+        }
         match (known.dir, known.outcome) {
             (QueueDir::Cur, _) => return Ok(Admission::Known),
             (QueueDir::NoFile, Some(MessageEnd::Relayed)) => self.files.push(FileWork::Remove(id, layout::CUR)),
             (QueueDir::NoFile, _) => {
                 // Somebody put it back. It is not sent by itself, and never deleted.
-                let hold = Hold::of(HoldCause::Restored);
-                known.open(sys::clock::now());
-                known.park(hold.clone());
+                let (hold, now) = (Hold::of(HoldCause::Restored), sys::clock::now());
+                known.open(now);
+                known.next_attempt = None;
                 self.state.update(&known)?;
-                self.state.record(id, &HistoryLine::held(sys::clock::now(), &hold))?;
-                self.tell(id, &MessageEvent::held(&hold));
-                self.files.push(FileWork::Park(id, QueueDir::Hold));
+                self.state.intend(&Intention::to_hold(id, QueueDir::Cur, &hold, now).on(Trigger::Start))?;
                 return Ok(Admission::Restored);
             }
-            (QueueDir::Corrupt, _) => self.files.push(FileWork::Discard(id, known.detail.clone())),
-            (dir, _) => self.files.push(FileWork::Park(id, dir)),
+            (dir, _) => self.files.push(FileWork::Follow(id, dir, known.digest, known.detail)),
         }
         Ok(Admission::Resurrected)
     }
 }
 
 impl Group<'_> {
-    fn tell(&self, id: QueueId, event: &MessageEvent) {
-        self.state.tell(event.line(id));
-    }
-
     /// True if only a crash kept the file of this failed message from being deleted.
     fn is_discarded(&self, known: &Message) -> state::Result<bool> {
         Ok(known.dir == QueueDir::NoFile && self.state.was_discarded(known.id)?)
     }
-}
-
-fn accepted(row: &Message, recipients: usize) -> MessageEvent {
-    let (from, message_id) = (row.reverse_path.clone(), row.message_id.clone());
-    MessageEvent::Accepted { from, uid: row.uid, size: row.size, recipients, message_id }
 }
 
 fn is_same(message: &Message, known: &Message) -> bool {
@@ -329,6 +326,7 @@ fn record_outcome(state: &State, store: &Store, record: &mut OutcomeRecord, file
     };
     let Some(mut message) = state.message(id)? else { return Ok(Recorded::default()) };
     attempt.was_expired = attempt.now >= message.expires && state.was_expired(id)?;
+    let known = message.clone();
     let mut recipients = state.recipients(id)?;
     let (conclusion, given_up) = outcome::conclude(&mut message, &mut recipients, attempt);
     for GivenUp { update, address } in &given_up {
@@ -337,41 +335,35 @@ fn record_outcome(state: &State, store: &Store, record: &mut OutcomeRecord, file
         due::note(state, id, update, false)?;
         events.push(outcome_event(&message, address, update, now));
     }
-    state.update(&message)?;
+    if let (Some(Stop::GiveUp(actor, op)), false) = (&attempt.stop, given_up.is_empty()) {
+        let kind = if *op == Op::Bounce { Happened::Bounced } else { Happened::Expired };
+        state.record(id, &HistoryLine::new(now, kind).by(actor))?;
+    }
+    let intention = intention_of(&conclusion, id, attempt, now);
+    match &intention {
+        // Its row says where the file is until it has moved.
+        Some(intention) => {
+            let Message { attempts, last_attempt, .. } = message;
+            state.update(&Message { attempts, last_attempt, in_data: false, next_attempt: None, ..known })?;
+            state.intend(intention)?;
+        }
+        None => state.update(&message)?,
+    }
     let dsn_due = due::conclude(state, store, &message, &recipients, &conclusion, attempt)?;
     match &conclusion {
         Conclusion::Relayed => files.push(FileWork::Remove(id, layout::CUR)),
-        Conclusion::Failed => files.push(FileWork::Park(id, QueueDir::Failed)),
-        Conclusion::Hold(hold) => {
-            state.record(id, &HistoryLine::held(now, hold))?;
-            files.push(FileWork::Park(id, QueueDir::Hold));
-        }
-        Conclusion::Lost(loss) => {
+        Conclusion::Lost(loss) if !loss.is_corrupt => {
             state.record(id, &lost::line(loss, now))?;
-            if loss.is_corrupt {
-                files.push(FileWork::Discard(id, loss.detail.clone()));
-            }
+            events.push(loss.event(&message, given_up.len()));
         }
-        Conclusion::Removed(actor) => {
-            state.record(id, &HistoryLine::new(now, Happened::Removed).by(actor))?;
-            files.push(FileWork::Park(id, QueueDir::Trash));
-        }
-        Conclusion::Retry { .. } => {}
+        _ => {}
     }
-    events.extend(concluded(&message, &conclusion, given_up.len()));
-    end_with(&mut events, &message);
+    // What moves is told of with its move.
+    if !matches!(conclusion, Conclusion::Removed(_)) {
+        end_with(&mut events, &message);
+    }
     tell(state, id, &events);
     Ok(Recorded { conclusion: Some(conclusion), given_up, dsn_due })
-}
-
-/// The event of the conclusion itself, beside the outcomes of recipients.
-fn concluded(message: &Message, conclusion: &Conclusion, given_up: usize) -> Option<MessageEvent> {
-    match conclusion {
-        Conclusion::Hold(hold) => Some(MessageEvent::held(hold)),
-        Conclusion::Lost(loss) => Some(loss.event(message, given_up)),
-        Conclusion::Removed(actor) => Some(MessageEvent::Removed(Some(actor.clone()), Trigger::Delivery, None)),
-        Conclusion::Retry { .. } | Conclusion::Relayed | Conclusion::Failed => None,
-    }
 }
 
 /// One event of an ended message says how it ended: the last one that can, or one of its own.
@@ -379,5 +371,17 @@ fn end_with(events: &mut Vec<MessageEvent>, message: &Message) {
     let Some(end) = message.outcome else { return };
     if !events.iter_mut().rev().any(|event| event.end_with(end)) {
         events.push(MessageEvent::Ended { from: message.reverse_path.clone(), end });
+    }
+}
+
+/// The move that follows from the end of an attempt.
+fn intention_of(conclusion: &Conclusion, id: QueueId, attempt: &DeliveryAttempt, now: i64) -> Option<Intention> {
+    let of = |op| Intention::new(id, op, QueueDir::Cur, now).on(Trigger::Delivery);
+    match conclusion {
+        Conclusion::Failed => Some(Intention { at: attempt.now, ..of(Op::Fail) }),
+        Conclusion::Hold(hold) => Some(Intention::to_hold(id, QueueDir::Cur, hold, now).on(Trigger::Delivery)),
+        Conclusion::Lost(loss) if loss.is_corrupt => Some(Intention { at: attempt.now, ..of(Op::Lose) }.with(loss.detail.clone())),
+        Conclusion::Removed(actor) => Some(of(Op::Remove).by(actor)),
+        Conclusion::Relayed | Conclusion::Retry { .. } | Conclusion::Lost(_) => None,
     }
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use crate::schema;
-use crate::{Durability, State, StateError, Wanted};
-use mail::code::{Code, QueueDir};
+use crate::{Durability, Phase, State, StateError};
+use mail::code::{Code, Op, QueueDir};
 use mail::queue_id::QueueId;
 
 const KEPT: &[u8] = include_bytes!("../../../../tests/data/state/schema-2.sqlite");
@@ -27,7 +27,7 @@ fn word<C: Code>(code: Option<C>) -> &'static str {
 }
 
 /// One message in codes: `id dir outcome hold actor order` and its recipients as `state/cause/subject/stage/code`.
-fn line(state: &State, id: QueueId, orders: &BTreeMap<QueueId, Wanted>) -> String {
+fn line(state: &State, id: QueueId, orders: &BTreeMap<QueueId, Op>) -> String {
     let message = state.message(id).unwrap().unwrap();
     let actor = message.by.as_ref().map_or("-".to_owned(), |by| format!("{}:{}", by.uid, by.name));
     let order = orders.get(&id).map_or("-".to_owned(), |wanted| format!("{wanted:?}").to_lowercase());
@@ -41,7 +41,7 @@ fn line(state: &State, id: QueueId, orders: &BTreeMap<QueueId, Wanted>) -> Strin
 }
 
 fn lines(state: &State) -> Vec<String> {
-    let orders = state.orders().unwrap().into_iter().map(|(id, order)| (id, order.wanted)).collect();
+    let orders = state.intentions(Phase::AfterAttempt, 99).unwrap().into_iter().map(|kept| (kept.id, kept.op)).collect();
     let mut ids = state.connection.prepare("SELECT id FROM message ORDER BY id").unwrap();
     let ids: Vec<QueueId> = ids.query_map([], |row| row.get(0).map(QueueId::from_i64)).unwrap().map(Result::unwrap).collect();
     ids.into_iter().map(|id| line(state, id, &orders)).collect()

@@ -1,4 +1,5 @@
 //! What is decided about a message before its row exists: whether it is held, when it is tried, when it expires. Pure.
+//! The same for the daemon and for root while it is stopped.
 //!
 //! In: a checked message, the configuration's bounds and the clock. Out: a [`Plan`]. The claim and the start use the same one, so
 //! that a crash between claim and row changes nothing. What `sendmail` reports is not trusted here: only st_uid is proved.
@@ -10,33 +11,33 @@ use store::{ClaimedMessage, OVERFLOW_UID};
 
 /// The bounds that the configuration sets.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Policy {
+pub struct Policy {
     /// Seconds from acceptance to giving up.
-    pub(crate) give_up: i64,
+    pub give_up: i64,
     /// Bytes of the largest message that is sent without being asked for.
-    pub(crate) size_limit: u64,
+    pub size_limit: u64,
 }
 
 /// What is decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// When it is given up, unix seconds.
-    pub(crate) expires: i64,
+    pub expires: i64,
     /// When it is tried; `None` = now, at once.
-    pub(crate) next_attempt: Option<i64>,
+    pub next_attempt: Option<i64>,
     /// Why it is held, if it is.
-    pub(crate) hold: Option<Hold>,
+    pub hold: Option<Hold>,
 }
 
 impl Policy {
     /// Those of a configuration.
-    pub(crate) fn of(params: &Params) -> Policy {
+    pub fn of(params: &Params) -> Policy {
         let give_up = i64::try_from(params.queue_lifetime.0.as_secs()).unwrap_or(i64::MAX / 4);
         Policy { give_up, size_limit: params.message_size_limit.0 }
     }
 
     /// When a message is tried first and given up: its own wishes (RFC 2852, RFC 4865) within the configuration's.
-    pub(crate) fn plan(self, claimed: &ClaimedMessage, now: i64) -> Plan {
+    pub fn plan(self, claimed: &ClaimedMessage, now: i64) -> Plan {
         let envelope = &claimed.envelope;
         let time = |text: &Option<String>| text.as_deref().and_then(date::parse_rfc3339);
         // A clock that was wrong when the message came must not keep it for ever or fail it at once.

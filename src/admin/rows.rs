@@ -8,7 +8,7 @@ use store::ClaimedMessage;
 use crate::plan::Plan;
 
 /// The rows of a message that has just been claimed.
-pub(crate) fn rows_of(claimed: &ClaimedMessage, plan: &Plan) -> (Message, Vec<RecipientRow>, Origin) {
+pub fn rows_of(claimed: &ClaimedMessage, plan: &Plan) -> (Message, Vec<RecipientRow>, Origin) {
     let envelope = &claimed.envelope;
     let accepted = mail::date::parse_rfc3339(&envelope.time).unwrap_or_default();
     let mut message = Message {
@@ -30,6 +30,7 @@ pub(crate) fn rows_of(claimed: &ClaimedMessage, plan: &Plan) -> (Message, Vec<Re
         in_data: false,
         outcome: None,
         ended_at: None,
+        suspect: None,
     };
     if let Some(hold) = plan.hold.clone() {
         let next_attempt = message.next_attempt;
