@@ -101,6 +101,8 @@ impl std::fmt::Display for ClientError {
             ClientError::Broken(Cut::Lost(e)) => write!(f, "the reply of mailchuted was cut off: {e}"),
             ClientError::Unknown(text) | ClientError::Refused { text, .. } => f.write_str(text),
             ClientError::Invalid(e) => {
+                // It repeats what it could not parse.
+                let e = printable::text(&e.to_string());
                 write!(f, "cannot parse the daemon's reply: {e}; check that mailchute and mailchuted have the same version")
             }
             ClientError::Empty => f.write_str("the daemon sent an empty reply"),
