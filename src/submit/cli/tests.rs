@@ -320,3 +320,10 @@ fn every_row_of_the_table_is_complete() {
     let letters: Vec<_> = OPTIONS.iter().map(|option| (option.letter.to_lowercase(), option.letter)).collect();
     assert!(letters.windows(2).all(|pair| pair[0].0 <= pair[1].0), "in order of the alphabet");
 }
+
+#[test]
+fn help_or_version_beside_another_argument_is_a_usage_error_that_says_so() {
+    for argv in [["--help", "-t"], ["--version", "-t"]] {
+        assert_eq!(short(&argv), "64: --help and --version must be the only argument");
+    }
+}
