@@ -6,7 +6,7 @@ use crate::outcome::{self, GivenUp, Loss};
 use log::events;
 use log::message::MessageEvent;
 use mail::HistoryCause;
-use mail::code::{Cause, Happened};
+use mail::code::{Cause, Happened, MessageEnd};
 use state::{Action, HistoryLine, Message, State};
 
 /// Ends the message as lost: open recipients fail, the DSN is due, the history says what was found. One that had ended keeps its end,
@@ -26,7 +26,10 @@ pub(crate) fn record(state: &State, mut message: Message, loss: Loss, now: i64) 
     message.end(loss.dir(), end, now);
     message.detail.clone_from(&loss.detail);
     state.update(&message)?;
-    state.record(id, &line(&loss, now))?;
+    // The file of what was relayed is removed in any case.
+    if end != MessageEnd::Relayed {
+        state.record(id, &line(&loss, now))?;
+    }
     state.make_dsn_due(id, now)?;
     match had_ended {
         // Nothing was lost but a copy.

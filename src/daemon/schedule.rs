@@ -20,9 +20,10 @@ use crate::stop::Stop;
 use crate::tasks::Tasks;
 use log::message::MessageEvent;
 use mail::Address;
-use mail::code::Duplicate;
+use mail::HistoryCause;
+use mail::code::{Cause, Duplicate, Happened};
 use mail::queue_id::QueueId;
-use state::{Message, State, Transaction};
+use state::{HistoryLine, Message, Progress, RecipientRow, State, Transaction};
 use transport::route::RouteKey;
 
 /// Messages loaded at a time.
@@ -159,7 +160,9 @@ fn load(state: &State, now: i64, room: usize) -> state::Result<Vec<Loaded>> {
             state.tell(MessageEvent::PossibleDuplicate(Duplicate::PowerCut).line(message.id));
         }
         state.schedule(message.id, None)?;
-        let recipients = open_recipients(state, message.id)?;
+        let rows = state.recipients(message.id)?;
+        tell_suspicion(state, message.id, &rows, now)?;
+        let recipients = open_recipients(rows);
         count += recipients.len();
         loaded.push((message, recipients));
         if count >= LOAD_RECIPIENTS {
@@ -169,9 +172,20 @@ fn load(state: &State, now: i64, room: usize) -> state::Result<Vec<Loaded>> {
     Ok(loaded)
 }
 
-fn open_recipients(state: &State, id: QueueId) -> state::Result<Vec<JobRecipient>> {
-    let open = state.recipients(id)?.into_iter().filter(|r| r.progress.is_open());
-    Ok(open.map(|r| JobRecipient { n: r.n, address: r.address }).collect())
+/// Says, before the attempt, that it may be a second delivery: of a spool that was copied, or of what was held since a lost database.
+fn tell_suspicion(state: &State, id: QueueId, rows: &[RecipientRow], now: i64) -> state::Result<()> {
+    let lost = |row: &RecipientRow| row.progress == Progress::Uncertain && row.diagnosis.cause == Some(Cause::StateLost);
+    let cause = match state.take_suspicion(id)? {
+        Some(cause) => cause,
+        None if rows.iter().any(lost) => Duplicate::StateLost,
+        None => return Ok(()),
+    };
+    state.tell(MessageEvent::PossibleDuplicate(cause).line(id));
+    state.record(id, &HistoryLine::new(now, Happened::Suspect).because(HistoryCause::Duplicate(cause)))
+}
+
+fn open_recipients(rows: Vec<RecipientRow>) -> Vec<JobRecipient> {
+    rows.into_iter().filter(|row| row.progress.is_open()).map(|row| JobRecipient { n: row.n, address: row.address }).collect()
 }
 
 /// Puts a message into the queue, by route. One without open recipients (the daemon died before its conclusion) is concluded.

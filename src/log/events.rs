@@ -283,6 +283,11 @@ pub fn state_lost(held: usize) {
     error!(event = "state_lost", held, "state.sqlite was rebuilt from the files");
 }
 
+/// The database, or the whole spool, is an older copy. `suspect` messages may be delivered a second time.
+pub fn state_restored(suspect: usize) {
+    error!(event = "state_restored", suspect, "state.sqlite, or the whole spool, is an older copy");
+}
+
 /// An alarm was raised. Logged once until it clears.
 pub fn alarm_raised(alarm: &str, subject: &str, severity: &str, reason: &str) {
     error!(event = "alarm_raised", alarm = &*safe(alarm), subject = &*safe(subject), severity = &*safe(severity), reason = &*safe(reason));

@@ -41,6 +41,7 @@ pub const NAMES: &[&str] = &[
     "route_suspended",
     "started",
     "state_lost",
+    "state_restored",
     "stopped",
     "storage_failed",
     "stuck",

@@ -1,12 +1,15 @@
 //! The open database: its pragmas, transactions and snapshots. What is asked of it stands in the other files, table by table.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::errors::{Result, damage, no_room};
+use crate::outcome_log::OutcomeLog;
 use crate::schema;
+use mail::queue_id::QueueId;
 
 /// How a commit is synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub struct State {
     durability: Durability,
     is_new: bool,
     pub(crate) pending: Pending,
+    /// Open for the one who writes.
+    pub(crate) outcomes: RefCell<Option<OutcomeLog>>,
 }
 
 /// What the transaction under way tells, and how much of the outbox there is.
@@ -32,6 +37,8 @@ pub(crate) struct Pending {
     pub(crate) lines: RefCell<Vec<String>>,
     /// Bytes of all that are kept.
     pub(crate) bytes: Cell<u64>,
+    /// Messages that were given results, or another directory.
+    pub(crate) changed: RefCell<BTreeSet<QueueId>>,
 }
 
 /// Pages that the daemon keeps in memory, in KiB (negative, as SQLite wants it).
@@ -56,10 +63,17 @@ impl State {
         schema::bring_forward(&connection, found, path)?;
         schema::keep_codes(&connection)?;
         connection.set_prepared_statement_cache_capacity(48);
-        let state = State { connection, durability: Durability::Full, is_new: found == schema::Found::Empty, pending: Pending::default() };
+        let state = State {
+            connection,
+            durability: Durability::Full,
+            is_new: found == schema::Found::Empty,
+            pending: Pending::default(),
+            outcomes: RefCell::default(),
+        };
         state.count_usage()?;
         state.keep_spool_id()?;
         state.begin_outbox()?;
+        state.open_outcomes(path)?;
         Ok(state)
     }
 
@@ -74,7 +88,7 @@ impl State {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         schema::check(&connection)?;
-        Ok(State { connection, durability: Durability::Full, is_new: false, pending: Pending::default() })
+        Ok(State { connection, durability: Durability::Full, is_new: false, pending: Pending::default(), outcomes: RefCell::default() })
     }
 
     /// Runs `read`, which sees the database as it is now, whatever is written meanwhile. One lock for all its statements, which would
@@ -86,7 +100,8 @@ impl State {
         value
     }
 
-    /// Runs `work` in one transaction with this durability, and keeps what it tells; an error rolls all of it back.
+    /// Runs `work` in one transaction with this durability, and keeps what it tells and what became of
+    /// recipients; an error rolls all of it back.
     pub fn transaction<T>(&mut self, durability: Durability, work: impl FnOnce(&State) -> Result<T>) -> Result<T> {
         if durability != self.durability {
             let level = if durability == Durability::Full { "FULL" } else { "NORMAL" };
@@ -94,11 +109,13 @@ impl State {
             self.durability = durability;
         }
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        let commit = |value| self.keep_told().and_then(|()| Ok(self.connection.execute_batch("COMMIT").map(|()| value)?));
+        let kept = || self.keep_told().and_then(|()| self.keep_results(durability));
+        let commit = |value| kept().and_then(|()| Ok(self.connection.execute_batch("COMMIT").map(|()| value)?));
         work(self).and_then(commit).inspect_err(|_| {
             // The first error is the one to tell; a failed rollback ends with the connection.
             let _ = self.connection.execute_batch("ROLLBACK");
             self.untell();
+            self.pending.changed.borrow_mut().clear();
         })
     }
 

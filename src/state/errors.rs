@@ -114,6 +114,13 @@ pub(crate) fn no_room(e: &std::io::Error) -> StateError {
     rusqlite::Error::SqliteFailure(code, Some(format!("no room for its -shm: {e}"))).into()
 }
 
+/// What the disk said of a file beside the database.
+pub(crate) fn of_disk(e: std::io::Error) -> StateError {
+    let is_full = matches!(e.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
+    let code = if is_full { rusqlite::ffi::SQLITE_FULL } else { rusqlite::ffi::SQLITE_IOERR };
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(format!("outcomes.log: {e}"))).into()
+}
+
 /// A table, or a column, that is not there, is damage.
 pub(crate) fn of_form(e: rusqlite::Error) -> StateError {
     match e {

@@ -1,6 +1,6 @@
 //! Messages and their recipients: the rows of what is in the spool, and of what was.
 
-use mail::code::Code;
+use mail::code::{Code, Progress, QueueDir};
 use mail::queue_id::QueueId;
 use rusqlite::{OptionalExtension, params};
 
@@ -62,6 +62,9 @@ impl State {
                     recipient.diagnosis.code,
                 ])?;
         }
+        if message.dir != QueueDir::Cur || recipients.iter().any(|row| row.progress != Progress::Deferred) {
+            self.changes(message.id);
+        }
         self.record_origin(message.id, origin)
     }
 
@@ -91,11 +94,18 @@ impl State {
                 codes::number(update.diagnosis.stage),
                 update.diagnosis.code,
             ])?;
+        if update.progress != Progress::Deferred {
+            self.changes(id);
+        }
         Ok(())
     }
 
     /// Writes the message's schedule, where its file is, and how it ended, as `message` has them.
     pub fn update(&self, message: &Message) -> Result<()> {
+        // A delay changes nothing that must survive the database.
+        if message.dir != QueueDir::Cur || self.dir_of(message.id)? != Some(QueueDir::Cur) {
+            self.changes(message.id);
+        }
         self.connection
             .prepare_cached(
                 "UPDATE message SET since = CASE WHEN dir = ?2 THEN since ELSE unixepoch() END,
@@ -118,6 +128,11 @@ impl State {
                 message.expires,
             ])?;
         Ok(())
+    }
+
+    fn dir_of(&self, id: QueueId) -> Result<Option<QueueDir>> {
+        let mut statement = self.connection.prepare_cached("SELECT dir FROM message WHERE id = ?1")?;
+        Ok(statement.query_row([id.to_i64()], |row| codes::get(row, 0)).optional()?)
     }
 
     /// The message, if it is known: waiting, or history.

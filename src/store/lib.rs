@@ -126,6 +126,18 @@ impl Store {
         self.root.join(name)
     }
 
+    /// What tells this spool from a copy of it: the numbers of its directories, and when they were made where the file system says so.
+    /// The device has none that lasts over a boot.
+    pub fn identity(&self) -> String {
+        use std::os::unix::fs::MetadataExt;
+        let one = |name: &str| {
+            let Ok(meta) = std::fs::metadata(self.path(name)) else { return "-".to_owned() };
+            let made = meta.created().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
+            format!("{}.{}.{}", meta.ino(), made.as_secs(), made.subsec_nanos())
+        };
+        [".", layout::CUR].map(one).join(" ")
+    }
+
     fn directory(&self, name: &str) -> &File {
         match name {
             layout::NEW => &self.new,

@@ -2,6 +2,7 @@
 //! Rootless: no root is needed but for attaching strace.
 
 mod connections;
+mod copies;
 mod crash;
 mod directories;
 mod hostile;

@@ -9,11 +9,14 @@ use crate::plan::Policy;
 use config::Params;
 use exit::Failure;
 use log::events;
-use state::{QueueDir, State};
+use mail::code::Duplicate;
+use state::{Agreement, Durability, QueueDir, State};
 use store::Store;
 
 /// Seconds that the last run must be in the future for the clock to count as set back.
 const CLOCK_STEP: i64 = 60;
+/// The key of what tells this spool from a copy of it.
+const IDENTITY: &str = "identity";
 
 /// A database that can be built upon.
 pub(crate) struct Started {
@@ -59,6 +62,7 @@ fn make_agree(mut state: State, store: &Store, params: &Params, is_lost: bool, s
         after_crash: !clean && last_boot.is_some_and(|last| last != boot),
         suspect_waits,
     };
+    settle_copies(&mut state, store, how)?;
     let (recovered, orphans) = reconcile(&mut state, store, how)?;
     state.set("boot_id", &boot)?;
     state.set_flag("clean_stop", false)?;
@@ -66,6 +70,25 @@ fn make_agree(mut state: State, store: &Store, params: &Params, is_lost: bool, s
         events::state_lost(orphans.iter().filter(|(_, place)| *place == QueueDir::Cur).count());
     }
     Ok(Started { state, recovered, orphans, how })
+}
+
+/// A database, or a whole spool, that somebody put back does not know what was delivered since.
+///
+/// Of an older database, `outcomes.log` knows it. Of a spool that was copied as a whole nothing does: whatever is queued or held may
+/// have been delivered, and that is said when it is tried next.
+fn settle_copies(state: &mut State, store: &Store, how: Recovery) -> state::Result<()> {
+    let agreement = state.agreement()?;
+    if agreement != Agreement::Same {
+        state.transaction(Durability::Full, |state| state.take_results(how.now))?;
+    }
+    let (identity, known) = (store.identity(), state.get(IDENTITY)?);
+    let is_copy = known.is_some_and(|known| known != identity);
+    let suspect = if is_copy { state.transaction(Durability::Full, |state| state.suspect_all(Duplicate::Restored))? } else { 0 };
+    state.set(IDENTITY, &identity)?;
+    if !how.state_was_lost && (is_copy || agreement == Agreement::OlderCopy) {
+        events::state_restored(suspect);
+    }
+    Ok(())
 }
 
 /// See [`Recovery::suspect_waits`]. The database was last written by the clock of the last run.

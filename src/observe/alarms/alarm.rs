@@ -62,6 +62,8 @@ kinds! {
     StorageFailed = "storage_failed", Critical;
     /// The database was lost, and messages are held since then.
     StateLost = "state_lost", Critical;
+    /// The database, or the whole spool, was replaced by an older copy within the last day.
+    StateRestored = "state_restored", Critical;
     /// An administrator closed admission. New mail is refused.
     AdmissionClosed = "admission_closed", Warning;
     /// An administrator paused delivery. New mail stays queued.

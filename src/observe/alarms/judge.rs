@@ -119,6 +119,10 @@ pub fn judge(inputs: &AlarmInputs, memory: &AlarmMemory, limits: Limits, is_acti
     if memory.state_lost {
         add(Kind::StateLost, "", "state.sqlite was rebuilt; messages that may have been delivered already are held".to_owned());
     }
+    if memory.state_restored.is_some_and(|at| inputs.now - at < LOST) {
+        let what = "state.sqlite or the whole spool is an older copy: what was delivered since may be sent a second time; see the log";
+        add(Kind::StateRestored, "", what.to_owned());
+    }
     if let Some(why) = &memory.admission_closed {
         add(Kind::AdmissionClosed, "", format!("not accepting new mail: {why}"));
     }

@@ -52,6 +52,8 @@ pub struct AlarmMemory {
     pub admission_closed: Option<String>,
     /// The database was lost, and messages are still held for that reason.
     pub state_lost: bool,
+    /// When the database, or the whole spool, was last replaced by an older copy.
+    pub state_restored: Option<i64>,
     /// Messages that this host lost, since the last alarm about it cleared.
     pub lost: Option<LostMail>,
     /// The daily test message.
@@ -95,7 +97,7 @@ impl AlarmMemory {
     /// keep silent.
     pub fn heal_clock(&mut self, now: i64) {
         let heal = |time: &mut i64| *time = (*time).min(now);
-        self.trying_since.iter_mut().for_each(heal);
+        self.trying_since.iter_mut().chain(&mut self.state_restored).for_each(heal);
         for trouble in self.suspended.values_mut().chain(self.storage.iter_mut()) {
             heal(&mut trouble.since);
             heal(&mut trouble.last);
@@ -125,6 +127,7 @@ impl AlarmMemory {
             "route_resumed" => drop(self.suspended.remove(text("route"))),
             "storage_failed" => self.storage = Some(Trouble::new(at, &format!("{}: {}", text("what"), text("reason")))),
             "state_lost" => self.state_lost = true,
+            "state_restored" => self.state_restored = Some(at),
             "lost" => self.note_lost(at),
             "admission_closed" => self.admission_closed = Some(text("reason").to_owned()),
             "admission_opened" => self.admission_closed = None,
