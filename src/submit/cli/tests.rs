@@ -320,3 +320,24 @@ fn every_row_of_the_table_is_complete() {
     let letters: Vec<_> = OPTIONS.iter().map(|option| (option.letter.to_lowercase(), option.letter)).collect();
     assert!(letters.windows(2).all(|pair| pair[0].0 <= pair[1].0), "in order of the alphabet");
 }
+
+#[test]
+fn help_or_version_beside_another_argument_is_a_usage_error_that_says_so() {
+    for argv in [["--help", "-t"], ["--version", "-t"]] {
+        assert_eq!(short(&argv), "64: --help and --version must be the only argument");
+    }
+}
+
+#[test]
+fn section_7_a_selector_needs_its_text() {
+    for value in ["I", "R", "S", "!I", "!R", "!S"] {
+        assert!(short(&[&format!("-q{value}")]).starts_with(&format!("64: -q{value} is not supported")), "{value}");
+    }
+}
+
+#[test]
+fn a_value_in_an_error_line_ends_after_60_characters() {
+    let line = |length: usize| short(&["-B", &"x".repeat(length)]);
+    assert_eq!(line(60), format!("64: -B takes 7BIT or 8BITMIME, not `{}`", "x".repeat(60)));
+    assert_eq!(line(61), format!("64: -B takes 7BIT or 8BITMIME, not `{}…`", "x".repeat(60)));
+}
