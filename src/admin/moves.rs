@@ -235,9 +235,13 @@ fn reopen(state: &State, id: QueueId, now: i64) -> state::Result<()> {
     Ok(())
 }
 
-/// Fails the open recipients, and makes the DSN due.
+/// Fails the open recipients, and makes the DSN due. Those that are bounced already are so by `outcomes.log` alone: a crash came before
+/// the commit that told of them.
 fn bounce(state: &State, id: QueueId, now: i64) -> state::Result<Vec<GivenUp>> {
-    let given_up = lost::give_up(&mut state.recipients(id)?, Cause::Bounced);
+    let mut recipients = state.recipients(id)?;
+    let told_by_log = recipients.iter().filter(|row| row.diagnosis.cause == Some(Cause::Bounced)).cloned();
+    let mut given_up: Vec<GivenUp> = told_by_log.map(|row| GivenUp { address: row.address.clone(), update: row.into() }).collect();
+    given_up.extend(lost::give_up(&mut recipients, Cause::Bounced));
     for GivenUp { update, .. } in &given_up {
         state.update_recipient(id, update, now)?;
         state.ask_dsn(id, update.n, Action::Failed)?;

@@ -7,6 +7,7 @@ use rusqlite::OptionalExtension;
 
 use crate::codes;
 use crate::database::{Durability, State};
+use crate::dsn::Action;
 use crate::errors::{Result, StateError, of_disk};
 use crate::outcome_log::{Known, OutcomeLog};
 use crate::rows::{Message, RecipientRow, RecipientUpdate};
@@ -119,16 +120,17 @@ impl State {
     /// Errors: the disk's, SQLite's.
     pub fn take_results(&self, now: i64) -> Result<Vec<QueueId>> {
         let seq = self.outcome_seq()?;
-        let newer = {
+        let (newer, is_ahead) = {
             let log = self.outcomes.borrow();
             let Some(log) = log.as_ref() else { return Ok(Vec::new()) };
-            self.set(SEQ, &log.last_seq().map_err(of_disk)?.max(seq).to_string())?;
-            log.read(|known| known.seq > seq).map_err(of_disk)?
+            let last = log.last_seq().map_err(of_disk)?;
+            self.set(SEQ, &last.max(seq).to_string())?;
+            (log.read(|known| known.seq > seq).map_err(of_disk)?, last == seq + 1)
         };
         let mut changed = Vec::new();
         for known in newer.values() {
             if let Some(row) = self.message(known.id)?.filter(|row| row.outcome.is_none() && known.is_of(&row.digest))
-                && self.take(&row, known, now)?
+                && self.take(&row, known, is_ahead, now)?
             {
                 changed.push(row.id);
             }
@@ -151,7 +153,8 @@ impl State {
         Ok(found)
     }
 
-    fn take(&self, row: &Message, known: &Known, now: i64) -> Result<bool> {
+    /// What a crash kept from its commit has not been told either: then the DSNs that go with it are asked for.
+    fn take(&self, row: &Message, known: &Known, is_untold: bool, now: i64) -> Result<bool> {
         let mut recipients = self.recipients(row.id)?;
         let results = known.recipients(recipients.len());
         let is_relayed = known.end() == Some(mail::code::MessageEnd::Relayed);
@@ -164,6 +167,9 @@ impl State {
                 _ => continue,
             };
             self.update_recipient(row.id, &taken, now)?;
+            if is_untold && taken.progress == Progress::Failed {
+                self.ask_dsn(row.id, taken.n, Action::Failed)?;
+            }
             is_news = true;
         }
         if is_news && row.in_data {
