@@ -1,4 +1,4 @@
-//! A message that this host lost: its file is gone, or is not what was claimed. Its rows end as lost, and its sender is told.
+//! A message that this host lost: its file is gone, or is not what was claimed. Its rows end as lost, and its sender gets a bounce.
 
 use log::events;
 use log::message::MessageEvent;
@@ -37,7 +37,7 @@ impl Loss {
         if self.is_corrupt { MessageEnd::Corrupt } else { MessageEnd::Vanished }
     }
 
-    /// What is told of a message that was lost for `recipients`.
+    /// The event of a message that was lost for `recipients`.
     pub fn event(&self, message: &Message, recipients: usize) -> MessageEvent {
         MessageEvent::Lost { from: message.reverse_path.clone(), recipients, end: self.end(), detail: self.detail.clone() }
     }
@@ -134,7 +134,7 @@ pub(crate) fn tell_given_up(state: &State, message: &Message, given_up: &[GivenU
     events.iter().for_each(|event| state.tell(event.line(message.id)));
 }
 
-/// What is told of a recipient's outcome at `now`.
+/// The event of a recipient's outcome at `now`.
 pub fn outcome_event(message: &Message, to: &str, update: &RecipientUpdate, now: i64) -> MessageEvent {
     MessageEvent::Outcome(log::message::Outcome {
         progress: update.progress,

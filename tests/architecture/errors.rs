@@ -7,6 +7,7 @@ use super::files;
 
 /// Files in which a function returns a sentence as its error, and why. The sentence is shown, and nothing else happens with it.
 const SENTENCES: &[(&str, &str)] = &[
+    ("src/admin/take.rs", "why a file is no message; shown to the operator whose verb is refused"),
     ("src/config/names.rs", "why a name is none; shown with the file or the parameter"),
     ("src/config/next_hop.rs", "a parser of one value; serde wants a text, shown with file and line"),
     ("src/config/params.rs", "parameters that contradict each other; shown with the file"),
