@@ -9,7 +9,7 @@
 //!   K5  whoever asked is answered
 //! ```
 //!
-//! K4 needs no sync: what a power cut takes of it is done again, from the intention, and finds the file moved. Nothing is told before
+//! K4 needs no sync: what a power cut takes of it is done again, from the intention, and finds the file moved. Nothing is reported before
 //! it has happened, and no row says anything of a file that is not true. Its events are in the outbox, with K4.
 
 use log::message::MessageEvent;
@@ -192,7 +192,7 @@ pub(crate) fn done(state: &State, intention: Intention, mut message: Message, te
     Ok(Concluded { intention, message, result: MoveResult::Done })
 }
 
-/// Tells what was done, in the same transaction. What became of recipients is told where that was decided.
+/// Adds the event of what was done to the same transaction. The events of recipients were added where their outcome was decided.
 fn tell(state: &State, intention: &Intention, message: &Message, had_ended: bool) {
     let (by, trigger) = (intention.by.clone(), intention.trigger);
     let event = match intention.op {

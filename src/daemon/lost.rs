@@ -7,7 +7,7 @@ use mail::words;
 
 pub(crate) use admin::lost::{failed, line, record};
 
-/// Logs a move that was taken back. Of what an operator ordered, the operator is told.
+/// Logs a move that was taken back. An operator who ordered it gets the answer.
 pub(crate) fn tell_taken_back(moved: &Concluded, why: &str) {
     let id = moved.message.id;
     match moved.intention.trigger {

@@ -358,7 +358,7 @@ fn record_outcome(state: &State, store: &Store, record: &mut OutcomeRecord, file
         }
         _ => {}
     }
-    // What moves is told of with its move.
+    // A move adds its own event when it is done.
     if !matches!(conclusion, Conclusion::Removed(_)) {
         end_with(&mut events, &message);
     }
