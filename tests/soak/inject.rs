@@ -12,6 +12,39 @@ const SESSION: usize = 40;
 /// Every how manieth session is killed in the middle of a message.
 const CUT: usize = 9;
 
+/// What becomes of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The receiver takes it.
+    Relayed,
+    /// The receiver refuses it for good.
+    Failed,
+    /// The receiver never takes it, until an operator removes it.
+    Removed,
+    /// The same, until an operator bounces it.
+    Bounced,
+}
+
+impl Fate {
+    pub(crate) fn of(number: u64) -> Fate {
+        match number % 20 {
+            0 => Fate::Failed,
+            1 => Fate::Removed,
+            2 => Fate::Bounced,
+            _ => Fate::Relayed,
+        }
+    }
+
+    pub(crate) fn recipient(self) -> &'static str {
+        match self {
+            Fate::Relayed => "to@receiver.example",
+            Fate::Failed => "no@receiver.example",
+            Fate::Removed => "drop@receiver.example",
+            Fate::Bounced => "late@receiver.example",
+        }
+    }
+}
+
 /// Injects until enough was promised.
 pub(crate) fn run(world: &World, injector: usize) {
     let mut turn = injector;
@@ -37,7 +70,7 @@ fn single(world: &World) -> Result<bool, String> {
     let Some(number) = world.shared.next(&world.plan) else { return Ok(false) };
     let mut command = world.installation.program(&world.plan.sendmail);
     let message = format!("From: soak@sender.example\nSubject: {number}\n\n{}", body(number));
-    let ended = command::run(command.args(["-i", "-f", "soak@sender.example", "to@receiver.example"]), message.as_bytes());
+    let ended = command::run(command.args(["-i", "-f", "soak@sender.example", Fate::of(number).recipient()]), message.as_bytes());
     if ended.code != Some(0) {
         return Err(format!("{ended:?}"));
     }
@@ -69,7 +102,7 @@ fn talk(world: &World, cut: bool, input: &mut ChildStdin, output: &mut BufReader
         let Some(number) = world.shared.next(&world.plan) else { return Ok(false) };
         say(input, "MAIL FROM:<soak@sender.example>\r\n")?;
         expect(output, "250")?;
-        say(input, "RCPT TO:<to@receiver.example>\r\n")?;
+        say(input, &format!("RCPT TO:<{}>\r\n", Fate::of(number).recipient()))?;
         expect(output, "250")?;
         say(input, "DATA\r\n")?;
         expect(output, "354")?;

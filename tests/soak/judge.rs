@@ -25,6 +25,8 @@ pub(crate) struct Counts {
     pub unannounced: usize,
     /// Messages that the log called possible duplicates.
     pub possible_duplicates: usize,
+    /// Failures that their sender got two DSNs about.
+    pub dsns_again: usize,
     pub kills: u64,
     pub injectors_killed: u64,
     pub refused: usize,
@@ -61,6 +63,7 @@ pub(crate) fn judge(world: &World) -> Counts {
         duplicates: again.len(),
         unannounced: again.iter().filter(|id| !marked.contains(*id)).count(),
         possible_duplicates: marked.len(),
+        dsns_again: arrived.reported_again(),
         kills: world.kills,
         injectors_killed: shared.cut.load(Ordering::SeqCst),
         refused: shared.refused.lock().unwrap().len(),
@@ -80,7 +83,7 @@ fn told_of(world: &World, id: &str) -> String {
 
 /// The files in the spool.
 pub(crate) fn left(world: &World) -> Vec<String> {
-    let directories = [layout::NEW, layout::CUR, layout::HOLD, layout::FAILED, layout::CORRUPT];
+    let directories = [layout::NEW, layout::CUR, layout::HOLD, layout::CORRUPT];
     directories.iter().flat_map(|name| world.installation.spooled(name)).collect()
 }
 
@@ -102,7 +105,7 @@ impl Counts {
     /// Nothing lost, nothing half, nothing twice without a word, nothing left, nothing grown.
     #[track_caller]
     pub(crate) fn assert_clean(&self) {
-        assert_eq!((self.lost, self.half, self.unannounced, self.refused), (0, 0, 0, 0), "{self:?}");
+        assert_eq!((self.lost, self.half, self.unannounced, self.dsns_again, self.refused), (0, 0, 0, 0, 0), "{self:?}");
         assert!(self.left.is_empty(), "{self:?}");
         assert!(self.first_half.1.max(self.second_half.1) <= DESCRIPTORS, "{self:?}");
         // A short soak has too few samples, of daemons that have hardly started.

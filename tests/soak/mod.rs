@@ -1,8 +1,10 @@
 //! The soak: many injectors, flushes, listings, holds and releases, reloads, and a daemon that is killed again and again. Nothing is
-//! lost, nothing half arrives, what comes twice was called a possible duplicate, and neither memory nor descriptors grow.
+//! lost, nothing half arrives, what comes twice was called a possible duplicate, what is refused or bounced is reported once, the books balance
+//! to the message, and neither memory nor descriptors grow.
 //!
 //! The test here is a selection of seconds; `tests/soak/run` does two hundred thousand messages with the programs of the release.
 
+mod books;
 mod inject;
 mod judge;
 mod receiver;
@@ -30,7 +32,10 @@ fn the_soak_loses_nothing_and_grows_nothing() {
     drain(&world);
     let counts = judge::judge(&world);
     println!("{:.0} s: {counts:#?}", began.elapsed().as_secs_f64());
+    let books = books::read(&world);
+    println!("{books:#?}");
     counts.assert_clean();
+    books.assert_balanced();
 }
 
 /// The daemon is left in peace until all has arrived, and nothing is left: not even what arrived, and is uncertain.
@@ -39,6 +44,7 @@ fn drain(world: &World) {
     while world.missing() > 0 || !judge::left(world).is_empty() {
         world.revive();
         world.mailchute(&["release", "ALL"]);
+        world.end_stuck();
         world.mailchute(&["flush"]);
         std::thread::sleep(Duration::from_millis(500));
         let now = (world.shared.arrived.total(), judge::left(world).len());

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use exit::Exit;
 use nix::sys::signal::Signal;
 
+use super::inject::Fate;
 use super::receiver::{self, Arrived};
 use crate::support::command;
 use crate::support::installation::Installation;
@@ -111,7 +112,13 @@ impl World {
         });
         let port = receiver::start(&shared);
         let installation = Installation::rootless();
-        installation.relay_to(&format!("smtp://127.0.0.1:{port}?tls=none"), "");
+        let beside = |name: &str| installation.paths.config_file.with_file_name(name);
+        let more = format!(
+            "retry_min = \"1s\"\nretry_max = \"1s\"\ndsn_limit = 1000000\nevent_file = {:?}\nevent_file_size = 0\nmetrics_file = {:?}\nmetrics_interval = \"1s\"\n",
+            beside("events.jsonl"),
+            beside("mail.prom")
+        );
+        installation.relay_to(&format!("smtp://127.0.0.1:{port}?tls=none"), &more);
         spool::layout::make_rootless(&installation.paths.spool).unwrap();
         let scratch = tempfile::TempDir::new().unwrap();
         World { plan, shared, installation, scratch, samples: Vec::new(), kills: 0, daemon: Mutex::default(), began: Instant::now() }
@@ -139,7 +146,19 @@ impl World {
         command.status().is_ok_and(|status| status.success())
     }
 
-    /// Flushes, listings, holds and releases, and reloads, each by a thread of its own.
+    /// What an operator reads.
+    pub(crate) fn say(&self, arguments: &[&str]) -> String {
+        let mut command = self.installation.program(&self.plan.mailchute);
+        command::run(command.args(arguments), b"").stdout
+    }
+
+    /// Ends what the receiver never takes, as an operator does.
+    pub(crate) fn end_stuck(&self) {
+        self.mailchute(&["remove", "--to", Fate::Removed.recipient(), "ALL"]);
+        self.mailchute(&["bounce", "--to", Fate::Bounced.recipient(), "ALL"]);
+    }
+
+    /// Flushes, listings, holds and releases, removals and bounces, and reloads, each by a thread of its own.
     pub(crate) fn operate<'scope>(&'scope self, scope: &'scope std::thread::Scope<'scope, '_>) {
         let ops: [(u64, &[&[&str]]); 3] =
             [(700, &[&["flush"]]), (900, &[&["list"], &["count"]]), (1300, &[&["hold", "ALL"], &["release", "ALL"]])];
@@ -153,6 +172,12 @@ impl World {
                 }
             });
         }
+        scope.spawn(move || {
+            while !self.is_enough() {
+                self.end_stuck();
+                std::thread::sleep(Duration::from_millis(500));
+            }
+        });
         scope.spawn(move || {
             while !self.is_enough() {
                 self.signal(Signal::SIGHUP);
@@ -226,7 +251,15 @@ impl World {
             .promised
             .iter()
             .enumerate()
-            .filter(|(number, one)| one.load(Ordering::SeqCst) == 1 && arrived.copies(*number) == 0)
+            .filter(|(number, one)| {
+                one.load(Ordering::SeqCst) == 1
+                    && match Fate::of(*number as u64) {
+                        Fate::Relayed => arrived.copies(*number) == 0,
+                        Fate::Failed | Fate::Bounced => arrived.dsns(*number as u64) == 0,
+                        // Whether it was removed is in the books.
+                        Fate::Removed => false,
+                    }
+            })
             .count()
     }
 

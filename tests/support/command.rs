@@ -88,6 +88,17 @@ pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     assert!(wait_until(&mut condition), "waited in vain for {what}");
 }
 
+/// As [`wait_for`]; returns what was waited for.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let mut value = None;
+    wait_for(what, || {
+        value = found();
+        value.is_some()
+    });
+    value.unwrap()
+}
+
 /// As [`wait_for`]; false when the condition never holds.
 pub(crate) fn wait_until(mut condition: impl FnMut() -> bool) -> bool {
     let started = Instant::now();
