@@ -20,8 +20,8 @@ use log::record::Record;
 use mail::queue_id::QueueId;
 use state::{Cursor, State, Told};
 
-/// Transactions that are read together.
-const ROWS: usize = 64;
+/// Transactions that are read together. Each may have the events of hundreds of messages.
+const ROWS: usize = 8;
 /// Between two attempts of a receiver that refuses.
 const PAUSE: Duration = Duration::from_secs(5);
 /// Between two acknowledgements.

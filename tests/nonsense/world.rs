@@ -13,6 +13,7 @@ const DROPPED: &[&str] = &[
     "spool",
     "alarms",
     "host",
+    "id",
     "what",
     "reason",
     "bounce_reason",

@@ -55,6 +55,8 @@ pub(crate) struct Shared {
     /// By message: 1 where `sendmail` promised it.
     pub promised: Vec<AtomicU8>,
     pub promises: AtomicU64,
+    /// Those of them that arrive, or that a DSN arrives about.
+    awaited: AtomicU64,
     /// Injectors that were killed in the middle.
     pub cut: AtomicU64,
     pub refused: Mutex<Vec<String>>,
@@ -64,7 +66,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// The number of the next message; none when enough were promised.
     pub(crate) fn next(&self, plan: &Plan) -> Option<u64> {
-        while self.promises.load(Ordering::Relaxed).saturating_sub(self.arrived.total()) > BACKLOG {
+        while self.awaited.load(Ordering::Relaxed).saturating_sub(self.arrived.total()) > BACKLOG {
             std::thread::sleep(Duration::from_millis(20));
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -75,6 +77,7 @@ impl Shared {
     /// `sendmail` said that it has the message.
     pub(crate) fn promise(&self, number: u64) {
         self.promised[number as usize].store(1, Ordering::SeqCst);
+        self.awaited.fetch_add(u64::from(Fate::of(number) != Fate::Removed), Ordering::SeqCst);
         self.promises.fetch_add(1, Ordering::SeqCst);
     }
 }
@@ -106,6 +109,7 @@ impl World {
             next: AtomicU64::new(0),
             promised: (0..room).map(|_| AtomicU8::new(0)).collect(),
             promises: AtomicU64::new(0),
+            awaited: AtomicU64::new(0),
             cut: AtomicU64::new(0),
             refused: Mutex::default(),
             arrived: Arrived::new(room),
