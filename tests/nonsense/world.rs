@@ -14,6 +14,7 @@ const DROPPED: &[&str] = &[
     "alarms",
     "host",
     "id",
+    "connections",
     "what",
     "reason",
     "bounce_reason",
