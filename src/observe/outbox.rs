@@ -20,8 +20,8 @@ use log::record::Record;
 use mail::queue_id::QueueId;
 use state::{Cursor, State, Told};
 
-/// Transactions that are read together. Each may have the events of hundreds of messages.
-const ROWS: usize = 8;
+/// Events that are read together; one transaction may have more.
+const EVENTS: usize = 500;
 /// Between two attempts of a receiver that refuses.
 const PAUSE: Duration = Duration::from_secs(5);
 /// Between two acknowledgements.
@@ -167,7 +167,7 @@ impl Reader {
         let Some(from) = self.places.iter().filter(|place| is_ready(place)).map(|place| place.cursor.seq).min() else {
             return Ok(false);
         };
-        let told = self.state.told_after(from, ROWS)?;
+        let told = self.state.told_after(from, EVENTS)?;
         let (Some(first), Some(last)) = (told.first().map(|told| told.seq), told.last().map(|told| told.seq)) else {
             return Ok(false);
         };

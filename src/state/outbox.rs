@@ -118,15 +118,21 @@ impl State {
         Ok(())
     }
 
-    /// The transactions after `seq`, oldest first, `limit` at most.
+    /// The transactions after `seq`, oldest first: the next one, and as many more as stay below `limit` events.
     pub fn told_after(&self, seq: i64, limit: usize) -> Result<Vec<Told>> {
-        let mut statement = self.connection.prepare_cached("SELECT seq, at, records FROM outbox WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
-        let rows = statement.query_map(params![seq, limit as i64], |row| {
+        let mut statement = self.connection.prepare_cached("SELECT seq, at, records FROM outbox WHERE seq > ?1 ORDER BY seq")?;
+        let mut rows = statement.query([seq])?;
+        let (mut told, mut count) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
             let records: Vec<u8> = row.get(2)?;
-            let events = String::from_utf8_lossy(&records).lines().map(str::to_owned).collect();
-            Ok(Told { seq: row.get(0)?, at: row.get(1)?, events })
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+            let events: Vec<String> = String::from_utf8_lossy(&records).lines().map(str::to_owned).collect();
+            count += events.len();
+            if count > limit && !told.is_empty() {
+                break;
+            }
+            told.push(Told { seq: row.get(0)?, at: row.get(1)?, events });
+        }
+        Ok(told)
     }
 
     /// How far each of these receivers has come; a new one begins with the oldest event that is kept.
@@ -218,6 +224,7 @@ mod tests {
         let state = open(&scratch);
         let told = state.told_after(0, 9).unwrap();
         assert_eq!(told.iter().map(|told| told.events.concat()).collect::<Vec<_>>(), ["ab", "c"]);
+        assert_eq!((state.told_after(0, 1).unwrap(), state.told_after(0, 2).unwrap()), (told[..1].to_vec(), told[..1].to_vec()));
         state.acknowledge(&[cursor("log", told[1].seq), cursor("hooks", told[0].seq)]).unwrap();
         assert_eq!(state.told_after(0, 9).unwrap(), told[1..]);
         assert_eq!(
