@@ -45,6 +45,8 @@ pub(crate) fn read(world: &World) -> Books {
         ("removed", promised(Fate::Removed)),
     ];
     let (events, events_accepted) = of_events(world);
+    // Those of the last daemon may be a second old.
+    let _ = std::fs::remove_file(metrics_file(world));
     world.spawn_daemon();
     let stats = crate::support::command::eventually("the figures", || json(world, &["stats", "--json"]));
     let metrics = of_metrics(world);
@@ -91,8 +93,12 @@ fn of_events(world: &World) -> (Ends, u64) {
     (ends, accepted)
 }
 
+fn metrics_file(world: &World) -> std::path::PathBuf {
+    world.installation.paths.config_file.with_file_name("mail.prom")
+}
+
 fn of_metrics(world: &World) -> Ends {
-    let path = world.installation.paths.config_file.with_file_name("mail.prom");
+    let path = metrics_file(world);
     let text = crate::support::command::eventually("the metrics", || std::fs::read_to_string(&path).ok());
     let ended = text.lines().filter_map(|line| line.strip_prefix("mailchute_messages_ended_total{end=\""));
     let pairs = ended.filter_map(|rest| rest.split_once("\"} "));
