@@ -192,6 +192,8 @@ pub(crate) struct OutcomeLog {
     path: PathBuf,
     file: File,
     size: u64,
+    /// The size at which it is written anew.
+    large: u64,
 }
 
 impl OutcomeLog {
@@ -205,7 +207,7 @@ impl OutcomeLog {
             file.write_all(b"\n")?;
             size += 1;
         }
-        Ok(OutcomeLog { path, file, size })
+        Ok(OutcomeLog { path, file, size, large: LIMIT })
     }
 
     /// The number of the last transaction in it.
@@ -219,7 +221,7 @@ impl OutcomeLog {
 
     /// True once it should be written anew.
     pub(crate) fn is_large(&self) -> bool {
-        self.size > LIMIT
+        self.size > self.large
     }
 
     /// Adds lines; on the disk before it returns, if a file in the spool outlives one of them and `synced` asks for it.
@@ -250,7 +252,8 @@ impl OutcomeLog {
         if let Some(directory) = self.path.parent() {
             File::open(directory)?.sync_all()?;
         }
-        (self.file, self.size) = (file, size);
+        // What still counts may be more than the limit: then each transaction would write all of it again.
+        (self.file, self.size, self.large) = (file, size, LIMIT.max(size.saturating_mul(2)));
         Ok(())
     }
 
@@ -342,6 +345,19 @@ mod tests {
         let again = OutcomeLog::open(&scratch.path().join("state.sqlite")).unwrap();
         assert_eq!((again.read(|_| true).unwrap().len(), again.last_seq().unwrap(), again.size), (2, 8, log.size));
         assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_log_that_stays_large_is_not_written_anew_each_time() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut log = OutcomeLog::open(&scratch.path().join("state.sqlite")).unwrap();
+        (log.size, log.large) = (LIMIT + 1, LIMIT);
+        assert!(log.is_large());
+        log.renew([known(1, 1, &[])].into_iter()).unwrap();
+        assert_eq!((log.is_large(), log.large), (false, LIMIT));
+        let many = line_of(&known(1, 1, &[])).len() as u64;
+        log.renew((0..LIMIT / many + 2).map(|_| known(1, 1, &[]))).unwrap();
+        assert!(log.size > LIMIT && !log.is_large() && log.large >= 2 * LIMIT);
     }
 
     #[test]
