@@ -14,11 +14,14 @@ use log::message::MessageEvent;
 use mail::code::{Cause, Duplicate, Happened, HoldCause, Op, Progress, QueueDir, Subject, Trigger};
 use mail::queue_id::QueueId;
 use mail::{Diagnosis, HistoryCause, Hold, words};
-use state::{Durability, HistoryLine, Intention, Message, Phase, RecipientRow, RecipientUpdate, State};
+use state::{Action, Agreement, Durability, HistoryLine, Intention, Message, Phase, RecipientRow, RecipientUpdate, State, Taken};
 use store::Store;
 
+use crate::lost::outcome_event;
 use crate::moves::{self, Concluded, MoveError, Terms, follow_through};
 
+/// The key that says: the database was found to be an older copy, and nobody was alarmed yet.
+pub const OLDER_COPY: &str = "older_copy";
 /// Messages of one transaction.
 const GROUP: usize = 500;
 /// Seconds after which a message whose fate is uncertain is tried again (SPOOL.md, "Guarantees", 9).
@@ -45,11 +48,33 @@ impl Settling {
 ///
 /// Errors: those of the disk and the database; what was settled before stays so.
 pub fn settle(state: &mut State, store: &Store, how: Settling) -> Result<Vec<Concluded>, MoveError> {
+    take_results(state, how.now)?;
     let mut concluded = complete(state, store, how)?;
     let rows = were_in_data(state)?;
     concluded.extend(in_data(state, store, rows, how)?);
     concluded.extend(after_attempts(state, store, how)?);
     Ok(concluded)
+}
+
+/// What `outcomes.log` alone has is recorded, and told, as if its commit had not been lost. Of what was relayed, no DSN is due: whether
+/// the next hop reports is not known any more. Beside an older copy, DSNs of what failed have been sent since; that the database is one
+/// is remembered for the daemon, which raises the alarm. Before anything is written: a new line would hide that the log was ahead.
+///
+/// Errors: those of the disk and the database.
+pub fn take_results(state: &mut State, now: i64) -> state::Result<()> {
+    let agreement = state.agreement()?;
+    if agreement == Agreement::Same {
+        return Ok(());
+    }
+    state.transaction(Durability::Full, |state| {
+        for Taken { message, address, update } in state.take_results(now)? {
+            if update.progress == Progress::Failed && agreement == Agreement::Ahead {
+                state.ask_dsn(message.id, update.n, Action::Failed)?;
+            }
+            state.tell(outcome_event(&message, &address, &update, now).line(message.id));
+        }
+        if agreement == Agreement::OlderCopy { state.set_flag(OLDER_COPY, true) } else { Ok(()) }
+    })
 }
 
 /// Carries out every move that was begun.

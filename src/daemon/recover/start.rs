@@ -5,14 +5,13 @@ use std::os::unix::fs::MetadataExt;
 use super::reconcile;
 use super::terms::{Orphans, Recovered, Recovery, Trouble, is_rebuilding};
 use crate::database::{self, STATE_FILE};
-use crate::due;
-use crate::outbox::{self, outcome_event};
 use crate::plan::Policy;
+use admin::settle::{self, OLDER_COPY};
 use config::Params;
 use exit::Failure;
 use log::events;
 use mail::code::Duplicate;
-use state::{Agreement, Durability, Progress, QueueDir, State, Taken};
+use state::{Durability, QueueDir, State};
 use store::Store;
 
 /// Seconds that the last run must be in the future for the clock to count as set back.
@@ -79,30 +78,15 @@ fn make_agree(mut state: State, store: &Store, params: &Params, is_lost: bool, s
 /// Of an older database, `outcomes.log` knows it. Of a spool that was copied as a whole nothing does: whatever is queued or held may
 /// have been delivered, and that is said when it is tried next.
 fn settle_copies(state: &mut State, store: &Store, how: Recovery) -> state::Result<()> {
-    let agreement = state.agreement()?;
-    if agreement != Agreement::Same {
-        state.transaction(Durability::Full, |state| take_results(state, agreement, how.now))?;
-    }
+    settle::take_results(state, how.now)?;
     let (identity, known) = (store.identity(), state.get(IDENTITY)?);
     let is_copy = known.is_some_and(|known| known != identity);
     let suspect = if is_copy { state.transaction(Durability::Full, |state| state.suspect_all(Duplicate::Restored))? } else { 0 };
     state.set(IDENTITY, &identity)?;
-    if !how.state_was_lost && (is_copy || agreement == Agreement::OlderCopy) {
+    if !how.state_was_lost && (is_copy || state.flag(OLDER_COPY)?) {
         events::state_restored(suspect);
     }
-    Ok(())
-}
-
-/// What the log of outcomes alone has is recorded, and told, as if its commit had not been lost. Of what was relayed, no DSN is due:
-/// whether the next hop reports is not known any more. Beside an older copy, DSNs of what failed have been sent since.
-fn take_results(state: &State, agreement: Agreement, now: i64) -> state::Result<()> {
-    for Taken { message, address, update } in state.take_results(now)? {
-        if update.progress == Progress::Failed && agreement == Agreement::Ahead {
-            due::note(state, message.id, &update, false)?;
-        }
-        outbox::tell(state, message.id, &[outcome_event(&message, &address, &update, now)]);
-    }
-    Ok(())
+    state.set_flag(OLDER_COPY, false)
 }
 
 /// See [`Recovery::suspect_waits`]. The database was last written by the clock of the last run.
